@@ -1,0 +1,93 @@
+-- Who is on call, and the escalations that page them.
+SET lock_timeout = '2s';
+SET statement_timeout = '60s';
+
+CREATE SCHEMA oncall;
+
+CREATE TABLE oncall.schedule (
+    id              uuid PRIMARY KEY,
+    team            text NOT NULL UNIQUE,
+    rotation_type   text NOT NULL CHECK (rotation_type IN ('weekly', 'daily')),
+    members         jsonb NOT NULL,
+    time_zone       text NOT NULL,
+    -- Local wall clock of the first handoff; every other is counted from it, never from an offset.
+    anchor          timestamp NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX schedule_created_at_id_idx ON oncall.schedule (created_at DESC, id DESC);
+
+CREATE TABLE oncall.team_service (
+    service     text PRIMARY KEY,
+    schedule_id uuid NOT NULL REFERENCES oncall.schedule (id) ON DELETE CASCADE
+);
+CREATE INDEX team_service_schedule_id_idx ON oncall.team_service (schedule_id);
+
+-- One per incident. Running ones have a next action with a time, stopped ones a reason: there is no third state.
+CREATE TABLE oncall.escalation (
+    incident_id     uuid PRIMARY KEY,
+    number          bigint NOT NULL,
+    title           text NOT NULL,
+    service         text NOT NULL,
+    severity        text NOT NULL CHECK (severity IN ('critical', 'high', 'medium', 'low')),
+    incident_created_at timestamptz NOT NULL,
+    team            text NOT NULL,
+    team_reason     text NOT NULL,
+    assigned_to     text,
+    step            integer NOT NULL DEFAULT 0,
+    level           text CHECK (level IN ('primary', 'secondary', 'everyone', 'catch_all')),
+    next_level      text CHECK (next_level IN ('primary', 'secondary', 'everyone')),
+    timeout_seconds integer NOT NULL CHECK (timeout_seconds > 0),
+    next_action_at  timestamptz,
+    stopped_at      timestamptz,
+    stop_reason     text,
+    stopped_by      text,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    CHECK ((next_action_at IS NULL) = (stopped_at IS NOT NULL)),
+    CHECK ((stop_reason IS NULL) = (stopped_at IS NULL))
+) WITH (fillfactor = 80);
+CREATE INDEX escalation_due_idx ON oncall.escalation (next_action_at) WHERE stopped_at IS NULL;
+
+-- One message to one person over one channel; its id is the delivery id from here to the provider.
+CREATE TABLE oncall.page (
+    id          uuid PRIMARY KEY,
+    incident_id uuid NOT NULL REFERENCES oncall.escalation (incident_id) ON DELETE CASCADE,
+    step        integer NOT NULL,
+    level       text NOT NULL CHECK (level IN ('primary', 'secondary', 'everyone', 'catch_all')),
+    person      text NOT NULL,
+    channel     text NOT NULL CHECK (channel IN ('mock', 'webhook', 'email')),
+    address     text NOT NULL,
+    reason      text NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    voided_at   timestamptz,
+    failed_at   timestamptz,
+    UNIQUE (incident_id, step, person, channel, address)
+);
+
+-- What must be told to another service: written in the transaction of the change it tells of. `id` is drawn while the
+-- parent row is locked, so that it orders the rows of one key.
+CREATE TABLE oncall.outbox (
+    id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    message_id      uuid NOT NULL UNIQUE,
+    kind            text NOT NULL,
+    key             text NOT NULL,
+    payload         jsonb NOT NULL,
+    request_id      text NOT NULL,
+    attempts        integer NOT NULL DEFAULT 0,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    next_attempt_at timestamptz NOT NULL DEFAULT now(),
+    done_at         timestamptz,
+    parked_at       timestamptz,
+    last_error      text
+);
+CREATE INDEX outbox_due_idx ON oncall.outbox (next_attempt_at) WHERE done_at IS NULL AND parked_at IS NULL;
+CREATE INDEX outbox_key_id_idx ON oncall.outbox (key, id) WHERE done_at IS NULL AND parked_at IS NULL;
+CREATE INDEX outbox_done_at_idx ON oncall.outbox (done_at) WHERE done_at IS NOT NULL;
+
+-- A POST or PATCH that carried an Idempotency-Key: what it asked, and the resource that answers for it.
+CREATE TABLE oncall.idempotency (
+    key         text PRIMARY KEY,
+    body_hash   bytea NOT NULL,
+    resource_id uuid NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX idempotency_created_at_idx ON oncall.idempotency (created_at);

@@ -1,0 +1,73 @@
+-- Messages to people, and every attempt to deliver them.
+SET lock_timeout = '2s';
+SET statement_timeout = '60s';
+
+CREATE SCHEMA notifications;
+
+CREATE TABLE notifications.notification (
+    id              uuid PRIMARY KEY,
+    incident_id     uuid NOT NULL,
+    kind            text NOT NULL CHECK (kind IN ('page', 'message')),
+    channel         text NOT NULL CHECK (channel IN ('mock', 'webhook', 'email')),
+    recipient       text NOT NULL,
+    message         text NOT NULL,
+    page            jsonb,
+    status          text NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'sent', 'failed', 'voided')),
+    reason          text,
+    attempts        integer NOT NULL DEFAULT 0,
+    -- Attempts that count against the limit; a redelivery starts them again.
+    failures        integer NOT NULL DEFAULT 0,
+    request_id      text NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    next_attempt_at timestamptz DEFAULT now(),
+    finished_at     timestamptz,
+    CHECK ((status = 'queued') = (next_attempt_at IS NOT NULL)),
+    CHECK ((status = 'queued') = (finished_at IS NULL)),
+    CHECK ((kind = 'page') = (page IS NOT NULL))
+) WITH (fillfactor = 80);
+CREATE INDEX notification_due_idx ON notifications.notification (next_attempt_at) WHERE status = 'queued';
+CREATE INDEX notification_created_at_id_idx ON notifications.notification (created_at DESC, id DESC);
+CREATE INDEX notification_incident_id_created_at_id_idx ON notifications.notification (incident_id, created_at DESC, id DESC);
+CREATE INDEX notification_status_created_at_id_idx ON notifications.notification (status, created_at DESC, id DESC);
+CREATE INDEX notification_channel_created_at_id_idx ON notifications.notification (channel, created_at DESC, id DESC);
+CREATE INDEX notification_recipient_created_at_id_idx ON notifications.notification (recipient, created_at DESC, id DESC);
+
+CREATE TABLE notifications.attempt (
+    notification_id uuid NOT NULL REFERENCES notifications.notification (id) ON DELETE CASCADE,
+    number          integer NOT NULL,
+    outcome         text NOT NULL CHECK (outcome IN ('sent', 'retry', 'failed')),
+    code            integer,
+    answer          text NOT NULL,
+    started_at      timestamptz NOT NULL,
+    seconds         double precision NOT NULL CHECK (seconds >= 0),
+    PRIMARY KEY (notification_id, number)
+);
+
+-- What must be told to another service: written in the transaction of the change it tells of. `id` is drawn while the
+-- parent row is locked, so that it orders the rows of one key.
+CREATE TABLE notifications.outbox (
+    id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    message_id      uuid NOT NULL UNIQUE,
+    kind            text NOT NULL,
+    key             text NOT NULL,
+    payload         jsonb NOT NULL,
+    request_id      text NOT NULL,
+    attempts        integer NOT NULL DEFAULT 0,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    next_attempt_at timestamptz NOT NULL DEFAULT now(),
+    done_at         timestamptz,
+    parked_at       timestamptz,
+    last_error      text
+);
+CREATE INDEX outbox_due_idx ON notifications.outbox (next_attempt_at) WHERE done_at IS NULL AND parked_at IS NULL;
+CREATE INDEX outbox_key_id_idx ON notifications.outbox (key, id) WHERE done_at IS NULL AND parked_at IS NULL;
+CREATE INDEX outbox_done_at_idx ON notifications.outbox (done_at) WHERE done_at IS NOT NULL;
+
+-- A POST or PATCH that carried an Idempotency-Key: what it asked, and the resource that answers for it.
+CREATE TABLE notifications.idempotency (
+    key         text PRIMARY KEY,
+    body_hash   bytea NOT NULL,
+    resource_id uuid NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX idempotency_created_at_idx ON notifications.idempotency (created_at);

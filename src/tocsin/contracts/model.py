@@ -1,0 +1,90 @@
+"""The base of every wire model, and the bounded types that they share."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+class Model(BaseModel):
+    """A frozen wire model. Unknown fields are ignored, so that two versions can talk to each other."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+
+def without_nul(text: str) -> str:
+    """Replace NUL by U+FFFD: PostgreSQL stores no NUL in text, and a sender drops what is answered with 4xx."""
+    return text.replace("\0", REPLACEMENT)
+
+
+def in_utc(value: datetime) -> datetime:
+    """Bring an instant to UTC; one without offset is taken as UTC. Raise ValueError at the calendar's two ends."""
+    if value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as exc:
+        msg = "the instant lies outside the years 1 to 9999 in UTC"
+        raise ValueError(msg) from exc
+
+
+def as_lower(value: Any) -> Any:
+    """Let senders write `CRITICAL` where the contract says `critical`."""
+    return value.lower() if isinstance(value, str) else value
+
+
+Text = Annotated[str, AfterValidator(without_nul)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256), AfterValidator(without_nul)]
+"""A name that people read in a list: 1 to 256 characters, no white space around."""
+Instant = Annotated[datetime, AfterValidator(in_utc)]
+Labels = Annotated[
+    dict[Annotated[Text, Field(max_length=256)], Annotated[Text, Field(max_length=4096)]], Field(max_length=128)
+]
+"""At most 128 labels; a name of at most 256, a value of at most 4,096 characters."""
+
+
+class Severity(StrEnum):
+    """How bad it is, worst first."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+SeverityIn = Annotated[Severity, BeforeValidator(as_lower)]
+
+Item = TypeVar("Item", bound=BaseModel)
+
+
+class Page(Model, Generic[Item]):
+    """One page of a list, newest first."""
+
+    items: list[Item]
+    next_cursor: str | None = None
+    """Pass it back as `cursor` for the next page; null on the last one."""
+
+
+class FieldProblem(Model):
+    """One thing wrong with a body: where (a JSON Pointer fragment, RFC 6901) and what."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(Model):
+    """An error's answer (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: list[FieldProblem] = []
+
+
+JSON = Mapping[str, Any]

@@ -1,0 +1,243 @@
+"""What people and services exchange with oncall-service."""
+
+import re
+from datetime import date, datetime, time
+from enum import StrEnum
+from typing import Annotated, Self
+from uuid import UUID
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from tocsin.contracts.model import Instant, Line, Model, Severity, Text
+
+ZONES = frozenset(available_timezones())
+
+
+class RotationType(StrEnum):
+    """How often the person on call changes."""
+
+    WEEKLY = "weekly"
+    DAILY = "daily"
+
+
+class Role(StrEnum):
+    """Who is paged first, and who next."""
+
+    PRIMARY = "primary"
+    SECONDARY = "secondary"
+
+
+class Level(StrEnum):
+    """A step of an escalation."""
+
+    PRIMARY = "primary"
+    SECONDARY = "secondary"
+    EVERYONE = "everyone"
+    CATCH_ALL = "catch_all"
+    """Nobody was on call at any level."""
+
+
+class Channel(StrEnum):
+    """How a person is reached."""
+
+    MOCK = "mock"
+    WEBHOOK = "webhook"
+    EMAIL = "email"
+
+
+class Weekday(StrEnum):
+    """Days as people write them."""
+
+    MONDAY = "monday"
+    TUESDAY = "tuesday"
+    WEDNESDAY = "wednesday"
+    THURSDAY = "thursday"
+    FRIDAY = "friday"
+    SATURDAY = "saturday"
+    SUNDAY = "sunday"
+
+
+def known_zone(name: str) -> str:
+    """Refuse what the IANA time zone database does not have."""
+    if name not in ZONES:
+        msg = f"{name!r} is not an IANA time zone such as Europe/Berlin"
+        raise ValueError(msg)
+    return name
+
+
+def mail_address(text: str) -> str:
+    """Refuse what no mail server would take, and what would end a header line."""
+    if not re.fullmatch(r"[^@\s<>\"(),:;\\\[\]]+@[^@\s<>\"(),:;\\\[\]]+", text):
+        msg = "not an e-mail address"
+        raise ValueError(msg)
+    return text
+
+
+Email = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254), AfterValidator(mail_address)]
+Address = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=2048, pattern=r"^[^\r\n]+$")]
+
+
+class Contact(Model):
+    """One way to reach a person."""
+
+    channel: Channel
+    address: Address
+
+
+class Member(Model):
+    """A person of a team."""
+
+    name: Line
+    email: Email
+    role: Role = Role.PRIMARY
+    contacts: Annotated[list[Contact], Field(max_length=16)] = []
+    """Without any, e-mail is used where a mail server is set up, else the console."""
+
+
+class ScheduleIn(Model):
+    """A team and its plain rotation."""
+
+    team: Line
+    rotation_type: RotationType
+    members: Annotated[list[Member], Field(min_length=1, max_length=200)]
+    services: Annotated[list[Line], Field(max_length=1_000)] = []
+    """What the team owns: incidents of these services page it."""
+    time_zone: Annotated[str, AfterValidator(known_zone)] = "UTC"
+    handoff_time: time = time(0, 0)
+    """Local wall clock, to the minute."""
+    handoff_weekday: Weekday = Weekday.MONDAY
+    """For a weekly rotation only."""
+    start: date | None = None
+    """The day of the first member's first turn; by default the Monday of ISO week 1, or 1 January, of this year."""
+
+    @model_validator(mode="after")
+    def check(self) -> Self:
+        """Refuse two members of one name, and a handoff that is not a plain minute."""
+        names = [member.name for member in self.members]
+        if len(set(names)) != len(names):
+            msg = "two members have the same name"
+            raise ValueError(msg)
+        if self.handoff_time.tzinfo or self.handoff_time.second or self.handoff_time.microsecond:
+            msg = "handoff_time is hours and minutes, such as 09:00"
+            raise ValueError(msg)
+        return self
+
+
+class Schedule(ScheduleIn):
+    """A stored schedule."""
+
+    id: UUID
+    anchor: datetime
+    """Local wall clock of the first handoff, from which all others are counted."""
+    created_at: Instant
+
+
+class PersonOnCall(Model):
+    """Who it is."""
+
+    name: str
+    email: str
+
+
+class OnCall(Model):
+    """Who is on call for a team at an instant."""
+
+    team: str
+    primary: PersonOnCall | None
+    secondary: PersonOnCall | None
+    at: Instant
+    until: Instant
+    """When the next handoff changes it."""
+
+
+class Shift(Model):
+    """One turn. `ends_at` is the next one's `starts_at`."""
+
+    team: str
+    primary: PersonOnCall | None
+    secondary: PersonOnCall | None
+    starts_at: Instant
+    ends_at: Instant
+
+
+class Upcoming(Model):
+    """The turns of the coming days, the present one first."""
+
+    team: str
+    items: list[Shift]
+
+
+class StartEscalation(Model):
+    """Page for an incident until somebody answers."""
+
+    incident_id: UUID
+    number: int
+    title: Text
+    service: Line
+    severity: Severity
+    created_at: Instant
+
+
+class StopEscalation(Model):
+    """Page no more for an incident."""
+
+    reason: Annotated[str, StringConstraints(pattern=r"^(acknowledged|in_progress|resolved)$")]
+    actor: Line
+
+
+class DeliveryFailed(Model):
+    """A page could not be delivered and never will be: go on to the next level now."""
+
+    notification_id: UUID
+    detail: Text = ""
+
+
+class Escalate(Model):
+    """Page the next level now, or another team."""
+
+    incident_id: UUID
+    team: Line | None = None
+    reason: Annotated[Text, Field(max_length=1_024)] | None = None
+    actor: Line | None = None
+
+
+class EscalationPage(Model):
+    """One message to one person."""
+
+    notification_id: UUID
+    step: int
+    level: Level
+    person: str
+    channel: Channel
+    reason: str
+    """Why this person: the level, the schedule, the rule."""
+    created_at: Instant
+    voided_at: Instant | None
+
+
+class Escalation(Model):
+    """How far the paging for an incident has come."""
+
+    incident_id: UUID
+    team: str
+    team_reason: str
+    assigned_to: str | None
+    """The first person paged."""
+    step: int
+    """How many steps were taken; rises also when the levels repeat."""
+    level: Level | None
+    """The level paged last."""
+    next_level: Level | None
+    next_people: list[str]
+    next_action_at: Instant | None
+    timeout_seconds: int
+    stopped_at: Instant | None
+    stop_reason: str | None
+    pages: list[EscalationPage]
+
+
+class Escalations(Model):
+    """Many at once; an incident without one is missing."""
+
+    items: list[Escalation]
