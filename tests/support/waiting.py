@@ -1,0 +1,21 @@
+"""Waiting for what happens elsewhere, without a sleep that is either too short or too long."""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from tocsin.kernel import clock
+
+T = TypeVar("T")
+
+
+async def eventually(predicate: Callable[[], Awaitable[T] | T], timeout: float = 5.0, every: float = 0.01) -> T:  # noqa: ASYNC109
+    """Return the first true answer of *predicate*, which may be async; after *timeout* seconds fail with the last."""
+    deadline = clock.monotonic() + timeout
+    while True:
+        answer = predicate()
+        value = await answer if inspect.isawaitable(answer) else answer
+        if value:
+            return value
+        assert clock.monotonic() < deadline, f"not so within {timeout} s; the last answer was {value!r}"
+        await clock.sleep(every)
