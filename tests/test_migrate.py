@@ -3,12 +3,17 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import LiteralString
 
+import psycopg2
 import pytest
 
 from tests.support.postgres import Server, run
+from tests.support.waiting import eventually
 from tocsin import migrate as migrator
 from tocsin.migrate import MigrationError, migrate, sql_folder
 
@@ -24,6 +29,25 @@ def start_migrator(dsn: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@contextmanager
+def held(dsn: str, statement: LiteralString) -> Iterator[None]:
+    """Keep a transaction open that has run *statement*."""
+    with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+        yield
+
+
+async def kill_when_it_waits_for_a_lock(dsn: str) -> None:
+    """Start a migrator; kill -9 it while the server holds it up inside a statement."""
+    waiting = """
+        SELECT pid FROM pg_stat_activity
+        WHERE application_name = 'tocsin-migrate' AND datname = current_database() AND wait_event_type = 'Lock'
+        """
+    with start_migrator(dsn) as process:
+        await eventually(lambda: run(dsn, waiting), timeout=20)
+        process.kill()
 
 
 def run_migrator(dsn: str) -> tuple[int, str, str]:
@@ -80,6 +104,33 @@ def test_the_time_outs_of_one_file_do_not_reach_the_next(empty_dsn: str, own_fil
     assert run(empty_dsn, "SELECT * FROM public.seen") == [{"current_setting": "0"}]
 
 
+async def test_a_migrator_killed_inside_a_file_leaves_the_file_to_the_next(empty_dsn: str) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with held(empty_dsn, "CREATE SCHEMA oncall"):
+            await kill_when_it_waits_for_a_lock(empty_dsn)
+            successor = pool.submit(migrate, empty_dsn)
+        assert successor.result(timeout=30) == [name for name in NAMES if name > "0003"]
+    assert migrate(empty_dsn) == []
+
+
+async def test_a_migrator_killed_between_a_file_and_the_note_of_it_has_done_neither(db_dsn: str) -> None:
+    name = "0004_notifications_create_notification"
+    run(db_dsn, "DROP SCHEMA notifications CASCADE")
+    run(db_dsn, "DELETE FROM migrations.applied WHERE migration_id = %(name)s", {"name": name})
+    with held(db_dsn, "LOCK TABLE migrations.applied IN EXCLUSIVE MODE"):
+        await kill_when_it_waits_for_a_lock(db_dsn)
+    assert migrate(db_dsn) == [name]
+
+
+def test_a_lock_that_is_never_released_is_named(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrator, "_LOCK_WAIT", "100ms")
+    with (
+        held(empty_dsn, f"SELECT pg_advisory_lock({int.from_bytes(b'tocsin')})"),
+        pytest.raises(MigrationError, match="another migrator has held the lock for 100ms"),
+    ):
+        migrate(empty_dsn)
+
+
 def test_another_encoding_than_utf8_is_refused_in_one_line(postgres: Server) -> None:
     name = postgres.create(template="template0", encoding="LATIN1")
     status, out, err = run_migrator(postgres.dsn(name))
@@ -88,3 +139,54 @@ def test_another_encoding_than_utf8_is_refused_in_one_line(postgres: Server) -> 
     assert err == (
         "tocsin.migrate: the database must be encoded in UTF8, this one is in LATIN1: create it with ENCODING 'UTF8'\n"
     )
+
+
+def test_an_older_server_is_refused(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrator, "OLDEST_SERVER", 99)
+    with pytest.raises(MigrationError, match=r"^PostgreSQL 99 or newer is needed, this is 1\d\.\d"):
+        migrate(empty_dsn)
+    assert run(empty_dsn, "SELECT FROM pg_namespace WHERE nspname = 'migrations'") == []
+
+
+@pytest.mark.parametrize("dsn", ["postgresql://nobody@127.0.0.1:1/none", "not an address"])
+def test_a_database_that_cannot_be_reached_is_one_line(dsn: str) -> None:
+    with pytest.raises(MigrationError, match=r"\Acannot connect to the database: [^\n]+\Z"):
+        migrate(dsn)
+
+
+def test_an_address_is_asked_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    with pytest.raises(SystemExit) as exit_:
+        migrator.main()
+    assert exit_.value.code == os.EX_CONFIG
+    assert capsys.readouterr().err.startswith("DATABASE_URL is not set.")
+
+
+def test_an_installation_without_migrations_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(migrator, "__file__", str(tmp_path / "src" / "tocsin" / "migrate.py"))
+    with pytest.raises(MigrationError, match="the installation is incomplete"):
+        sql_folder()
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_a_services_role_sees_its_own_schema_only_and_defines_nothing(db_dsn: str, schema: str) -> None:
+    tables = run(
+        db_dsn, "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY(%(all)s)", {"all": list(SCHEMAS)}
+    )
+    with closing(psycopg2.connect(db_dsn)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute(f"SET ROLE tocsin_{schema}")
+        for table in tables:
+            statement = f"SELECT count(*) FROM {table['schemaname']}.{table['tablename']}"
+            if table["schemaname"] == schema:
+                cursor.execute(statement)
+                continue
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                cursor.execute(statement)
+        for statement in (
+            f"CREATE TABLE {schema}.more (id int)",
+            "CREATE TABLE public.more (id int)",
+            f"DROP SCHEMA {schema}",
+        ):
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                cursor.execute(statement)
