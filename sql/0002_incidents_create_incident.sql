@@ -38,24 +38,27 @@ CREATE INDEX incident_service_created_at_id_idx ON incidents.incident (service, 
 CREATE INDEX incident_severity_created_at_id_idx ON incidents.incident (severity, created_at DESC, id DESC);
 CREATE INDEX incident_assigned_to_created_at_id_idx ON incidents.incident (assigned_to, created_at DESC, id DESC);
 CREATE INDEX incident_team_created_at_id_idx ON incidents.incident (team, created_at DESC, id DESC);
+CREATE INDEX incident_unresolved_idx ON incidents.incident (service, severity, created_at DESC, id DESC)
+    WHERE status <> 'resolved';
 CREATE INDEX incident_unconfirmed_idx ON incidents.incident (created_at)
     WHERE acknowledged_at IS NULL AND escalation_confirmed_at IS NULL;
 CREATE INDEX incident_search_idx ON incidents.incident USING gin (search);
 
--- The newest incident of a service and severity; locking it is what makes two replicas agree.
+-- A row per service and severity: locking it is what makes two replicas agree. It points at nothing; the incident that
+-- a new alert joins is looked up under the lock, in incident_unresolved_idx, which holds as many entries as there is work.
 CREATE TABLE incidents.slot (
-    service     text NOT NULL,
-    severity    text NOT NULL CHECK (severity IN ('critical', 'high', 'medium', 'low')),
-    incident_id uuid,
-    touched_at  timestamptz NOT NULL DEFAULT now(),
+    service  text NOT NULL,
+    severity text NOT NULL CHECK (severity IN ('critical', 'high', 'medium', 'low')),
     PRIMARY KEY (service, severity)
-) WITH (fillfactor = 50);
+);
 
 -- Which incident an alert belongs to, with the alert as ingestion last told it. One alert, one incident.
 CREATE TABLE incidents.incident_alert (
     alert_id     uuid PRIMARY KEY,
     incident_id  uuid NOT NULL REFERENCES incidents.incident (id) ON DELETE CASCADE,
     version      integer NOT NULL,
+    -- The version that was told when the alert came to this incident: a repeat of it gets the same answer.
+    attached_version integer NOT NULL,
     service      text NOT NULL,
     severity     text NOT NULL CHECK (severity IN ('critical', 'high', 'medium', 'low')),
     message      text NOT NULL,
@@ -117,7 +120,7 @@ CREATE TABLE incidents.outbox (
     last_error      text
 );
 CREATE INDEX outbox_due_idx ON incidents.outbox (next_attempt_at) WHERE done_at IS NULL AND parked_at IS NULL;
-CREATE INDEX outbox_key_id_idx ON incidents.outbox (key, id) WHERE done_at IS NULL AND parked_at IS NULL;
+CREATE INDEX outbox_key_id_idx ON incidents.outbox (key, id) WHERE done_at IS NULL;
 CREATE INDEX outbox_done_at_idx ON incidents.outbox (done_at) WHERE done_at IS NOT NULL;
 
 -- A POST or PATCH that carried an Idempotency-Key: what it asked, and the resource that answers for it.

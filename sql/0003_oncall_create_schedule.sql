@@ -80,7 +80,7 @@ CREATE TABLE oncall.outbox (
     last_error      text
 );
 CREATE INDEX outbox_due_idx ON oncall.outbox (next_attempt_at) WHERE done_at IS NULL AND parked_at IS NULL;
-CREATE INDEX outbox_key_id_idx ON oncall.outbox (key, id) WHERE done_at IS NULL AND parked_at IS NULL;
+CREATE INDEX outbox_key_id_idx ON oncall.outbox (key, id) WHERE done_at IS NULL;
 CREATE INDEX outbox_done_at_idx ON oncall.outbox (done_at) WHERE done_at IS NOT NULL;
 
 -- A POST or PATCH that carried an Idempotency-Key: what it asked, and the resource that answers for it.

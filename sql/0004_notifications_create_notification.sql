@@ -9,23 +9,35 @@ CREATE TABLE notifications.notification (
     incident_id     uuid NOT NULL,
     kind            text NOT NULL CHECK (kind IN ('page', 'message')),
     channel         text NOT NULL CHECK (channel IN ('mock', 'webhook', 'email')),
+    -- As it is shown and searched for; `address` is the same with the credentials that a URL may carry.
     recipient       text NOT NULL,
+    address         text NOT NULL,
+    -- Who is kept waiting when this is slow: a channel, or one host behind the webhook channel.
+    lane            text NOT NULL,
     message         text NOT NULL,
     page            jsonb,
     status          text NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'sent', 'failed', 'voided')),
     reason          text,
+    -- Numbers the attempts, and fences the one whose lease ran out.
     attempts        integer NOT NULL DEFAULT 0,
     -- Attempts that count against the limit; a redelivery starts them again.
-    failures        integer NOT NULL DEFAULT 0,
+    tries           integer NOT NULL DEFAULT 0,
     request_id      text NOT NULL,
     created_at      timestamptz NOT NULL DEFAULT now(),
+    first_tried_at  timestamptz,
     next_attempt_at timestamptz DEFAULT now(),
+    redelivered_at  timestamptz,
     finished_at     timestamptz,
     CHECK ((status = 'queued') = (next_attempt_at IS NOT NULL)),
     CHECK ((status = 'queued') = (finished_at IS NULL)),
-    CHECK ((kind = 'page') = (page IS NOT NULL))
+    CHECK ((kind = 'page') = (page IS NOT NULL)),
+    CHECK ((tries = 0) = (first_tried_at IS NULL))
 ) WITH (fillfactor = 80);
-CREATE INDEX notification_due_idx ON notifications.notification (next_attempt_at) WHERE status = 'queued';
+-- 'page' sorts after 'message': descending, pages come first.
+CREATE INDEX notification_queued_idx ON notifications.notification (lane, kind DESC, created_at DESC, next_attempt_at)
+    WHERE status = 'queued';
+CREATE INDEX notification_queued_incident_id_idx ON notifications.notification (incident_id) WHERE status = 'queued';
+CREATE INDEX notification_failed_idx ON notifications.notification (channel) WHERE status = 'failed';
 CREATE INDEX notification_created_at_id_idx ON notifications.notification (created_at DESC, id DESC);
 CREATE INDEX notification_incident_id_created_at_id_idx ON notifications.notification (incident_id, created_at DESC, id DESC);
 CREATE INDEX notification_status_created_at_id_idx ON notifications.notification (status, created_at DESC, id DESC);
@@ -42,6 +54,14 @@ CREATE TABLE notifications.attempt (
     seconds         double precision NOT NULL CHECK (seconds >= 0),
     PRIMARY KEY (notification_id, number)
 );
+
+-- Incidents that somebody has answered: a page that comes later, having been held up on its way, is not sent.
+CREATE TABLE notifications.answered (
+    incident_id uuid PRIMARY KEY,
+    reason      text NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX answered_created_at_idx ON notifications.answered (created_at);
 
 -- What must be told to another service: written in the transaction of the change it tells of. `id` is drawn while the
 -- parent row is locked, so that it orders the rows of one key.

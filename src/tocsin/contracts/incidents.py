@@ -194,7 +194,7 @@ class StatsSummary(Model):
 
 
 class AlertState(Model):
-    """The state of one alert, told by ingestion. What is told is the state, not the event: repeats and order do not matter."""
+    """The state of one alert, told by ingestion: the state, not the event, so that repeats and order do not matter."""
 
     alert_id: UUID
     version: Annotated[int, Field(ge=1)]

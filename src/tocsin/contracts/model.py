@@ -1,6 +1,5 @@
 """The base of every wire model, and the bounded types that they share."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Generic, TypeVar
@@ -38,7 +37,9 @@ def as_lower(value: Any) -> Any:
 
 
 Text = Annotated[str, AfterValidator(without_nul)]
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256), AfterValidator(without_nul)]
+Line = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256), AfterValidator(without_nul)
+]
 """A name that people read in a list: 1 to 256 characters, no white space around."""
 Instant = Annotated[datetime, AfterValidator(in_utc)]
 Labels = Annotated[
@@ -67,24 +68,3 @@ class Page(Model, Generic[Item]):
     items: list[Item]
     next_cursor: str | None = None
     """Pass it back as `cursor` for the next page; null on the last one."""
-
-
-class FieldProblem(Model):
-    """One thing wrong with a body: where (a JSON Pointer fragment, RFC 6901) and what."""
-
-    pointer: str
-    detail: str
-
-
-class Problem(Model):
-    """An error's answer (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    request_id: str
-    errors: list[FieldProblem] = []
-
-
-JSON = Mapping[str, Any]

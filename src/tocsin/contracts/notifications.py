@@ -4,10 +4,10 @@ from enum import StrEnum
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import StringConstraints, model_validator
 
 from tocsin.contracts.model import Instant, Line, Model, Severity, Text
-from tocsin.contracts.oncall import Address, Channel, mail_address
+from tocsin.contracts.oncall import Address, Channel, check_address
 
 
 class NotificationKind(StrEnum):
@@ -74,13 +74,9 @@ class Notify(Model):
     def check(self) -> Self:
         """Refuse a page without its details, and a recipient that does not fit the channel."""
         if (self.kind is NotificationKind.PAGE) != (self.page is not None):
-            msg = "`page` goes with kind \"page\", and only with it"
+            msg = '`page` goes with kind "page", and only with it'
             raise ValueError(msg)
-        if self.channel is Channel.EMAIL:
-            mail_address(self.recipient)
-        if self.channel is Channel.WEBHOOK and not self.recipient.startswith(("http://", "https://")):
-            msg = "the recipient of a webhook is an http or https URL"
-            raise ValueError(msg)
+        check_address(self.channel, self.recipient)
         return self
 
 
@@ -111,12 +107,14 @@ class Notification(Model):
     kind: NotificationKind
     channel: Channel
     recipient: str
+    """Without the password that a URL may carry."""
     person: str | None
     message: str
     status: NotificationStatus
     reason: str | None
     """Why it is where it is: the last error, or why it was voided."""
-    attempts: Annotated[list[Attempt], Field(max_length=200)]
+    attempts: list[Attempt]
+    """The newest 100."""
     next_attempt_at: Instant | None
     created_at: Instant
     finished_at: Instant | None
@@ -130,6 +128,26 @@ class VoidNotifications(Model):
 
 
 class Voided(Model):
-    """How many messages were stopped."""
+    """How many pages for the incident were stopped, by this and by earlier calls."""
 
     voided: int
+
+
+class WebhookBody(Model):
+    """What a webhook receives, by POST, the same bytes at every attempt.
+
+    The headers `Idempotency-Key` and `X-Tocsin-Delivery` carry the delivery id, `X-Tocsin-Attempt` counts from 1. Only an
+    answer of 2xx within 10 seconds counts as delivered; 429 (with `Retry-After`) and 5xx are tried again, others are not.
+    """
+
+    version: int = 1
+    kind: NotificationKind
+    delivery_id: UUID
+    """The same at every attempt, and when a person sends it again: receive one id once."""
+    incident_id: UUID
+    message: str
+    page: PageDetails | None
+    """Null for a plain message."""
+    incident_url: str | None
+    """Where people answer; null where `PUBLIC_URL` is not set."""
+    created_at: Instant

@@ -1,9 +1,10 @@
 """What people and services exchange with oncall-service."""
 
 import re
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 from uuid import UUID
 from zoneinfo import available_timezones
 
@@ -11,7 +12,10 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from tocsin.contracts.model import Instant, Line, Model, Severity, Text
 
-ZONES = frozenset(available_timezones())
+ZONES = frozenset(available_timezones()) - {"localtime", "Factory"}
+"""What the server's own clock is set to is no name that means the same everywhere."""
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(3000, 1, 1, tzinfo=UTC)
 
 
 class RotationType(StrEnum):
@@ -68,14 +72,54 @@ def known_zone(name: str) -> str:
 
 def mail_address(text: str) -> str:
     """Refuse what no mail server would take, and what would end a header line."""
-    if not re.fullmatch(r"[^@\s<>\"(),:;\\\[\]]+@[^@\s<>\"(),:;\\\[\]]+", text):
+    if not text.isprintable() or not re.fullmatch(r"[^@\s<>\"(),:;\\\[\]]+@[^@\s<>\"(),:;\\\[\]]+", text):
         msg = "not an e-mail address"
         raise ValueError(msg)
     return text
 
 
+def webhook_url(text: str) -> str:
+    """Refuse what is not an absolute http or https URL. Whether its host may be reached is decided when it is."""
+    msg = "the address of a webhook is an http or https URL"
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError as exc:  # an unclosed bracket, a port over 65535
+        raise ValueError(msg) from exc
+    if not usable or not text.isprintable() or " " in text:
+        raise ValueError(msg)
+    return text
+
+
+def check_address(channel: Channel, address: str) -> None:
+    """Raise ValueError where *channel* could never deliver to *address*."""
+    if channel is Channel.EMAIL:
+        mail_address(address)
+    if channel is Channel.WEBHOOK:
+        webhook_url(address)
+
+
+def in_calendar(value: datetime) -> datetime:
+    """Refuse instants so far off that no turn could be counted there."""
+    if not EARLIEST <= value < LATEST:
+        msg = "must lie in the years 1970 to 2999"
+        raise ValueError(msg)
+    return value
+
+
+def start_in_calendar(value: date) -> date:
+    """Refuse days so far off that no turn could be counted there."""
+    if not EARLIEST.date() <= value < LATEST.date():
+        msg = "must lie in the years 1970 to 2999"
+        raise ValueError(msg)
+    return value
+
+
+CalendarInstant = Annotated[Instant, AfterValidator(in_calendar)]
 Email = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254), AfterValidator(mail_address)]
-Address = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=2048, pattern=r"^[^\r\n]+$")]
+Address = Annotated[
+    Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=2048, pattern=r"^[^\r\n]+$")
+]
 
 
 class Contact(Model):
@@ -83,6 +127,12 @@ class Contact(Model):
 
     channel: Channel
     address: Address
+
+    @model_validator(mode="after")
+    def check(self) -> Self:
+        """Refuse an address that does not fit the channel."""
+        check_address(self.channel, self.address)
+        return self
 
 
 class Member(Model):
@@ -106,10 +156,11 @@ class ScheduleIn(Model):
     time_zone: Annotated[str, AfterValidator(known_zone)] = "UTC"
     handoff_time: time = time(0, 0)
     """Local wall clock, to the minute."""
-    handoff_weekday: Weekday = Weekday.MONDAY
-    """For a weekly rotation only."""
-    start: date | None = None
-    """The day of the first member's first turn; by default the Monday of ISO week 1, or 1 January, of this year."""
+    handoff_weekday: Weekday | None = None
+    """For a weekly rotation only; by default the weekday of `start`, or Monday."""
+    start: Annotated[date, AfterValidator(start_in_calendar)] | None = None
+    """The day on which a turn of the first member begins. By default one turn before Monday of ISO week 1 (daily: before
+    1 January) of this year: all through this year the index is then the week's (day's) number modulo the members."""
 
     @model_validator(mode="after")
     def check(self) -> Self:
@@ -121,6 +172,11 @@ class ScheduleIn(Model):
         if self.handoff_time.tzinfo or self.handoff_time.second or self.handoff_time.microsecond:
             msg = "handoff_time is hours and minutes, such as 09:00"
             raise ValueError(msg)
+        if self.rotation_type is RotationType.WEEKLY and self.start and self.handoff_weekday:
+            starts_on = list(Weekday)[self.start.weekday()]
+            if starts_on is not self.handoff_weekday:
+                msg = f"start is a {starts_on}, handoff_weekday says {self.handoff_weekday}"
+                raise ValueError(msg)
         return self
 
 
@@ -129,7 +185,7 @@ class Schedule(ScheduleIn):
 
     id: UUID
     anchor: datetime
-    """Local wall clock of the first handoff, from which all others are counted."""
+    """Local wall clock at which a turn of the first member begins; all handoffs are counted from it."""
     created_at: Instant
 
 
@@ -231,7 +287,7 @@ class Escalation(Model):
     next_level: Level | None
     next_people: list[str]
     next_action_at: Instant | None
-    timeout_seconds: int
+    timeout_seconds: float
     stopped_at: Instant | None
     stop_reason: str | None
     pages: list[EscalationPage]

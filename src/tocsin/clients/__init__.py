@@ -1,0 +1,1 @@
+"""One typed, retrying client per service; the only way to call it."""

@@ -1,0 +1,33 @@
+"""Calls to alert-ingestion."""
+
+from uuid import UUID
+
+from aiohttp import web
+
+from tocsin.contracts.alerts import Alert, AlertAccepted, AlertDetail, AlertIn
+from tocsin.contracts.model import Page
+from tocsin.kernel.http_client import INTERACTIVE, Budget, ClientMetrics, ServiceClient
+
+PEER = "alert-ingestion"
+
+
+class AlertsClient(ServiceClient):
+    """A client of alert-ingestion."""
+
+    def __init__(self, base_url: str, metrics: ClientMetrics) -> None:
+        super().__init__(base_url, metrics, peer=PEER)
+
+    async def send(self, alert: AlertIn, *, idempotency_key: str) -> AlertAccepted:
+        """Send one alert."""
+        return await self.post("/api/v1/alerts", alert, AlertAccepted, idempotency_key=idempotency_key)
+
+    async def find(self, alert_id: UUID, *, budget: Budget = INTERACTIVE) -> AlertDetail:
+        """Return one alert with the request that brought it."""
+        return await self.get(f"/api/v1/alerts/{alert_id}", AlertDetail, budget=budget)
+
+    async def list(self, *, budget: Budget = INTERACTIVE, **filters: object) -> Page[Alert]:
+        """Return a page of alerts, newest first; *filters* are the list's query parameters."""
+        return await self.get("/api/v1/alerts", Page[Alert], query=filters, budget=budget)
+
+
+ALERTS = web.AppKey("ALERTS", AlertsClient)

@@ -1,0 +1,76 @@
+"""Calls to incident-management."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from aiohttp import web
+
+from tocsin.contracts.incidents import (
+    AppendTimelineEntry,
+    AskStates,
+    ChangeIncident,
+    CorrelateAlerts,
+    Correlations,
+    Incident,
+    IncidentStates,
+    IncidentSummary,
+    OpenIncident,
+    StatsSummary,
+    TimelineEntry,
+)
+from tocsin.contracts.model import Page
+from tocsin.kernel.http_client import INTERACTIVE, ONCE, Budget, ClientMetrics, ServiceClient
+
+PEER = "incident-management"
+
+
+class IncidentsClient(ServiceClient):
+    """A client of incident-management."""
+
+    def __init__(self, base_url: str, metrics: ClientMetrics) -> None:
+        super().__init__(base_url, metrics, peer=PEER)
+
+    async def correlate(self, batch: CorrelateAlerts | bytes, *, idempotency_key: str, budget: Budget) -> Correlations:
+        """Tell alerts' states (a model, or its JSON made without one); learn which incident each belongs to."""
+        path = "/api/v1/incidents/correlate"
+        return await self.post(path, batch, Correlations, idempotency_key=idempotency_key, budget=budget)
+
+    async def states(self, incident_ids: Sequence[UUID], *, idempotency_key: str, budget: Budget) -> IncidentStates:
+        """Ask how incidents stand."""
+        body = AskStates(incident_ids=list(incident_ids))
+        path = "/api/v1/incidents/states"
+        return await self.post(path, body, IncidentStates, idempotency_key=idempotency_key, budget=budget)
+
+    async def append_timeline(
+        self, incident_id: UUID, entry: AppendTimelineEntry, *, idempotency_key: str, budget: Budget = ONCE
+    ) -> TimelineEntry:
+        """Report what happened; a repeated event key has no effect."""
+        path = f"/api/v1/incidents/{incident_id}/timeline"
+        return await self.post(path, entry, TimelineEntry, idempotency_key=idempotency_key, budget=budget)
+
+    async def open(self, incident: OpenIncident, *, idempotency_key: str) -> Incident:
+        """Open an incident by hand."""
+        return await self.post("/api/v1/incidents", incident, Incident, idempotency_key=idempotency_key)
+
+    async def change(
+        self, incident: UUID | str, change: ChangeIncident, *, idempotency_key: str, version: int | None = None
+    ) -> Incident:
+        """Change an incident (by id or number); with *version*, only if nobody changed it since."""
+        headers = {} if version is None else {"If-Match": f'"{version}"'}
+        path = f"/api/v1/incidents/{incident}"
+        return await self.patch(path, change, Incident, idempotency_key=idempotency_key, headers=headers)
+
+    async def find(self, incident: UUID | str, *, budget: Budget = INTERACTIVE) -> Incident:
+        """Return an incident, by id or number."""
+        return await self.get(f"/api/v1/incidents/{incident}", Incident, budget=budget)
+
+    async def list(self, *, budget: Budget = INTERACTIVE, **filters: object) -> Page[IncidentSummary]:
+        """Return a page of incidents, newest first; *filters* are the list's query parameters."""
+        return await self.get("/api/v1/incidents", Page[IncidentSummary], query=filters, budget=budget)
+
+    async def summary(self, *, budget: Budget = INTERACTIVE, **window: object) -> StatsSummary:
+        """Return how well it went between `since` and `until`."""
+        return await self.get("/api/v1/incidents/stats/summary", StatsSummary, query=window, budget=budget)
+
+
+INCIDENTS = web.AppKey("INCIDENTS", IncidentsClient)

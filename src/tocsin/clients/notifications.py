@@ -1,0 +1,35 @@
+"""Calls to notification-service."""
+
+from aiohttp import web
+
+from tocsin.contracts.model import Page
+from tocsin.contracts.notifications import Notification, NotificationQueued, Notify, Voided, VoidNotifications
+from tocsin.kernel.http_client import INTERACTIVE, ONCE, Budget, ClientMetrics, ServiceClient
+
+PEER = "notification-service"
+
+
+class NotificationsClient(ServiceClient):
+    """A client of notification-service."""
+
+    def __init__(self, base_url: str, metrics: ClientMetrics) -> None:
+        super().__init__(base_url, metrics, peer=PEER)
+
+    async def notify(self, message: Notify, *, idempotency_key: str, budget: Budget = ONCE) -> NotificationQueued:
+        """Queue one message to one recipient."""
+        return await self.post(
+            "/api/v1/notify", message, NotificationQueued, idempotency_key=idempotency_key, budget=budget
+        )
+
+    async def void(self, void: VoidNotifications, *, idempotency_key: str, budget: Budget = ONCE) -> Voided:
+        """Stop an incident's pages that have not gone out."""
+        return await self.post(
+            "/api/v1/notifications/void", void, Voided, idempotency_key=idempotency_key, budget=budget
+        )
+
+    async def list(self, *, budget: Budget = INTERACTIVE, **filters: object) -> Page[Notification]:
+        """Return a page of messages, newest first; *filters* are the list's query parameters."""
+        return await self.get("/api/v1/notifications", Page[Notification], query=filters, budget=budget)
+
+
+NOTIFICATIONS = web.AppKey("NOTIFICATIONS", NotificationsClient)

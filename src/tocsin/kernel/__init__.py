@@ -1,0 +1,1 @@
+"""Shared and boring: what every service needs and no service owns. Knows no domain."""

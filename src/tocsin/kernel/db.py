@@ -1,0 +1,276 @@
+"""The one file that speaks to the driver.
+
+aiopg 1.4 on psycopg2 is what the project was asked to use. Its traps stay in here (each has a test):
+
+* An error swallowed in a transaction turns COMMIT into ROLLBACK without a word: `transaction` looks at the tag.
+* A lost answer to COMMIT leaves the outcome unknown: callers make their ids before the first try and repeat with them.
+* libpq resolves names with a blocking call, and aiopg watches only the first socket of a name that has several
+  addresses: names are resolved by the event loop, and the addresses tried one after the other.
+* aiopg's own pool connects one at a time under a lock, so that a dead route makes every waiter wait for the sum of the
+  time-outs: the pool here connects side by side and, once a connect has failed, fails everybody at once for a moment.
+* The server's statement_timeout arrives as CancelledError.
+"""
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final, TypeAlias
+
+import aiopg
+import psycopg2
+import structlog
+from aiohttp import web
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, make_dsn, parse_dsn
+from psycopg2.extras import Json as Json  # noqa: PLC0414 - the project's one way to pass a JSON document
+from psycopg2.extras import RealDictCursor, register_uuid
+
+from tocsin.kernel import clock
+from tocsin.kernel.errors import DatabaseUnavailableError, NotFoundError, StatementTimeoutError, UnavailableError
+from tocsin.kernel.settings import ServiceSettings
+
+register_uuid()  # type: ignore[no-untyped-call]
+log = structlog.get_logger(__name__)
+
+Row: TypeAlias = dict[str, Any]
+Cursor: TypeAlias = aiopg.Cursor
+BREAKER_SECONDS: Final = 0.25
+"""For how long a failed connect makes further ones fail at once."""
+SOCKET_TIMEOUT_MS: Final = 2_000
+
+
+class TransactionConflictError(UnavailableError):
+    """The server ended this transaction so that another could go on: repeat it with the same ids."""
+
+    code = "transaction-conflict"
+
+
+class CommitLostError(DatabaseUnavailableError):
+    """COMMIT was answered by ROLLBACK: an error inside the transaction was swallowed. A bug, made visible."""
+
+    code = "commit-lost"
+
+
+def check_dsn(dsn: str) -> None:
+    """Raise ValueError where libpq cannot parse *dsn*."""
+    try:
+        parse_dsn(dsn)
+    except psycopg2.ProgrammingError as exc:
+        msg = f"not a PostgreSQL address such as postgresql://user:password@host:5432/name ({str(exc).strip()})"
+        raise ValueError(msg) from exc
+
+
+class Database:
+    """A pool of connections to one database, for one service's schema."""
+
+    def __init__(self, settings: ServiceSettings, *, schema: str) -> None:
+        self._dsn = parse_dsn(settings.database_url.get_secret_value())
+        self._schema = schema
+        self._connect_timeout = settings.db_connect_timeout_seconds
+        self._statement_timeout = settings.db_statement_timeout_seconds
+        self._lock_timeout = settings.db_lock_timeout_seconds
+        self._slots = asyncio.Semaphore(settings.db_pool_size)
+        self._idle: deque[aiopg.Connection] = deque()
+        self._broken_until = 0.0
+        self._closed = False
+        self.size: Final = settings.db_pool_size
+        self.in_use = 0
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[aiopg.Connection]:
+        """Lend a connection; one that breaks is thrown away. Raise DatabaseUnavailableError where none can be had."""
+        try:
+            await asyncio.wait_for(self._slots.acquire(), self._statement_timeout)
+        except TimeoutError:
+            msg = "All database connections are in use; try again in a moment."
+            raise DatabaseUnavailableError(msg) from None
+        conn: aiopg.Connection | None = None
+        self.in_use += 1
+        try:
+            with closed_by_server():
+                conn = self._usable() or await self.connect()
+                yield conn
+        finally:
+            self.in_use -= 1
+            self._slots.release()
+            if conn is not None:
+                self._give_back(conn)
+
+    async def connect(self) -> aiopg.Connection:
+        """Open a connection outside the pool, for LISTEN; the caller closes it."""
+        if clock.monotonic() < self._broken_until:
+            msg = "The database does not answer; try again in a moment."
+            raise DatabaseUnavailableError(msg)
+        try:
+            return await self._connect_any()
+        except DatabaseUnavailableError:
+            self._broken_until = clock.monotonic() + BREAKER_SECONDS
+            raise
+
+    async def close(self) -> None:
+        """Close every idle connection. Those on loan close when they are given back."""
+        self._closed = True
+        while self._idle:
+            await self._idle.pop().close()
+
+    def _usable(self) -> aiopg.Connection | None:
+        while self._idle:
+            conn = self._idle.pop()
+            if not conn.closed:
+                return conn
+        return None
+
+    def _give_back(self, conn: aiopg.Connection) -> None:
+        if conn.closed:
+            return
+        clean = not conn.isexecuting() and conn.raw.info.transaction_status == TRANSACTION_STATUS_IDLE
+        if clean and not self._closed:
+            self._idle.append(conn)
+        else:
+            _ = conn.close()  # done at once; what it returns is for awaiting callers
+
+    async def _connect_any(self) -> aiopg.Connection:
+        failures: list[str] = []
+        for address in await _addresses(self._dsn, self._connect_timeout):
+            try:
+                return await self._connect_one(address)
+            except (psycopg2.Error, TimeoutError, OSError) as exc:
+                failures.append(str(exc).strip().splitlines()[-1] if str(exc) else type(exc).__name__)
+        log.warning("database unreachable", reasons=failures)
+        msg = "The database does not answer; try again in a moment."
+        raise DatabaseUnavailableError(msg)
+
+    async def _connect_one(self, address: dict[str, str]) -> aiopg.Connection:
+        options = (
+            f"-c search_path={self._schema} -c timezone=UTC"
+            f" -c statement_timeout={round(self._statement_timeout * 1000)}"
+            f" -c lock_timeout={round(self._lock_timeout * 1000)}"
+            f" -c idle_in_transaction_session_timeout={round(self._statement_timeout * 2000)}"
+        )
+        given = self._dsn.get("options", "")
+        dsn = make_dsn(
+            **{
+                **self._dsn,
+                **address,
+                "application_name": f"tocsin-{self._schema}",
+                "client_encoding": "UTF8",
+                "keepalives_idle": "5",
+                "keepalives_interval": "2",
+                "keepalives_count": "2",
+                "tcp_user_timeout": str(SOCKET_TIMEOUT_MS),
+                "options": f"{given} {options}".strip(),
+            }
+        )
+        # The client waits longer than the server: its own time-out would leave the statement running.
+        async with asyncio.timeout(self._connect_timeout):
+            return await aiopg.connect(
+                dsn,
+                timeout=self._statement_timeout + 1,
+                enable_hstore=False,
+                enable_json=False,
+                enable_uuid=False,
+            )
+
+
+async def _addresses(dsn: dict[str, str], seconds: float) -> list[dict[str, str]]:
+    """Return what to add to *dsn* for each place where the server may be; a socket directory needs nothing."""
+    host, port = dsn.get("host", ""), dsn.get("port", "5432")
+    if not host or host.startswith(("/", "@")) or "hostaddr" in dsn:
+        return [{}]
+    found: list[dict[str, str]] = []
+    ports = port.split(",")
+    for index, name in enumerate(host.split(",")):
+        number = ports[index] if len(ports) > 1 else ports[0]
+        try:
+            infos = await asyncio.wait_for(
+                asyncio.get_running_loop().getaddrinfo(name, int(number), type=socket.SOCK_STREAM), seconds
+            )
+        except (OSError, TimeoutError) as exc:
+            log.warning("database name does not resolve", host=name, reason=str(exc) or "time-out")
+            continue
+        found += [{"host": name, "hostaddr": str(info[4][0]), "port": number} for info in infos]
+    return found
+
+
+@contextmanager
+def closed_by_server() -> Iterator[None]:
+    """Turn the driver's ways of saying "the database is away" into one error. Others pass: they are bugs."""
+    try:
+        yield
+    except (psycopg2.errors.QueryCanceled, psycopg2.errors.LockNotAvailable) as exc:
+        msg = "The database took too long; try again in a moment."
+        raise StatementTimeoutError(msg) from exc
+    except (psycopg2.errors.DeadlockDetected, psycopg2.errors.SerializationFailure) as exc:
+        msg = "Two changes met at the same place; try again."
+        raise TransactionConflictError(msg) from exc
+    except (psycopg2.OperationalError, psycopg2.InterfaceError, TimeoutError, OSError) as exc:
+        msg = "The database broke off; try again in a moment."
+        raise DatabaseUnavailableError(msg) from exc
+    except psycopg2.errors.ReadOnlySqlTransaction as exc:
+        msg = "The database takes no changes at the moment; try again in a moment."
+        raise DatabaseUnavailableError(msg) from exc
+
+
+@asynccontextmanager
+async def transaction(db: Database) -> AsyncIterator[Cursor]:
+    """Yield a cursor inside BEGIN and COMMIT; any exception rolls back.
+
+    Raise DatabaseUnavailableError where the database is away: then a write's outcome is unknown, and a repeat must use
+    the same ids.
+    """
+    async with db.connection() as conn, conn.cursor(cursor_factory=RealDictCursor) as cur:
+        await execute(cur, "BEGIN")
+        try:
+            yield cur
+        except BaseException:
+            if not conn.closed and not cur.closed and not conn.isexecuting():
+                await execute(cur, "ROLLBACK")
+            raise
+        await execute(cur, "COMMIT")
+        if cur.statusmessage != "COMMIT":
+            msg = "The transaction was rolled back at its end: an error inside it was swallowed."
+            raise CommitLostError(msg)
+
+
+async def execute(cur: Cursor, sql: str, **params: Any) -> int:
+    """Run one statement; return how many rows it touched."""
+    try:
+        await cur.execute(sql, params or None)  # None: a literal % stays a %
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        # aiopg 1.4 reports the server's statement_timeout as a cancellation; gone when QueryCanceled comes instead.
+        msg = "The database took too long; try again in a moment."
+        raise StatementTimeoutError(msg) from None
+    return int(cur.rowcount)
+
+
+async def fetch_all(cur: Cursor, sql: str, **params: Any) -> list[Row]:
+    """Run one statement; return its rows."""
+    await execute(cur, sql, **params)
+    return list(await cur.fetchall())
+
+
+async def fetch_one(cur: Cursor, sql: str, **params: Any) -> Row | None:
+    """Run one statement; return its first row, or None."""
+    await execute(cur, sql, **params)
+    row: Row | None = await cur.fetchone()
+    return row
+
+
+def required(row: Row | None, message: str = "There is no such thing.") -> Row:
+    """Return *row*; raise NotFoundError with *message* where there is none."""
+    if row is None:
+        raise NotFoundError(message)
+    return row
+
+
+DB = web.AppKey("DB", Database)
+
+
+async def database(app: web.Application) -> AsyncIterator[None]:
+    """Keep `app[DB]` while the application runs (a cleanup context); connects when it is first needed."""
+    yield
+    await app[DB].close()

@@ -1,0 +1,66 @@
+"""Named places where a test can make a process fail: `FAULT_POINT=<name>:kill|raise|execute_then_raise|sleep`.
+
+Each step boundary declares itself once, at import, so that a test can list them all and refuse an untested one.
+Nothing happens unless the variable is set.
+"""
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from typing import Final
+
+from tocsin.kernel import clock
+from tocsin.kernel.errors import UnavailableError
+
+SLEEP_SECONDS: Final = 30.0
+"""Longer than any lease: the sleeper is taken for dead."""
+
+
+class FaultKind(StrEnum):
+    """What happens at an armed point."""
+
+    KILL = "kill"
+    RAISE = "raise"
+    EXECUTE_THEN_RAISE = "execute_then_raise"
+    SLEEP = "sleep"
+
+
+class FaultInjectedError(UnavailableError):
+    """A test armed this point."""
+
+    code = "fault-injected"
+
+
+POINTS: Final[set[str]] = set()
+"""Every declared point of the modules imported so far."""
+
+
+class FaultPoint:
+    """One step boundary, wrapped around the step: `async with AFTER_COMMIT(): ...`."""
+
+    def __init__(self, name: str) -> None:
+        if name in POINTS:
+            msg = f"fault point {name!r} is declared twice"
+            raise ValueError(msg)
+        POINTS.add(name)
+        self.name = name
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[None]:
+        """Run the step inside, and fail as armed: before it (kill, raise, sleep) or once it is done."""
+        kind = self._armed()
+        if kind is FaultKind.KILL:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if kind is FaultKind.RAISE:
+            raise FaultInjectedError(self.name)
+        if kind is FaultKind.SLEEP:
+            await clock.sleep(SLEEP_SECONDS)
+        yield
+        if kind is FaultKind.EXECUTE_THEN_RAISE:
+            raise FaultInjectedError(self.name)
+
+    def _armed(self) -> FaultKind | None:
+        name, _, kind = os.environ.get("FAULT_POINT", "").partition(":")
+        return FaultKind(kind) if name == self.name else None

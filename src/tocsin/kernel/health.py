@@ -1,0 +1,68 @@
+"""Health: alive without touching anything; ready after asking each dependency."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from aiohttp import web
+
+from tocsin.kernel import build_info
+from tocsin.kernel.db import DB, execute, transaction
+from tocsin.kernel.errors import DomainError
+
+Check: TypeAlias = Callable[[web.Application], Awaitable[None]]
+"""Returns when the dependency is there; raises DomainError when it is not."""
+CHECK_SECONDS: Final = 1.0
+
+
+@dataclass(slots=True)
+class Readiness:
+    """What a service depends on, and whether it is on its way out."""
+
+    required: dict[str, Check] = field(default_factory=dict)
+    optional: dict[str, Check] = field(default_factory=dict)
+    """Named when away, but the service works on without."""
+    stopping: bool = False
+
+
+SERVICE = web.AppKey("SERVICE", str)
+READINESS = web.AppKey("READINESS", Readiness)
+
+
+async def database_answers(app: web.Application) -> None:
+    """Ask the database for nothing."""
+    async with transaction(app[DB]) as cur:
+        await execute(cur, "SELECT 1")
+
+
+async def get_health(request: web.Request) -> web.Response:
+    """Say that the process is alive, and which version it is."""
+    return web.json_response({"status": "ok", "service": request.app[SERVICE], "version": build_info.VERSION})
+
+
+async def get_ready(request: web.Request) -> web.Response:
+    """Say whether the service can do its work, naming each dependency; 503 when it cannot."""
+    readiness = request.app[READINESS]
+    checks = {**readiness.required, **readiness.optional}
+    answers = await asyncio.gather(*(_ask(request.app, check) for check in checks.values()))
+    found = dict(zip(checks, answers, strict=True))
+    ready = not readiness.stopping and all(found[name] == "ok" for name in readiness.required)
+    body = {
+        "status": "ok" if ready else "stopping" if readiness.stopping else "unavailable",
+        "service": request.app[SERVICE],
+        "version": build_info.VERSION,
+        "dependencies": found,
+    }
+    return web.json_response(body, status=200 if ready else 503)
+
+
+async def _ask(app: web.Application, check: Check) -> str:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await check(app)
+    except TimeoutError:
+        return "no answer in time"
+    except DomainError as exc:
+        return str(exc)
+    return "ok"

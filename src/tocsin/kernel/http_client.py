@@ -1,0 +1,283 @@
+"""The one way to call another service: typed, bounded, retried where that helps, with one idempotency key."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final, NoReturn, Self, TypeVar
+
+from aiohttp import (
+    ClientConnectionError,
+    ClientPayloadError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    web,
+)
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from pydantic import BaseModel, ValidationError
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, stop_before_delay
+from tenacity.wait import wait_random_exponential
+
+from tocsin.kernel import clock, request_id
+from tocsin.kernel.errors import RejectedError, UpstreamError
+
+M = TypeVar("M", bound=BaseModel)
+PASSING: Final = frozenset(
+    {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+"""Answers after which another try may succeed."""
+MAX_ANSWER: Final = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much a caller spends on one call: at most *attempts* tries of *attempt_seconds* each, *seconds* in all."""
+
+    attempts: int
+    seconds: float
+    attempt_seconds: float
+
+
+INTERACTIVE: Final = Budget(attempts=3, seconds=3.0, attempt_seconds=2.0)
+"""Somebody waits."""
+ONCE: Final = Budget(attempts=1, seconds=5.0, attempt_seconds=5.0)
+"""A queue retries by itself, with its own back-off."""
+
+
+class TransientError(UpstreamError):
+    """One attempt failed in a way that may pass."""
+
+    code = "upstream-unavailable"
+
+    def __init__(self, message: str, *, reason: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class ClientMetrics:
+    """Calls to other services."""
+
+    seconds: Histogram
+    retries: Counter
+
+    @classmethod
+    def register(cls, registry: CollectorRegistry) -> Self:
+        """Declare the metrics on *registry*."""
+        return cls(
+            Histogram(
+                "tocsin_client_request_duration_seconds",
+                "How long single attempts to call another service took.",
+                ["peer", "outcome"],
+                registry=registry,
+            ),
+            Counter(
+                "tocsin_client_retries_total",
+                "Attempts that were repeated.",
+                ["peer", "reason"],
+                registry=registry,
+            ),
+        )
+
+
+CLIENT_METRICS = web.AppKey("CLIENT_METRICS", ClientMetrics)
+
+
+class ServiceClient:
+    """A client of one service; its `context` is a cleanup context that opens and closes the session."""
+
+    def __init__(self, base_url: str, metrics: ClientMetrics, *, peer: str) -> None:
+        self.base_url = base_url
+        self.peer = peer
+        self._metrics = metrics
+        self._session: ClientSession | None = None
+
+    async def context(self, _app: web.Application) -> AsyncIterator[None]:
+        """Hold a session while the application runs."""
+        async with ClientSession(cookie_jar=DummyCookieJar(), timeout=ClientTimeout(total=None)) as self._session:
+            yield
+        self._session = None
+
+    async def get(
+        self, path: str, model: type[M], *, query: Mapping[str, Any] | None = None, budget: Budget = INTERACTIVE
+    ) -> M:
+        """GET *path*; raise UpstreamError when the budget is spent, RejectedError on 4xx."""
+        return await self._call("GET", path, model, budget=budget, query=query)
+
+    async def post(
+        self, path: str, body: BaseModel | bytes, model: type[M], *, idempotency_key: str, budget: Budget = INTERACTIVE
+    ) -> M:
+        """POST *body*; a repeat with the same key has no second effect. Raise UpstreamError, RejectedError."""
+        return await self._call("POST", path, model, budget=budget, body=body, idempotency_key=idempotency_key)
+
+    async def patch(
+        self,
+        path: str,
+        body: BaseModel,
+        model: type[M],
+        *,
+        idempotency_key: str,
+        headers: Mapping[str, str] | None = None,
+        budget: Budget = INTERACTIVE,
+    ) -> M:
+        """PATCH *path* with what *body* has set. Raise UpstreamError, RejectedError."""
+        return await self._call(
+            "PATCH", path, model, budget=budget, body=body, idempotency_key=idempotency_key, headers=headers
+        )
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        model: type[M],
+        *,
+        budget: Budget,
+        query: Mapping[str, Any] | None = None,
+        body: BaseModel | bytes | None = None,
+        idempotency_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> M:
+        data = _json(body, changed_only=method == "PATCH") if isinstance(body, BaseModel) else body
+        sent = {request_id.HEADER: request_id.REQUEST_ID.get(), **(headers or {})}
+        if data is not None:
+            sent["Content-Type"] = "application/json"
+        if idempotency_key is not None:
+            sent["Idempotency-Key"] = idempotency_key
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(TransientError),
+            wait=_wait,
+            stop=stop_after_attempt(budget.attempts) | stop_before_delay(budget.seconds),
+            before_sleep=self._count_retry,
+            sleep=clock.sleep,
+            reraise=True,
+        )
+        raw: bytes = await retrying(
+            self._attempt, _Request(method, path, data, sent, _plain(query), budget.attempt_seconds)
+        )
+        try:
+            return model.model_validate_json(raw)
+        except ValidationError as exc:
+            msg = f"{self.peer} answered something that cannot be read; are both of the same version?"
+            raise UpstreamError(msg) from exc
+
+    async def _attempt(self, request: "_Request") -> bytes:
+        started = clock.monotonic()
+        outcome = "cancelled"
+        try:
+            raw = await self._exchange(request)
+        except TransientError as exc:
+            outcome = exc.reason
+            raise
+        except RejectedError:
+            outcome = "rejected"
+            raise
+        else:
+            outcome = "ok"
+            return raw
+        finally:
+            self._metrics.seconds.labels(self.peer, outcome).observe(clock.monotonic() - started)
+
+    async def _exchange(self, request: "_Request") -> bytes:
+        if self._session is None:
+            msg = f"the client of {self.peer} is used outside its context"
+            raise RuntimeError(msg)
+        try:
+            async with (
+                asyncio.timeout(request.seconds),
+                self._session.request(
+                    request.method,
+                    self.base_url + request.path,
+                    data=request.data,
+                    headers=request.headers,
+                    params=request.query,
+                    allow_redirects=False,
+                ) as response,
+            ):
+                raw = await self._read(response)
+        except TimeoutError as exc:
+            self._fail("does not answer in time", "timeout", cause=exc)
+        except (ClientConnectionError, ClientPayloadError, OSError) as exc:
+            self._fail("cannot be reached", "connection", cause=exc)
+        if response.status in PASSING:
+            wait = response.headers.get("Retry-After", "")
+            retry_after = float(wait) if wait.isdigit() else 0.0
+            self._fail(f"answers {response.status}", "status", retry_after=retry_after)
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            raise RejectedError(response.status, _detail(raw, self.peer, response.status))
+        return raw
+
+    async def _read(self, response: ClientResponse) -> bytes:
+        raw = bytearray()
+        async for chunk in response.content.iter_any():
+            raw += chunk
+            if len(raw) > MAX_ANSWER:
+                self._fail("answers more than can be read", "too_large")
+        return bytes(raw)
+
+    def _fail(
+        self, what: str, reason: str, *, retry_after: float = 0.0, cause: BaseException | None = None
+    ) -> NoReturn:
+        msg = f"{self.peer} {what}; try again in a moment."
+        raise TransientError(msg, reason=reason, retry_after=retry_after) from cause
+
+    def _count_retry(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        reason = error.reason if isinstance(error, TransientError) else "other"
+        self._metrics.retries.labels(self.peer, reason).inc()
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    path: str
+    data: bytes | None
+    headers: Mapping[str, str]
+    query: list[tuple[str, str]] | None
+    seconds: float
+
+
+_backoff = wait_random_exponential(multiplier=0.05, max=2)
+
+
+def _wait(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after if isinstance(error, TransientError) else 0.0
+    return max(asked, _backoff(state))
+
+
+def _json(body: BaseModel, *, changed_only: bool) -> bytes:
+    """Serialise in one pass; *changed_only* leaves out what nobody has set, as PATCH needs."""
+    return body.__pydantic_serializer__.to_json(body, exclude_unset=changed_only)
+
+
+def _plain(query: Mapping[str, Any] | None) -> list[tuple[str, str]] | None:
+    """Flatten a query: lists repeat their name, None is left out."""
+    if query is None:
+        return None
+    flat: list[tuple[str, str]] = []
+    for name, value in query.items():
+        values = value if isinstance(value, list | tuple) else [value]
+        flat += [(name, str(item)) for item in values if item is not None]
+    return flat
+
+
+def _detail(raw: bytes, peer: str, status: int) -> str:
+    """Return what a problem document says, or a sentence of our own."""
+    try:
+        return _ProblemDetail.model_validate_json(raw).detail
+    except ValidationError:
+        return f"{peer} refuses the request with {status}."
+
+
+class _ProblemDetail(BaseModel):
+    detail: str

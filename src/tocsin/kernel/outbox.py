@@ -1,0 +1,328 @@
+"""The outbox: what must be told to another service, told until it is done.
+
+A row is inserted in the transaction of the change it tells of. A worker leases the oldest undone row of each key (lease
+and attempt number are set by one statement), calls the other service once, and marks the row done only if the attempt
+number is still its own: one that was paused past its lease changes nothing. No transaction is open while the network
+is. A row is never given up, except that a 4xx parks it, loudly, and lets its key go on.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Self, TypeAlias
+from uuid import UUID
+
+import structlog
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from pydantic import BaseModel
+
+from tocsin.kernel import randomness, request_id
+from tocsin.kernel.db import Cursor, Database, execute, fetch_all, fetch_one, transaction
+from tocsin.kernel.errors import RejectedError, UnavailableError
+from tocsin.kernel.faults import FaultPoint
+from tocsin.kernel.ids import new_id
+from tocsin.kernel.settings import ServiceSettings
+from tocsin.kernel.tasks import create_task
+from tocsin.kernel.workers import STOP_SECONDS, Wakeup, worker
+
+log = structlog.get_logger(__name__)
+CONCURRENCY: Final = 64
+"""Rows of different keys that one process delivers side by side."""
+KEEP_DONE_HOURS: Final = 24
+LEASED: Final = FaultPoint("outbox.lease")
+DELIVER: Final = FaultPoint("outbox.deliver")
+MARK_DONE: Final = FaultPoint("outbox.mark_done")
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxMessage:
+    """A leased row."""
+
+    id: int
+    message_id: UUID
+    """The idempotency key of every attempt."""
+    kind: str
+    key: str
+    payload: Mapping[str, Any]
+    request_id: str
+    attempts: int
+
+
+AfterDelivery: TypeAlias = Callable[[Cursor], Awaitable[None]]
+"""What the answer changes here; runs in the transaction that marks the row done."""
+Handler: TypeAlias = Callable[[OutboxMessage], Awaitable[AfterDelivery | None]]
+"""Calls the other service once. Raises UnavailableError to be asked again, RejectedError to park the row."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxMetrics:
+    """How far behind the outbox is."""
+
+    deliveries: Counter
+    undone: Gauge
+    parked: Gauge
+    oldest: Gauge
+
+    @classmethod
+    def register(cls, registry: CollectorRegistry) -> Self:
+        """Declare the metrics on *registry*."""
+        return cls(
+            Counter(
+                "tocsin_outbox_deliveries_total",
+                "Attempts to tell another service.",
+                ["kind", "outcome"],
+                registry=registry,
+            ),
+            Gauge("tocsin_outbox_undone_rows", "Rows not yet told.", registry=registry),
+            Gauge("tocsin_outbox_parked_rows", "Rows that the other service refused for good.", registry=registry),
+            Gauge("tocsin_outbox_oldest_seconds", "Age of the oldest row not yet told.", registry=registry),
+        )
+
+
+class Outbox:
+    """The outbox of one service's schema; its `context` delivers while the application runs."""
+
+    def __init__(
+        self, db: Database, settings: ServiceSettings, registry: CollectorRegistry, handlers: Mapping[str, Handler]
+    ) -> None:
+        self._db = db
+        self._settings = settings
+        self._handlers = handlers
+        self._metrics = OutboxMetrics.register(registry)
+        for kind in handlers:
+            for outcome in ("done", "retry", "parked", "fenced"):
+                self._metrics.deliveries.labels(kind, outcome)
+        self._running: set[asyncio.Task[None]] = set()
+        self._waiters: dict[UUID, asyncio.Event] = {}
+        self.wakeup = Wakeup()
+
+    async def enqueue(
+        self, cur: Cursor, *, kind: str, key: str, payload: BaseModel, message_id: UUID | None = None
+    ) -> UUID:
+        """Insert a row in the caller's transaction, which holds the lock of *key*'s parent row; `wake` after commit."""
+        chosen = message_id or new_id()
+        await self.enqueue_many(cur, kind=kind, rows=[(chosen, key, payload)])
+        return chosen
+
+    async def enqueue_many(self, cur: Cursor, *, kind: str, rows: list[tuple[UUID, str, BaseModel]]) -> None:
+        """Insert (message id, key, payload) rows by one statement, in this order."""
+        if kind not in self._handlers:
+            msg = f"no handler delivers {kind!r}"
+            raise ValueError(msg)
+        await execute(
+            cur,
+            """
+            INSERT INTO outbox (message_id, kind, key, payload, request_id)
+            SELECT message_id, %(kind)s, key, payload::jsonb, %(request_id)s
+            FROM unnest(%(message_ids)s::uuid[], %(keys)s::text[], %(payloads)s::text[])
+                WITH ORDINALITY AS row (message_id, key, payload, position)
+            ORDER BY position
+            """,
+            kind=kind,
+            request_id=request_id.REQUEST_ID.get(),
+            message_ids=[row[0] for row in rows],
+            keys=[row[1] for row in rows],
+            payloads=[row[2].model_dump_json() for row in rows],
+        )
+
+    def wake(self) -> None:
+        """Deliver now rather than at the next poll."""
+        self.wakeup.set()
+
+    async def settled(self, message_id: UUID, seconds: float) -> bool:
+        """Wait until this process has delivered *message_id*; False when that takes longer than *seconds*."""
+        event = self._waiters.setdefault(message_id, asyncio.Event())
+        self.wake()
+        try:
+            await asyncio.wait_for(event.wait(), seconds)
+        except TimeoutError:
+            return False
+        finally:
+            self._waiters.pop(message_id, None)
+        return True
+
+    async def context(self, app: web.Application) -> AsyncIterator[None]:
+        """Deliver while the application runs (a cleanup context)."""
+        deliver = worker("outbox", self._tick, interval=self._settings.poll_seconds, wakeup=self.wakeup)
+        look_after = worker("outbox_housekeeping", self._look_after, interval=5 * self._settings.poll_seconds)
+        async for _ in deliver(app):
+            async for _ in look_after(app):
+                yield
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=STOP_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _tick(self, _app: web.Application) -> bool:
+        free = CONCURRENCY - len(self._running)
+        if free <= 0:
+            return False  # the end of a delivery wakes the worker
+        messages = await self.lease(now=None, limit=free)
+        for message in messages:
+            task = create_task(self._deliver_and_wake(message), name=f"outbox-{message.id}")
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return len(messages) == free
+
+    async def lease(self, *, now: datetime | None, limit: int) -> list[OutboxMessage]:
+        """Take the oldest undone row of up to *limit* keys for `lease_seconds`."""
+        async with LEASED(), transaction(self._db) as cur:
+            rows = await fetch_all(
+                cur,
+                """
+                UPDATE outbox AS o
+                SET attempts = o.attempts + 1,
+                    next_attempt_at = COALESCE(%(now)s, now()) + %(lease)s * interval '1 second'
+                WHERE o.id IN (
+                    SELECT due.id FROM outbox AS due
+                    WHERE due.done_at IS NULL AND due.parked_at IS NULL
+                      AND due.next_attempt_at <= COALESCE(%(now)s, now())
+                      AND NOT EXISTS (
+                          SELECT FROM outbox AS earlier
+                          WHERE earlier.key = due.key AND earlier.id < due.id
+                            AND earlier.done_at IS NULL AND earlier.parked_at IS NULL)
+                    ORDER BY due.next_attempt_at
+                    LIMIT %(limit)s
+                    FOR UPDATE SKIP LOCKED)
+                RETURNING o.id, o.message_id, o.kind, o.key, o.payload, o.request_id, o.attempts
+                """,
+                now=now,
+                lease=self._settings.lease_seconds,
+                limit=limit,
+            )
+        return [OutboxMessage(**row) for row in rows]
+
+    async def _deliver_and_wake(self, message: OutboxMessage) -> None:
+        try:
+            await self.deliver(message, now=None)
+        except UnavailableError as exc:
+            log.warning("outbox row comes back when its lease ends", kind=message.kind, reason=str(exc))
+        finally:
+            self.wake()
+
+    async def deliver(self, message: OutboxMessage, *, now: datetime | None) -> None:
+        """Call the other service once, and record how that went."""
+        request_id.REQUEST_ID.set(message.request_id)
+        handler = self._handlers.get(message.kind)
+        if handler is None:  # a newer version's row: its own replicas know what to do with it
+            await self._retry_later(message, f"this version knows no {message.kind!r}", now=now)
+            return
+        try:
+            # Well inside the lease, by a clock that does not jump: who takes over must not do it beside us.
+            async with DELIVER(), asyncio.timeout(self._settings.lease_seconds * 0.66):
+                after = await handler(message)
+        except RejectedError as exc:
+            await self._park(message, str(exc), now=now)
+        except Exception as exc:
+            if not isinstance(exc, UnavailableError | TimeoutError):
+                log.exception("outbox delivery failed", kind=message.kind, key=message.key)
+            await self._retry_later(message, str(exc) or type(exc).__name__, now=now)
+        else:
+            await self._mark_done(message, after, now=now)
+
+    async def _mark_done(self, message: OutboxMessage, after: AfterDelivery | None, *, now: datetime | None) -> None:
+        async with MARK_DONE(), transaction(self._db) as cur:
+            mine = await execute(
+                cur,
+                """
+                UPDATE outbox SET done_at = COALESCE(%(now)s, now()), last_error = NULL
+                WHERE id = %(id)s AND attempts = %(attempts)s AND done_at IS NULL AND parked_at IS NULL
+                """,
+                now=now,
+                id=message.id,
+                attempts=message.attempts,
+            )
+            if mine and after is not None:
+                await after(cur)
+        self._count(message, "done" if mine else "fenced")
+        waiter = self._waiters.get(message.message_id)
+        if waiter is not None:
+            waiter.set()
+
+    async def _retry_later(self, message: OutboxMessage, reason: str, *, now: datetime | None) -> None:
+        self._count(message, "retry")
+        log.warning(
+            "outbox delivery will be retried",
+            kind=message.kind,
+            key=message.key,
+            attempts=message.attempts,
+            reason=reason,
+        )
+        async with transaction(self._db) as cur:
+            await execute(
+                cur,
+                """
+                UPDATE outbox
+                SET next_attempt_at = COALESCE(%(now)s, now()) + %(delay)s * interval '1 second',
+                    last_error = %(reason)s
+                WHERE id = %(id)s AND attempts = %(attempts)s AND done_at IS NULL
+                """,
+                now=now,
+                delay=backoff(message.attempts, self._settings.retry_min_seconds, self._settings.retry_max_seconds),
+                reason=reason[:2000],
+                id=message.id,
+                attempts=message.attempts,
+            )
+
+    async def _park(self, message: OutboxMessage, reason: str, *, now: datetime | None) -> None:
+        self._count(message, "parked")
+        log.error(
+            "outbox row parked: the other service refuses it for good",
+            kind=message.kind,
+            key=message.key,
+            reason=reason,
+        )
+        async with transaction(self._db) as cur:
+            await execute(
+                cur,
+                """
+                UPDATE outbox SET parked_at = COALESCE(%(now)s, now()), last_error = %(reason)s
+                WHERE id = %(id)s AND attempts = %(attempts)s AND done_at IS NULL
+                """,
+                now=now,
+                reason=reason[:2000],
+                id=message.id,
+                attempts=message.attempts,
+            )
+
+    async def _look_after(self, _app: web.Application) -> bool:
+        async with transaction(self._db) as cur:
+            row = await fetch_one(
+                cur,
+                """
+                SELECT count(*) FILTER (WHERE parked_at IS NULL) AS undone,
+                       count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
+                       COALESCE(EXTRACT(epoch FROM now() - min(created_at) FILTER (WHERE parked_at IS NULL)), 0)
+                           AS oldest
+                FROM outbox WHERE done_at IS NULL
+                """,
+            )
+            deleted = await execute(
+                cur,
+                """
+                DELETE FROM outbox WHERE id IN (
+                    SELECT id FROM outbox WHERE done_at < now() - %(hours)s * interval '1 hour' LIMIT 1000)
+                """,
+                hours=KEEP_DONE_HOURS,
+            )
+        if row is not None:
+            self._metrics.undone.set(row["undone"])
+            self._metrics.parked.set(row["parked"])
+            self._metrics.oldest.set(row["oldest"])
+        return deleted > 0
+
+    def _count(self, message: OutboxMessage, outcome: str) -> None:
+        kind = message.kind if message.kind in self._handlers else "unknown"
+        self._metrics.deliveries.labels(kind, outcome).inc()
+
+
+OUTBOX = web.AppKey("OUTBOX", Outbox)
+
+
+def backoff(attempts: int, low: float, high: float) -> float:
+    """Return seconds to wait after *attempts* failures: doubling from *low* to *high*, half of it by chance."""
+    full = min(high, low * 2.0 ** min(attempts - 1, 30))
+    return randomness.uniform(full / 2, full)

@@ -1,0 +1,65 @@
+"""Keyset pages: newest first by (created_at, id), at any depth for the same price."""
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final, Self, TypeVar
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from tocsin.kernel.db import Row
+
+Item = TypeVar("Item")
+MAX_LIMIT: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Keyset:
+    """Where a page ended."""
+
+    created_at: datetime
+    id: UUID
+
+    def encode(self) -> str:
+        """Return it as an opaque cursor."""
+        return base64.urlsafe_b64encode(f"{self.created_at.isoformat()}|{self.id}".encode()).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, cursor: str) -> Self:
+        """Read a cursor. Raise ValueError where it is none of ours."""
+        try:
+            at, _, row_id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition("|")
+            return cls(datetime.fromisoformat(at), UUID(row_id))
+        except (binascii.Error, ValueError) as exc:
+            msg = "not a cursor of this list; take `next_cursor` of the page before"
+            raise ValueError(msg) from exc
+
+
+def _checked(cursor: str) -> str:
+    Keyset.decode(cursor)
+    return cursor
+
+
+class ListQuery(BaseModel):
+    """What every list takes; lists add their filters by subclassing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 50
+    cursor: Annotated[str, AfterValidator(_checked)] | None = None
+
+    def after(self) -> dict[str, Any]:
+        """Return the statement's `after_at`, `after_id` (null on the first page) and `fetch` (one more than asked)."""
+        key = Keyset.decode(self.cursor) if self.cursor else None
+        return {"after_at": key and key.created_at, "after_id": key and key.id, "fetch": self.limit + 1}
+
+
+def page_of(rows: Sequence[Row], limit: int, to_item: Callable[[Row], Item]) -> tuple[list[Item], str | None]:
+    """Return the page's items and the next cursor, from *rows* fetched one more than *limit*."""
+    shown = rows[:limit]
+    more = len(rows) > limit
+    cursor = Keyset(shown[-1]["created_at"], shown[-1]["id"]).encode() if more else None
+    return [to_item(row) for row in shown], cursor

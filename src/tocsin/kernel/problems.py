@@ -1,0 +1,122 @@
+"""The one place that turns errors into HTTP: RFC 9457 problem documents."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import BaseModel
+
+from tocsin.kernel import errors
+from tocsin.kernel.db import CommitLostError, TransactionConflictError
+from tocsin.kernel.faults import FaultInjectedError
+from tocsin.kernel.request_id import REQUEST_ID
+
+log = structlog.get_logger(__name__)
+RETRY_AFTER_SECONDS: Final = "1"
+
+STATUS_OF: Final[dict[type[errors.DomainError], HTTPStatus]] = {
+    errors.MalformedRequestError: HTTPStatus.BAD_REQUEST,
+    errors.ForbiddenError: HTTPStatus.FORBIDDEN,
+    errors.NotFoundError: HTTPStatus.NOT_FOUND,
+    errors.ConflictError: HTTPStatus.CONFLICT,
+    errors.StaleError: HTTPStatus.PRECONDITION_FAILED,
+    errors.TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.UnsupportedMediaTypeError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.MisdirectedRequestError: HTTPStatus.MISDIRECTED_REQUEST,
+    errors.InvalidRequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.RejectedError: HTTPStatus.BAD_GATEWAY,
+    errors.UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.DatabaseUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.StatementTimeoutError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.UpstreamError: HTTPStatus.SERVICE_UNAVAILABLE,
+    FaultInjectedError: HTTPStatus.SERVICE_UNAVAILABLE,
+    TransactionConflictError: HTTPStatus.SERVICE_UNAVAILABLE,
+    CommitLostError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+DETAIL_OF: Final[dict[int, str]] = {
+    HTTPStatus.NOT_FOUND: "There is nothing at this address.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This address does not take this method; see the Allow header.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than this address takes.",
+    HTTPStatus.BAD_REQUEST: "The request cannot be read.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: (
+        "Something went wrong here, not with your request. Give the request id to whoever runs Tocsin."
+    ),
+}
+
+
+class FieldProblem(BaseModel):
+    """One thing wrong with a request: where (a JSON Pointer fragment, RFC 6901, or a parameter) and what."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """An error's answer (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: list[FieldProblem] = []
+
+
+def problem(
+    status: HTTPStatus,
+    code: str,
+    detail: str,
+    *,
+    field_errors: Sequence[errors.FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    """Build a problem document. An answer of 503 says when to come back."""
+    body: dict[str, Any] = {
+        "type": f"urn:tocsin:problem:{code}",
+        "title": status.phrase,
+        "status": int(status),
+        "detail": detail,
+        "request_id": REQUEST_ID.get(),
+    }
+    if field_errors:
+        body["errors"] = list(field_errors)
+    given = dict(headers or {})
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        given.setdefault("Retry-After", RETRY_AFTER_SECONDS)
+    return web.json_response(body, status=status, headers=given, content_type="application/problem+json")
+
+
+def problem_of(exc: errors.DomainError) -> web.Response:
+    """Build the problem document of a domain error."""
+    found = exc.errors if isinstance(exc, errors.InvalidRequestError) else ()
+    return problem(STATUS_OF[type(exc)], exc.code, str(exc), field_errors=found)
+
+
+def problem_of_http(exc: web.HTTPException) -> web.Response:
+    """Build the problem document of what aiohttp itself raises: 404, 405, 413."""
+    status = HTTPStatus(exc.status)
+    allow = {"Allow": exc.headers["Allow"]} if "Allow" in exc.headers else None
+    code = status.phrase.lower().replace(" ", "-")
+    return problem(status, code, DETAIL_OF.get(status, status.description), headers=allow)
+
+
+@web.middleware
+async def problem_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every error with a problem document; the innermost middleware."""
+    try:
+        return await handler(request)
+    except errors.DomainError as exc:
+        if isinstance(exc, CommitLostError):
+            log.exception("commit lost", path=request.path)
+        return problem_of(exc)
+    except web.HTTPException as exc:
+        if exc.status < HTTPStatus.BAD_REQUEST:
+            raise
+        return problem_of_http(exc)
+    except Exception:
+        log.exception("unhandled error", path=request.path)
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        return problem(status, "internal-error", DETAIL_OF[status])

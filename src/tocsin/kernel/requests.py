@@ -1,0 +1,130 @@
+"""Parsing at the edge: what comes out of here is valid."""
+
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from aiohttp import hdrs, web
+from pydantic import BaseModel, ValidationError
+
+from tocsin.kernel.errors import (
+    FieldError,
+    InvalidRequestError,
+    MalformedRequestError,
+    NotFoundError,
+    TooLargeError,
+    UnsupportedMediaTypeError,
+)
+
+M = TypeVar("M", bound=BaseModel)
+BODY_LIMIT: Final = 512 * 1024
+"""Bytes of a body that a person or a sender of one alert sends."""
+INTERNAL_BODY_LIMIT: Final = 16 * 1024 * 1024
+"""Bytes of a body between our own services."""
+MAX_ERRORS: Final = 20
+MAX_KEY: Final = 255
+
+
+async def read_body(request: web.Request, *, limit: int = BODY_LIMIT) -> bytes:
+    """Return the body, of at most *limit* bytes; raise TooLargeError beyond.
+
+    Raise UnsupportedMediaTypeError where it is compressed: a small body may unpack to gigabytes.
+    """
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+        msg = "A compressed body is not taken; send it as it is."
+        raise UnsupportedMediaTypeError(msg)
+    if (request.content_length or 0) > limit:
+        raise _too_large(limit)
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise _too_large(limit)
+    return bytes(body)
+
+
+def _too_large(limit: int) -> TooLargeError:
+    return TooLargeError(f"The body is larger than the {limit // 1024} KiB that this address takes.")
+
+
+async def parse_body(request: web.Request, model: type[M], *, limit: int = BODY_LIMIT) -> M:
+    """Validate the JSON body against *model*. Raise MalformedRequestError, InvalidRequestError, TooLargeError."""
+    return parse_json(await read_body(request, limit=limit), model)
+
+
+def parse_json(body: bytes, model: type[M]) -> M:
+    """Validate *body* against *model*: MalformedRequestError if not JSON, InvalidRequestError if not valid."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as exc:
+        found = exc.errors(include_url=False, include_context=False, include_input=False)
+        if found[0]["type"] == "json_invalid":
+            raise MalformedRequestError(found[0]["msg"]) from exc
+        raise InvalidRequestError([_field_error(item) for item in found[:MAX_ERRORS]]) from exc
+
+
+def parse_query(request: web.Request, model: type[M]) -> M:
+    """Validate the query against *model*, whose list fields take a repeated name; an unknown parameter is refused."""
+    values: dict[str, Any] = {}
+    for name in set(request.query):
+        field = model.model_fields.get(name)
+        if field is None:
+            raise InvalidRequestError([{"pointer": f"?{name}", "detail": "There is no such parameter here."}])
+        given = request.query.getall(name)
+        if "list[" in str(field.annotation):
+            values[name] = given
+        elif len(given) > 1:
+            raise InvalidRequestError([{"pointer": f"?{name}", "detail": "This parameter is given more than once."}])
+        else:
+            values[name] = given[0]
+    try:
+        return model.model_validate(values)
+    except ValidationError as exc:
+        found = exc.errors(include_url=False, include_context=False, include_input=False)
+        raise InvalidRequestError(
+            [
+                {"pointer": "?" + ".".join(map(str, item["loc"])), "detail": _sentence(item["msg"])}
+                for item in found[:MAX_ERRORS]
+            ]
+        ) from exc
+
+
+def path_uuid(request: web.Request, name: str) -> UUID:
+    """Return the id in the path. Raise NotFoundError where it is none: nothing has such an address."""
+    try:
+        return UUID(request.match_info[name])
+    except ValueError as exc:
+        msg = f"There is no {name.removesuffix('_id').replace('_', ' ')} {request.match_info[name][:64]!r}."
+        raise NotFoundError(msg) from exc
+
+
+def actor_of(request: web.Request, given: str | None, default: str = "api") -> str:
+    """Return who acts: the body's word, else the `X-Actor` header's (at most 256 characters), else *default*."""
+    return given or request.headers.get("X-Actor", "").strip()[:256] or default
+
+
+def idempotency_key(request: web.Request) -> str | None:
+    """Return the `Idempotency-Key` header. Raise InvalidRequestError where it is empty or over 255 characters."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not (0 < len(key) <= MAX_KEY and key.isprintable()):
+        raise InvalidRequestError([{"pointer": "Idempotency-Key", "detail": "Must be 1 to 255 printable characters."}])
+    return key
+
+
+def if_match(request: web.Request) -> int | None:
+    """Return the version that `If-Match: "<version>"` asks for; None without one, and for `*`."""
+    given = request.headers.get(hdrs.IF_MATCH, "*").strip()
+    if given == "*":
+        return None
+    try:
+        return int(given.removeprefix("W/").strip('"'))
+    except ValueError as exc:
+        raise InvalidRequestError([{"pointer": "If-Match", "detail": 'Must be a version such as "3".'}]) from exc
+
+
+def _field_error(item: Any) -> FieldError:
+    path = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in item["loc"])
+    return {"pointer": "#" + path[:256], "detail": _sentence(item["msg"])}
+
+
+def _sentence(text: str) -> str:
+    return text.removeprefix("Value error, ")[:256]

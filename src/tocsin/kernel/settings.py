@@ -1,0 +1,109 @@
+"""Settings: read from the environment, once, at start-up, and refused there when they are wrong."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+S = TypeVar("S", bound=BaseSettings)
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+FILE_SUFFIX = "_FILE"
+
+
+def http_url(value: str) -> str:
+    """Refuse what is not an absolute http or https URL; drop a trailing slash."""
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        msg = "not a URL such as http://127.0.0.1:8002"
+        raise ValueError(msg)
+    return value.rstrip("/")
+
+
+HTTPURL = Annotated[str, AfterValidator(http_url)]
+
+
+class ProcessSettings(BaseSettings):
+    """What every process needs. A name is also read from the file that `<NAME>_FILE` names, for secrets."""
+
+    model_config = SettingsConfigDict(env_prefix="", frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    bind_address: str = "127.0.0.1"
+    """Where to listen. Loopback unless told otherwise."""
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    """0 takes any free port."""
+    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    cors_origins: Annotated[str, Field(pattern=r"^(https?://[^\s,/]+(,https?://[^\s,/]+)*)?$")] = ""
+    """Origins, separated by commas, whose pages may call the API. None by default."""
+    drain_seconds: Annotated[float, Field(ge=0, le=60)] = 0.0
+    """How long readiness says no, while requests are still served, before the listening socket closes."""
+    instance: str = ""
+    """Names this replica in its logs; the process id when empty."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def read_secret_files(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Fill `<name>` from the file named by `<NAME>_FILE`, unless `<NAME>` itself is given."""
+        for name in cls.model_fields:
+            path = os.environ.get(name.upper() + FILE_SUFFIX)
+            if path and name not in values:
+                try:
+                    values[name] = Path(path).read_text(encoding="utf-8").strip()
+                except OSError as exc:
+                    msg = f"{name.upper()}{FILE_SUFFIX} names {path}, which cannot be read: {exc.strerror}"
+                    raise ValueError(msg) from exc
+        return values
+
+
+class ServiceSettings(ProcessSettings):
+    """What every process with a database needs."""
+
+    database_url: SecretStr
+    """A libpq address, such as postgresql://user:password@host/name or one with a socket directory."""
+    db_pool_size: Annotated[int, Field(ge=2, le=200)] = 10
+    db_connect_timeout_seconds: Seconds = 3.0
+    db_statement_timeout_seconds: Seconds = 5.0
+    db_lock_timeout_seconds: Seconds = 2.0
+    lease_seconds: Seconds = 15.0
+    """How long a worker may take over one row before another takes it; also bounds each call it makes."""
+    poll_seconds: Seconds = 2.0
+    """How often a worker looks by itself, should a wake-up have been missed."""
+    retry_min_seconds: Seconds = 0.5
+    """Back-off after the first failure; doubles with each."""
+    retry_max_seconds: Seconds = 30.0
+
+    @model_validator(mode="after")
+    def check(self) -> Self:
+        """Refuse a database address that libpq cannot parse."""
+        # Imported here: settings are also read by processes that have no database.
+        from tocsin.kernel.db import check_dsn  # noqa: PLC0415
+
+        check_dsn(self.database_url.get_secret_value())
+        return self
+
+
+def describe(error: ValidationError, settings: type[BaseSettings]) -> str:
+    """Return one line a wrong setting: the variable, its value unless it is secret, and what is allowed."""
+    lines = []
+    for item in error.errors(include_url=False):
+        name = str(item["loc"][0]).upper() if item["loc"] else ""
+        field = settings.model_fields.get(name.lower())
+        if item["type"] == "missing":
+            lines.append(f"{name} is not set. {field.description or '' if field else ''}".strip())
+            continue
+        secret = field is None or "Secret" in str(field.annotation)
+        given = "" if secret else f" is {str(item['input'])[:100]!r}, which is not allowed"
+        lines.append(f"{name}{given}: {item['msg'].removeprefix('Value error, ')}".removeprefix(": "))
+    return "\n".join(lines)
+
+
+def load(settings: type[S]) -> S:
+    """Read *settings* from the environment; exit with 78 (EX_CONFIG) and a line for each that is wrong."""
+    try:
+        return settings()
+    except ValidationError as exc:
+        sys.stderr.write(describe(exc, settings) + "\n")
+        raise SystemExit(os.EX_CONFIG) from exc

@@ -1,0 +1,108 @@
+"""Background loops as cleanup contexts: a stop event, not a cancel, so that a tick always finishes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Self, TypeAlias
+
+import structlog
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from tocsin.kernel import clock, randomness, request_id
+from tocsin.kernel.errors import UnavailableError
+from tocsin.kernel.ids import new_id
+from tocsin.kernel.tasks import create_task
+
+log = structlog.get_logger(__name__)
+Tick: TypeAlias = Callable[[web.Application], Awaitable[bool]]
+"""One round of work; True when it found some, and wants to look again at once."""
+Context: TypeAlias = Callable[[web.Application], AsyncIterator[None]]
+STOP_SECONDS = 3.5
+"""How long a stopping process waits for a tick; the lease brings back what was cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerMetrics:
+    """Every background loop says when it last succeeded."""
+
+    ticks: Counter
+    last_success: Gauge
+
+    @classmethod
+    def register(cls, registry: CollectorRegistry) -> Self:
+        """Declare the metrics on *registry*."""
+        return cls(
+            Counter(
+                "tocsin_worker_ticks_total", "Rounds of background work.", ["worker", "outcome"], registry=registry
+            ),
+            Gauge(
+                "tocsin_worker_last_success_timestamp_seconds",
+                "When a background loop last ended a round without an error.",
+                ["worker"],
+                registry=registry,
+            ),
+        )
+
+
+WORKER_METRICS = web.AppKey("WORKER_METRICS", WorkerMetrics)
+
+
+class Wakeup(asyncio.Event):
+    """Set it, and the worker that waits on it looks at once."""
+
+
+def worker(name: str, tick: Tick, *, interval: float, wakeup: Wakeup | None = None) -> Context:
+    """Return a cleanup context that runs *tick* every *interval* seconds (jittered by a tenth), or when woken."""
+
+    async def context(app: web.Application) -> AsyncIterator[None]:
+        stop = asyncio.Event()
+        bell = wakeup or Wakeup()
+        metrics = app[WORKER_METRICS]
+        for outcome in ("ok", "error"):
+            metrics.ticks.labels(name, outcome)
+        task = create_task(_loop(app, name, tick, interval, stop, bell), name=name)
+        yield
+        stop.set()
+        bell.set()
+        done, _ = await asyncio.wait({task}, timeout=STOP_SECONDS)
+        if not done:
+            log.warning("worker did not stop in time", worker=name)
+            task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    return context
+
+
+async def _loop(  # noqa: PLR0917
+    app: web.Application, name: str, tick: Tick, interval: float, stop: asyncio.Event, wakeup: Wakeup
+) -> None:
+    metrics = app[WORKER_METRICS]
+    failures = 0
+    while not stop.is_set():
+        wakeup.clear()
+        request_id.REQUEST_ID.set(f"{name}-{new_id()}")
+        try:
+            found = await tick(app)
+        except Exception as exc:
+            failures += 1
+            metrics.ticks.labels(name, "error").inc()
+            if isinstance(exc, UnavailableError):
+                log.warning("worker round failed", worker=name, reason=str(exc))
+            else:
+                log.exception("worker round failed", worker=name)
+            # Not on the wake-up: under load it would never pause while the database is away.
+            await _wait(stop, min(interval, 0.1 * 2 ** min(failures, 10)))
+        else:
+            failures = 0
+            metrics.ticks.labels(name, "ok").inc()
+            metrics.last_success.labels(name).set(clock.now().timestamp())
+            if not found:
+                await _wait(wakeup, interval)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), seconds * randomness.uniform(0.9, 1.1))
+    except TimeoutError:
+        return
