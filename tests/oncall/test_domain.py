@@ -1,0 +1,193 @@
+"""Who is on call, and whom the next step of an escalation pages."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.oncall.strategies import INSTANTS, NAMES
+from tocsin.contracts.oncall import Channel, Contact, Level, Member, Role, RotationType, ScheduleIn, Weekday
+from tocsin.kernel.ids import new_id
+from tocsin.oncall.domain import (
+    LEVELS,
+    Reach,
+    StoredSchedule,
+    after_failure,
+    anchor_of,
+    escalated_in_words,
+    following,
+    handoff_of,
+    paged_in_words,
+    plan_step,
+    seconds_in_words,
+)
+
+NOON = datetime(2026, 10, 22, 12, 0, tzinfo=UTC)
+CATCH_ALL = Contact(channel=Channel.WEBHOOK, address="https://noc.example.net/page")
+REACH = Reach(mail=False, catch_all=CATCH_ALL)
+
+
+def member(name: str, role: Role = Role.PRIMARY, *contacts: Contact) -> Member:
+    return Member(name=name, email="somebody@example.net", role=role, contacts=list(contacts))
+
+
+def schedule(*members: Member, rotation_type: RotationType = RotationType.WEEKLY, zone: str = "UTC") -> StoredSchedule:
+    given = ScheduleIn(team="Payments", rotation_type=rotation_type, members=[member("Any")], time_zone=zone)
+    return StoredSchedule(
+        id=new_id(),
+        team=given.team,
+        rotation_type=rotation_type,
+        members=members,
+        services=(),
+        time_zone=zone,
+        anchor=anchor_of(given, NOON),
+        created_at=NOON,
+    )
+
+
+ADA, BOB, CAI = member("Ada"), member("Bob"), member("Cai")
+DEE, EVE = member("Dee", Role.SECONDARY), member("Eve", Role.SECONDARY)
+
+
+def test_primaries_and_secondaries_rotate_apart() -> None:
+    payments = schedule(ADA, DEE, BOB, EVE, CAI)
+    turns = [payments.turn(week) for week in range(1, 7)]
+    assert [turn.primary for turn in turns] == [BOB, CAI, ADA, BOB, CAI, ADA]
+    assert [turn.secondary for turn in turns] == [EVE, DEE, EVE, DEE, EVE, DEE]
+
+
+def test_a_team_without_secondaries_has_none_on_call() -> None:
+    assert schedule(ADA, BOB).turn_at(NOON).secondary is None
+
+
+def test_a_team_of_secondaries_only_has_no_primary_on_call() -> None:
+    assert schedule(DEE).turn_at(NOON).primary is None
+
+
+def test_a_start_of_ones_own_begins_with_the_first_member() -> None:
+    given = ScheduleIn(
+        team="Payments", rotation_type="weekly", members=[ADA, BOB], start=date(2026, 10, 21), handoff_time=time(9, 0)
+    )
+    assert anchor_of(given, NOON) == datetime(2026, 10, 21, 9, 0)  # noqa: DTZ001
+    assert handoff_of(anchor_of(given, NOON), RotationType.WEEKLY) == (time(9, 0), Weekday.WEDNESDAY)
+
+
+def test_a_daily_rotation_has_no_handoff_weekday() -> None:
+    assert handoff_of(datetime(2026, 10, 21, 9, 0), RotationType.DAILY) == (time(9, 0), None)  # noqa: DTZ001
+
+
+@given(at=INSTANTS, names=st.sets(st.sampled_from("ABCDEFG"), min_size=1), rotation_type=st.sampled_from(RotationType))
+def test_exactly_one_primary_is_on_call_at_every_instant(
+    at: datetime, names: set[str], rotation_type: RotationType
+) -> None:
+    members = [member(name) for name in sorted(names)]
+    for zone in ("UTC", "Australia/Lord_Howe", "Pacific/Apia"):
+        payments = schedule(*members, rotation_type=rotation_type, zone=zone)
+        turn = payments.turn_at(at)
+        assert turn.primary in members
+        assert turn.starts_at <= at < turn.ends_at
+
+
+@given(since=INSTANTS, days=st.integers(1, 60), zone=st.sampled_from(NAMES), offset=st.floats(0, 1, exclude_max=True))
+def test_who_is_on_call_at_an_instant_is_who_the_window_says(
+    since: datetime, days: int, zone: str, offset: float
+) -> None:
+    payments = schedule(ADA, BOB, CAI, DEE, EVE, rotation_type=RotationType.DAILY, zone=zone)
+    until = since + timedelta(days=days)
+    turns = list(payments.turns(since, until))
+    assert turns[0].starts_at <= since
+    assert until <= turns[-1].ends_at
+    assert all(before.ends_at == after.starts_at for before, after in pairwise(turns))
+    at = since + offset * (until - since)
+    assert [turn for turn in turns if turn.starts_at <= at < turn.ends_at] == [payments.turn_at(at)]
+
+
+def test_the_levels_are_primary_then_secondary_then_everyone_then_again_from_the_first() -> None:
+    payments = schedule(ADA, BOB, DEE)
+    level, paged = Level.PRIMARY, []
+    for _ in range(4):
+        step = plan_step(payments, team="Payments", level=level, at=NOON, reach=REACH)
+        paged.append([page.person for page in step.pages])
+        level = step.next_level
+    assert paged == [["Bob"], ["Dee"], ["Ada", "Bob", "Dee"], ["Bob"]]
+
+
+def test_an_empty_level_passes_on_at_once() -> None:
+    step = plan_step(schedule(ADA, BOB), team="Payments", level=Level.SECONDARY, at=NOON, reach=REACH)
+    assert (step.level, step.next_level, step.skipped) == (Level.EVERYONE, Level.PRIMARY, (Level.SECONDARY,))
+    only_secondaries = plan_step(schedule(DEE), team="Payments", level=Level.PRIMARY, at=NOON, reach=REACH)
+    assert (only_secondaries.level, only_secondaries.next_level) == (Level.SECONDARY, Level.EVERYONE)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("nobody", [None, schedule()], ids=["no schedule", "no members"])
+def test_nobody_at_any_level_pages_the_catch_all_and_begins_again(level: Level, nobody: StoredSchedule | None) -> None:
+    step = plan_step(nobody, team="Payments", level=level, at=NOON, reach=REACH)
+    assert (step.level, step.next_level) == (Level.CATCH_ALL, Level.PRIMARY)
+    assert set(step.skipped) == set(LEVELS)
+    (page,) = step.pages
+    assert (page.person, page.contacts, page.reason) == ("catch-all", (CATCH_ALL,), "nobody is on call for Payments")
+
+
+def test_when_nobody_could_be_reached_the_catch_all_is_paged_although_people_are_on_call() -> None:
+    step = plan_step(schedule(ADA), team="Payments", level=Level.CATCH_ALL, at=NOON, reach=REACH)
+    assert [page.contacts for page in step.pages] == [(CATCH_ALL,)]
+    assert step.pages[0].reason == "no page to Payments could be delivered"
+    assert step.skipped == ()
+
+
+def test_failures_go_through_the_levels_once_and_end_at_the_catch_all() -> None:
+    level: Level | None = Level.PRIMARY
+    passed = []
+    while level is not None:
+        passed.append(level)
+        level = after_failure(level)
+    assert passed == [Level.PRIMARY, Level.SECONDARY, Level.EVERYONE, Level.CATCH_ALL]
+    assert following(Level.CATCH_ALL) is Level.PRIMARY
+
+
+MAIL = Contact(channel=Channel.EMAIL, address="ada@home.example.net")
+HOOK = Contact(channel=Channel.WEBHOOK, address="https://hooks.example.net/ada")
+
+
+@pytest.mark.parametrize(
+    ("person", "mail", "contacts"),
+    [
+        (member("Ada", Role.PRIMARY, HOOK, MAIL, HOOK), True, (HOOK, MAIL)),
+        (ADA, True, (Contact(channel=Channel.EMAIL, address="somebody@example.net"),)),
+        (ADA, False, (Contact(channel=Channel.MOCK, address="somebody@example.net"),)),
+    ],
+    ids=["own contacts, each once", "e-mail where there is a mail server", "else the console"],
+)
+def test_everybody_can_be_reached(person: Member, mail: bool, contacts: tuple[Contact, ...]) -> None:  # noqa: FBT001
+    assert Reach(mail=mail, catch_all=CATCH_ALL).contacts(person) == contacts
+
+
+def test_a_page_says_who_why_and_how() -> None:
+    priya = member("Priya Raman", Role.PRIMARY, MAIL, HOOK)
+    step = plan_step(schedule(priya), team="Payments", level=Level.PRIMARY, at=NOON, reach=REACH)
+    assert (
+        paged_in_words(step.pages[0])
+        == "Paged Priya Raman (level 1, primary of Payments by week 43) by e-mail, webhook"
+    )
+    daily = schedule(ADA, DEE, rotation_type=RotationType.DAILY)
+    second = plan_step(daily, team="Payments", level=Level.SECONDARY, at=NOON, reach=REACH)
+    assert second.pages[0].reason == "level 2, secondary of Payments by day 295"
+
+
+def test_an_escalation_says_where_to_and_why() -> None:
+    step = plan_step(schedule(ADA), team="Payments", level=Level.SECONDARY, at=NOON, reach=REACH)
+    assert escalated_in_words(step, "Payments", "nobody answered within 5 min") == (
+        "Escalated to level 3, everyone in Payments: nobody answered within 5 min; nobody is secondary"
+    )
+    first = plan_step(schedule(ADA), team="Payments", level=Level.PRIMARY, at=NOON, reach=REACH)
+    assert escalated_in_words(first, "Payments", "Ada asked for it") == (
+        "Escalated to level 1, primary of Payments: Ada asked for it"
+    )
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(300, "5 min"), (60, "1 min"), (90, "90 s"), (0.3, "0.3 s")])
+def test_time_outs_are_said_in_minutes_where_they_are_whole(seconds: float, words: str) -> None:
+    assert seconds_in_words(seconds) == words
