@@ -1,7 +1,8 @@
 """Named places where a test can make a process fail: `FAULT_POINT=<name>:kill|raise|execute_then_raise|sleep`.
 
-Each step boundary declares itself once, at import, so that a test can list them all and refuse an untested one.
-Nothing happens unless the variable is set.
+Each step boundary declares itself once, at import, so that a test can list them all and refuse an untested one. An
+armed point fails once in a process, then works, so that a test sees the recovery. Nothing happens unless the variable
+is set.
 """
 
 import os
@@ -15,7 +16,7 @@ from tocsin.kernel import clock
 from tocsin.kernel.errors import UnavailableError
 
 SLEEP_SECONDS: Final = 30.0
-"""Longer than any lease: the sleeper is taken for dead."""
+"""Longer than any lease: the sleeper is taken for dead. `FAULT_SLEEP_SECONDS` changes it."""
 
 
 class FaultKind(StrEnum):
@@ -46,6 +47,7 @@ class FaultPoint:
             raise ValueError(msg)
         POINTS.add(name)
         self.name = name
+        self._seen = ""
 
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator[None]:
@@ -56,11 +58,15 @@ class FaultPoint:
         if kind is FaultKind.RAISE:
             raise FaultInjectedError(self.name)
         if kind is FaultKind.SLEEP:
-            await clock.sleep(SLEEP_SECONDS)
+            await clock.sleep(float(os.environ.get("FAULT_SLEEP_SECONDS", SLEEP_SECONDS)))
         yield
         if kind is FaultKind.EXECUTE_THEN_RAISE:
             raise FaultInjectedError(self.name)
 
     def _armed(self) -> FaultKind | None:
-        name, _, kind = os.environ.get("FAULT_POINT", "").partition(":")
+        value = os.environ.get("FAULT_POINT", "")
+        if value == self._seen:
+            return None
+        self._seen = value
+        name, _, kind = value.partition(":")
         return FaultKind(kind) if name == self.name else None
