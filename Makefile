@@ -1,0 +1,49 @@
+# Each target is what a person types and what CI runs; `make` alone lists them.
+UV_VERSION := 0.13.8
+WORKERS ?= 2
+BIN := .venv/bin
+SYNCED := .venv/.synced
+PARTS := $(patsubst src/tocsin/%/__init__.py,%,$(wildcard src/tocsin/*/__init__.py))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup tools run test test-fast lint format bench clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+.uv/bin/uv: # uv brings everything else, in the versions of uv.lock
+	python3 .ci/install_uv.py $(UV_VERSION) .uv
+
+$(SYNCED): pyproject.toml uv.lock | .uv/bin/uv
+	.uv/bin/uv sync --quiet --frozen --all-extras && touch $@
+
+setup: $(SYNCED) ## Make .venv, or bring it up to date
+
+tools: $(SYNCED) ## Have the browser, Alertmanager and wrk ready that tests and bench use
+	@.ci/install-system-packages
+
+run: $(SYNCED) ## Start Tocsin with a demo world on an embedded PostgreSQL
+	@$(BIN)/tocsin up --demo
+
+test: tools ## Run every check that needs no container, and hold the coverage floor, per package too
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report= --cov-fail-under=0
+	$(BIN)/coverage report
+	@for part in $(PARTS); do printf '%-14s' $$part; $(BIN)/coverage report --format=total --include="src/tocsin/$$part/*" || failed=1; done; exit $${failed:-0}
+
+test-fast: $(SYNCED) ## Run the tests that take under a minute together
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow"
+
+lint: $(SYNCED) ## Check style, types, layers, security, complexity and duplication
+	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports
+	$(BIN)/bandit --quiet --recursive --severity-level medium src
+	.ci/check-duplication 3
+	@if command -v gitleaks; then gitleaks git --no-banner; fi
+
+format: $(SYNCED) ## Format the code and apply the safe fixes
+	$(BIN)/ruff check --fix && $(BIN)/ruff format
+
+bench: tools ## Measure, beside the limits of this machine
+	$(BIN)/python -m bench
+
+clean: ## Remove what the targets above made; Tocsin's data in .tocsin/ stays
+	rm -rf .venv .uv .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
