@@ -85,9 +85,17 @@ class Outbox:
     """The outbox of one service's schema; its `context` delivers while the application runs."""
 
     def __init__(
-        self, db: Database, settings: ServiceSettings, registry: CollectorRegistry, handlers: Mapping[str, Handler]
+        self,
+        db: Database,
+        settings: ServiceSettings,
+        registry: CollectorRegistry,
+        handlers: Mapping[str, Handler],
+        *,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
+        """*on_change* is called after each commit of what an answer changed here (`AfterDelivery`)."""
         self._db = db
+        self._on_change = on_change
         self._settings = settings
         self._handlers = handlers
         self._metrics = OutboxMetrics.register(registry)
@@ -238,6 +246,8 @@ class Outbox:
             if mine and after is not None:
                 await after(cur)
         self._count(message, "done" if mine else "fenced")
+        if mine and after is not None:
+            self._on_change()
         waiter = self._waiters.get(message.message_id)
         if waiter is not None:
             waiter.set()
