@@ -25,25 +25,25 @@ CREATE INDEX team_service_schedule_id_idx ON oncall.team_service (schedule_id);
 -- One per incident. Running ones have a next action with a time, stopped ones a reason: there is no third state.
 CREATE TABLE oncall.escalation (
     incident_id     uuid PRIMARY KEY,
-    number          bigint NOT NULL,
-    title           text NOT NULL,
-    service         text NOT NULL,
-    severity        text NOT NULL CHECK (severity IN ('critical', 'high', 'medium', 'low')),
-    incident_created_at timestamptz NOT NULL,
-    team            text NOT NULL,
-    team_reason     text NOT NULL,
+    -- The incident as its start told it, and whose it is. Null while only a stop has arrived: it may overtake its start.
+    incident        jsonb,
+    team            text,
+    team_reason     text,
     assigned_to     text,
     step            integer NOT NULL DEFAULT 0,
     level           text CHECK (level IN ('primary', 'secondary', 'everyone', 'catch_all')),
-    next_level      text CHECK (next_level IN ('primary', 'secondary', 'everyone')),
-    timeout_seconds integer NOT NULL CHECK (timeout_seconds > 0),
+    next_level      text NOT NULL DEFAULT 'primary' CHECK (next_level IN ('primary', 'secondary', 'everyone')),
+    timeout_seconds double precision NOT NULL CHECK (timeout_seconds > 0),
     next_action_at  timestamptz,
     stopped_at      timestamptz,
     stop_reason     text,
     stopped_by      text,
     created_at      timestamptz NOT NULL DEFAULT now(),
     CHECK ((next_action_at IS NULL) = (stopped_at IS NOT NULL)),
-    CHECK ((stop_reason IS NULL) = (stopped_at IS NULL))
+    CHECK ((stop_reason IS NULL) = (stopped_at IS NULL)),
+    CHECK (stopped_at IS NOT NULL OR incident IS NOT NULL),
+    CHECK ((incident IS NULL) = (team IS NULL)),
+    CHECK ((incident IS NULL) = (team_reason IS NULL))
 ) WITH (fillfactor = 80);
 CREATE INDEX escalation_due_idx ON oncall.escalation (next_action_at) WHERE stopped_at IS NULL;
 
@@ -60,8 +60,11 @@ CREATE TABLE oncall.page (
     created_at  timestamptz NOT NULL DEFAULT now(),
     voided_at   timestamptz,
     failed_at   timestamptz,
-    UNIQUE (incident_id, step, person, channel, address)
+    failure     text
 );
+-- The digest, because an address may be longer than what fits into an index.
+CREATE UNIQUE INDEX page_incident_id_step_person_channel_address_key
+    ON oncall.page (incident_id, step, person, channel, md5(address));
 
 -- What must be told to another service: written in the transaction of the change it tells of. `id` is drawn while the
 -- parent row is locked, so that it orders the rows of one key.

@@ -270,16 +270,20 @@ class EscalationPage(Model):
     """Why this person: the level, the schedule, the rule."""
     created_at: Instant
     voided_at: Instant | None
+    """When it was withdrawn, because somebody answered before it went out."""
+    failed_at: Instant | None
+    failure: str | None
 
 
 class Escalation(Model):
     """How far the paging for an incident has come."""
 
     incident_id: UUID
-    team: str
-    team_reason: str
+    team: str | None
+    """Null while only a stop has arrived, which may overtake its start."""
+    team_reason: str | None
     assigned_to: str | None
-    """The first person paged."""
+    """The first person paged; null when that was the catch-all, or nobody."""
     step: int
     """How many steps were taken; rises also when the levels repeat."""
     level: Level | None
@@ -291,6 +295,7 @@ class Escalation(Model):
     stopped_at: Instant | None
     stop_reason: str | None
     pages: list[EscalationPage]
+    """The newest 200, oldest first."""
 
 
 class Escalations(Model):
