@@ -15,8 +15,8 @@ from tocsin.kernel.ids import new_id
 from tocsin.kernel.tasks import create_task
 
 log = structlog.get_logger(__name__)
-Tick: TypeAlias = Callable[[web.Application], Awaitable[bool]]
-"""One round of work; True when it found some, and wants to look again at once."""
+Tick: TypeAlias = Callable[[web.Application], Awaitable[bool | float]]
+"""One round of work; True: it found some and wants to look again at once. Seconds: it knows how soon it must."""
 Context: TypeAlias = Callable[[web.Application], AsyncIterator[None]]
 STOP_SECONDS = 3.5
 """How long a stopping process waits for a tick; the lease brings back what was cut off."""
@@ -92,17 +92,21 @@ async def _loop(  # noqa: PLR0917
             else:
                 log.exception("worker round failed", worker=name)
             # Not on the wake-up: under load it would never pause while the database is away.
-            await _wait(stop, min(interval, 0.1 * 2 ** min(failures, 10)))
+            await _wait(stop, _jittered(min(interval, 0.1 * 2 ** min(failures, 10))))
         else:
             failures = 0
             metrics.ticks.labels(name, "ok").inc()
             metrics.last_success.labels(name).set(clock.now().timestamp())
-            if not found:
-                await _wait(wakeup, interval)
+            if found is not True:
+                await _wait(wakeup, min(_jittered(interval), interval if found is False else found))
+
+
+def _jittered(seconds: float) -> float:
+    return seconds * randomness.uniform(0.9, 1.1)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
     try:
-        await asyncio.wait_for(event.wait(), seconds * randomness.uniform(0.9, 1.1))
+        await asyncio.wait_for(event.wait(), seconds)
     except TimeoutError:
         return
