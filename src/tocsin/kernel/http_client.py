@@ -56,8 +56,6 @@ ONCE: Final = Budget(attempts=1, seconds=5.0, attempt_seconds=5.0)
 class TransientError(UpstreamError):
     """One attempt failed in a way that may pass."""
 
-    code = "upstream-unavailable"
-
     def __init__(self, message: str, *, reason: str, retry_after: float = 0.0) -> None:
         super().__init__(message)
         self.reason = reason

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from tocsin.kernel import errors
 from tocsin.kernel.db import CommitLostError, TransactionConflictError
 from tocsin.kernel.faults import FaultInjectedError
+from tocsin.kernel.http_client import TransientError
 from tocsin.kernel.request_id import REQUEST_ID
 
 log = structlog.get_logger(__name__)
@@ -32,6 +33,7 @@ STATUS_OF: Final[dict[type[errors.DomainError], HTTPStatus]] = {
     errors.DatabaseUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StatementTimeoutError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UpstreamError: HTTPStatus.SERVICE_UNAVAILABLE,
+    TransientError: HTTPStatus.SERVICE_UNAVAILABLE,
     FaultInjectedError: HTTPStatus.SERVICE_UNAVAILABLE,
     TransactionConflictError: HTTPStatus.SERVICE_UNAVAILABLE,
     CommitLostError: HTTPStatus.INTERNAL_SERVER_ERROR,
