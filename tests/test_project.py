@@ -1,0 +1,107 @@
+"""What holds for the tree as a whole."""
+
+import importlib
+import pkgutil
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+
+import tocsin
+from tocsin.kernel.errors import DomainError
+from tocsin.kernel.problems import STATUS_OF
+
+ROOT = Path(__file__).parents[1]
+VENDORED = "src/tocsin/kernel/static/", "src/tocsin/web/static/vendor/"
+LINES = 300
+# Places of one machine, and notes of unfinished work.
+FORBIDDEN = re.compile(
+    r"/(?:work|root|home)/|(?<!\w)/tmp/|\b(?:TO DO|TODO|FIXME|HACK|XXX)\b|\bissues? #?\d|mark\.skip|pytest\.skip"
+)
+
+
+def tracked(*patterns: str) -> list[Path]:
+    """Return the files that git knows or would add, without those taken over from others."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", *patterns]
+    names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")  # noqa: S603
+    paths = (ROOT / name for name in names if name and not name.startswith(VENDORED))
+    return [path for path in paths if path.is_file() and path.name != "uv.lock"]
+
+
+def subclasses(error: type[DomainError]) -> Iterator[type[DomainError]]:
+    for child in error.__subclasses__():
+        yield child
+        yield from subclasses(child)
+
+
+def test_every_domain_error_has_a_status_and_a_code_of_its_own() -> None:
+    for module in pkgutil.walk_packages(tocsin.__path__, "tocsin."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    errors = {error for error in subclasses(DomainError) if error.__module__.startswith("tocsin.")}
+    assert errors == set(STATUS_OF)
+    codes = [error.code for error in errors if "code" in vars(error)]
+    assert len(set(codes)) == len(codes)
+
+
+def test_the_locked_aiohttp_is_not_one_that_a_hostile_receiver_can_crash() -> None:
+    packages = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
+    (version,) = (package["version"] for package in packages if package["name"] == "aiohttp")
+    assert tuple(map(int, version.split("."))) >= (3, 14, 3)
+
+
+def test_the_readme_is_short_and_starts_with_what_to_type() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert len(text.split()) <= 600
+    first_command = next(
+        number for number, line in enumerate(text.splitlines(), 1) if line.strip().startswith("make run")
+    )
+    assert first_command < 25
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
+        assert (ROOT / target).exists(), f"{target} is linked and does not exist"
+
+
+def test_no_file_names_a_place_of_one_machine_or_unfinished_work() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in tracked()
+        if path != Path(__file__) and b"\0" not in path.read_bytes()
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if FORBIDDEN.search(line)
+    ]
+    assert found == []
+
+
+def test_no_source_file_is_longer_than_a_reader_can_hold() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in tracked("*.py")}
+    assert {name: length for name, length in lengths.items() if length > LINES} == {}
+
+
+def test_the_migrations_are_one_sequence_and_none_waits_for_ever() -> None:
+    paths = sorted((ROOT / "sql").iterdir())
+    names = [
+        re.fullmatch(r"(\d{4})_(alerts|incidents|oncall|notifications|all)_([a-z]+)_([a-z_]+)\.sql", path.name)
+        for path in paths
+    ]
+    assert [name and int(name[1]) for name in names] == list(range(1, len(paths) + 1))
+    for path in paths:
+        statements = path.read_text()
+        assert re.search(r"^SET lock_timeout = '\d+s';\nSET statement_timeout = '\d+s';$", statements, re.MULTILINE), (
+            path.name
+        )
+
+
+def test_each_record_of_a_decision_is_a_page_with_the_same_sections() -> None:
+    paths = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+    assert [int(path.name[:4]) for path in paths] == list(range(1, len(paths) + 1))
+    for path in paths:
+        lines = path.read_text().splitlines()
+        assert len(lines) < 45, path.name
+        assert [line for line in lines if line.startswith("## ")] == [
+            "## Context",
+            "## Decision",
+            "## Cost",
+            "## When to reverse it",
+        ]
