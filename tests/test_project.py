@@ -8,7 +8,6 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-
 import tocsin
 from tocsin.kernel.errors import DomainError
 from tocsin.kernel.problems import STATUS_OF
