@@ -104,6 +104,14 @@ def test_the_time_outs_of_one_file_do_not_reach_the_next(empty_dsn: str, own_fil
     assert run(empty_dsn, "SELECT * FROM public.seen") == [{"current_setting": "0"}]
 
 
+def test_a_file_may_leave_the_transaction_for_what_cannot_run_in_one(empty_dsn: str, own_files: Path) -> None:
+    (own_files / "0001_table.sql").write_text("CREATE TABLE public.a (id int);")
+    (own_files / "0002_index.sql").write_text("-- transactional: false\nCREATE INDEX CONCURRENTLY ON public.a (id);")
+    assert migrate(empty_dsn) == ["0001_table", "0002_index"]
+    assert migrate(empty_dsn) == []
+    assert run(empty_dsn, "SELECT indexname FROM pg_indexes WHERE schemaname = 'public'") == [{"indexname": "a_id_idx"}]
+
+
 async def test_a_migrator_killed_inside_a_file_leaves_the_file_to_the_next(empty_dsn: str) -> None:
     with ThreadPoolExecutor(1) as pool:
         with held(empty_dsn, "CREATE SCHEMA oncall"):
