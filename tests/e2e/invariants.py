@@ -33,19 +33,21 @@ BROKEN: Final = {
         SELECT p.id FROM oncall.page AS p LEFT JOIN notifications.notification AS n ON n.id = p.id
         WHERE n.id IS NULL AND p.voided_at IS NULL""",
     "a message neither went out nor was given up": """
-        SELECT id FROM notifications.notification WHERE status = 'queued' AND next_attempt_at < now() - interval '5 s'""",
+        SELECT id FROM notifications.notification
+        WHERE status = 'queued' AND next_attempt_at < now() - interval '5 s'""",
     "something was not told": """
         SELECT message_id AS id FROM incidents.outbox WHERE done_at IS NULL
         UNION ALL SELECT message_id FROM oncall.outbox WHERE done_at IS NULL
         UNION ALL SELECT message_id FROM notifications.outbox WHERE done_at IS NULL""",
     "a transaction is left open": """
         SELECT pid AS id FROM pg_stat_activity
-        WHERE datname = current_database() AND state LIKE 'idle in transaction%%' AND state_change < now() - interval '2 s'""",
+        WHERE datname = current_database() AND state LIKE 'idle in transaction%%'
+          AND state_change < now() - interval '2 s'""",
 }
 
 
 def broken(dsn: str, *, accepted: Iterable[UUID], service: str) -> dict[str, list[str]]:
-    """Return what does not hold, with the ids; *accepted* are the alerts that were answered with 2xx for *service* (LIKE)."""
+    """Return what does not hold, with ids; *accepted* alerts were answered with 2xx for *service* (a LIKE pattern)."""
     parameters = {"accepted": list(map(str, accepted)), "service": service}
     found = {promise: [str(row["id"]) for row in run(dsn, sql, parameters)] for promise, sql in BROKEN.items()}
     return {promise: ids for promise, ids in found.items() if ids}

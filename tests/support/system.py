@@ -166,7 +166,7 @@ class System:
 
 @asynccontextmanager
 async def running_system(
-    database_url: str, folder: Path, *, replicas: Mapping[str, int] | None = None, **environment: str
+    database_url: str, folder: Path, environment: Mapping[str, str], *, replicas: Mapping[str, int] | None = None
 ) -> AsyncIterator[System]:
     """Yield a system that is ready; end all of it with the block."""
     system = System(database_url, folder, environment)

@@ -2,14 +2,22 @@
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 from tocsin.kernel import clock
 
 T = TypeVar("T")
 
 
-async def eventually(predicate: Callable[[], Awaitable[T] | T], timeout: float = 5.0, every: float = 0.01) -> T:  # noqa: ASYNC109
+@overload
+async def eventually(predicate: Callable[[], Awaitable[T]], timeout: float = ..., every: float = ...) -> T: ...  # noqa: ASYNC109
+
+
+@overload
+async def eventually(predicate: Callable[[], T], timeout: float = ..., every: float = ...) -> T: ...  # noqa: ASYNC109
+
+
+async def eventually(predicate: Callable[[], Any], timeout: float = 5.0, every: float = 0.01) -> Any:  # noqa: ASYNC109
     """Return the first true answer of *predicate*, which may be async; after *timeout* seconds fail with the last."""
     deadline = clock.monotonic() + timeout
     while True:

@@ -1,0 +1,183 @@
+"""From an alert to a resolved incident, across five real processes."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.e2e.invariants import broken
+from tests.e2e.world import PRIMARY, SECONDARY, World
+from tests.support.system import System, free_port
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.slow
+
+ALERT = {"service": "checkout", "severity": "critical", "message": "answers 5xx for 7.4 % of requests"}
+
+
+async def test_an_alert_opens_an_incident_that_pages_the_person_on_call_until_it_is_resolved(
+    system: System, world: World, db_dsn: str
+) -> None:
+    accepted = await system.post("alerts", "/api/v1/alerts", ALERT)
+    assert (accepted["status"], accepted["action"]) == ("correlated", "new_incident")
+    incident = accepted["incident_id"]
+
+    page = await world.first_page(incident)
+    assert page.person == PRIMARY
+
+    again = await system.post("alerts", "/api/v1/alerts", ALERT)
+    assert (again["incident_id"], again["action"]) == (incident, "attached_to_existing_incident")
+
+    acknowledged = await system.patch(
+        "web", f"/api/v1/incidents/{incident}", {"status": "acknowledged", "actor": PRIMARY}
+    )
+    assert acknowledged["assigned_to"] == PRIMARY
+    assert acknowledged["team"] == "Payments"
+    created, answered = (datetime.fromisoformat(acknowledged[name]) for name in ("created_at", "acknowledged_at"))
+    assert acknowledged["mtta_seconds"] == pytest.approx((answered - created).total_seconds(), abs=0.001)
+
+    resolved = await system.patch("web", f"/api/v1/incidents/{incident}", {"status": "resolved", "actor": PRIMARY})
+    ended = datetime.fromisoformat(resolved["resolved_at"])
+    assert resolved["mttr_seconds"] == pytest.approx((ended - created).total_seconds(), abs=0.001)
+
+    kinds = await eventually(
+        lambda: _timeline_with(system, incident, {"created", "paged", "delivered", "acknowledged"})
+    )
+    assert kinds[0] == "created"
+    assert {"assigned", "resolved"} <= set(kinds)
+
+    await _counted(system, "incident_mtta_seconds_count 1.0", "incident_mttr_seconds_count 1.0")
+    await _counted(system, 'incidents_total{status="resolved"} 1.0', 'incidents_created_total{severity="critical"} 1.0')
+    ids = [UUID(accepted["alert_id"]), UUID(again["alert_id"])]
+    assert await eventually(lambda: not broken(db_dsn, accepted=ids, service="checkout"))
+    assert len({received.delivery_id for received in world.pages_for(incident)}) == len(world.pages_for(incident))
+
+
+async def test_who_does_not_answer_is_followed_by_the_next_person_then_everyone(system: System, world: World) -> None:
+    accepted = await system.post("alerts", "/api/v1/alerts", ALERT)
+    incident = accepted["incident_id"]
+    await eventually(lambda: len(world.pages_for(incident)) >= 4, timeout=20)
+    first_four = [page.person for page in world.pages_for(incident)][:4]
+    assert first_four[:2] == [PRIMARY, SECONDARY]
+    assert sorted(first_four[2:]) == sorted([PRIMARY, SECONDARY])
+    await system.patch("incidents", f"/api/v1/incidents/{incident}", {"status": "acknowledged"})
+    escalation = await eventually(lambda: _stopped(system, incident))
+    assert escalation["next_action_at"] is None
+
+
+async def test_a_page_that_is_refused_for_good_goes_to_the_next_person_at_once(system: System, world: World) -> None:
+    world.statuses = [410]
+    accepted = await system.post("alerts", "/api/v1/alerts", ALERT)
+    page = await world.first_page(accepted["incident_id"])
+    assert page.person == SECONDARY
+    kinds = await eventually(lambda: _timeline_with(system, accepted["incident_id"], {"delivery_failed", "escalated"}))
+    assert "delivery_failed" in kinds
+
+
+async def test_an_incident_opened_by_hand_says_who_was_paged(system: System, world: World) -> None:
+    body = {"title": "Label printers are offline", "service": "labels", "severity": "high"}
+    incident = await system.post("web", "/api/v1/incidents", body)
+    assert incident["assigned_to"] == PRIMARY
+    assert (await world.first_page(incident["id"])).person == PRIMARY
+
+
+async def test_a_real_alertmanager_opens_an_incident_and_resolves_it(
+    system: System, world: World, tmp_path: Path
+) -> None:
+    async with alertmanager(f"{system['alerts'].url}/api/v1/receivers/alertmanager", tmp_path) as url:
+        now = datetime.now(UTC)
+        alert: dict[str, Any] = {
+            "labels": {"alertname": "HighErrorRate", "service": "checkout", "severity": "page", "instance": "a"},
+            "annotations": {"summary": "checkout answers 5xx for 7.4 % of requests"},
+            "startsAt": now.isoformat(),
+        }
+        async with system.session.post(f"{url}/api/v2/alerts", json=[alert]) as response:
+            assert response.status == 200
+        found = await eventually(lambda: _only_incident(system), timeout=15)
+        assert (found["service"], found["severity"], found["status"]) == ("checkout", "critical", "open")
+        assert (await world.first_page(found["id"])).person == PRIMARY
+
+        alert["endsAt"] = (now + timedelta(milliseconds=1)).isoformat()
+        async with system.session.post(f"{url}/api/v2/alerts", json=[alert]) as response:
+            assert response.status == 200
+        incident = await eventually(lambda: _resolved(system, found["id"]), timeout=15)
+        assert incident["mttr_seconds"] > 0
+        assert incident["timeline"][0]["event_type"] == "resolved"
+
+
+@asynccontextmanager
+async def alertmanager(receiver: str, folder: Path) -> AsyncIterator[str]:
+    """Yield the address of a real Alertmanager whose only receiver is *receiver*."""
+    program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+    assert program, "Alertmanager is not installed. On Debian: apt-get install prometheus-alertmanager"
+    config = {
+        "route": {"receiver": "tocsin", "group_by": ["service"], "group_wait": "0s", "group_interval": "1s"},
+        "receivers": [{"name": "tocsin", "webhook_configs": [{"url": receiver}]}],
+    }
+    file = folder / "alertmanager.yml"
+    file.write_text(json.dumps(config))  # JSON is YAML
+    port = free_port()
+    with (folder / "alertmanager.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            program,
+            f"--config.file={file}",
+            f"--storage.path={folder / 'alertmanager'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--cluster.listen-address=",
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        await eventually(lambda: _listens(port), timeout=15)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
+
+
+async def _timeline_with(system: System, incident: str, wanted: set[str]) -> list[str]:
+    """Return the timeline's event types, oldest first, once all of *wanted* are there."""
+    found = await system.get("incidents", f"/api/v1/incidents/{incident}")
+    kinds = [entry["event_type"] for entry in reversed(found["timeline"])]
+    return kinds if wanted <= set(kinds) else []
+
+
+async def _counted(system: System, *lines: str) -> None:
+    async def all_there() -> bool:
+        async with system.session.get(system["incidents"].url + "/metrics") as response:
+            text = await response.text()
+        return all(line in text for line in lines)
+
+    await eventually(all_there, timeout=15)
+
+
+async def _stopped(system: System, incident: str) -> Any:
+    escalation = await system.get("oncall", f"/api/v1/escalations/{incident}")
+    return escalation if escalation["stop_reason"] == "acknowledged" else None
+
+
+async def _only_incident(system: System) -> Any:
+    items = (await system.get("incidents", "/api/v1/incidents"))["items"]
+    return items[0] if items else None
+
+
+async def _resolved(system: System, incident: str) -> Any:
+    found = await system.get("incidents", f"/api/v1/incidents/{incident}")
+    return found if found["status"] == "resolved" else None

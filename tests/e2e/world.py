@@ -1,0 +1,94 @@
+"""The people at the end of the line: what they received, by their own log, and when."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from aiohttp import web
+from bench.receiver import own_address
+
+from tests.support.waiting import eventually
+from tocsin.kernel import clock
+
+PRIMARY, SECONDARY = "Priya Raman", "Carol Mensah"
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One page as it reached a person."""
+
+    at: float
+    delivery_id: str
+    person: str
+    incident_id: UUID
+    body: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class World:
+    """A team of two, each reached by webhook."""
+
+    url: str = ""
+    received: list[Received] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+    """Answers to come, before it is 204 again."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the services must be told to reach these people."""
+        return {"WEBHOOK_ALLOWED_NETWORKS": f"{own_address()}/32", "DEFAULT_TEAM": "Payments"}
+
+    @property
+    def team(self) -> dict[str, Any]:
+        """Payments, which owns checkout."""
+
+        def member(name: str, role: str, path: str) -> dict[str, Any]:
+            return {
+                "name": name,
+                "email": f"{path}@halyard.example",
+                "role": role,
+                "contacts": [{"channel": "webhook", "address": f"{self.url}/{path}"}],
+            }
+
+        members = [member(PRIMARY, "primary", "priya"), member(SECONDARY, "secondary", "carol")]
+        return {"team": "Payments", "rotation_type": "weekly", "members": members, "services": ["checkout"]}
+
+    def pages_for(self, incident_id: str) -> list[Received]:
+        """Return what was received for an incident, in order."""
+        return [page for page in self.received if str(page.incident_id) == incident_id]
+
+    async def first_page(self, incident_id: str, *, seconds: float = 15.0) -> Received:
+        """Wait for the first page for an incident."""
+        return (await eventually(lambda: self.pages_for(incident_id), timeout=seconds))[0]
+
+    async def take(self, request: web.Request) -> web.Response:
+        """Receive a page."""
+        now = clock.monotonic()
+        body = await request.json()
+        status = self.statuses.pop(0) if self.statuses else 204
+        if status < 300:
+            person = PRIMARY if request.path.endswith("priya") else SECONDARY
+            self.received.append(
+                Received(now, request.headers["Idempotency-Key"], person, UUID(body["incident_id"]), body)
+            )
+        return web.Response(status=status)
+
+
+@asynccontextmanager
+async def open_world() -> AsyncIterator[World]:
+    """Yield people who answer on this machine's own address: pages never go to loopback."""
+    world = World()
+    app = web.Application()
+    app.add_routes([web.post("/{person}", world.take)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, own_address(), 0)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        world.url = f"http://{host}:{port}"
+        yield world
+    finally:
+        await runner.cleanup()
