@@ -6,7 +6,7 @@ SYNCED := .venv/.synced
 PARTS := $(patsubst src/tocsin/%/__init__.py,%,$(wildcard src/tocsin/*/__init__.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools run test test-fast lint format bench clean
+.PHONY: help setup tools run test test-fast lint format docs bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -41,6 +41,9 @@ lint: $(SYNCED) ## Check style, types, layers, security, complexity and duplicat
 
 format: $(SYNCED) ## Format the code and apply the safe fixes
 	$(BIN)/ruff check --fix && $(BIN)/ruff format
+
+docs: $(SYNCED) ## Write docs/settings.md anew from the settings classes
+	$(BIN)/python -m tests.support.settings_page
 
 bench: tools ## Measure, beside the limits of this machine
 	$(BIN)/python -m bench
