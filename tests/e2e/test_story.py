@@ -73,7 +73,7 @@ async def test_who_does_not_answer_is_followed_by_the_next_person_then_everyone(
 
 
 async def test_a_page_that_is_refused_for_good_goes_to_the_next_person_at_once(system: System, world: World) -> None:
-    world.statuses = [410]
+    world.refused.add(ALERT["service"])
     accepted = await system.post("alerts", "/api/v1/alerts", ALERT)
     page = await world.first_page(accepted["incident_id"])
     assert page.person == SECONDARY

@@ -32,8 +32,8 @@ class World:
 
     url: str = ""
     received: list[Received] = field(default_factory=list)
-    statuses: list[int] = field(default_factory=list)
-    """Answers to come, before it is 204 again."""
+    refused: set[str] = field(default_factory=set)
+    """Services for which the primary's receiver answers 410: gone for good."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -67,13 +67,11 @@ class World:
         """Receive a page."""
         now = clock.monotonic()
         body = await request.json()
-        status = self.statuses.pop(0) if self.statuses else 204
-        if status < 300:
-            person = PRIMARY if request.path.endswith("priya") else SECONDARY
-            self.received.append(
-                Received(now, request.headers["Idempotency-Key"], person, UUID(body["incident_id"]), body)
-            )
-        return web.Response(status=status)
+        person = PRIMARY if request.path.endswith("priya") else SECONDARY
+        if person == PRIMARY and body["page"]["incident"]["service"] in self.refused:
+            return web.Response(status=410)
+        self.received.append(Received(now, request.headers["Idempotency-Key"], person, UUID(body["incident_id"]), body))
+        return web.Response(status=204)
 
 
 @asynccontextmanager

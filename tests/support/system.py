@@ -51,7 +51,7 @@ class Replica:
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
 
-    async def start(self, **environment: str) -> Self:
+    async def start(self, *, until_ready: bool = True, **environment: str) -> Self:
         """Start the process, with *environment* beside the system's, and wait until it is ready."""
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -62,7 +62,8 @@ class Replica:
                 stdout=log,
                 stderr=log,
             )
-        await self.ready()
+        if until_ready:
+            await self.ready()
         return self
 
     async def ready(self) -> None:
@@ -85,6 +86,11 @@ class Replica:
     def log(self) -> str:
         """What it has written so far."""
         return self._log.read_text(errors="replace")
+
+    @property
+    def started(self) -> bool:
+        """Whether it was started at all."""
+        return self._process is not None
 
     @property
     def running(self) -> bool:

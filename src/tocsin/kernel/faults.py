@@ -12,9 +12,12 @@ from contextlib import asynccontextmanager
 from enum import StrEnum
 from typing import Final
 
+import structlog
+
 from tocsin.kernel import clock
 from tocsin.kernel.errors import UnavailableError
 
+log = structlog.get_logger(__name__)
 SLEEP_SECONDS: Final = 30.0
 """Longer than any lease: the sleeper is taken for dead. `FAULT_SLEEP_SECONDS` changes it."""
 
@@ -53,6 +56,8 @@ class FaultPoint:
     async def __call__(self) -> AsyncIterator[None]:
         """Run the step inside, and fail as armed: before it (kill, raise, sleep) or once it is done."""
         kind = self._armed()
+        if kind is not None:
+            log.warning("fault injected", point=self.name, kind=kind)
         if kind is FaultKind.KILL:
             os.kill(os.getpid(), signal.SIGKILL)
         if kind is FaultKind.RAISE:
