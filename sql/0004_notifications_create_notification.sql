@@ -42,7 +42,9 @@ CREATE INDEX notification_created_at_id_idx ON notifications.notification (creat
 CREATE INDEX notification_incident_id_created_at_id_idx ON notifications.notification (incident_id, created_at DESC, id DESC);
 CREATE INDEX notification_status_created_at_id_idx ON notifications.notification (status, created_at DESC, id DESC);
 CREATE INDEX notification_channel_created_at_id_idx ON notifications.notification (channel, created_at DESC, id DESC);
-CREATE INDEX notification_recipient_created_at_id_idx ON notifications.notification (recipient, created_at DESC, id DESC);
+-- Hashed: a URL may be longer than an index row.
+CREATE INDEX notification_recipient_created_at_id_idx
+    ON notifications.notification (md5(recipient), created_at DESC, id DESC);
 
 CREATE TABLE notifications.attempt (
     notification_id uuid NOT NULL REFERENCES notifications.notification (id) ON DELETE CASCADE,

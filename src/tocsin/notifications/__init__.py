@@ -1,0 +1,1 @@
+"""notification-service: delivers one message to one person over one channel, and proves it."""

@@ -1,0 +1,1 @@
+"""The ways to reach a person, one module each, behind one Protocol."""

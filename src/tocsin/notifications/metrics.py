@@ -1,0 +1,76 @@
+"""What notification-service measures. Messages and attempts are counted apart."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from tocsin.contracts.notifications import AttemptOutcome, NotificationStatus
+from tocsin.contracts.oncall import Channel
+
+BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationMetrics:
+    """How much goes out, how fast, and what is left."""
+
+    finished: Counter
+    attempts: Counter
+    fenced: Counter
+    questions: Counter
+    seconds: Histogram
+    queued: Gauge
+    oldest: Gauge
+    dead: Gauge
+
+    @classmethod
+    def register(cls, registry: CollectorRegistry) -> Self:
+        """Declare the metrics on *registry*, every label value at zero."""
+        made = cls(
+            Counter(
+                "notifications_sent_total", "Messages by how they ended.", ["channel", "status"], registry=registry
+            ),
+            Counter(
+                "tocsin_notifications_attempts_total", "Attempts to send.", ["channel", "outcome"], registry=registry
+            ),
+            Counter(
+                "tocsin_notifications_fenced_total",
+                "Attempts that ended after their lease: somebody else had the message by then.",
+                registry=registry,
+            ),
+            Counter(
+                "tocsin_notifications_state_questions_total",
+                "Times that incident management was asked whether pages are still wanted.",
+                ["outcome"],
+                registry=registry,
+            ),
+            Histogram(
+                "tocsin_notifications_delivery_seconds",
+                "From a message's acceptance (or a person's wish to send it again) to the provider's yes.",
+                ["channel"],
+                buckets=BUCKETS,
+                registry=registry,
+            ),
+            Gauge("tocsin_notifications_queue_depth", "Messages not finished.", ["channel"], registry=registry),
+            Gauge("tocsin_notifications_queue_oldest_seconds", "Age of the oldest of them.", registry=registry),
+            Gauge("tocsin_notifications_dead_letters", "Messages given up, by now.", ["channel"], registry=registry),
+        )
+        made._begin_at_zero()
+        return made
+
+    def _begin_at_zero(self) -> None:
+        for channel in Channel:
+            for status in (NotificationStatus.SENT, NotificationStatus.FAILED, NotificationStatus.VOIDED):
+                self.finished.labels(channel, status)
+            for ending in AttemptOutcome:
+                self.attempts.labels(channel, ending)
+            self.seconds.labels(channel)
+            self.queued.labels(channel)
+            self.dead.labels(channel)
+        for outcome in ("answered", "unanswered"):
+            self.questions.labels(outcome)
+
+
+METRICS = web.AppKey("METRICS", NotificationMetrics)

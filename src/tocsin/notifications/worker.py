@@ -1,0 +1,108 @@
+"""The loops of notification-service: dispatch what is due; measure what is left."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from tocsin.contracts.oncall import Channel
+from tocsin.kernel.db import DB, transaction
+from tocsin.kernel.errors import UnavailableError
+from tocsin.kernel.tasks import create_task
+from tocsin.kernel.workers import STOP_SECONDS, Context, Wakeup, worker
+from tocsin.notifications import leases
+from tocsin.notifications.delivery import Delivery
+from tocsin.notifications.domain import LeasedMessage
+from tocsin.notifications.metrics import METRICS
+
+log = structlog.get_logger(__name__)
+CONCURRENCY: Final = 256
+"""Messages that one process sends side by side, over all channels."""
+KEEP_ANSWERS_DAYS: Final = 7
+
+
+class Dispatcher:
+    """Leases due messages as slots are free, and sends them side by side."""
+
+    def __init__(self, delivery: Delivery, *, poll_seconds: float) -> None:
+        self._delivery = delivery
+        self._poll_seconds = poll_seconds
+        self._busy: Counter[str] = Counter()
+        self._running: set[asyncio.Task[None]] = set()
+        self.wakeup = Wakeup()
+
+    async def context(self, app: web.Application) -> AsyncIterator[None]:
+        """Dispatch while the application runs (a cleanup context); the lease brings back what is cut off at its end."""
+        dispatch = worker("dispatcher", self._tick, interval=self._poll_seconds, wakeup=self.wakeup)
+        async for _ in dispatch(app):
+            yield
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=STOP_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _tick(self, _app: web.Application) -> bool:
+        free = CONCURRENCY - self._busy.total()
+        if free <= 0:
+            return False  # the end of a delivery wakes the worker
+        messages = await self._delivery.lease(busy=self._busy, limit=free, now=None)
+        if messages:
+            self._busy.update(message.lane for message in messages)
+            self._start(self._deliver_batch(messages), name=f"batch-{messages[0].id}")
+        return bool(messages)
+
+    async def _deliver_batch(self, messages: list[LeasedMessage]) -> None:
+        wanted: list[LeasedMessage] = []
+        try:
+            wanted = await self._delivery.still_wanted(messages, now=None)
+        except UnavailableError as exc:
+            log.warning("leased messages come back when their lease ends", messages=len(messages), reason=str(exc))
+        for message in messages:
+            if message in wanted:
+                self._start(self._deliver(message), name=f"delivery-{message.id}")
+            else:
+                self._release(message)
+
+    async def _deliver(self, message: LeasedMessage) -> None:
+        try:
+            await self._delivery.deliver(message, now=None)
+        except UnavailableError as exc:
+            log.warning("message comes back when its lease ends", notification_id=str(message.id), reason=str(exc))
+        finally:
+            self._release(message)
+
+    def _release(self, message: LeasedMessage) -> None:
+        self._busy[message.lane] -= 1
+        if not self._busy[message.lane]:
+            del self._busy[message.lane]
+        self.wakeup.set()
+
+    def _start(self, work: Coroutine[None, None, None], *, name: str) -> None:
+        task = create_task(work, name=name)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+
+DISPATCHER = web.AppKey("DISPATCHER", Dispatcher)
+
+
+async def _look_after(app: web.Application) -> bool:
+    metrics = app[METRICS]
+    async with transaction(app[DB]) as cur:
+        queued = {row["channel"]: row for row in await leases.measure_queue(cur, now=None)}
+        dead = {row["channel"]: row["dead"] for row in await leases.count_dead_letters(cur)}
+        deleted = await leases.delete_old_answers(cur, days=KEEP_ANSWERS_DAYS, now=None)
+    for channel in Channel:
+        metrics.queued.labels(channel).set(queued[channel]["queued"] if channel in queued else 0)
+        metrics.dead.labels(channel).set(dead.get(channel, 0))
+    metrics.oldest.set(max((row["oldest"] for row in queued.values()), default=0.0))
+    return deleted > 0
+
+
+def look_after(interval: float) -> Context:
+    """Return the cleanup context that measures the queue and forgets old answers every *interval* seconds."""
+    return worker("notification_housekeeping", _look_after, interval=interval)
