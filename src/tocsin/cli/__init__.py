@@ -1,0 +1,3 @@
+"""`tocsin`: what people type."""
+
+from tocsin.cli.app import main as main

@@ -1,0 +1,52 @@
+"""Which database a command means: the one of DATABASE_URL, else the embedded one of a data folder."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import SecretStr
+
+from tocsin.cli.console import CommandError
+from tocsin.cli.postgres import Embedded, default_folder, exclusive
+from tocsin.kernel.settings import ProcessSettings, load
+
+DataOption = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        envvar="TOCSIN_DATA",
+        default_factory=default_folder,
+        help="Folder of the embedded PostgreSQL, which is used where DATABASE_URL is not set.",
+        show_default="/var/lib/tocsin for root, else .tocsin",
+    ),
+]
+
+
+class DatabaseSettings(ProcessSettings):
+    """What the commands read from the environment; the services read the rest."""
+
+    database_url: SecretStr | None = None
+    """A PostgreSQL of one's own; without it, the embedded one is meant."""
+
+
+@asynccontextmanager
+async def database(folder: Path) -> AsyncIterator[str]:
+    """Yield the database's address; an embedded server that is not running runs for as long as the block."""
+    settings = load(DatabaseSettings)
+    server = Embedded(folder)
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+    elif server.pid() is not None:
+        yield server.dsn
+    elif not server.exists:
+        msg = f"there is no database in {folder}"
+        raise CommandError(msg, "Start one: tocsin up. Or name one: DATABASE_URL, or --data FOLDER.")
+    else:
+        with exclusive(folder):
+            await server.start()
+            try:
+                yield server.dsn
+            finally:
+                await server.stop(at_once=False)

@@ -1,0 +1,153 @@
+"""What the demo world does directly in the database, because no API does it: a past, and an end without a trace."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from tocsin.cli.demo.world import ACTOR, KEY_PREFIX, SERVICES, TEAM_NAMES, TEAMS, PastIncident
+from tocsin.contracts.incidents import EventType
+from tocsin.kernel.db import Cursor, Database, execute, fetch_all, transaction
+from tocsin.kernel.settings import ServiceSettings
+
+STATEMENT_SECONDS: Final = 60.0
+# Incidents begin now when they come through the API. These are rows as it would have left them, had they begun then.
+INSERT_PAST: Final = """
+    INSERT INTO incidents.incident (id, title, service, severity, status, team, assigned_to, created_at, updated_at,
+                                    acknowledged_at, resolved_at, escalation_confirmed_at)
+    SELECT %(id)s, %(title)s, %(service)s, %(severity)s, 'resolved', %(team)s, %(person)s, began, began + %(resolve)s,
+           began + %(ack)s, began + %(resolve)s, began
+    FROM (SELECT date_trunc('day', now()) - %(days)s * interval '1 day' + %(hour)s * interval '1 hour') AS past (began)
+    WHERE NOT EXISTS (SELECT FROM incidents.incident WHERE id = %(id)s)
+    """
+INSERT_TIMELINE: Final = """
+    INSERT INTO incidents.timeline (id, incident_id, event_type, actor, detail, created_at)
+    SELECT %(id)s, incident.id, %(event_type)s, %(actor)s, %(detail)s, created_at + %(after)s
+    FROM incidents.incident WHERE incident.id = %(incident_id)s
+    ON CONFLICT (id) DO NOTHING
+    """
+# A statement a table, parents first: what a service adds meanwhile to a parent that is gone is found by the next round.
+DELETES: Final = (
+    "DELETE FROM incidents.incident WHERE id = ANY(%(incidents)s::uuid[])",
+    "DELETE FROM incidents.slot WHERE service = ANY(%(services)s)",
+    "DELETE FROM oncall.escalation WHERE incident_id = ANY(%(incidents)s::uuid[])",
+    "DELETE FROM oncall.schedule WHERE team = ANY(%(teams)s)",
+    "DELETE FROM notifications.notification WHERE incident_id = ANY(%(incidents)s::uuid[])",
+    "DELETE FROM alerts.request WHERE id IN (SELECT request_id FROM alerts.alert WHERE service = ANY(%(services)s))",
+    "DELETE FROM alerts.alert WHERE service = ANY(%(services)s)",
+    *(
+        f"""
+        DELETE FROM {schema}.outbox
+        WHERE key = ANY(%(incidents)s) OR key = ANY(%(messages)s) OR payload ->> 'incident_id' = ANY(%(incidents)s)
+        """  # noqa: S608 - the schemas' names are right here
+        for schema in ("incidents", "oncall", "notifications")
+    ),
+    *(
+        f"""
+        DELETE FROM {schema}.idempotency
+        WHERE starts_with(key, %(prefix)s) OR resource_id::text = ANY(%(incidents)s || %(messages)s)
+        """  # noqa: S608
+        for schema in ("incidents", "oncall", "notifications")
+    ),
+)
+
+
+@dataclass(slots=True)
+class Traces:
+    """The ids under which the demo world left something: its incidents, and the messages about them."""
+
+    incidents: set[str] = field(default_factory=set)
+    messages: set[str] = field(default_factory=set)
+
+
+async def add_history(dsn: str, history: Sequence[PastIncident]) -> None:
+    """Add the incidents of *history* that are missing, with their timelines."""
+    async with _database(dsn) as database, transaction(database) as cur:
+        for past in history:
+            await _add(cur, past)
+
+
+async def remove(dsn: str) -> int:
+    """Delete everything that carries a name of the demo world, in every schema; return how many incidents that were.
+
+    Services may run meanwhile: what one was just writing is deleted by the next round, which follows until one finds
+    nothing.
+    """
+    traces = Traces()
+    async with _database(dsn) as database:
+        while True:
+            async with transaction(database) as cur:
+                if not await _delete_round(cur, traces):
+                    return len(traces.incidents)
+
+
+async def _delete_round(cur: Cursor, traces: Traces) -> int:
+    found = await fetch_all(
+        cur,
+        "SELECT id::text FROM incidents.incident WHERE service = ANY(%(services)s)",
+        services=list(SERVICES),
+    )
+    traces.incidents |= {row["id"] for row in found}
+    messages = await fetch_all(
+        cur,
+        """
+        SELECT id::text FROM oncall.page WHERE incident_id = ANY(%(incidents)s::uuid[])
+        UNION SELECT id::text FROM notifications.notification WHERE incident_id = ANY(%(incidents)s::uuid[])
+        """,
+        incidents=list(traces.incidents),
+    )
+    traces.messages |= {row["id"] for row in messages}
+    names = {
+        "services": list(SERVICES),
+        "teams": list(TEAM_NAMES),
+        "prefix": KEY_PREFIX,
+        "incidents": list(traces.incidents),
+        "messages": list(traces.messages),
+    }
+    return sum([await execute(cur, statement, **names) for statement in DELETES])
+
+
+async def _add(cur: Cursor, past: PastIncident) -> None:
+    team = next(schedule for schedule in TEAMS if past.service in schedule.services)
+    person = team.members[past.days_ago % 2].name
+    ack, resolve = timedelta(minutes=past.ack_minutes), timedelta(minutes=past.resolve_minutes)
+    await execute(
+        cur,
+        INSERT_PAST,
+        id=past.id,
+        title=past.title,
+        service=past.service,
+        severity=past.severity,
+        team=team.team,
+        person=person,
+        days=past.days_ago,
+        hour=past.hour,
+        ack=ack,
+        resolve=resolve,
+    )
+    for event_type, actor, detail, after in (
+        (EventType.CREATED, ACTOR, f"{past.title}.", timedelta()),
+        (EventType.ACKNOWLEDGED, person, f"{person} acknowledged.", ack),
+        (EventType.RESOLVED, person, f"{person} resolved.", resolve),
+    ):
+        await execute(
+            cur,
+            INSERT_TIMELINE,
+            id=past.derived_id(event_type),
+            incident_id=past.id,
+            event_type=event_type,
+            actor=actor,
+            detail=detail,
+            after=after,
+        )
+
+
+@asynccontextmanager
+async def _database(dsn: str) -> AsyncIterator[Database]:
+    settings = ServiceSettings.model_validate({"database_url": dsn, "db_statement_timeout_seconds": STATEMENT_SECONDS})
+    database = Database(settings, schema="incidents")
+    try:
+        yield database
+    finally:
+        await database.close()

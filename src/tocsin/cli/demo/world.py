@@ -1,0 +1,148 @@
+"""The one list of what the demo world holds. What removes it goes by these names, so nothing else may carry them."""
+
+from dataclasses import dataclass
+from datetime import date, time
+from typing import Final
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from tocsin.contracts.alerts import AlertIn, Link
+from tocsin.contracts.incidents import ChangeIncident, IncidentStatus
+from tocsin.contracts.model import Severity
+from tocsin.contracts.oncall import Channel, Contact, Member, Role, RotationType, ScheduleIn, Weekday
+
+KEY_PREFIX: Final = "tocsin-demo:"
+"""Of every Idempotency-Key that the demo uses."""
+ACTOR: Final = "Demo"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One incident: the alerts that open it, and what people then do about it."""
+
+    alerts: tuple[AlertIn, ...]
+    answers: tuple[ChangeIncident, ...] = ()
+
+    @property
+    def service(self) -> str:
+        """The service whose trouble it is; no other scene has it."""
+        return self.alerts[0].service
+
+
+@dataclass(frozen=True, slots=True)
+class PastIncident:
+    """One that is over, for MTTA and MTTR over the last two weeks."""
+
+    days_ago: int
+    hour: int
+    service: str
+    severity: Severity
+    title: str
+    ack_minutes: float
+    resolve_minutes: float
+
+    @property
+    def id(self) -> UUID:
+        """The same at every start: it is added once."""
+        return self.derived_id("incident")
+
+    def derived_id(self, what: str) -> UUID:
+        """Return the id of something that belongs to it."""
+        return uuid5(NAMESPACE_URL, f"{KEY_PREFIX}{self.days_ago}:{self.service}:{what}")
+
+
+def _member(name: str, role: Role) -> Member:
+    handle = name.split(maxsplit=1)[0].lower()
+    # The mock channel by name: these people get no e-mail even where a mail server is set up.
+    contact = Contact(channel=Channel.MOCK, address=handle)
+    return Member(name=name, email=f"{handle}@demo.example", role=role, contacts=[contact])
+
+
+def _alert(service: str, severity: Severity, message: str, **labels: str) -> AlertIn:
+    return AlertIn(
+        service=service,
+        severity=severity,
+        message=message,
+        labels={"demo": "true", **labels},
+        source="Demo",
+        dedup_key=f"{KEY_PREFIX}{service}:{labels.get('alert', 'main')}",
+        links=[Link(href=f"https://demo.example/runbooks/{service}", text="Runbook (Demo)")],
+    )
+
+
+TEAMS: Final = (
+    ScheduleIn(
+        team="Demo Payments",
+        rotation_type=RotationType.WEEKLY,
+        members=[
+            _member("Ada Demo", Role.PRIMARY),
+            _member("Bilal Demo", Role.PRIMARY),
+            _member("Chiara Demo", Role.PRIMARY),
+            _member("Dmitri Demo", Role.SECONDARY),
+            _member("Esi Demo", Role.SECONDARY),
+        ],
+        # The service of the first alert that the README has a newcomer send: somebody is paged for it.
+        services=["checkout", "demo-checkout", "demo-billing"],
+        time_zone="Europe/Berlin",
+        handoff_time=time(9, 0),
+        handoff_weekday=Weekday.MONDAY,
+    ),
+    ScheduleIn(
+        team="Demo Platform",
+        rotation_type=RotationType.DAILY,
+        members=[
+            _member("Farah Demo", Role.PRIMARY),
+            _member("Goran Demo", Role.PRIMARY),
+            _member("Hanna Demo", Role.SECONDARY),
+        ],
+        services=["demo-search", "demo-storage"],
+        time_zone="America/New_York",
+        handoff_time=time(10, 0),
+        start=date(2026, 1, 1),
+    ),
+)
+TEAM_NAMES: Final = tuple(schedule.team for schedule in TEAMS)
+
+SCENES: Final = (
+    Scene(  # resolved
+        alerts=(_alert("demo-billing", Severity.LOW, "Demo: invoices of last night are 20 min late"),),
+        answers=(
+            ChangeIncident(status=IncidentStatus.ACKNOWLEDGED, actor="Ada Demo"),
+            ChangeIncident(
+                status=IncidentStatus.RESOLVED, actor="Ada Demo", notes="The queue was stuck behind one bad invoice."
+            ),
+        ),
+    ),
+    Scene(  # in progress
+        alerts=(_alert("demo-storage", Severity.MEDIUM, "Demo: disk of storage-2 is 91 % full", host="storage-2"),),
+        answers=(
+            ChangeIncident(
+                status=IncidentStatus.IN_PROGRESS, actor="Farah Demo", notes="Old snapshots are being deleted."
+            ),
+        ),
+    ),
+    Scene(  # acknowledged
+        alerts=(_alert("demo-search", Severity.HIGH, "Demo: search takes 3 s (p95)", region="eu-west"),),
+        answers=(ChangeIncident(status=IncidentStatus.ACKNOWLEDGED, actor="Goran Demo"),),
+    ),
+    Scene(  # open, its page on the way
+        alerts=(
+            _alert("demo-checkout", Severity.CRITICAL, "Demo: 4 in 10 payments time out", region="eu-west"),
+            _alert("demo-checkout", Severity.CRITICAL, "Demo: no payment in region us-east for 2 min", alert="us-east"),
+        ),
+    ),
+)
+
+HISTORY: Final = (
+    PastIncident(13, 3, "demo-search", Severity.HIGH, "Demo: index is 40 min behind", 6.5, 74),
+    PastIncident(12, 14, "demo-checkout", Severity.CRITICAL, "Demo: card provider refuses connections", 1.8, 31),
+    PastIncident(10, 9, "demo-storage", Severity.MEDIUM, "Demo: backup of storage-1 failed", 12, 190),
+    PastIncident(9, 22, "demo-billing", Severity.MEDIUM, "Demo: ledger export stalled", 9.2, 48),
+    PastIncident(7, 1, "demo-checkout", Severity.HIGH, "Demo: basket loses items", 4.1, 95),
+    PastIncident(6, 17, "demo-search", Severity.LOW, "Demo: synonyms not reloaded", 25, 130),
+    PastIncident(4, 11, "demo-storage", Severity.CRITICAL, "Demo: storage-3 is read-only", 2.4, 57),
+    PastIncident(3, 5, "demo-checkout", Severity.CRITICAL, "Demo: certificate of payments expired", 1.1, 18),
+    PastIncident(2, 20, "demo-billing", Severity.HIGH, "Demo: VAT service answers 500", 5.6, 42),
+    PastIncident(1, 13, "demo-search", Severity.MEDIUM, "Demo: one shard without replica", 7.3, 66),
+)
+
+SERVICES: Final = tuple(sorted({scene.service for scene in SCENES} | {past.service for past in HISTORY}))

