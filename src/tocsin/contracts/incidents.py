@@ -1,16 +1,36 @@
 """What people and services exchange with incident-management."""
 
 from enum import StrEnum
+from math import isfinite
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 
 from tocsin.contracts.alerts import AlertAction, AlertStatus
-from tocsin.contracts.model import Instant, Labels, Line, Model, Severity, SeverityIn, Text
+from tocsin.contracts.model import Instant, Labels, Line, Model, Severity, SeverityIn, Text, without_nul
 
 Title = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=512)]
 NoteText = Annotated[Text, StringConstraints(min_length=1, max_length=16_384)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+def storable(value: JsonValue) -> JsonValue:
+    """Replace NUL in every text; raise ValueError for a number that JSON cannot say (1e999 is read as infinity)."""
+    if isinstance(value, str):
+        return without_nul(value)
+    if isinstance(value, list):
+        return [storable(item) for item in value]
+    if isinstance(value, dict):
+        return {without_nul(key): storable(item) for key, item in value.items()}
+    if isinstance(value, float) and not isfinite(value):
+        msg = "a number is too large"
+        raise ValueError(msg)
+    return value
+
+
+Document = Annotated[dict[str, JsonValue], AfterValidator(storable)]
+"""Any JSON object, as PostgreSQL's jsonb can keep it."""
 
 
 class IncidentStatus(StrEnum):
@@ -197,16 +217,16 @@ class AlertState(Model):
     """The state of one alert, told by ingestion: the state, not the event, so that repeats and order do not matter."""
 
     alert_id: UUID
-    version: Annotated[int, Field(ge=1)]
+    version: Count
     status: AlertStatus
     service: Line
     severity: Severity
     message: Text
     labels: Labels = {}
-    source: str | None = None
-    dedup_key: str | None = None
-    occurrences: Annotated[int, Field(ge=1)] = 1
-    remark: str | None = None
+    source: Text | None = None
+    dedup_key: Text | None = None
+    occurrences: Count = 1
+    remark: Text | None = None
     fired_at: Instant | None = None
     last_seen_at: Instant
 
@@ -234,11 +254,11 @@ class Correlations(Model):
 class AppendTimelineEntry(Model):
     """What another service reports of an incident. A repeated `event_key` has no effect."""
 
-    event_key: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    event_key: Annotated[Text, StringConstraints(min_length=1, max_length=200)]
     event_type: EventType
     actor: Line
     detail: Annotated[Text, Field(max_length=4_096)]
-    data: dict[str, Any] = {}
+    data: Document = {}
 
 
 class AskStates(Model):

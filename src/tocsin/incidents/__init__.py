@@ -1,0 +1,1 @@
+"""Incident management: which incident an alert belongs to; states, notes, timeline, MTTA and MTTR."""

@@ -1,0 +1,47 @@
+"""The composition root of incident management."""
+
+from datetime import timedelta
+
+from aiohttp import web
+
+from tocsin.clients.oncall import ONCALL, OnCallClient
+from tocsin.incidents.metrics import METRICS, IncidentMetrics
+from tocsin.incidents.routes import ROUTES
+from tocsin.incidents.service import DESK, Desk, escalations
+from tocsin.incidents.service.stream import HUB, Hub
+from tocsin.incidents.settings import SETTINGS, Settings
+from tocsin.incidents.worker import workers
+from tocsin.kernel.app import REGISTRY, base_app, with_database
+from tocsin.kernel.doorbell import Doorbell
+from tocsin.kernel.http_client import CLIENT_METRICS
+from tocsin.kernel.idempotency import forget_old_keys
+from tocsin.kernel.outbox import OUTBOX, Outbox
+
+
+def create_app(settings: Settings) -> web.Application:
+    """Wire the service; nothing connects until the application starts."""
+    app = base_app(settings, service="incident-management")
+    app[SETTINGS] = settings
+    db = with_database(app, settings, schema="incidents")
+    app[METRICS] = metrics = IncidentMetrics.register(app[REGISTRY])
+    app[ONCALL] = oncall = OnCallClient(settings.oncall_service_url, app[CLIENT_METRICS])
+    doorbell = Doorbell(db, "incidents")
+    app[OUTBOX] = outbox = Outbox(db, settings, app[REGISTRY], escalations.handlers(oncall), on_change=doorbell.ring)
+    app[HUB] = hub = Hub(
+        db, metrics.stream_clients, buffer=settings.stream_buffer, poll_seconds=settings.stream_poll_seconds
+    )
+    app[DESK] = Desk(
+        db=db,
+        outbox=outbox,
+        doorbell=doorbell,
+        metrics=metrics,
+        window=timedelta(minutes=settings.correlation_window_minutes),
+        auto_resolve=settings.auto_resolve,
+        assign_seconds=settings.assign_seconds,
+    )
+    doorbell.wakes(outbox.wakeup)
+    doorbell.wakes(hub.wakeup)
+    app.add_routes(ROUTES)
+    app.on_shutdown.append(hub.close)
+    app.cleanup_ctx.extend([oncall.context, doorbell.context, outbox.context, *workers(app), forget_old_keys()])
+    return app

@@ -1,0 +1,1 @@
+"""What incident management decides: functions of their arguments alone."""

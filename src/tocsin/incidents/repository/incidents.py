@@ -1,0 +1,179 @@
+"""Incidents: opened, changed, listed and shown."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from tocsin.contracts.alerts import AlertStatus
+from tocsin.contracts.incidents import (
+    IncidentAlert,
+    IncidentStatus,
+    IncidentSummary,
+    Note,
+    OpenIncident,
+)
+from tocsin.incidents.domain.incident import StoredIncident
+from tocsin.kernel.db import Cursor, Row, execute, fetch_all, fetch_one, required
+
+
+async def insert_incident(cur: Cursor, incident_id: UUID, given: OpenIncident, *, now: datetime | None) -> Row:
+    """Insert an incident that a person opens; return its number and when it was."""
+    return required(
+        await fetch_one(
+            cur,
+            """
+            INSERT INTO incidents.incident
+                (id, title, description, service, severity, assigned_to, created_at, updated_at)
+            VALUES (%(id)s, %(title)s, %(description)s, %(service)s, %(severity)s, %(assigned_to)s,
+                    COALESCE(%(now)s, now()), COALESCE(%(now)s, now()))
+            RETURNING number, created_at
+            """,
+            id=incident_id,
+            title=given.title,
+            description=given.description,
+            service=given.service,
+            severity=given.severity,
+            assigned_to=given.assigned_to,
+            now=now,
+        )
+    )
+
+
+async def update_incident(cur: Cursor, incident: StoredIncident, *, now: datetime | None) -> None:
+    """Write what a person's change may change; the row is locked."""
+    await execute(
+        cur,
+        """
+        UPDATE incidents.incident
+        SET title = %(title)s, severity = %(severity)s, status = %(status)s, assigned_to = %(assigned_to)s,
+            version = %(version)s, acknowledged_at = %(acknowledged_at)s, resolved_at = %(resolved_at)s,
+            updated_at = GREATEST(updated_at, COALESCE(%(now)s, now()))
+        WHERE id = %(id)s
+        """,
+        id=incident.id,
+        title=incident.title,
+        severity=incident.severity,
+        status=incident.status,
+        assigned_to=incident.assigned_to,
+        version=incident.version,
+        acknowledged_at=incident.acknowledged_at,
+        resolved_at=incident.resolved_at,
+        now=now,
+    )
+
+
+async def insert_note(
+    cur: Cursor, incident_id: UUID, *, note_id: UUID, text: str, author: str, now: datetime | None
+) -> None:
+    """Insert what a person wrote down."""
+    await execute(
+        cur,
+        """
+        INSERT INTO incidents.note (id, incident_id, text, author, created_at)
+        VALUES (%(id)s, %(incident_id)s, %(text)s, %(author)s, COALESCE(%(now)s, now()))
+        """,
+        id=note_id,
+        incident_id=incident_id,
+        text=text,
+        author=author,
+        now=now,
+    )
+
+
+async def select_incidents(cur: Cursor, **filters: Any) -> list[Row]:
+    """Return the rows of a page, newest first; a filter that is null, or an empty list, lets everything through."""
+    return await fetch_all(
+        cur,
+        """
+        SELECT id, number, title, description, service, severity, status, team, assigned_to, alert_count, firing_count,
+               version, created_at, updated_at, acknowledged_at, resolved_at
+        FROM incidents.incident
+        WHERE (%(status)s::text[] = '{}' OR status = ANY(%(status)s::text[]))
+          AND (%(severity)s::text[] = '{}' OR severity = ANY(%(severity)s::text[]))
+          AND (%(service)s::text IS NULL OR service = %(service)s)
+          AND (%(assigned_to)s::text IS NULL OR assigned_to = %(assigned_to)s)
+          AND (%(team)s::text IS NULL OR team = %(team)s)
+          AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s)
+          AND (%(until)s::timestamptz IS NULL OR created_at < %(until)s)
+          AND (%(q)s::text IS NULL OR search @@ websearch_to_tsquery('simple', %(q)s))
+          AND (%(after_at)s::timestamptz IS NULL OR (created_at, id) < (%(after_at)s, %(after_id)s::uuid))
+        ORDER BY created_at DESC, id DESC
+        LIMIT %(fetch)s
+        """,
+        **filters,
+    )
+
+
+async def find_incident(cur: Cursor, incident_id: UUID) -> IncidentSummary | None:
+    """Return one incident as a list shows it."""
+    row = await fetch_one(
+        cur,
+        """
+        SELECT id, number, title, description, service, severity, status, team, assigned_to, alert_count, firing_count,
+               version, created_at, updated_at, acknowledged_at, resolved_at
+        FROM incidents.incident WHERE id = %(incident_id)s
+        """,
+        incident_id=incident_id,
+    )
+    return summary_of(row) if row else None
+
+
+def summary_of(row: Row) -> IncidentSummary:
+    """Return an incident as a list shows it, with the times that its row implies."""
+    return IncidentSummary(
+        **row,
+        mtta_seconds=seconds_between(row["created_at"], row["acknowledged_at"]),
+        mttr_seconds=seconds_between(row["created_at"], row["resolved_at"]),
+    )
+
+
+def seconds_between(start: datetime, end: datetime | None) -> float | None:
+    """Return how long it took, or None while it has not ended."""
+    return (end - start).total_seconds() if end is not None else None
+
+
+async def select_alerts(cur: Cursor, incident_id: UUID, *, limit: int) -> list[IncidentAlert]:
+    """Return the newest of the incident's alerts."""
+    rows = await fetch_all(
+        cur,
+        """
+        SELECT alert_id, service, severity, message, source, labels, dedup_key, occurrences, attached_at, last_seen_at,
+               resolved_at
+        FROM incidents.incident_alert
+        WHERE incident_id = %(incident_id)s
+        ORDER BY attached_at DESC, alert_id DESC
+        LIMIT %(limit)s
+        """,
+        incident_id=incident_id,
+        limit=limit,
+    )
+    return [
+        IncidentAlert(**row, status=AlertStatus.RESOLVED if row["resolved_at"] else AlertStatus.FIRING) for row in rows
+    ]
+
+
+async def select_notes(cur: Cursor, incident_id: UUID, *, limit: int) -> list[Note]:
+    """Return the newest of the incident's notes, oldest first."""
+    rows = await fetch_all(
+        cur,
+        """
+        SELECT id, text, author, created_at FROM incidents.note
+        WHERE incident_id = %(incident_id)s
+        ORDER BY created_at DESC, id DESC
+        LIMIT %(limit)s
+        """,
+        incident_id=incident_id,
+        limit=limit,
+    )
+    return [Note(**row) for row in reversed(rows)]
+
+
+async def select_states(cur: Cursor, incident_ids: Collection[UUID]) -> dict[UUID, IncidentStatus]:
+    """Return how incidents stand; one that does not exist is missing."""
+    rows = await fetch_all(
+        cur,
+        "SELECT id, status FROM incidents.incident WHERE id = ANY(%(incident_ids)s::uuid[])",
+        incident_ids=list(incident_ids),
+    )
+    return {row["id"]: IncidentStatus(row["status"]) for row in rows}

@@ -1,0 +1,102 @@
+"""The timeline: appended to, never changed."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from pydantic_core import to_json
+
+from tocsin.contracts.incidents import AppendTimelineEntry, TimelineEntry
+from tocsin.incidents.domain.incident import Entry
+from tocsin.kernel.db import Cursor, Json, Row, execute, fetch_all, fetch_one
+from tocsin.kernel.ids import new_id
+
+
+async def insert_entries(cur: Cursor, entries: Iterable[Entry], *, now: datetime | None) -> None:
+    """Append *entries* in this order."""
+    listed = list(entries)
+    if not listed:
+        return
+    await execute(
+        cur,
+        """
+        INSERT INTO incidents.timeline (id, incident_id, event_type, actor, detail, data, created_at)
+        SELECT id, incident_id, event_type, actor, detail, data::jsonb, COALESCE(%(now)s, now())
+        FROM unnest(%(ids)s::uuid[], %(incident_ids)s::uuid[], %(event_types)s::text[], %(actors)s::text[],
+                    %(details)s::text[], %(data)s::text[])
+            WITH ORDINALITY AS entry (id, incident_id, event_type, actor, detail, data, position)
+        ORDER BY position
+        """,
+        ids=[new_id() for _ in listed],
+        incident_ids=[entry.incident_id for entry in listed],
+        event_types=[entry.event_type.value for entry in listed],
+        actors=[entry.actor for entry in listed],
+        details=[entry.detail for entry in listed],
+        data=[to_json(entry.data).decode() for entry in listed],
+        now=now,
+    )
+
+
+async def insert_report(
+    cur: Cursor, incident_id: UUID, report: AppendTimelineEntry, *, entry_id: UUID, now: datetime | None
+) -> bool:
+    """Append what another service reports; False where its event key is there already, or the incident is not."""
+    return bool(
+        await execute(
+            cur,
+            """
+            INSERT INTO incidents.timeline (id, incident_id, event_key, event_type, actor, detail, data, created_at)
+            SELECT %(id)s, incident.id, %(event_key)s, %(event_type)s, %(actor)s, %(detail)s, %(data)s,
+                   COALESCE(%(now)s, now())
+            FROM incidents.incident WHERE incident.id = %(incident_id)s
+            ON CONFLICT (incident_id, event_key) WHERE event_key IS NOT NULL DO NOTHING
+            """,
+            id=entry_id,
+            incident_id=incident_id,
+            event_key=report.event_key,
+            event_type=report.event_type,
+            actor=report.actor,
+            detail=report.detail,
+            data=Json(report.data),
+            now=now,
+        )
+    )
+
+
+async def find_report(cur: Cursor, incident_id: UUID, event_key: str) -> TimelineEntry | None:
+    """Return the entry of *event_key*."""
+    row = await fetch_one(
+        cur,
+        """
+        SELECT id, event_type, actor, detail, data, created_at
+        FROM incidents.timeline WHERE incident_id = %(incident_id)s AND event_key = %(event_key)s
+        """,
+        incident_id=incident_id,
+        event_key=event_key,
+    )
+    return TimelineEntry(**row) if row else None
+
+
+async def select_timeline(
+    cur: Cursor, incident_id: UUID, *, before: int | None, limit: int
+) -> tuple[list[TimelineEntry], str | None]:
+    """Return up to *limit* entries, newest first, from below the cursor *before*, and the cursor of the next page."""
+    rows = await fetch_all(
+        cur,
+        """
+        SELECT id, seq, event_type, actor, detail, data, created_at
+        FROM incidents.timeline
+        WHERE incident_id = %(incident_id)s AND (%(before)s::bigint IS NULL OR seq < %(before)s)
+        ORDER BY seq DESC
+        LIMIT %(fetch)s
+        """,
+        incident_id=incident_id,
+        before=before,
+        fetch=limit + 1,
+    )
+    cursor = str(rows[limit - 1]["seq"]) if len(rows) > limit else None
+    return [_entry(row) for row in rows[:limit]], cursor
+
+
+def _entry(row: Row) -> TimelineEntry:
+    return TimelineEntry(**{name: row[name] for name in TimelineEntry.model_fields})

@@ -1,0 +1,47 @@
+"""What incident management does by itself, beside the outbox."""
+
+from aiohttp import web
+
+from tocsin.clients.oncall import ONCALL
+from tocsin.incidents.metrics import METRICS
+from tocsin.incidents.repository import stats
+from tocsin.incidents.service import DESK, escalations
+from tocsin.incidents.service.stream import HUB
+from tocsin.incidents.settings import SETTINGS
+from tocsin.kernel.db import DB, transaction
+from tocsin.kernel.workers import Context, worker
+
+SERVICES_SHOWN = 20
+
+
+def workers(app: web.Application) -> list[Context]:
+    """Return the cleanup contexts of the background loops."""
+    settings = app[SETTINGS]
+    return [
+        worker("incident_gauges", count, interval=settings.gauge_seconds),
+        worker("incident_reconciler", reconcile, interval=settings.reconcile_seconds),
+        worker("incident_stream", app[HUB].tick, interval=settings.stream_poll_seconds, wakeup=app[HUB].wakeup),
+    ]
+
+
+async def count(app: web.Application) -> bool:
+    """Read from the database how many incidents there are, so that every replica says the same."""
+    async with transaction(app[DB]) as cur:
+        by_status = await stats.count_by_status(cur)
+        by_severity = await stats.count_unresolved_by_severity(cur)
+        by_service = await stats.count_unresolved_by_service(cur, limit=SERVICES_SHOWN)
+    metrics = app[METRICS]
+    for status, number in by_status.items():
+        metrics.incidents.labels(status).set(number)
+    for severity, number in by_severity.items():
+        metrics.unresolved_by_severity.labels(severity).set(number)
+    metrics.unresolved_by_service.clear()
+    rest = sum(by_severity.values()) - sum(by_service.values())
+    for service, number in (by_service | {"other": rest}).items():
+        metrics.unresolved_by_service.labels(service).set(number)
+    return False
+
+
+async def reconcile(app: web.Application) -> bool:
+    """Put right what nobody is paged for."""
+    return await escalations.reconcile(app[DESK], app[ONCALL], older_than=app[SETTINGS].reconcile_seconds)
