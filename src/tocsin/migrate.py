@@ -10,6 +10,7 @@ import glob
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,16 @@ _LOCK_WAIT = "5min"
 
 class MigrationError(Exception):
     """The database cannot be migrated; the message is one line for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseState:
+    """A server that Tocsin can use, and how far its schema is."""
+
+    version: str
+    encoding: str
+    pending: list[str]
+    """The files not applied yet, in order."""
 
 
 class MigrateSettings(ProcessSettings):
@@ -85,6 +96,20 @@ def migrate(dsn: str) -> list[str]:
             return [_apply(backend, migration) for migration in backend.to_apply(_migrations())]
         except backend.DatabaseError as exc:
             message = f"the database refused to be migrated: {_one_line(exc)}"
+            raise MigrationError(message) from exc
+
+
+def inspect(dsn: str) -> DatabaseState:
+    """Return what server it is and what `migrate` would apply, changing nothing. Raise `MigrationError` as it does."""
+    with _Backend(dsn, "applied") as backend:
+        try:
+            _check(backend)
+            rows = backend.execute("SELECT migration_id FROM migrations.applied") if backend.list_tables() else ()
+            applied = {name for (name,) in rows}
+            pending = [str(migration.id) for migration in _migrations() if migration.id not in applied]
+            return DatabaseState(backend.value("SHOW server_version"), backend.value("SHOW server_encoding"), pending)
+        except backend.DatabaseError as exc:
+            message = f"the database refused to say what is applied: {_one_line(exc)}"
             raise MigrationError(message) from exc
 
 
