@@ -33,7 +33,10 @@ demo = typer.Typer(no_args_is_help=True, help="The made-up world of `tocsin up -
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line (by default this process's own); an expected error is a sentence on standard error and a status, never a traceback."""
+    """Run the command line (by default this process's own).
+
+    An expected error is a sentence on standard error and a status, never a traceback.
+    """
     # The kernel logs what the commands say in their own words.
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     try:
