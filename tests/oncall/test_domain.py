@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -41,7 +42,7 @@ def schedule(*members: Member, rotation_type: RotationType = RotationType.WEEKLY
         rotation_type=rotation_type,
         members=members,
         services=(),
-        time_zone=zone,
+        zone=ZoneInfo(zone),
         anchor=anchor_of(given, NOON),
         created_at=NOON,
     )

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, time
+from enum import StrEnum
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from tocsin.contracts.notifications import IncidentBrief
 from tocsin.contracts.oncall import Channel, Contact, Level, Member, Role, RotationType, ScheduleIn, Weekday
 from tocsin.oncall.rotation import DAY, WEEK, Rotation, daily_anchor, weekly_anchor
 
@@ -36,14 +38,14 @@ class StoredSchedule:
     rotation_type: RotationType
     members: tuple[Member, ...]
     services: tuple[str, ...]
-    time_zone: str
+    zone: ZoneInfo
     anchor: datetime
     created_at: datetime
 
     @property
     def rotation(self) -> Rotation:
         """The turns that primaries and secondaries take, each apart."""
-        return Rotation(ZoneInfo(self.time_zone), self.anchor, PERIODS[self.rotation_type])
+        return Rotation(self.zone, self.anchor, PERIODS[self.rotation_type])
 
     def on_call(self, role: Role, turn: int) -> Member | None:
         """Say who has *turn* among the members of *role*; None where there are none."""
@@ -100,6 +102,69 @@ def handoff_of(anchor: datetime, rotation_type: RotationType) -> tuple[time, Wee
     """Return the time of day and the weekday (weekly rotations only) at which turns change hands."""
     weekday = list(Weekday)[anchor.weekday()] if rotation_type is RotationType.WEEKLY else None
     return anchor.time(), weekday
+
+
+class TeamRule(StrEnum):
+    """How an incident's service led to a team, in the order in which the rules are tried."""
+
+    NAME = "name"
+    SERVICE = "service"
+    DEFAULT = "default"
+    OLDEST = "oldest"
+
+
+def team_in_words(rule: TeamRule | None, *, team: str, service: str, default_team: str) -> str:
+    """Say why an incident of *service* belongs to *team*; without a rule no team exists at all."""
+    if rule is TeamRule.NAME:
+        return f"{team} is the team of this name"
+    if rule is TeamRule.SERVICE:
+        return f"{team} owns {service}"
+    if rule is TeamRule.DEFAULT:
+        return f"nobody owns {service}, and {team} is the default team"
+    if rule is TeamRule.OLDEST:
+        return f"nobody owns {service}, there is no default team {default_team}, and {team} is the oldest team"
+    return "there is no team at all"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What an escalation pages for, and whom."""
+
+    incident: IncidentBrief
+    team: str
+    team_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEscalation:
+    """How far the paging for an incident has come, as a row."""
+
+    incident_id: UUID
+    start: Start | None
+    """None while only a stop has arrived."""
+    assigned_to: str | None
+    step: int
+    level: Level | None
+    next_level: Level
+    timeout_seconds: float
+    next_action_at: datetime | None
+    stopped_at: datetime | None
+    stop_reason: str | None
+    stopped_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPage:
+    """One message to one person over one channel, as a row."""
+
+    id: UUID
+    incident_id: UUID
+    step: int
+    level: Level
+    person: str
+    channel: Channel
+    address: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

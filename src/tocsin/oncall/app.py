@@ -1,0 +1,45 @@
+"""oncall-service, wired together."""
+
+from aiohttp import web
+
+from tocsin.clients.incidents import INCIDENTS, IncidentsClient
+from tocsin.clients.notifications import NOTIFICATIONS, NotificationsClient
+from tocsin.kernel.app import REGISTRY, base_app, with_database
+from tocsin.kernel.doorbell import Doorbell
+from tocsin.kernel.http_client import CLIENT_METRICS
+from tocsin.kernel.idempotency import forget_old_keys
+from tocsin.kernel.outbox import OUTBOX, Outbox
+from tocsin.kernel.workers import Wakeup, worker
+from tocsin.oncall.metrics import METRICS, OnCallMetrics
+from tocsin.oncall.routes import ROUTES
+from tocsin.oncall.service.escalations import PAGER, Pager
+from tocsin.oncall.settings import Settings
+from tocsin.oncall.worker import handlers, refresh_gauges, step_due
+
+
+def create_app(settings: Settings) -> web.Application:
+    """Wire the service; nothing connects until the application starts."""
+    app = base_app(settings, service="oncall-service")
+    db = with_database(app, settings, schema="oncall")
+    app[METRICS] = OnCallMetrics.register(app[REGISTRY])
+    app[INCIDENTS] = IncidentsClient(settings.incident_management_url, app[CLIENT_METRICS])
+    app[NOTIFICATIONS] = NotificationsClient(settings.notification_service_url, app[CLIENT_METRICS])
+    app[OUTBOX] = Outbox(db, settings, app[REGISTRY], handlers(app))
+    doorbell = Doorbell(db, "oncall")
+    app[PAGER] = Pager(db, app[OUTBOX], doorbell, settings, app[METRICS])
+    due = Wakeup()
+    doorbell.wakes(due)
+    doorbell.wakes(app[OUTBOX].wakeup)
+    app.add_routes(ROUTES)
+    app.cleanup_ctx.extend(
+        [
+            app[INCIDENTS].context,
+            app[NOTIFICATIONS].context,
+            app[OUTBOX].context,
+            worker("escalations", step_due, interval=settings.poll_seconds, wakeup=due),
+            worker("gauges", refresh_gauges, interval=settings.gauge_seconds),
+            forget_old_keys(),
+            doorbell.context,
+        ]
+    )
+    return app

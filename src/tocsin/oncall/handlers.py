@@ -1,0 +1,126 @@
+"""Requests in, answers out."""
+
+from http import HTTPStatus
+
+from aiohttp import web
+
+from tocsin.contracts.model import Page
+from tocsin.contracts.oncall import (
+    DeliveryFailed,
+    Escalate,
+    Escalation,
+    Escalations,
+    OnCall,
+    Schedule,
+    ScheduleIn,
+    StartEscalation,
+    StopEscalation,
+    Upcoming,
+)
+from tocsin.kernel.db import DB
+from tocsin.kernel.openapi import describes
+from tocsin.kernel.paging import ListQuery
+from tocsin.kernel.requests import actor_of, idempotency_key, parse_body, parse_query, path_uuid
+from tocsin.kernel.responses import respond
+from tocsin.oncall.queries import CurrentQuery, EscalationsQuery, UpcomingQuery
+from tocsin.oncall.service import schedules
+from tocsin.oncall.service.escalations import PAGER
+
+KEY = ("Idempotency-Key",)
+
+
+@describes({HTTPStatus.CREATED: Schedule}, body=ScheduleIn, problems=(HTTPStatus.CONFLICT,), headers=KEY)
+async def post_schedule(request: web.Request) -> web.Response:
+    """Create a team and its rotation.
+
+    Primaries take turns among themselves, and so do secondaries: with the default `start` the index is the number of
+    the ISO week (daily: of the day) modulo their number. A team that exists, and a service that another team owns, are
+    refused with 409.
+    """
+    given = await parse_body(request, ScheduleIn)
+    created = await schedules.create(request.app[DB], given, key=idempotency_key(request))
+    location = request.app.router["schedule"].url_for(schedule_id=str(created.id))
+    return respond(created, status=HTTPStatus.CREATED, headers={"Location": str(location)})
+
+
+@describes(Page[Schedule], query=ListQuery)
+async def list_schedules(request: web.Request) -> web.Response:
+    """List the teams and their rotations, newest first."""
+    return respond(await schedules.list_page(request.app[DB], parse_query(request, ListQuery)))
+
+
+@describes(Schedule, problems=(HTTPStatus.NOT_FOUND,))
+async def get_schedule(request: web.Request) -> web.Response:
+    """Return one schedule."""
+    return respond(await schedules.get(request.app[DB], path_uuid(request, "schedule_id")))
+
+
+@describes(OnCall, query=CurrentQuery, problems=(HTTPStatus.NOT_FOUND,))
+async def get_current(request: web.Request) -> web.Response:
+    """Say who is on call for a team, now or `at` another instant, and until when."""
+    query = parse_query(request, CurrentQuery)
+    return respond(await schedules.current(request.app[DB], query.team, at=query.at))
+
+
+@describes(Upcoming, query=UpcomingQuery, problems=(HTTPStatus.NOT_FOUND,))
+async def get_upcoming(request: web.Request) -> web.Response:
+    """List a team's turns of the coming days with their true start and end, the present one first."""
+    query = parse_query(request, UpcomingQuery)
+    return respond(await schedules.upcoming(request.app[DB], query.team, days=query.days))
+
+
+@describes(
+    {HTTPStatus.CREATED: Escalation},
+    body=Escalate,
+    problems=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+    headers=(*KEY, "X-Actor"),
+)
+async def post_escalate(request: web.Request) -> web.Response:
+    """Page the next level of an incident now, or the first level of another team.
+
+    404 where nobody was ever paged for the incident or there is no such team; 409 once somebody has answered.
+    """
+    given = await parse_body(request, Escalate)
+    answer = await request.app[PAGER].escalate(
+        given, actor=actor_of(request, given.actor), key=idempotency_key(request)
+    )
+    return respond(answer, status=HTTPStatus.CREATED)
+
+
+@describes(Escalation, body=StartEscalation, headers=KEY, internal=True)
+async def post_escalation(request: web.Request) -> web.Response:
+    """Page for an incident until somebody answers, and say who is paged.
+
+    There is one escalation per incident: a repeat changes nothing.
+    """
+    given = await parse_body(request, StartEscalation)
+    return respond(await request.app[PAGER].start(given, key=idempotency_key(request)))
+
+
+@describes(Escalation, body=StopEscalation, headers=KEY, internal=True)
+async def post_stop(request: web.Request) -> web.Response:
+    """Page no more for an incident and withdraw what has not gone out, even if the start has not arrived yet."""
+    incident_id = path_uuid(request, "incident_id")
+    given = await parse_body(request, StopEscalation)
+    return respond(await request.app[PAGER].stop(incident_id, given, key=idempotency_key(request)))
+
+
+@describes(Escalation, body=DeliveryFailed, problems=(HTTPStatus.NOT_FOUND,), headers=KEY, internal=True)
+async def post_delivery_failed(request: web.Request) -> web.Response:
+    """Learn that a page will never arrive: once no page of the latest step can, the next level is paged now."""
+    incident_id = path_uuid(request, "incident_id")
+    given = await parse_body(request, DeliveryFailed)
+    return respond(await request.app[PAGER].delivery_failed(incident_id, given, key=idempotency_key(request)))
+
+
+@describes(Escalation, problems=(HTTPStatus.NOT_FOUND,))
+async def get_escalation(request: web.Request) -> web.Response:
+    """Return how far the paging for an incident has come: level, next action, when and whom; who was paged and why."""
+    return respond(await request.app[PAGER].get(path_uuid(request, "incident_id")))
+
+
+@describes(Escalations, query=EscalationsQuery)
+async def list_escalations(request: web.Request) -> web.Response:
+    """Return the escalations of up to 200 incidents; one without any is missing."""
+    query = parse_query(request, EscalationsQuery)
+    return respond(Escalations(items=await request.app[PAGER].find(query.incident_id)))

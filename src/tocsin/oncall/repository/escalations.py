@@ -1,0 +1,208 @@
+"""Escalations: one row per incident, with the time of its next action."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from tocsin.contracts.notifications import IncidentBrief
+from tocsin.contracts.oncall import Level
+from tocsin.kernel.db import Cursor, Json, Row, execute, fetch_all, fetch_one, required
+from tocsin.kernel.errors import NotFoundError
+from tocsin.oncall.domain import Start, StoredEscalation
+
+
+async def insert_escalation(
+    cur: Cursor, *, incident_id: UUID, start: Start, timeout_seconds: float, now: datetime | None
+) -> bool:
+    """Insert an escalation that is due now, or complete one whose stop came first; True where level 1 must be paged."""
+    row = await fetch_one(
+        cur,
+        """
+        INSERT INTO oncall.escalation AS e
+            (incident_id, incident, team, team_reason, timeout_seconds, next_action_at, created_at)
+        VALUES (%(incident_id)s, %(incident)s, %(team)s, %(team_reason)s, %(timeout_seconds)s,
+            COALESCE(%(now)s, now()), COALESCE(%(now)s, now()))
+        ON CONFLICT (incident_id) DO UPDATE
+            SET incident = EXCLUDED.incident, team = EXCLUDED.team, team_reason = EXCLUDED.team_reason
+            WHERE e.incident IS NULL
+        RETURNING e.stopped_at IS NULL AS running
+        """,
+        incident_id=incident_id,
+        incident=Json(start.incident.model_dump(mode="json")),
+        team=start.team,
+        team_reason=start.team_reason,
+        timeout_seconds=timeout_seconds,
+        now=now,
+    )
+    return row is not None and row["running"]
+
+
+async def mark_stopped(
+    cur: Cursor, *, incident_id: UUID, reason: str, actor: str, timeout_seconds: float, now: datetime | None
+) -> bool:
+    """Stop an escalation, also one that has not started yet; False where it was stopped before."""
+    stopped = await execute(
+        cur,
+        """
+        INSERT INTO oncall.escalation AS e
+            (incident_id, timeout_seconds, stopped_at, stop_reason, stopped_by, created_at)
+        VALUES (%(incident_id)s, %(timeout_seconds)s, COALESCE(%(now)s, now()), %(reason)s, %(actor)s,
+            COALESCE(%(now)s, now()))
+        ON CONFLICT (incident_id) DO UPDATE
+            SET stopped_at = EXCLUDED.stopped_at, stop_reason = EXCLUDED.stop_reason, stopped_by = EXCLUDED.stopped_by,
+                next_action_at = NULL
+            WHERE e.stopped_at IS NULL
+        """,
+        incident_id=incident_id,
+        timeout_seconds=timeout_seconds,
+        reason=reason,
+        actor=actor,
+        now=now,
+    )
+    return stopped > 0
+
+
+async def claim_due(cur: Cursor, *, limit: int, now: datetime | None) -> list[StoredEscalation]:
+    """Lock up to *limit* escalations that are due and that nobody else is stepping, the longest due first."""
+    rows = await fetch_all(
+        cur,
+        """
+        SELECT incident_id FROM oncall.escalation
+        WHERE stopped_at IS NULL AND next_action_at <= COALESCE(%(now)s, now())
+        ORDER BY next_action_at
+        LIMIT %(limit)s
+        FOR UPDATE SKIP LOCKED
+        """,
+        limit=limit,
+        now=now,
+    )
+    return await find_escalations(cur, [row["incident_id"] for row in rows])
+
+
+async def seconds_until_due(cur: Cursor, *, now: datetime | None) -> float | None:
+    """Return how long until the next step is due; what is due already and held by another replica does not count."""
+    row = await fetch_one(
+        cur,
+        """
+        SELECT EXTRACT(epoch FROM min(next_action_at) - COALESCE(%(now)s, clock_timestamp()))::float8 AS seconds
+        FROM oncall.escalation
+        WHERE stopped_at IS NULL AND next_action_at > COALESCE(%(now)s, now())
+        """,
+        now=now,
+    )
+    seconds: float | None = required(row)["seconds"]
+    return seconds
+
+
+async def lock_escalation(cur: Cursor, incident_id: UUID) -> StoredEscalation:
+    """Lock an escalation until the end of the transaction and return it. Raise NotFoundError."""
+    await execute(cur, "SELECT 1 FROM oncall.escalation WHERE incident_id = %(id)s FOR UPDATE", id=incident_id)
+    return await get_escalation(cur, incident_id)
+
+
+async def get_escalation(cur: Cursor, incident_id: UUID) -> StoredEscalation:
+    """Return an escalation. Raise NotFoundError."""
+    found = await find_escalations(cur, [incident_id])
+    if not found:
+        msg = f"There is no escalation for incident {incident_id}."
+        raise NotFoundError(msg)
+    return found[0]
+
+
+async def find_escalations(cur: Cursor, incident_ids: Sequence[UUID]) -> list[StoredEscalation]:
+    """Return the escalations of these incidents; one without any is missing."""
+    rows = await fetch_all(
+        cur,
+        """
+        SELECT incident_id, incident, team, team_reason, assigned_to, step, level, next_level, timeout_seconds,
+               next_action_at, stopped_at, stop_reason, stopped_by
+        FROM oncall.escalation
+        WHERE incident_id = ANY(%(ids)s::uuid[])
+        ORDER BY created_at, incident_id
+        """,
+        ids=list(incident_ids),
+    )
+    return [_escalation(row) for row in rows]
+
+
+async def move_to_team(cur: Cursor, *, incident_id: UUID, team: str, reason: str) -> None:
+    """Give a locked escalation to another team."""
+    await execute(
+        cur,
+        """
+        UPDATE oncall.escalation SET team = %(team)s, team_reason = %(reason)s WHERE incident_id = %(incident_id)s
+        """,
+        incident_id=incident_id,
+        team=team,
+        reason=reason,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """A step that was taken, as the escalation remembers it."""
+
+    incident_id: UUID
+    step: int
+    level: Level
+    next_level: Level
+    assigned_to: str | None
+
+
+async def record_steps(cur: Cursor, steps: Sequence[StepRecord], *, now: datetime | None) -> None:
+    """Write down the latest step of locked escalations; the next one is due after their time-out."""
+    await execute(
+        cur,
+        """
+        UPDATE oncall.escalation AS e
+        SET step = s.step, level = s.level, next_level = s.next_level,
+            assigned_to = COALESCE(e.assigned_to, s.assigned_to),
+            next_action_at = COALESCE(%(now)s, now()) + e.timeout_seconds * interval '1 second'
+        FROM unnest(%(ids)s::uuid[], %(steps)s::integer[], %(levels)s::text[], %(next_levels)s::text[],
+            %(assigned)s::text[]) AS s (incident_id, step, level, next_level, assigned_to)
+        WHERE e.incident_id = s.incident_id
+        """,
+        now=now,
+        ids=[step.incident_id for step in steps],
+        steps=[step.step for step in steps],
+        levels=[step.level for step in steps],
+        next_levels=[step.next_level for step in steps],
+        assigned=[step.assigned_to for step in steps],
+    )
+
+
+async def measure(cur: Cursor, *, now: datetime | None) -> Row:
+    """Count running escalations by what matters: overdue, without a next action; and how long the oldest is due."""
+    return required(
+        await fetch_one(
+            cur,
+            """
+            SELECT count(*) FILTER (WHERE next_action_at <= COALESCE(%(now)s, now())) AS overdue,
+                   count(*) FILTER (WHERE next_action_at IS NULL) AS without_next_action,
+                   GREATEST(0, EXTRACT(epoch FROM COALESCE(%(now)s, now()) - min(next_action_at)))::float8
+                       AS oldest_seconds
+            FROM oncall.escalation WHERE stopped_at IS NULL
+            """,
+            now=now,
+        )
+    )
+
+
+def _escalation(row: Row) -> StoredEscalation:
+    started = row["incident"] is not None
+    return StoredEscalation(
+        incident_id=row["incident_id"],
+        start=Start(IncidentBrief.model_validate(row["incident"]), row["team"], row["team_reason"])
+        if started
+        else None,
+        assigned_to=row["assigned_to"],
+        step=row["step"],
+        level=Level(row["level"]) if row["level"] else None,
+        next_level=Level(row["next_level"]),
+        timeout_seconds=row["timeout_seconds"],
+        next_action_at=row["next_action_at"],
+        stopped_at=row["stopped_at"],
+        stop_reason=row["stop_reason"],
+        stopped_by=row["stopped_by"],
+    )

@@ -1,0 +1,121 @@
+"""Pages: one message to one person over one channel each."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from tocsin.contracts.oncall import EscalationPage
+from tocsin.kernel.db import Cursor, execute, fetch_all, fetch_one, required
+from tocsin.oncall.domain import StoredPage
+
+PAGES_SHOWN: Final = 200
+
+
+async def insert_pages(cur: Cursor, pages: Sequence[StoredPage], *, now: datetime | None) -> None:
+    """Insert pages by one statement."""
+    await execute(
+        cur,
+        """
+        INSERT INTO oncall.page (id, incident_id, step, level, person, channel, address, reason, created_at)
+        SELECT page.id, page.incident_id, page.step, page.level, page.person, page.channel, page.address, page.reason,
+            COALESCE(%(now)s, now())
+        FROM unnest(%(ids)s::uuid[], %(incident_ids)s::uuid[], %(steps)s::integer[], %(levels)s::text[],
+            %(persons)s::text[], %(channels)s::text[], %(addresses)s::text[], %(reasons)s::text[])
+            AS page (id, incident_id, step, level, person, channel, address, reason)
+        """,
+        now=now,
+        ids=[page.id for page in pages],
+        incident_ids=[page.incident_id for page in pages],
+        steps=[page.step for page in pages],
+        levels=[page.level for page in pages],
+        persons=[page.person for page in pages],
+        channels=[page.channel for page in pages],
+        addresses=[page.address for page in pages],
+        reasons=[page.reason for page in pages],
+    )
+
+
+async def find_pages(cur: Cursor, incident_ids: Sequence[UUID]) -> dict[UUID, list[EscalationPage]]:
+    """Return the newest pages of each of these incidents, oldest first."""
+    rows = await fetch_all(
+        cur,
+        """
+        SELECT asked.incident_id, page.notification_id, page.step, page.level, page.person, page.channel, page.reason,
+               page.created_at, page.voided_at, page.failed_at, page.failure
+        FROM unnest(%(ids)s::uuid[]) AS asked (incident_id)
+        CROSS JOIN LATERAL (
+            SELECT id AS notification_id, step, level, person, channel, reason, created_at,
+                   voided_at, failed_at, failure
+            FROM oncall.page WHERE incident_id = asked.incident_id ORDER BY step DESC, id DESC LIMIT %(limit)s) AS page
+        ORDER BY page.step, page.notification_id
+        """,
+        ids=list(incident_ids),
+        limit=PAGES_SHOWN,
+    )
+    found: dict[UUID, list[EscalationPage]] = {}
+    for row in rows:
+        found.setdefault(row["incident_id"], []).append(EscalationPage.model_validate(row))
+    return found
+
+
+async def void_unsent_pages(cur: Cursor, *, incident_id: UUID, now: datetime | None) -> int:
+    """Withdraw the pages that notification-service does not have yet; return how many those are."""
+    return await execute(
+        cur,
+        """
+        WITH unsent AS (
+            UPDATE outbox SET done_at = COALESCE(%(now)s, now())
+            WHERE done_at IS NULL AND message_id IN (SELECT id FROM oncall.page WHERE incident_id = %(incident_id)s)
+            RETURNING message_id)
+        UPDATE oncall.page SET voided_at = COALESCE(%(now)s, now())
+        FROM unsent WHERE id = unsent.message_id
+        """,
+        incident_id=incident_id,
+        now=now,
+    )
+
+
+async def mark_failed(
+    cur: Cursor, *, page_id: UUID, incident_id: UUID, failure: str, now: datetime | None
+) -> int | None:
+    """Record that a page will never arrive; return its step, or None where that is known already.
+
+    Raise NotFoundError where the incident has no such page.
+    """
+    row = await fetch_one(
+        cur,
+        """
+        UPDATE oncall.page SET failed_at = COALESCE(%(now)s, now()), failure = %(failure)s
+        WHERE id = %(page_id)s AND incident_id = %(incident_id)s AND failed_at IS NULL
+        RETURNING step
+        """,
+        page_id=page_id,
+        incident_id=incident_id,
+        failure=failure,
+        now=now,
+    )
+    if row is not None:
+        step: int = row["step"]
+        return step
+    known = await fetch_one(
+        cur,
+        "SELECT 1 FROM oncall.page WHERE id = %(page_id)s AND incident_id = %(incident_id)s",
+        page_id=page_id,
+        incident_id=incident_id,
+    )
+    required(known, f"Incident {incident_id} has no page {page_id}.")
+    return None
+
+
+async def has_hope(cur: Cursor, *, incident_id: UUID, step: int) -> bool:
+    """Say whether a page of this step may still arrive."""
+    row = await fetch_one(
+        cur,
+        """
+        SELECT 1 FROM oncall.page WHERE incident_id = %(incident_id)s AND step = %(step)s AND failed_at IS NULL LIMIT 1
+        """,
+        incident_id=incident_id,
+        step=step,
+    )
+    return row is not None

@@ -1,0 +1,1 @@
+"""What on-call does: schedules, and escalations step by step."""

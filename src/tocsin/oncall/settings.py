@@ -1,0 +1,54 @@
+"""Settings of oncall-service."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from tocsin.contracts.model import Line
+from tocsin.contracts.oncall import Channel, Contact
+from tocsin.kernel.settings import HTTPURL, Seconds, ServiceSettings
+
+
+def parse_contact(text: str) -> Contact:
+    """Read `channel:address`. Raise ValueError where it is none, or the address does not fit the channel."""
+    channel, colon, address = text.partition(":")
+    if not colon or channel not in set(Channel):
+        msg = f"not channel:address with a channel of {', '.join(Channel)}, such as email:noc@example.com"
+        raise ValueError(msg)
+    return Contact(channel=Channel(channel), address=address)
+
+
+def checked_contact(text: str) -> str:
+    """Refuse what is no contact."""
+    parse_contact(text)
+    return text
+
+
+class Settings(ServiceSettings):
+    """Read from the environment, once, at start-up."""
+
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8003
+    incident_management_url: HTTPURL = "http://127.0.0.1:8002"
+    notification_service_url: HTTPURL = "http://127.0.0.1:8004"
+    escalation_timeout_minutes: Annotated[float, Field(gt=0, le=10_080)] = 5.0
+    """How long a level has to answer before the next one is paged; fractions are fine."""
+    default_team: Line = "default"
+    """Who is paged for services that nobody owns; where there is no such team, the oldest one."""
+    catch_all_contact: Annotated[str, AfterValidator(checked_contact)] = "mock:nobody-on-call"
+    """Who is paged, as channel:address, when nobody is on call or nobody can be reached."""
+    smtp_url: SecretStr | None = None
+    """Where set, members without contacts of their own are reached by e-mail, else on the console."""
+    due_batch_size: Annotated[int, Field(ge=1, le=1_000)] = 100
+    """How many due escalations one transaction steps."""
+    gauge_seconds: Seconds = 10.0
+    """How often the gauges are read from the database."""
+
+    @property
+    def timeout_seconds(self) -> float:
+        """How long a level has to answer, in seconds."""
+        return self.escalation_timeout_minutes * 60
+
+    @property
+    def catch_all(self) -> Contact:
+        """Who is paged when nobody is on call."""
+        return parse_contact(self.catch_all_contact)
