@@ -14,7 +14,7 @@ from tocsin.kernel.requests import INTERNAL_BODY_LIMIT
 from tocsin.kernel.settings import ProcessSettings, ServiceSettings
 from tocsin.kernel.workers import WORKER_METRICS, WorkerMetrics
 
-disable_created_metrics()  # a `_created` gauge beside each counter doubles every scrape
+disable_created_metrics()  # type: ignore[no-untyped-call] # a `_created` gauge beside each counter doubles a scrape
 REGISTRY = web.AppKey("REGISTRY", CollectorRegistry)
 
 

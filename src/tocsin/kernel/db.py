@@ -12,7 +12,6 @@ aiopg 1.4 on psycopg2 is what the project was asked to use. Its traps stay in he
 """
 
 import asyncio
-import socket
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -27,6 +26,7 @@ from psycopg2.extras import Json as Json  # noqa: PLC0414 - the project's one wa
 from psycopg2.extras import RealDictCursor, register_uuid
 
 from tocsin.kernel import clock
+from tocsin.kernel.addresses import addresses
 from tocsin.kernel.errors import DatabaseUnavailableError, NotFoundError, StatementTimeoutError, UnavailableError
 from tocsin.kernel.settings import ServiceSettings
 
@@ -38,6 +38,7 @@ Cursor: TypeAlias = aiopg.Cursor
 BREAKER_SECONDS: Final = 0.25
 """For how long a failed connect makes further ones fail at once."""
 SOCKET_TIMEOUT_MS: Final = 2_000
+TOO_LONG: Final = "The database took too long; try again in a moment."
 
 
 class TransactionConflictError(UnavailableError):
@@ -53,12 +54,14 @@ class CommitLostError(DatabaseUnavailableError):
 
 
 def check_dsn(dsn: str) -> None:
-    """Raise ValueError where libpq cannot parse *dsn*."""
+    """Raise ValueError where libpq cannot parse *dsn*. What libpq says is left out: it quotes passwords."""
     try:
-        parse_dsn(dsn)
-    except psycopg2.ProgrammingError as exc:
-        msg = f"not a PostgreSQL address such as postgresql://user:password@host:5432/name ({str(exc).strip()})"
-        raise ValueError(msg) from exc
+        ports = parse_dsn(dsn).get("port", "").split(",")
+    except psycopg2.ProgrammingError:
+        ports = ["-"]
+    if not all(port == "" or (port.isascii() and port.isdigit()) for port in ports):
+        msg = "not a PostgreSQL address such as postgresql://user:password@host:5432/name"
+        raise ValueError(msg)
 
 
 class Database:
@@ -81,7 +84,8 @@ class Database:
     async def connection(self) -> AsyncIterator[aiopg.Connection]:
         """Lend a connection; one that breaks is thrown away. Raise DatabaseUnavailableError where none can be had."""
         try:
-            await asyncio.wait_for(self._slots.acquire(), self._statement_timeout)
+            async with asyncio.timeout(self._statement_timeout):
+                await self._slots.acquire()
         except TimeoutError:
             msg = "All database connections are in use; try again in a moment."
             raise DatabaseUnavailableError(msg) from None
@@ -91,6 +95,10 @@ class Database:
             with closed_by_server():
                 conn = self._usable() or await self.connect()
                 yield conn
+        except DatabaseUnavailableError:
+            if conn is not None:  # also one that answers, but has become read-only: the next try finds the new primary
+                _ = conn.close()
+            raise
         finally:
             self.in_use -= 1
             self._slots.release()
@@ -132,7 +140,7 @@ class Database:
 
     async def _connect_any(self) -> aiopg.Connection:
         failures: list[str] = []
-        for address in await _addresses(self._dsn, self._connect_timeout):
+        for address in await addresses(self._dsn, self._connect_timeout):
             try:
                 return await self._connect_one(address)
             except (psycopg2.Error, TimeoutError, OSError) as exc:
@@ -173,42 +181,23 @@ class Database:
             )
 
 
-async def _addresses(dsn: dict[str, str], seconds: float) -> list[dict[str, str]]:
-    """Return what to add to *dsn* for each place where the server may be; a socket directory needs nothing."""
-    host, port = dsn.get("host", ""), dsn.get("port", "5432")
-    if not host or host.startswith(("/", "@")) or "hostaddr" in dsn:
-        return [{}]
-    found: list[dict[str, str]] = []
-    ports = port.split(",")
-    for index, name in enumerate(host.split(",")):
-        number = ports[index] if len(ports) > 1 else ports[0]
-        try:
-            infos = await asyncio.wait_for(
-                asyncio.get_running_loop().getaddrinfo(name, int(number), type=socket.SOCK_STREAM), seconds
-            )
-        except (OSError, TimeoutError) as exc:
-            log.warning("database name does not resolve", host=name, reason=str(exc) or "time-out")
-            continue
-        found += [{"host": name, "hostaddr": str(info[4][0]), "port": number} for info in infos]
-    return found
-
-
 @contextmanager
 def closed_by_server() -> Iterator[None]:
     """Turn the driver's ways of saying "the database is away" into one error. Others pass: they are bugs."""
     try:
         yield
     except (psycopg2.errors.QueryCanceled, psycopg2.errors.LockNotAvailable) as exc:
-        msg = "The database took too long; try again in a moment."
-        raise StatementTimeoutError(msg) from exc
+        raise StatementTimeoutError(TOO_LONG) from exc
     except (psycopg2.errors.DeadlockDetected, psycopg2.errors.SerializationFailure) as exc:
         msg = "Two changes met at the same place; try again."
         raise TransactionConflictError(msg) from exc
-    except (psycopg2.OperationalError, psycopg2.InterfaceError, TimeoutError, OSError) as exc:
-        msg = "The database broke off; try again in a moment."
-        raise DatabaseUnavailableError(msg) from exc
     except psycopg2.errors.ReadOnlySqlTransaction as exc:
         msg = "The database takes no changes at the moment; try again in a moment."
+        raise DatabaseUnavailableError(msg) from exc
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as exc:
+        if isinstance(exc, psycopg2.errors.ProgramLimitExceeded):
+            raise  # a value too large for an index: no repeat will help
+        msg = "The database broke off; try again in a moment."
         raise DatabaseUnavailableError(msg) from exc
 
 
@@ -223,14 +212,24 @@ async def transaction(db: Database) -> AsyncIterator[Cursor]:
         await execute(cur, "BEGIN")
         try:
             yield cur
-        except BaseException:
-            if not conn.closed and not cur.closed and not conn.isexecuting():
-                await execute(cur, "ROLLBACK")
+        except Exception:
+            await _roll_back(conn, cur)
             raise
         await execute(cur, "COMMIT")
         if cur.statusmessage != "COMMIT":
             msg = "The transaction was rolled back at its end: an error inside it was swallowed."
             raise CommitLostError(msg)
+
+
+async def _roll_back(conn: aiopg.Connection, cur: Cursor) -> None:
+    """End the transaction; where that fails, the connection ends, and the first error is the one to tell."""
+    if conn.closed or cur.closed or conn.isexecuting():
+        return
+    try:
+        await execute(cur, "ROLLBACK")
+    except (psycopg2.Error, UnavailableError) as exc:
+        log.info("connection thrown away: it could not roll back", reason=str(exc))
+        _ = conn.close()
 
 
 async def execute(cur: Cursor, sql: str, **params: Any) -> int:
@@ -242,8 +241,10 @@ async def execute(cur: Cursor, sql: str, **params: Any) -> int:
         if task is not None and task.cancelling():
             raise
         # aiopg 1.4 reports the server's statement_timeout as a cancellation; gone when QueryCanceled comes instead.
-        msg = "The database took too long; try again in a moment."
-        raise StatementTimeoutError(msg) from None
+        raise StatementTimeoutError(TOO_LONG) from None
+    except (TimeoutError, OSError) as exc:
+        msg = "The database does not answer; try again in a moment."
+        raise DatabaseUnavailableError(msg) from exc
     return int(cur.rowcount)
 
 

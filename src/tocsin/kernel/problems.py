@@ -10,9 +10,7 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
 from tocsin.kernel import errors
-from tocsin.kernel.db import CommitLostError, TransactionConflictError
-from tocsin.kernel.faults import FaultInjectedError
-from tocsin.kernel.http_client import TransientError
+from tocsin.kernel.db import CommitLostError
 from tocsin.kernel.request_id import REQUEST_ID
 
 log = structlog.get_logger(__name__)
@@ -30,14 +28,9 @@ STATUS_OF: Final[dict[type[errors.DomainError], HTTPStatus]] = {
     errors.InvalidRequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.RejectedError: HTTPStatus.BAD_GATEWAY,
     errors.UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.DatabaseUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.StatementTimeoutError: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.UpstreamError: HTTPStatus.SERVICE_UNAVAILABLE,
-    TransientError: HTTPStatus.SERVICE_UNAVAILABLE,
-    FaultInjectedError: HTTPStatus.SERVICE_UNAVAILABLE,
-    TransactionConflictError: HTTPStatus.SERVICE_UNAVAILABLE,
     CommitLostError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
+"""The whole mapping; an error that is not named here has its nearest ancestor's status."""
 DETAIL_OF: Final[dict[int, str]] = {
     HTTPStatus.NOT_FOUND: "There is nothing at this address.",
     HTTPStatus.METHOD_NOT_ALLOWED: "This address does not take this method; see the Allow header.",
@@ -94,7 +87,12 @@ def problem(
 def problem_of(exc: errors.DomainError) -> web.Response:
     """Build the problem document of a domain error."""
     found = exc.errors if isinstance(exc, errors.InvalidRequestError) else ()
-    return problem(STATUS_OF[type(exc)], exc.code, str(exc), field_errors=found)
+    return problem(status_of(type(exc)), exc.code, str(exc), field_errors=found)
+
+
+def status_of(error: type[errors.DomainError]) -> HTTPStatus:
+    """Return the status that tells a caller of *error*."""
+    return next(STATUS_OF[kind] for kind in error.__mro__ if kind in STATUS_OF)
 
 
 def problem_of_http(exc: web.HTTPException) -> web.Response:
