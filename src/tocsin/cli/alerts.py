@@ -5,7 +5,7 @@ from typing import Annotated, Final
 import typer
 from pydantic import ValidationError
 
-from tocsin.cli.console import OUT, CommandError
+from tocsin.cli.console import OUT, CommandError, harmless
 from tocsin.cli.gateway import DEFAULT_URL, Gateway, JSONOption, URLOption, ask, refused
 from tocsin.contracts.alerts import AlertAccepted, AlertAction, AlertIn, AlertStatus
 from tocsin.contracts.incidents import Incident
@@ -54,11 +54,10 @@ def send(
     if as_json:
         OUT.out(accepted.model_dump_json(indent=2))
         return
-    where = (
-        f"#{incident.number} ({incident.title}, {incident.status}): {url.rstrip('/')}/incidents/{incident.number}"
-        if incident
-        else ""
-    )
+    where = ""
+    if incident is not None:
+        page = f"{url.rstrip('/')}/incidents/{incident.number}"
+        where = f"#{incident.number} ({harmless(incident.title)}, {incident.status}): {page}"
     OUT.print(f"Alert {accepted.alert_id} is stored. " + BECAME[accepted.action].format(incident=where), markup=False)
 
 

@@ -1,6 +1,7 @@
 """The commands and their options; what they do is in the modules beside this one."""
 
 import asyncio
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -37,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     An expected error is a sentence on standard error and a status, never a traceback.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what senders wrote may not exist in a terminal's encoding
     # The kernel logs what the commands say in their own words.
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     try:

@@ -1,5 +1,6 @@
 """What the command says to people: where it goes, and how expected errors end."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ ERR: Final = Console(stderr=True, highlight=False, soft_wrap=True)
 
 PIPE_WIDTH: Final = 240
 """Columns of a table that no terminal shows: its reader wants whole lines."""
+CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
+"""All but tab and new line."""
 Cell: TypeAlias = str | Text | None
 
 
@@ -67,17 +70,23 @@ class Voice:
             yield
 
 
+def harmless(text: str) -> str:
+    """Return *text* with control characters spelled out: what senders wrote must not steer the reader's terminal."""
+    return text.translate(CONTROLS)
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Table:
     """Return a plain table. Cells are words, not markup: they hold what senders wrote."""
     made = Table(*header, box=None, show_header=bool(header), header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for row in rows:
-        made.add_row(*(cell if isinstance(cell, Text) else Text(cell or "-") for cell in row))
+        made.add_row(*(cell if isinstance(cell, Text) else Text(harmless(cell) if cell else "-") for cell in row))
     return made
 
 
 def show_table(made: Table) -> None:
     """Print a table; on a terminal it wraps inside its columns."""
-    OUT.print(made, soft_wrap=False, width=None if OUT.is_terminal else PIPE_WIDTH)
+    console = OUT if OUT.is_terminal else Console(file=sys.stdout, width=PIPE_WIDTH)
+    console.print(made, soft_wrap=False)
 
 
 def span(seconds: float | None) -> str:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from rich.table import Table
 from rich.text import Text
 
-from tocsin.cli.console import OUT, Cell, moment, show_table, span, table
+from tocsin.cli.console import OUT, Cell, harmless, moment, show_table, span, table
 from tocsin.cli.gateway import DEFAULT_URL, Gateway, JSONOption, URLOption, ask, refused, user_name
 from tocsin.contracts.incidents import ChangeIncident, Incident, IncidentStatus, IncidentSummary
 from tocsin.contracts.model import Severity
@@ -119,7 +119,7 @@ def _say(incident: Incident, *, as_json: bool) -> None:
         return
     times = (("acknowledged after", incident.mtta_seconds), ("resolved after", incident.mttr_seconds))
     spans = ", ".join(f"{name} {span(seconds)}" for name, seconds in times if seconds is not None)
-    OUT.print(f"#{incident.number} {incident.title}: {incident.status} ({spans})", markup=False)
+    OUT.print(harmless(f"#{incident.number} {incident.title}: {incident.status} ({spans})"), markup=False)
 
 
 def _table(incidents: Sequence[IncidentSummary]) -> Table:
@@ -154,9 +154,9 @@ def _print(incident: Incident) -> None:
         "resolved after": span(incident.mttr_seconds),
         "alerts": f"{incident.alerts_total} ({incident.firing_count} firing)",
     }
-    OUT.print(f"#{incident.number} {incident.title}", style="bold", markup=False)
+    OUT.print(harmless(f"#{incident.number} {incident.title}"), style="bold", markup=False)
     if incident.description:
-        OUT.print(incident.description, markup=False)
+        OUT.print(harmless(incident.description), markup=False)
     show_table(table((), list(facts.items())))
     rows = [(moment(entry.created_at), entry.event_type, entry.actor, entry.detail) for entry in incident.timeline]
     show_table(table(("when", "what", "who", "detail"), rows))

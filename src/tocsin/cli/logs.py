@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from tocsin.cli.console import OUT
+from tocsin.cli.console import OUT, harmless
 
 COLOURS: Final = {
     "alerts": "cyan",
@@ -39,14 +39,14 @@ def render(service: str, line: str) -> Text:
     prefix = Text(f"{service:<{WIDTH}} ", style=COLOURS.get(service, ""))
     entry = _entry(line)
     if entry is None:
-        return Text.assemble(prefix, line)
+        return Text.assemble(prefix, harmless(line))
     level = str(entry.get("level", ""))
     return Text.assemble(
         (_clock(entry.get("timestamp")), "bright_black"),
         prefix,
-        (_message(entry), LOUD.get(level, "")),
-        (_rest(entry), "bright_black"),
-        (f"\n{entry['exception']}" if "exception" in entry else "", "red"),
+        (harmless(_message(entry)), LOUD.get(level, "")),
+        (harmless(_rest(entry)), "bright_black"),
+        (f"\n{harmless(str(entry['exception']))}" if "exception" in entry else "", "red"),
     )
 
 
@@ -68,7 +68,7 @@ def _clock(timestamp: object) -> str:
 
 def _message(entry: dict[str, Any]) -> str:
     if _is_request(entry):
-        return f"{entry['method']} {entry['path']} {entry['status']} in {1000 * float(entry['seconds']):.1f} ms"
+        return f"{entry['method']} {entry['path']} {entry['status']} in {1000 * entry['seconds']:.1f} ms"
     return str(entry.get("event", ""))
 
 
@@ -80,7 +80,8 @@ def _rest(entry: dict[str, Any]) -> str:
 
 
 def _is_request(entry: dict[str, Any]) -> bool:
-    return entry.get("event") == "request" and {"method", "path", "status", "seconds"} <= entry.keys()
+    named = entry.get("event") == "request" and {"method", "path", "status"} <= entry.keys()
+    return named and isinstance(entry.get("seconds"), int | float)
 
 
 def _value(value: object) -> str:
