@@ -1,0 +1,39 @@
+"""The web service, wired."""
+
+from aiohttp import web
+
+from tocsin.clients.alerts import ALERTS, AlertsClient
+from tocsin.clients.incidents import INCIDENTS, IncidentsClient
+from tocsin.clients.notifications import NOTIFICATIONS, NotificationsClient
+from tocsin.clients.oncall import ONCALL, OnCallClient
+from tocsin.kernel.app import base_app
+from tocsin.kernel.http_client import CLIENT_METRICS
+from tocsin.web import defences, templating
+from tocsin.web.errors import error_page_middleware
+from tocsin.web.gateway import GATEWAY, Gateway
+from tocsin.web.rounds import MEMORY, Memory
+from tocsin.web.routes import ROUTES
+from tocsin.web.service import SETTINGS
+from tocsin.web.settings import Settings
+
+
+def create_app(settings: Settings) -> web.Application:
+    """Wire the service; nothing connects until the application starts."""
+    app = base_app(settings, service="web-ui", middlewares=(error_page_middleware,))
+    # Innermost, so that what they refuse becomes a problem document, and that a page.
+    app.middlewares.extend([defences.host_middleware, defences.cross_site_middleware])
+    app.on_response_prepare.append(defences.add_headers)
+    app[SETTINGS] = settings
+    app[defences.ALLOWED_HOSTS] = defences.AllowedHosts(settings)
+    app[MEMORY] = Memory()
+    app[GATEWAY] = Gateway(settings)
+    app[ALERTS] = AlertsClient(settings.alert_ingestion_url, app[CLIENT_METRICS])
+    app[INCIDENTS] = IncidentsClient(settings.incident_management_url, app[CLIENT_METRICS])
+    app[ONCALL] = OnCallClient(settings.oncall_service_url, app[CLIENT_METRICS])
+    app[NOTIFICATIONS] = NotificationsClient(settings.notification_service_url, app[CLIENT_METRICS])
+    templating.set_up(app)
+    app.add_routes(ROUTES)
+    app.cleanup_ctx.extend([app[key].context for key in (ALERTS, INCIDENTS, ONCALL, NOTIFICATIONS)])
+    app.cleanup_ctx.append(app[GATEWAY].context)
+    app.on_shutdown.append(app[GATEWAY].end_streams)
+    return app

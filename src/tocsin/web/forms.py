@@ -1,0 +1,49 @@
+"""What browsers send: small urlencoded forms."""
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Final
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from tocsin.kernel.errors import MalformedRequestError, UnsupportedMediaTypeError
+from tocsin.kernel.ids import new_id
+
+MAX_FORM: Final = 256 * 1024
+"""Bytes: a note of 16,384 characters, each of them written in four bytes and as many per cent signs."""
+MAX_FIELDS: Final = 20
+OWN_PAGE: Final = re.compile(r"/(incidents/[0-9a-f-]{1,36})?")
+FORM_TYPE: Final = "application/x-www-form-urlencoded"
+
+
+async def read_form(request: web.Request) -> Mapping[str, str]:
+    """Return the form's fields. Raise UnsupportedMediaTypeError, MalformedRequestError, and aiohttp's 413."""
+    if request.content_type != FORM_TYPE:
+        msg = f"This address takes a form ({FORM_TYPE})."
+        raise UnsupportedMediaTypeError(msg)
+    body = await request.clone(client_max_size=MAX_FORM).read()
+    try:
+        fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
+    except ValueError as exc:
+        msg = "The form cannot be read: it is not UTF-8, or has too many fields."
+        raise MalformedRequestError(msg) from exc
+    return dict(fields)
+
+
+def way_back(form: Mapping[str, str], default: str = "/") -> str:
+    """Return the page that the form stood on; never a foreign address."""
+    given = form.get("back", "")
+    return given if OWN_PAGE.fullmatch(given) else default
+
+
+def idempotency_key(form: Mapping[str, str], *what: str) -> str:
+    """Return the key of one submission: sent twice, the same form does *what* it does once."""
+    drawn = form.get("key") or str(new_id())
+    return "web-" + sha256("\0".join([drawn, *what]).encode()).hexdigest()
+
+
+def new_key() -> str:
+    """Return what a form is drawn with, so that sending it twice is known as such."""
+    return str(new_id())

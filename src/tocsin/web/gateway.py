@@ -1,0 +1,192 @@
+"""The one door for programs: `/api/v1/...` goes to the service that owns it, as it streams, both ways."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote
+
+import structlog
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, hdrs, web
+from aiohttp.typedefs import Handler
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from tocsin.kernel import request_id
+from tocsin.kernel.errors import NotFoundError, TooLargeError, UpstreamError
+from tocsin.web.settings import Settings
+
+log = structlog.get_logger(__name__)
+MAX_BODY: Final = 8 * 1024 * 1024
+BODILESS: Final = frozenset({204, 304})
+HOP_BY_HOP: Final = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Between two neighbours only (RFC 9110, section 7.6.1; RFC 2616, section 13.5.1)."""
+NOT_FORWARDED: Final = HOP_BY_HOP | {"host", "expect", "cookie", "origin", "referer", "forwarded", "x-real-ip"}
+"""Ours alone, or a claim about the way here that a service must not believe; so are `X-Forwarded-*`."""
+INTERNAL: Final = frozenset(
+    {
+        ("incidents", "correlate"),
+        ("incidents", "states"),
+        ("incidents", "*", "timeline"),
+        ("escalations",),
+        ("escalations", "*", "stop"),
+        ("escalations", "*", "delivery-failed"),
+        ("notifications", "void"),
+    }
+)
+"""POSTs between our own services, `*` for an id: from outside they do not exist."""
+
+
+@dataclass(slots=True)
+class Gateway:
+    """The session to the services, and the answers that are streaming through."""
+
+    settings: Settings
+    streams: set[ClientResponse] = field(default_factory=set)
+    _session: ClientSession | None = None
+
+    async def context(self, _app: web.Application) -> AsyncIterator[None]:
+        """Hold a session while the application runs."""
+        timeout = ClientTimeout(
+            total=None,
+            sock_connect=self.settings.gateway_connect_seconds,
+            sock_read=self.settings.gateway_silence_seconds,
+        )
+        async with ClientSession(
+            connector=TCPConnector(limit=0), cookie_jar=DummyCookieJar(), timeout=timeout, auto_decompress=False
+        ) as self._session:
+            yield
+
+    @property
+    def session(self) -> ClientSession:
+        """The session. Raise RuntimeError outside of `context`."""
+        if self._session is None:
+            msg = "the gateway is used outside its context"
+            raise RuntimeError(msg)
+        return self._session
+
+    async def end_streams(self, _app: web.Application) -> None:
+        """End what is streaming, so that a stopping process does not wait for readers; they come back by themselves."""
+        for upstream in list(self.streams):
+            upstream.close()
+
+
+GATEWAY = web.AppKey("GATEWAY", Gateway)
+
+
+def forward_to(peer: str, base_url: Callable[[Settings], str]) -> Handler:
+    """Return a handler that passes requests on to *peer*."""
+
+    async def forward(request: web.Request) -> web.StreamResponse:
+        gateway = request.app[GATEWAY]
+        _check_path(request)
+        body = _Body(request)
+        try:
+            async with gateway.session.request(
+                request.method,
+                URL(base_url(gateway.settings) + request.raw_path, encoded=True),
+                headers=_request_headers(request),
+                data=body.chunks() if request.can_read_body else None,
+                allow_redirects=False,
+            ) as upstream:
+                return await _answer(request, gateway, upstream)
+        except TimeoutError as exc:
+            raise _away(peer, "does not answer in time") from exc
+        except ClientError as exc:
+            if body.too_large:
+                raise _too_large() from exc
+            raise _away(peer, "cannot be reached") from exc
+
+    return forward
+
+
+def _check_path(request: web.Request) -> None:
+    """Raise NotFoundError for what is internal, and for a path that a service could read as another one."""
+    segments = [unquote(segment) for segment in request.rel_url.raw_path.split("/")[3:]]
+    ambiguous = any(segment in {"", ".", ".."} or "/" in segment for segment in segments)
+    shapes = {tuple(segments), (*segments[:1], "*", *segments[2:])}
+    if ambiguous or (request.method == hdrs.METH_POST and shapes & INTERNAL):
+        msg = "There is nothing at this address."
+        raise NotFoundError(msg)
+
+
+class _Body:
+    """The request's body on its way through, bounded."""
+
+    def __init__(self, request: web.Request) -> None:
+        if (request.content_length or 0) > MAX_BODY:
+            raise _too_large()
+        self._content = request.content
+        self.too_large = False
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        sent = 0
+        async for chunk in self._content.iter_any():
+            sent += len(chunk)
+            if sent > MAX_BODY:
+                # The client library turns this into an error of the connection; the flag tells why.
+                self.too_large = True
+                raise _too_large()
+            yield chunk
+
+
+def _request_headers(request: web.Request) -> CIMultiDict[str]:
+    headers = _end_to_end(request.headers, NOT_FORWARDED)
+    headers[request_id.HEADER] = request_id.REQUEST_ID.get()
+    return headers
+
+
+def _end_to_end(given: CIMultiDictProxy[str], dropped: frozenset[str]) -> CIMultiDict[str]:
+    named = {name.strip().lower() for value in given.getall(hdrs.CONNECTION, ()) for name in value.split(",")}
+    return CIMultiDict(
+        (name, value)
+        for name, value in given.items()
+        if name.lower() not in dropped | named and not name.lower().startswith("x-forwarded-")
+    )
+
+
+async def _answer(request: web.Request, gateway: Gateway, upstream: ClientResponse) -> web.StreamResponse:
+    headers = _end_to_end(upstream.headers, HOP_BY_HOP)
+    headers[request_id.HEADER] = request_id.REQUEST_ID.get()
+    response = web.StreamResponse(status=upstream.status, reason=upstream.reason, headers=headers)
+    if upstream.content_length is None and upstream.status not in BODILESS and request.version >= (1, 1):
+        response.enable_chunked_encoding()
+    gateway.streams.add(upstream)
+    try:
+        await response.prepare(request)
+        await _pump(response, upstream, gateway.settings.gateway_write_seconds)
+    except (ClientError, ConnectionError, TimeoutError) as exc:
+        # The answer has begun: nothing can be said any more but that it is not whole, if anybody still listens.
+        log.info("a forwarded answer broke off", path=request.path, reason=type(exc).__name__)
+        if request.transport is not None:
+            request.transport.abort()
+    finally:
+        gateway.streams.discard(upstream)
+    return response
+
+
+async def _pump(response: web.StreamResponse, upstream: ClientResponse, write_seconds: float) -> None:
+    async for chunk in upstream.content.iter_any():
+        async with asyncio.timeout(write_seconds):
+            await response.write(chunk)
+    await response.write_eof()
+
+
+def _too_large() -> TooLargeError:
+    return TooLargeError(f"The body is larger than {MAX_BODY // 1024 // 1024} MiB.")
+
+
+def _away(peer: str, what: str) -> UpstreamError:
+    return UpstreamError(f"{peer} {what}; try again in a moment.")

@@ -1,0 +1,147 @@
+"""Pages and the forms on them. A form answers with a redirect to its page, so that it works without JavaScript."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from tocsin.clients.incidents import INCIDENTS
+from tocsin.clients.oncall import ONCALL
+from tocsin.contracts.incidents import ChangeIncident, IncidentStatus
+from tocsin.contracts.oncall import Escalate
+from tocsin.kernel.errors import InvalidRequestError, NotFoundError, RejectedError
+from tocsin.web import forms, service, templating, visitor
+
+REF: Final = re.compile(r"[1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+NOW_BLOCKS: Final = ("notices", "head", "list", "strip", "rail", "done")
+INCIDENT_BLOCKS: Final = ("notices", "head", "actions", "answer", "alerts", "timeline", "escalation", "details")
+STATUS_OF_VERB: Final = {
+    "acknowledge": IncidentStatus.ACKNOWLEDGED,
+    "start": IncidentStatus.IN_PROGRESS,
+    "resolve": IncidentStatus.RESOLVED,
+}
+NOT_FOUND: Final = 404
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a change was not made; stands above the present state."""
+
+    title: str
+    detail: str
+
+
+async def get_now(request: web.Request) -> web.Response:
+    """Show what rings, what is worked on, who is on call and how we do."""
+    return await _show_now(request)
+
+
+async def get_incident(request: web.Request) -> web.Response:
+    """Show one incident, by number or id."""
+    return await _show_incident(request, _ref(request))
+
+
+async def _show_now(request: web.Request, *, status: int = 200, refused: Refused | None = None) -> web.Response:
+    now = await service.see_now(request.app)
+    context = {"now": now, "refused": refused, "path": "/"}
+    return templating.render(request, "now.html", blocks=NOW_BLOCKS, context=context, status=status)
+
+
+async def _show_incident(
+    request: web.Request, ref: str, *, status: int = 200, refused: Refused | None = None
+) -> web.Response:
+    view = await service.see_incident(request.app, ref)
+    context = {"view": view, "refused": refused, "key": forms.new_key(), "path": f"/incidents/{view.incident.number}"}
+    return templating.render(request, "incident.html", blocks=INCIDENT_BLOCKS, context=context, status=status)
+
+
+async def post_change(request: web.Request) -> web.StreamResponse:
+    """Acknowledge, start work on or resolve an incident."""
+    status = STATUS_OF_VERB[request.match_info["verb"]]
+
+    async def change(ref: str, form: Mapping[str, str], actor: str) -> None:
+        key = forms.idempotency_key(form, "status", ref, status, actor)
+        await request.app[INCIDENTS].change(ref, ChangeIncident(status=status, actor=actor), idempotency_key=key)
+
+    return await _act(request, change)
+
+
+async def post_note(request: web.Request) -> web.StreamResponse:
+    """Add a note to an incident's timeline."""
+
+    async def note(ref: str, form: Mapping[str, str], actor: str) -> None:
+        text = form.get("text", "").replace("\r\n", "\n").strip()
+        if not text:
+            raise InvalidRequestError([{"pointer": "text", "detail": "A note says something."}], "The note is empty.")
+        key = forms.idempotency_key(form, "note", ref, text, actor)
+        await request.app[INCIDENTS].change(ref, ChangeIncident(notes=text, actor=actor), idempotency_key=key)
+
+    return await _act(request, note)
+
+
+async def post_escalate(request: web.Request) -> web.StreamResponse:
+    """Page the next level now."""
+
+    async def escalate(ref: str, form: Mapping[str, str], actor: str) -> None:
+        incident = await request.app[INCIDENTS].find(ref)
+        key = forms.idempotency_key(form, "escalate", str(incident.id))
+        order = Escalate(incident_id=incident.id, reason=f"asked for by {actor}", actor=actor)
+        await request.app[ONCALL].escalate(order, idempotency_key=key)
+
+    return await _act(request, escalate)
+
+
+Act = Callable[[str, Mapping[str, str], str], Awaitable[None]]
+
+
+async def _act(request: web.Request, act: Act) -> web.StreamResponse:
+    ref = _ref(request)
+    form = await forms.read_form(request)
+    given = visitor.clean_name(form.get("actor", ""))
+    try:
+        await act(ref, form, given or visitor.of(request).actor)
+    except RejectedError as exc:
+        return await _refuse(request, ref, form, exc)
+    response = _see_other(forms.way_back(form, f"/incidents/{ref}"))
+    if given:
+        visitor.remember_name(response, given)
+    return response
+
+
+async def _refuse(request: web.Request, ref: str, form: Mapping[str, str], exc: RejectedError) -> web.Response:
+    if exc.status == NOT_FOUND:
+        raise NotFoundError(str(exc)) from exc
+    refused = Refused("This was not done", str(exc))
+    if forms.way_back(form) == "/":
+        return await _show_now(request, status=exc.status, refused=refused)
+    return await _show_incident(request, ref, status=exc.status, refused=refused)
+
+
+async def post_name(request: web.Request) -> web.StreamResponse:
+    """Remember who acts in this browser."""
+    form = await forms.read_form(request)
+    response = _see_other(forms.way_back(form))
+    visitor.remember_name(response, visitor.clean_name(form.get("actor", "")))
+    return response
+
+
+async def post_theme(request: web.Request) -> web.StreamResponse:
+    """Remember which theme this browser shows."""
+    form = await forms.read_form(request)
+    response = _see_other(forms.way_back(form))
+    visitor.remember_theme(response, form.get("theme", ""))
+    return response
+
+
+def _ref(request: web.Request) -> str:
+    ref = request.match_info["incident"].lower()
+    if not REF.fullmatch(ref):
+        msg = f"There is no incident {ref[:64]!r}: incidents are called by number or id."
+        raise NotFoundError(msg)
+    return ref
+
+
+def _see_other(path: str) -> web.Response:
+    return web.Response(status=303, headers={hdrs.LOCATION: path, hdrs.CACHE_CONTROL: "no-store"})

@@ -1,0 +1,32 @@
+"""Every address of the web service, but for health, metrics and the API's description (kernel)."""
+
+from aiohttp import web
+
+from tocsin.clients import alerts, incidents, notifications, oncall
+from tocsin.web import assets, gateway, handlers
+
+TO_ALERTS = gateway.forward_to(alerts.PEER, lambda settings: settings.alert_ingestion_url)
+TO_INCIDENTS = gateway.forward_to(incidents.PEER, lambda settings: settings.incident_management_url)
+TO_ONCALL = gateway.forward_to(oncall.PEER, lambda settings: settings.oncall_service_url)
+TO_NOTIFICATIONS = gateway.forward_to(notifications.PEER, lambda settings: settings.notification_service_url)
+REST = "{rest:(/.*)?}"
+
+ROUTES = [
+    web.get("/", handlers.get_now, name="now"),
+    web.get("/incidents/{incident}", handlers.get_incident, name="incident"),
+    web.post("/incidents/{incident}/{verb:acknowledge|start|resolve}", handlers.post_change),
+    web.post("/incidents/{incident}/escalate", handlers.post_escalate),
+    web.post("/incidents/{incident}/notes", handlers.post_note),
+    web.post("/preferences/name", handlers.post_name),
+    web.post("/preferences/theme", handlers.post_theme),
+    web.get("/static/{digest}/{name:.+}", assets.get_asset, name="static"),
+    web.route("*", "/api/v1/alerts" + REST, TO_ALERTS),
+    web.route("*", "/api/v1/receivers" + REST, TO_ALERTS),
+    web.route("*", "/api/v1/incidents" + REST, TO_INCIDENTS),
+    web.route("*", "/api/v1/schedules" + REST, TO_ONCALL),
+    web.route("*", "/api/v1/oncall" + REST, TO_ONCALL),
+    web.route("*", "/api/v1/escalate", TO_ONCALL),
+    web.route("*", "/api/v1/escalations" + REST, TO_ONCALL),
+    web.route("*", "/api/v1/notify", TO_NOTIFICATIONS),
+    web.route("*", "/api/v1/notifications" + REST, TO_NOTIFICATIONS),
+]

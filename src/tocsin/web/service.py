@@ -1,0 +1,119 @@
+"""What each page asks the services, everything at once."""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from aiohttp import web
+
+from tocsin.clients import alerts, incidents, notifications, oncall
+from tocsin.contracts.incidents import Incident, IncidentStatus, IncidentSummary
+from tocsin.contracts.model import Page
+from tocsin.contracts.oncall import Escalation, OnCall
+from tocsin.kernel.errors import NotFoundError, RejectedError
+from tocsin.web.rounds import MEMORY, Round
+from tocsin.web.settings import Settings
+from tocsin.web.views.answer import Answer
+from tocsin.web.views.incident import IncidentView, incident_of
+from tocsin.web.views.now import SHOWN, TREND_PERIODS, Now, Seen, Strip, now_of
+
+T = TypeVar("T")
+SETTINGS = web.AppKey("SETTINGS", Settings)
+TEAMS: Final = 24
+"""How many teams the strip shows."""
+OPEN_READ: Final = 200
+READ: Final = 100
+RESOLVED_WITHIN: Final = timedelta(days=7)
+
+
+async def see_now(app: web.Application) -> Now:
+    """Ask for all that Now shows. Nothing that is away is an error: the view says so."""
+    round_ = Round(app[MEMORY], app[SETTINGS].part_seconds)
+    cases, messages, budget = app[incidents.INCIDENTS], app[notifications.NOTIFICATIONS], round_.budget
+    first_day = round_.at.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=TREND_PERIODS - 1)
+    async with asyncio.TaskGroup() as group:
+
+        def asked(peer: str, question: Coroutine[Any, Any, T]) -> asyncio.Task[T | None]:
+            return group.create_task(round_.ask(peer, question))
+
+        def listed(status: IncidentStatus, limit: int, **filters: object) -> asyncio.Task[Page[IncidentSummary] | None]:
+            return asked(incidents.PEER, cases.list(budget=budget, status=status.value, limit=limit, **filters))
+
+        ringing = listed(IncidentStatus.OPEN, OPEN_READ)
+        acknowledged = listed(IncidentStatus.ACKNOWLEDGED, READ)
+        in_progress = listed(IncidentStatus.IN_PROGRESS, READ)
+        resolved = listed(IncidentStatus.RESOLVED, READ, since=(round_.at - RESOLVED_WITHIN).isoformat())
+        summary = asked(incidents.PEER, cases.summary(budget=budget, since=first_day.isoformat()))
+        strip = group.create_task(round_.recall("strip", oncall.PEER, _strip(app, round_)))
+        newest = asked(alerts.PEER, app[alerts.ALERTS].list(budget=budget, limit=READ))
+        sent = asked(notifications.PEER, messages.list(budget=budget, limit=READ))
+        dead = asked(notifications.PEER, messages.list(budget=budget, status="failed", limit=READ))
+        paging = group.create_task(_paging(app, round_, ringing))
+    seen = Seen(
+        ringing=ringing.result(),
+        acknowledged=acknowledged.result(),
+        in_progress=in_progress.result(),
+        resolved=resolved.result(),
+        escalations=paging.result(),
+        strip=strip.result(),
+        summary=summary.result(),
+        alerts=newest.result(),
+        messages=sent.result(),
+        dead=dead.result(),
+    )
+    return now_of(seen, round_.close(), round_.at)
+
+
+async def _strip(app: web.Application, round_: Round) -> Strip:
+    client = app[oncall.ONCALL]
+    schedules = await client.schedules(budget=round_.budget, limit=TEAMS)
+    current = await asyncio.gather(*(_on_call(client, item.team, round_) for item in schedules.items))
+    teams = sorted((team for team in current if team is not None), key=lambda team: team.team.casefold())
+    return Strip(teams, more=schedules.next_cursor is not None)
+
+
+async def _on_call(client: oncall.OnCallClient, team: str, round_: Round) -> OnCall | None:
+    try:
+        return await client.current(team, budget=round_.budget)
+    except RejectedError:  # the team has gone since it was listed
+        return None
+
+
+async def _paging(
+    app: web.Application, round_: Round, ringing: asyncio.Task[Page[IncidentSummary] | None]
+) -> Answer[dict[UUID, Escalation]]:
+    page = await ringing
+    if page is None or not page.items:
+        return Answer({}, round_.at, fresh=True)
+    ids = [incident.id for incident in page.items[:SHOWN]]
+    return await round_.recall("escalations", oncall.PEER, _escalations(app[oncall.ONCALL], ids, round_))
+
+
+async def _escalations(client: oncall.OnCallClient, ids: list[UUID], round_: Round) -> dict[UUID, Escalation]:
+    found = await client.escalations(ids, budget=round_.budget)
+    return {item.incident_id: item for item in found.items}
+
+
+async def see_incident(app: web.Application, ref: str) -> IncidentView:
+    """Ask for one incident, by number or id. Raise NotFoundError; UpstreamError where incident management is away."""
+    round_ = Round(app[MEMORY], app[SETTINGS].part_seconds)
+    incident = await _incident(app, ref, round_)
+    async with asyncio.TaskGroup() as group:
+        question = _escalations(app[oncall.ONCALL], [incident.id], round_)
+        paging = group.create_task(round_.recall(f"escalation {incident.id}", oncall.PEER, question))
+        sent = group.create_task(
+            round_.ask(
+                notifications.PEER,
+                app[notifications.NOTIFICATIONS].list(budget=round_.budget, incident_id=incident.id, limit=READ),
+            )
+        )
+    return incident_of(incident, paging.result(), sent.result(), round_.close(), round_.at)
+
+
+async def _incident(app: web.Application, ref: str, round_: Round) -> Incident:
+    try:
+        return await app[incidents.INCIDENTS].find(ref, budget=round_.budget)
+    except RejectedError as exc:
+        raise NotFoundError(str(exc)) from exc

@@ -1,0 +1,71 @@
+"""Templates: one serves the whole page and, block by block, its fragments."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import aiohttp_jinja2
+from aiohttp import hdrs, web
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2_fragments import render_blocks
+
+from tocsin.kernel import build_info, clock
+from tocsin.web import visitor
+from tocsin.web.assets import ASSETS, Assets
+from tocsin.web.views import words
+
+FILTERS: Final = {
+    "ticking": words.ticking,
+    "lasting": words.lasting,
+    "iso": words.iso,
+    "iso_duration": words.iso_duration,
+    "clock": words.clock,
+    "minute": words.minute,
+    "weekday": words.weekday,
+    "full": words.full,
+    "initials": words.initials,
+    "tint": words.tint,
+    "listed": words.listed,
+    "cut": words.cut,
+}
+FRAGMENTS: Final = "HX-Request"
+"""The header by which htmx asks for blocks instead of a page."""
+
+
+def set_up(app: web.Application) -> None:
+    """Give *app* its templates. Every value is escaped; a name that a view does not have is an error."""
+    assets = Assets()
+    app[ASSETS] = assets
+    environment: Environment = aiohttp_jinja2.setup(
+        app,
+        loader=PackageLoader("tocsin.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS)
+    environment.globals.update(asset=assets.url, version=build_info.VERSION, words=words)
+    # Not imported by each template: a block that is rendered alone does not see its template's imports.
+    for name in ("ui", "times", "tables", "alarms"):  # each may use those before it
+        environment.globals[name] = environment.get_template(f"macros/{name}.html").module
+
+
+def render(
+    request: web.Request,
+    template: str,
+    *,
+    blocks: tuple[str, ...],
+    context: Mapping[str, Any],
+    status: int = 200,
+) -> web.Response:
+    """Render *template*, or only *blocks* of it where htmx asks."""
+    environment = aiohttp_jinja2.get_env(request.app)
+    values = {"visitor": visitor.of(request), "path": request.path, "at": clock.now(), **context}
+    if FRAGMENTS in request.headers:
+        html = render_blocks(environment, template, blocks, values)
+    else:
+        html = environment.get_template(template).render(values)
+    headers = {hdrs.CACHE_CONTROL: "no-store", hdrs.VARY: FRAGMENTS}
+    response = web.Response(text=html, status=status, content_type="text/html", headers=headers)
+    response.enable_compression()
+    return response

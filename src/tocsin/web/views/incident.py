@@ -1,0 +1,240 @@
+"""The view of one incident: its life, what can be done now, its alerts, its timeline, its paging."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from tocsin.contracts.alerts import AlertStatus
+from tocsin.contracts.incidents import EventType, Incident, IncidentAlert, IncidentStatus, TimelineEntry
+from tocsin.contracts.model import Page
+from tocsin.contracts.notifications import Notification, NotificationStatus
+from tocsin.contracts.oncall import Escalation
+from tocsin.web.views import words
+from tocsin.web.views.answer import Answer
+from tocsin.web.views.away import Degraded
+from tocsin.web.views.paging import Paging, paging_of
+
+ORDER: Final = tuple(IncidentStatus)
+ALERTS_SHOWN: Final = 10
+"""How many alerts stand open; the others are folded away."""
+LABELS_SHOWN: Final = 8
+ICONS: Final = {
+    EventType.CREATED: "bell",
+    EventType.ALERT_ATTACHED: "inbox",
+    EventType.ALERT_RESOLVED: "check",
+    EventType.ASSIGNED: "user",
+    EventType.PAGED: "send",
+    EventType.ESCALATED: "up",
+    EventType.NOBODY_ON_CALL: "warn",
+    EventType.DELIVERED: "check",
+    EventType.DELIVERY_FAILED: "cross",
+    EventType.ACKNOWLEDGED: "acknowledged",
+    EventType.STATUS_CHANGED: "in_progress",
+    EventType.SEVERITY_CHANGED: "warn",
+    EventType.TITLE_CHANGED: "note",
+    EventType.NOTE_ADDED: "note",
+    EventType.RESOLVED: "resolved",
+}
+TONES: Final = {
+    EventType.CREATED: "open",
+    EventType.PAGED: "open",
+    EventType.ESCALATED: "high",
+    EventType.NOBODY_ON_CALL: "critical",
+    EventType.DELIVERY_FAILED: "critical",
+    EventType.ACKNOWLEDGED: "acknowledged",
+    EventType.STATUS_CHANGED: "in_progress",
+    EventType.RESOLVED: "resolved",
+}
+OUTCOMES: Final = {
+    NotificationStatus.QUEUED: ("wait", "clock", "Queued"),
+    NotificationStatus.SENT: ("ok", "check", "Delivered"),
+    NotificationStatus.FAILED: ("fail", "cross", "Failed"),
+    NotificationStatus.VOIDED: ("mute", "mute", "Not sent"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One state in the life of an incident."""
+
+    status: IncidentStatus
+    word: str
+    state: str
+    """`done`, `current` or empty."""
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something that can be done now."""
+
+    verb: str
+    """The last part of the form's address."""
+    word: str
+    icon: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message of a page, over one channel."""
+
+    channel: str
+    tone: str
+    icon: str
+    word: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the timeline."""
+
+    id: UUID
+    icon: str
+    tone: str
+    actor: str
+    detail: str
+    note: str
+    """What a person wrote, whole; empty for anything but a note."""
+    deliveries: Sequence[Delivery]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentView:
+    """All that the page shows."""
+
+    at: datetime
+    incident: Incident
+    age: float
+    steps: list[Step]
+    actions: list[Action]
+    answered_by: str
+    resolved_by: str
+    paging: Paging | None
+    paging_fresh: bool
+    alerts: Sequence[IncidentAlert]
+    folded_alerts: Sequence[IncidentAlert]
+    recovered: int
+    senders: list[str]
+    timeline: list[Entry]
+    degraded: Degraded
+
+
+def incident_of(
+    incident: Incident,
+    escalation: Answer[dict[UUID, Escalation]],
+    sent: Page[Notification] | None,
+    degraded: Degraded,
+    at: datetime,
+) -> IncidentView:
+    """Build the view of *incident*, as of *at*."""
+    found = (escalation.value or {}).get(incident.id)
+    deliveries = _deliveries(sent.items if sent else [], at)
+    return IncidentView(
+        at=at,
+        incident=incident,
+        age=words.since(incident.created_at, incident.resolved_at or at),
+        steps=_steps(incident),
+        actions=ACTIONS[incident.status],
+        answered_by=_actor(incident, {EventType.ACKNOWLEDGED, EventType.STATUS_CHANGED, EventType.RESOLVED}),
+        resolved_by=_actor(incident, {EventType.RESOLVED}),
+        paging=paging_of(found, at) if found else None,
+        paging_fresh=escalation.fresh,
+        alerts=incident.alerts[:ALERTS_SHOWN],
+        folded_alerts=incident.alerts[ALERTS_SHOWN:],
+        recovered=sum(alert.status is AlertStatus.RESOLVED for alert in incident.alerts),
+        senders=sorted({alert.source for alert in incident.alerts if alert.source}),
+        timeline=_timeline(incident, deliveries),
+        degraded=degraded,
+    )
+
+
+def _steps(incident: Incident) -> list[Step]:
+    reached = ORDER.index(incident.status)
+    times = {
+        IncidentStatus.OPEN: incident.created_at,
+        IncidentStatus.ACKNOWLEDGED: incident.acknowledged_at,
+        IncidentStatus.IN_PROGRESS: _time_of(incident, EventType.STATUS_CHANGED),
+        IncidentStatus.RESOLVED: incident.resolved_at,
+    }
+    return [
+        Step(
+            status=status,
+            word=words.STATUS_WORDS[status],
+            state="current" if rank == reached else "done" if rank < reached and times[status] else "",
+            at=times[status] if rank <= reached else None,
+        )
+        for rank, status in enumerate(ORDER)
+    ]
+
+
+def _time_of(incident: Incident, event_type: EventType) -> datetime | None:
+    return next((entry.created_at for entry in incident.timeline if entry.event_type is event_type), None)
+
+
+def _actor(incident: Incident, event_types: set[EventType]) -> str:
+    """Return who was the first to do one of *event_types*; the timeline is newest first."""
+    return next((entry.actor for entry in reversed(incident.timeline) if entry.event_type in event_types), "")
+
+
+ACKNOWLEDGE: Final = Action("acknowledge", "Acknowledge", "check")
+START: Final = Action("start", "Start work", "in_progress")
+RESOLVE: Final = Action("resolve", "Resolve", "resolved")
+ESCALATE: Final = Action("escalate", "Escalate", "up")
+ACTIONS: Final = {
+    IncidentStatus.OPEN: [ACKNOWLEDGE, RESOLVE, START, ESCALATE],
+    IncidentStatus.ACKNOWLEDGED: [RESOLVE, START],
+    IncidentStatus.IN_PROGRESS: [RESOLVE],
+    IncidentStatus.RESOLVED: [],
+}
+"""What can be done in each state, the expected first."""
+
+
+def _deliveries(sent: Sequence[Notification], at: datetime) -> Mapping[UUID, Delivery]:
+    return {message.id: _delivery(message, at) for message in sent}
+
+
+def _delivery(message: Notification, at: datetime) -> Delivery:
+    tone, icon, word = OUTCOMES[message.status]
+    if message.status is NotificationStatus.QUEUED and message.attempts:
+        tone, icon, word = "wait", "retry", "Retrying"
+    return Delivery(words.CHANNEL_WORDS[message.channel], tone, icon, word, _delivery_detail(message, at))
+
+
+def _delivery_detail(message: Notification, at: datetime) -> str:
+    if message.status is NotificationStatus.SENT and message.finished_at is not None:
+        return f"in {words.brief(words.since(message.created_at, message.finished_at))} to {message.recipient}"
+    if message.status is NotificationStatus.QUEUED and message.attempts:
+        tried = words.count(len(message.attempts), "attempt")
+        soon = f", next in {words.lasting(words.since(at, message.next_attempt_at))}" if message.next_attempt_at else ""
+        return f"{tried}: {words.cut(message.attempts[-1].answer, 120)}{soon}"
+    return words.cut(message.reason or f"to {message.recipient}", 160)
+
+
+def _timeline(incident: Incident, deliveries: Mapping[UUID, Delivery]) -> list[Entry]:
+    notes = {str(note.id): note.text for note in incident.notes}
+    return [_entry(entry, notes, deliveries) for entry in incident.timeline]
+
+
+def _entry(entry: TimelineEntry, notes: Mapping[str, str], deliveries: Mapping[UUID, Delivery]) -> Entry:
+    is_note = entry.event_type is EventType.NOTE_ADDED
+    return Entry(
+        id=entry.id,
+        icon=ICONS[entry.event_type],
+        tone=TONES.get(entry.event_type, ""),
+        actor=entry.actor,
+        detail=entry.detail,
+        note=notes.get(str(entry.data.get("note_id")), entry.detail) if is_note else "",
+        deliveries=_of_page(entry, deliveries),
+        at=entry.created_at,
+    )
+
+
+def _of_page(entry: TimelineEntry, deliveries: Mapping[UUID, Delivery]) -> list[Delivery]:
+    """Return what became of the messages of a `paged` entry, which names them."""
+    named = entry.data.get("notification_ids") if entry.event_type is EventType.PAGED else None
+    ids = {str(item) for item in named} if isinstance(named, list) else set()
+    return [delivery for key, delivery in deliveries.items() if str(key) in ids]

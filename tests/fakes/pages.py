@@ -1,0 +1,243 @@
+"""The four services as the web pages see them: each with what it was given, changing it as told."""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from itertools import count
+from operator import attrgetter
+from typing import Any, TypeVar
+from uuid import UUID
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from tests.fakes.peer import FakePeer
+from tocsin.contracts.alerts import Alert
+from tocsin.contracts.incidents import (
+    ChangeIncident,
+    EventType,
+    Incident,
+    IncidentEvent,
+    IncidentStatus,
+    IncidentSummary,
+    Note,
+    StatsSummary,
+    TimelineEntry,
+)
+from tocsin.contracts.model import Page
+from tocsin.contracts.notifications import Notification
+from tocsin.contracts.oncall import Escalate, Escalation, Escalations, OnCall, Schedule
+from tocsin.kernel.ids import new_id
+
+M = TypeVar("M", bound=BaseModel)
+EVENT_OF = {
+    IncidentStatus.ACKNOWLEDGED: EventType.ACKNOWLEDGED,
+    IncidentStatus.IN_PROGRESS: EventType.STATUS_CHANGED,
+    IncidentStatus.RESOLVED: EventType.RESOLVED,
+}
+
+
+def answer(model: BaseModel) -> web.Response:
+    return web.Response(body=model.model_dump_json(), content_type="application/json")
+
+
+def refuse(status: int, detail: str) -> web.Response:
+    return web.json_response({"detail": detail}, status=status, content_type="application/problem+json")
+
+
+def page_of(request: web.Request, page: type[Page[M]], items: Iterable[M]) -> web.Response:
+    """Answer with the newest items, as many as were asked for."""
+    limit = int(request.query.get("limit", "50"))
+    newest = sorted(items, key=attrgetter("created_at"), reverse=True)
+    return answer(page(items=newest[:limit], next_cursor="more" if len(newest) > limit else None))
+
+
+class FakeIncidents(FakePeer):
+    """Keeps incidents, changes their states by the rules, and tells its stream."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            [
+                web.get("/api/v1/incidents", self._list),
+                web.get("/api/v1/incidents/stats/summary", self._summary),
+                web.get("/api/v1/incidents/stream", self._stream),
+                web.get("/api/v1/incidents/{ref}", self._find),
+                web.patch("/api/v1/incidents/{ref}", self._change),
+            ]
+        )
+        self.incidents: dict[int, Incident] = {}
+        self.summary: StatsSummary | None = None
+        self.changes: list[tuple[int, ChangeIncident]] = []
+        self.lists = 0
+        """How often the open incidents were asked for: once a page, once a refresh."""
+        self._readers: list[asyncio.Queue[bytes]] = []
+        self._serial = count(1)
+
+    @property
+    def readers(self) -> int:
+        """How many streams are open."""
+        return len(self._readers)
+
+    def add(self, incident: Incident) -> Incident:
+        """Keep *incident* and tell the stream of it."""
+        self.incidents[incident.number] = incident
+        self.tell(incident, EventType.CREATED, "alert-ingestion")
+        return incident
+
+    def tell(self, incident: Incident, event_type: EventType, actor: str) -> None:
+        """Send one event to every stream."""
+        event = IncidentEvent(
+            incident_id=incident.id,
+            number=incident.number,
+            event_type=event_type,
+            title=incident.title,
+            service=incident.service,
+            severity=incident.severity,
+            status=incident.status,
+            actor=actor,
+            detail="",
+            created_at=datetime.now(UTC),
+        )
+        text = f"event: incident\nid: 1-{next(self._serial)}\ndata: {event.model_dump_json()}\n\n"
+        for reader in self._readers:
+            reader.put_nowait(text.encode())
+
+    def cut_streams(self) -> None:
+        """End every stream."""
+        for reader in self._readers:
+            reader.put_nowait(b"")
+
+    def found(self, ref: str) -> Incident | None:
+        """Return an incident by number or id."""
+        return next((item for item in self.incidents.values() if ref in {str(item.number), str(item.id)}), None)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        status = request.query.get("status")
+        self.lists += status == "open"
+        shown = [item for item in self.incidents.values() if status in {None, item.status}]
+        return page_of(request, Page[IncidentSummary], [IncidentSummary(**item.model_dump()) for item in shown])
+
+    async def _summary(self, _request: web.Request) -> web.Response:
+        return answer(self.summary) if self.summary else refuse(503, "no figures yet")
+
+    async def _find(self, request: web.Request) -> web.Response:
+        incident = self.found(request.match_info["ref"])
+        return answer(incident) if incident else refuse(404, f"There is no incident {request.match_info['ref']}.")
+
+    async def _change(self, request: web.Request) -> web.Response:
+        incident = self.found(request.match_info["ref"])
+        change = ChangeIncident.model_validate(await request.json())
+        if incident is None:
+            return refuse(404, "There is no such incident.")
+        if change.status and list(IncidentStatus).index(change.status) < list(IncidentStatus).index(incident.status):
+            return refuse(409, f"Incident {incident.number} is already {incident.status}; nothing was changed.")
+        self.changes.append((incident.number, change))
+        return answer(self._apply(incident, change))
+
+    def _apply(self, incident: Incident, change: ChangeIncident) -> Incident:
+        now, actor = datetime.now(UTC), change.actor or "api"
+        update: dict[str, Any] = {"timeline": list(incident.timeline), "notes": list(incident.notes)}
+        event = EventType.NOTE_ADDED
+
+        def entry(event_type: EventType, detail: str, **data: str) -> None:
+            made = TimelineEntry(
+                id=new_id(), event_type=event_type, actor=actor, detail=detail, data=data, created_at=now
+            )
+            update["timeline"].insert(0, made)
+
+        if change.notes:
+            note = Note(id=new_id(), text=change.notes, author=actor, created_at=now)
+            update["notes"].append(note)
+            entry(event, change.notes[:40], note_id=str(note.id))
+        if change.status and change.status is not incident.status:
+            event = EVENT_OF[change.status]
+            update |= {"status": change.status, "acknowledged_at": incident.acknowledged_at or now}
+            seconds = (now - incident.created_at).total_seconds()
+            update["mtta_seconds"] = incident.mtta_seconds or seconds
+            if change.status is IncidentStatus.RESOLVED:
+                update |= {"resolved_at": now, "mttr_seconds": seconds}
+            entry(event, f"{change.status.value.capitalize()}.")
+        changed = incident.model_copy(update=update)
+        self.incidents[incident.number] = changed
+        self.tell(changed, event, actor)
+        return changed
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        await response.prepare(request)
+        queue: asyncio.Queue[bytes] = asyncio.Queue()
+        self._readers.append(queue)
+        try:
+            await response.write(b"event: ready\nid: 1-0\ndata: {}\n\n")
+            while chunk := await queue.get():
+                await response.write(chunk)
+        finally:
+            self._readers.remove(queue)
+        return response
+
+
+class FakeSchedules(FakePeer):
+    """Who is on call, and how far each escalation has come."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            [
+                web.get("/api/v1/schedules", self._schedules),
+                web.get("/api/v1/oncall/current", self._current),
+                web.get("/api/v1/escalations", self._escalations),
+                web.post("/api/v1/escalate", self._escalate),
+            ]
+        )
+        self.schedules: list[Schedule] = []
+        self.on_call: dict[str, OnCall] = {}
+        self.escalations: dict[UUID, Escalation] = {}
+        self.escalated: list[Escalate] = []
+
+    async def _schedules(self, request: web.Request) -> web.Response:
+        return page_of(request, Page[Schedule], self.schedules)
+
+    async def _current(self, request: web.Request) -> web.Response:
+        found = self.on_call.get(request.query["team"])
+        return answer(found) if found else refuse(404, f"There is no team {request.query['team']}.")
+
+    async def _escalations(self, request: web.Request) -> web.Response:
+        asked = [UUID(item) for item in request.query.getall("incident_id")]
+        return answer(Escalations(items=[self.escalations[item] for item in asked if item in self.escalations]))
+
+    async def _escalate(self, request: web.Request) -> web.Response:
+        order = Escalate.model_validate(await request.json())
+        known = self.escalations.get(order.incident_id)
+        if known is None:
+            return refuse(404, "This incident has no escalation.")
+        if known.stopped_at is not None:
+            return refuse(409, "The escalation has stopped: somebody has answered.")
+        self.escalated.append(order)
+        return answer(known)
+
+
+class FakeAlerts(FakePeer):
+    """The alerts that came in."""
+
+    def __init__(self) -> None:
+        super().__init__([web.get("/api/v1/alerts", self._list)])
+        self.alerts: list[Alert] = []
+
+    async def _list(self, request: web.Request) -> web.Response:
+        return page_of(request, Page[Alert], self.alerts)
+
+
+class FakeMessages(FakePeer):
+    """The messages that went out, or did not."""
+
+    def __init__(self) -> None:
+        super().__init__([web.get("/api/v1/notifications", self._list)])
+        self.messages: list[Notification] = []
+
+    async def _list(self, request: web.Request) -> web.Response:
+        query = request.query
+        shown = [
+            item
+            for item in self.messages
+            if query.get("status") in {None, item.status} and query.get("incident_id") in {None, str(item.incident_id)}
+        ]
+        return page_of(request, Page[Notification], shown)

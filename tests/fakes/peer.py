@@ -1,0 +1,90 @@
+"""A neighbour that a test controls: on a real port, it can go away and come back, answer badly or not at all."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+from aiohttp import web
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A request as it came."""
+
+    path: str
+    body: Any
+    idempotency_key: str | None
+    request_id: str | None
+
+
+class FakePeer:
+    """A service that remembers what it heard, and answers as told."""
+
+    def __init__(self, routes: Iterable[web.RouteDef]) -> None:
+        self._routes = list(routes)
+        self._runner: web.AppRunner | None = None
+        self._site: web.TCPSite | None = None
+        self.port = 0
+        self.heard: list[Heard] = []
+        """Every request, also those that were answered badly."""
+        self.statuses: deque[int] = deque()
+        """Answer the next requests with these instead of doing anything."""
+        self.gate = asyncio.Event()
+        """While it is not set, requests are heard and not answered."""
+        self.gate.set()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[Self]:
+        """Listen until the end of the block."""
+        app = web.Application(middlewares=[self._middleware()])
+        app.add_routes(self._routes)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await self.come_back()
+        try:
+            yield self
+        finally:
+            self.gate.set()
+            await self._runner.cleanup()
+
+    async def go_away(self) -> None:
+        """Refuse connections, and cut those that are open."""
+        if self._site is not None and self._runner is not None and self._runner.server is not None:
+            await self._site.stop()
+            self._site = None
+            for connection in self._runner.server.connections:
+                connection.force_close()
+
+    async def come_back(self) -> None:
+        """Listen again, on the port of before."""
+        if self._runner is None:
+            msg = "not serving"
+            raise RuntimeError(msg)
+        self._site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
+        await self._site.start()
+        self.port = self._runner.addresses[0][1]
+
+    def _middleware(self) -> Any:
+        @web.middleware
+        async def answer(request: web.Request, handler: Any) -> web.StreamResponse:
+            body = await request.json() if request.can_read_body else None
+            self.heard.append(
+                Heard(request.path, body, request.headers.get("Idempotency-Key"), request.headers.get("X-Request-ID"))
+            )
+            await self.gate.wait()
+            if self.statuses:
+                status = self.statuses.popleft()
+                problem = {"detail": f"told to answer {status}", "status": status}
+                return web.json_response(problem, status=status, content_type="application/problem+json")
+            response: web.StreamResponse = await handler(request)
+            return response
+
+        return answer

@@ -1,0 +1,52 @@
+"""The web service beside four fakes that speak real HTTP."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any, TypeAlias
+
+import pytest
+from aiohttp import web
+from aiohttp.pytest_plugin import AiohttpClient
+from aiohttp.test_utils import TestClient
+
+from tests.web.night import Services
+from tocsin.web.app import create_app
+from tocsin.web.settings import Settings
+
+Client: TypeAlias = TestClient[web.Request, web.Application]
+StartWeb: TypeAlias = Callable[..., Awaitable[Client]]
+
+
+@pytest.fixture
+async def services() -> AsyncIterator[Services]:
+    """The four services: nothing has happened yet."""
+    started = Services()
+    async with AsyncExitStack() as stack:
+        for peer in (started.alerts, started.incidents, started.schedules, started.messages):
+            await stack.enter_async_context(peer.serving())
+        yield started
+        started.incidents.cut_streams()
+
+
+@pytest.fixture
+async def start_web(services: Services, aiohttp_client: AiohttpClient) -> StartWeb:
+    """Start the web service before them, with settings of its own."""
+
+    async def start(**given: Any) -> Client:
+        chosen: dict[str, Any] = {
+            "alert_ingestion_url": services.alerts.url,
+            "incident_management_url": services.incidents.url,
+            "oncall_service_url": services.schedules.url,
+            "notification_service_url": services.messages.url,
+            "part_seconds": 2.0,
+        }
+        settings = Settings.model_validate(chosen | given)
+        client: Client = await aiohttp_client(create_app(settings), server_kwargs={"host": "127.0.0.1"})
+        return client
+
+    return start
+
+
+@pytest.fixture
+async def client(start_web: StartWeb) -> Client:
+    return await start_web()

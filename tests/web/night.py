@@ -1,0 +1,182 @@
+"""The night of `scene`, given to fake services: what the pages look like in full."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from tests.fakes.pages import FakeAlerts, FakeIncidents, FakeMessages, FakeSchedules
+from tests.web import scene
+from tocsin.contracts.incidents import EventType, Incident, IncidentStatus, Note
+from tocsin.contracts.model import Severity
+from tocsin.contracts.notifications import Attempt, AttemptOutcome, NotificationStatus
+from tocsin.contracts.oncall import Channel, EscalationPage
+from tocsin.kernel.ids import new_id
+
+ROTA = {
+    "Payments": ("Priya Raman", "Carol Mensah"),
+    "Platform": ("Tomás Rivera", "Sam Whitfield"),
+    "Fulfilment": ("Dele Adeyemi", "Marta Kowalczyk"),
+    "Search": ("Aiko Tanabe", "Jonas Lindqvist"),
+}
+MTTA = [150.0, 162, 140, 155, 130, 148, 125, 132, 110, 118, 100, 105, 88, 126]
+MTTR = [2400.0, 2520, 2340, 2460, 2280, 2400, 2580, 2460, 2640, 2520, 2700, 2640, 2760, 2700]
+
+
+@dataclass(slots=True)
+class Services:
+    """The four services, as fakes."""
+
+    alerts: FakeAlerts = field(default_factory=FakeAlerts)
+    incidents: FakeIncidents = field(default_factory=FakeIncidents)
+    schedules: FakeSchedules = field(default_factory=FakeSchedules)
+    messages: FakeMessages = field(default_factory=FakeMessages)
+
+    def fill(self) -> None:
+        """Let it be that night."""
+        self.be_quiet()
+        self._ring_checkout()
+        self._ring_carrier()
+        self._work()
+        self.alerts.alerts += [scene.alert(seconds) for seconds in (*range(0, 600, 15), *range(700, 10_000, 240))]
+
+    def be_quiet(self) -> None:
+        """Let everything be resolved, and everybody be on call."""
+        for team, (primary, secondary) in ROTA.items():
+            self.schedules.schedules.append(scene.schedule(team))
+            self.schedules.on_call[team] = scene.on_call(team, primary, secondary)
+        self.incidents.summary = scene.summary(list(MTTA), list(MTTR))
+        self.alerts.alerts.append(scene.alert(12))
+        for number, title, minutes, severity, service, person in (
+            (2479, "Label printer pool offline in Leipzig", 22, Severity.HIGH, "label-printer", "Dele Adeyemi"),
+            (2477, "Login latency p95 above 800 ms", 14, Severity.MEDIUM, "auth-edge", "Tomás Rivera"),
+            (2476, "Disk 91 % full on warehouse-events-3", 6, Severity.LOW, "warehouse-events", "Dele Adeyemi"),
+        ):
+            took = timedelta(minutes=minutes)
+            ended = scene.resolved(number, title, took, severity=severity, service=service, assigned_to=person)
+            self.incidents.incidents[number] = ended
+
+    def _ring_checkout(self) -> None:
+        title = "Checkout answers 5xx for 7.4 % of requests"
+        ringing = scene.incident(2481, title, alert_count=47, firing_count=44, alerts_total=47)
+        paging = scene.escalation(ringing, paged={"Priya Raman": 106}, following=["Carol Mensah"], seconds=192)
+        first = paging.pages[0]
+        webhook = first.model_copy(update={"notification_id": new_id(), "channel": Channel.WEBHOOK})
+        paging = paging.model_copy(update={"pages": [first, webhook]})
+        self.schedules.escalations[ringing.id] = paging
+        self._send(ringing, first, webhook)
+        note = Note(
+            id=new_id(),
+            text="Two merchants called support: card payments fail after the 3-D Secure step, wallets still work.\n"
+            "First call at 03:10.",
+            author="Hannah Weiss",
+            created_at=scene.ago(seconds=63),
+        )
+        told: list[tuple[EventType, str, str, float, dict[str, Any]]] = [
+            (EventType.NOTE_ADDED, "Hannah Weiss", "Two merchants called support", 63, {"note_id": str(note.id)}),
+            (EventType.SEVERITY_CHANGED, "Hannah Weiss", "Severity changed from high to critical.", 82, {}),
+            (EventType.ALERT_ATTACHED, "alert-ingestion", "31 alerts attached.", 87, {}),
+            (
+                EventType.PAGED,
+                "oncall-service",
+                "Paged Priya Raman (level 1, primary of Payments by week 43) by e-mail, webhook",
+                106,
+                {"notification_ids": [str(first.notification_id), str(webhook.notification_id)]},
+            ),
+            (EventType.ASSIGNED, "oncall-service", "Assigned to Priya Raman.", 107, {}),
+            (EventType.CREATED, "alert-ingestion", "Opened by an alert from Alertmanager.", 108, {}),
+        ]
+        self.incidents.incidents[2481] = ringing.model_copy(
+            update={
+                "notes": [note],
+                "timeline": [scene.entry(kind, actor, text, at, **data) for kind, actor, text, at, data in told],
+                "alerts": [
+                    scene.attached(
+                        "HighErrorRate: checkout-api answers 5xx for 7.4 % of requests",
+                        28,
+                        4,
+                        job="checkout-api",
+                        region="eu-central",
+                        code="5xx",
+                    ),
+                    scene.attached(
+                        "PaymentAuthTimeout: p99 of authorise at 12.1 s", 11, 9, upstream="payments-gateway"
+                    ),
+                    scene.attached("PodRestart: restarted 3 times in 5 min", 3, 51, state="resolved", source="Sentry"),
+                    *(scene.attached(f"HighErrorRate on pod {pod}", 1, 60 + pod, pod=str(pod)) for pod in range(44)),
+                ],
+            }
+        )
+
+    def _send(self, ringing: Incident, first: EscalationPage, webhook: EscalationPage) -> None:
+        failing = [
+            Attempt(
+                number=number,
+                outcome=AttemptOutcome.RETRY,
+                code=503,
+                answer="503 Service Unavailable",
+                started_at=webhook.created_at,
+                seconds=0.1,
+            )
+            for number in (1, 2)
+        ]
+        self.messages.messages += [
+            scene.message(ringing, first, NotificationStatus.SENT),
+            scene.message(
+                ringing,
+                webhook,
+                NotificationStatus.QUEUED,
+                attempts=failing,
+                recipient="https://chat.halyard.example/hook",
+                finished_at=None,
+                next_attempt_at=scene.ago(seconds=-22),
+            ),
+        ]
+
+    def _ring_carrier(self) -> None:
+        ringing = scene.incident(
+            2480,
+            "Carrier sync queue is 38 minutes behind",
+            severity=Severity.HIGH,
+            service="carrier-sync",
+            team="Fulfilment",
+            alert_count=12,
+            created_at=scene.ago(seconds=560),
+        )
+        self.incidents.incidents[2480] = ringing
+        everyone = ["Dele Adeyemi", "Marta Kowalczyk", "Yusuf Demir", "Ann Li", "Bo Ek"]
+        paged = {"Dele Adeyemi": 558.0, "Marta Kowalczyk": 259.0}
+        self.schedules.escalations[ringing.id] = scene.escalation(ringing, paged=paged, following=everyone, seconds=40)
+
+    def _work(self) -> None:
+        for number, title, status, age, severity, service, person in (
+            (
+                2478,
+                "Replica lag on ledger-db-2 above 90 s",
+                IncidentStatus.ACKNOWLEDGED,
+                timedelta(minutes=26),
+                Severity.HIGH,
+                "ledger-db",
+                "Tomás Rivera",
+            ),
+            (
+                2475,
+                "Search results in Portugal are stale: the indexer skips documents whose weight is null since 21:40",
+                IncidentStatus.IN_PROGRESS,
+                timedelta(hours=3, minutes=2),
+                Severity.MEDIUM,
+                "search-index",
+                "Aiko Tanabe",
+            ),
+            (
+                2471,
+                "Certificate of labels.halyard.example ends in 13 days",
+                IncidentStatus.IN_PROGRESS,
+                timedelta(days=1, hours=4),
+                Severity.LOW,
+                "label-printer",
+                "Jonas Lindqvist",
+            ),
+        ):
+            self.incidents.incidents[number] = scene.working(
+                number, title, status, age, severity=severity, service=service, assigned_to=person, alert_count=4
+            )

@@ -1,0 +1,258 @@
+"""One night at a made-up company: two incidents ring, three are worked on, three are resolved."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from tocsin.contracts.alerts import Alert, AlertAction, AlertStatus
+from tocsin.contracts.incidents import (
+    Durations,
+    EventType,
+    Incident,
+    IncidentAlert,
+    IncidentStatus,
+    PeriodSummary,
+    StatsSummary,
+    TimelineEntry,
+)
+from tocsin.contracts.model import Severity
+from tocsin.contracts.notifications import (
+    Attempt,
+    AttemptOutcome,
+    Notification,
+    NotificationKind,
+    NotificationStatus,
+)
+from tocsin.contracts.oncall import (
+    Channel,
+    Escalation,
+    EscalationPage,
+    Level,
+    Member,
+    OnCall,
+    PersonOnCall,
+    Role,
+    RotationType,
+    Schedule,
+)
+from tocsin.kernel.ids import new_id
+
+NOTHING: Final = Durations(count=0, mean_seconds=None, median_seconds=None, p95_seconds=None)
+
+
+def ago(**given: float) -> datetime:
+    return datetime.now(UTC) - timedelta(**given)
+
+
+def incident(number: int, title: str, **given: Any) -> Incident:
+    """An open incident of a minute and 48 seconds, unless told otherwise."""
+    created = given.pop("created_at", ago(seconds=108))
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "number": number,
+        "title": title,
+        "description": None,
+        "service": "checkout-api",
+        "severity": Severity.CRITICAL,
+        "status": IncidentStatus.OPEN,
+        "team": "Payments",
+        "assigned_to": "Priya Raman",
+        "alert_count": 0,
+        "firing_count": 0,
+        "version": 1,
+        "created_at": created,
+        "updated_at": created,
+        "acknowledged_at": None,
+        "resolved_at": None,
+        "mtta_seconds": None,
+        "mttr_seconds": None,
+        "alerts": [],
+        "alerts_total": 0,
+        "notes": [],
+        "timeline": [],
+        "timeline_cursor": None,
+    }
+    return Incident(**values | given)
+
+
+def working(number: int, title: str, status: IncidentStatus, age: timedelta, **given: Any) -> Incident:
+    created = datetime.now(UTC) - age
+    acknowledged = created + timedelta(seconds=65)
+    answered = {"acknowledged_at": acknowledged, "mtta_seconds": 65.0, "created_at": created}
+    return incident(number, title, status=status, **answered, **given)
+
+
+def resolved(number: int, title: str, took: timedelta, **given: Any) -> Incident:
+    ended = ago(hours=2, minutes=number % 10)
+    started = ended - took
+    seconds = took.total_seconds()
+    return incident(
+        number,
+        title,
+        status=IncidentStatus.RESOLVED,
+        created_at=started,
+        acknowledged_at=started + timedelta(seconds=65),
+        resolved_at=ended,
+        mtta_seconds=65.0,
+        mttr_seconds=seconds,
+        **given,
+    )
+
+
+def attached(message: str, occurrences: int, seconds: float, **labels: str) -> IncidentAlert:
+    fired = labels.pop("state", "firing")
+    return IncidentAlert(
+        alert_id=new_id(),
+        service="checkout-api",
+        severity=Severity.CRITICAL,
+        message=message,
+        status=AlertStatus(fired),
+        source=labels.pop("source", "Alertmanager"),
+        labels=labels,
+        dedup_key=None,
+        occurrences=occurrences,
+        attached_at=ago(seconds=108),
+        last_seen_at=ago(seconds=seconds),
+        resolved_at=None,
+    )
+
+
+def entry(event_type: EventType, actor: str, detail: str, seconds: float, **data: Any) -> TimelineEntry:
+    return TimelineEntry(
+        id=new_id(), event_type=event_type, actor=actor, detail=detail, data=data, created_at=ago(seconds=seconds)
+    )
+
+
+def escalation(of: Incident, *, paged: dict[str, float], following: list[str], seconds: float) -> Escalation:
+    """An escalation that has *paged* (person, seconds ago) step by step, and pages *following* in some *seconds*."""
+    pages = [
+        EscalationPage(
+            notification_id=new_id(),
+            step=step,
+            level=list(Level)[step - 1],
+            person=person,
+            channel=Channel.EMAIL,
+            reason="level 1, primary of Payments by week 43",
+            created_at=ago(seconds=since),
+            voided_at=None,
+            failed_at=None,
+            failure=None,
+        )
+        for step, (person, since) in enumerate(paged.items(), 1)
+    ]
+    return Escalation(
+        incident_id=of.id,
+        team=of.team,
+        team_reason="owns checkout-api",
+        assigned_to=next(iter(paged), None),
+        step=len(paged),
+        level=list(Level)[max(len(paged) - 1, 0)],
+        next_level=Level.SECONDARY if len(following) == 1 else Level.EVERYONE,
+        next_people=following,
+        next_action_at=datetime.now(UTC) + timedelta(seconds=seconds),
+        timeout_seconds=300,
+        stopped_at=None,
+        stop_reason=None,
+        pages=pages,
+    )
+
+
+def message(of: Incident, page: EscalationPage, status: NotificationStatus, **given: Any) -> Notification:
+    values: dict[str, Any] = {
+        "id": page.notification_id,
+        "incident_id": of.id,
+        "kind": NotificationKind.PAGE,
+        "channel": page.channel,
+        "recipient": "priya@halyard.example",
+        "person": page.person,
+        "message": of.title,
+        "status": status,
+        "reason": None,
+        "attempts": [
+            Attempt(
+                number=1,
+                outcome=AttemptOutcome.SENT,
+                code=250,
+                answer="queued",
+                started_at=page.created_at,
+                seconds=0.8,
+            )
+        ],
+        "next_attempt_at": None,
+        "created_at": page.created_at,
+        "finished_at": page.created_at + timedelta(seconds=0.8),
+    }
+    return Notification(**values | given)
+
+
+def on_call(team: str, primary: str | None, secondary: str | None) -> OnCall:
+    def person(name: str | None) -> PersonOnCall | None:
+        return PersonOnCall(name=name, email=f"{name.split()[0].lower()}@halyard.example") if name else None
+
+    now = datetime.now(UTC)
+    until = now.replace(hour=9, minute=0, second=0, microsecond=0) + timedelta(days=3)
+    return OnCall(team=team, primary=person(primary), secondary=person(secondary), at=now, until=until)
+
+
+def schedule(team: str) -> Schedule:
+    member = Member(name="Priya Raman", email="priya@halyard.example", role=Role.PRIMARY)
+    return Schedule(
+        id=new_id(),
+        team=team,
+        rotation_type=RotationType.WEEKLY,
+        members=[member],
+        anchor=datetime(2026, 1, 5),  # noqa: DTZ001 - an anchor is local wall clock
+        created_at=ago(days=30),
+    )
+
+
+def alert(seconds: float) -> Alert:
+    return Alert(
+        id=new_id(),
+        service="checkout-api",
+        severity=Severity.CRITICAL,
+        message="HighErrorRate",
+        status=AlertStatus.FIRING,
+        labels={},
+        links=[],
+        source="Alertmanager",
+        receiver="alertmanager",
+        dedup_key=None,
+        fingerprint="0" * 64,
+        occurrences=1,
+        incident_id=None,
+        action=AlertAction.NEW_INCIDENT,
+        remark=None,
+        fired_at=None,
+        created_at=ago(seconds=seconds),
+        last_seen_at=ago(seconds=seconds),
+        resolved_at=None,
+    )
+
+
+def took(count: int, mean: float) -> Durations:
+    return Durations(count=count, mean_seconds=mean, median_seconds=mean, p95_seconds=mean)
+
+
+def summary(mtta: list[float | None], mttr: list[float | None]) -> StatsSummary:
+    """Figures for as many days as are given, the last of them today; one incident a day."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    days = [
+        PeriodSummary(
+            starts_at=today - timedelta(days=len(mtta) - 1 - index),
+            incidents=1,
+            mtta=NOTHING if answered is None else took(1, answered),
+            mttr=NOTHING if repaired is None else took(1, repaired),
+        )
+        for index, (answered, repaired) in enumerate(zip(mtta, mttr, strict=True))
+    ]
+    return StatsSummary(
+        since=days[0].starts_at,
+        until=datetime.now(UTC),
+        total=len(days),
+        by_status={},
+        by_severity={},
+        mtta=NOTHING,
+        mttr=NOTHING,
+        by_service=[],
+        over_time=days,
+    )
