@@ -82,7 +82,7 @@ CREATE TABLE notifications.outbox (
     last_error      text
 );
 CREATE INDEX outbox_due_idx ON notifications.outbox (next_attempt_at) WHERE done_at IS NULL AND parked_at IS NULL;
-CREATE INDEX outbox_key_id_idx ON notifications.outbox (key, id) WHERE done_at IS NULL AND parked_at IS NULL;
+CREATE INDEX outbox_key_id_idx ON notifications.outbox (key, id) WHERE done_at IS NULL;
 CREATE INDEX outbox_done_at_idx ON notifications.outbox (done_at) WHERE done_at IS NOT NULL;
 
 -- A POST or PATCH that carried an Idempotency-Key: what it asked, and the resource that answers for it.
