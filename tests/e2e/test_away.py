@@ -107,7 +107,7 @@ async def test_two_replicas_of_every_service_page_each_person_once_for_a_storm_o
 
         ids = [UUID(found) for found in await asyncio.gather(*(send(number) for number in range(100)))]
         await eventually(lambda: not broken(db_dsn, accepted=ids, service="checkout"), timeout=20)
-        assert run(db_dsn, "SELECT count(DISTINCT incident_id) AS n FROM alerts.alert")[0]["n"] == 1
+        assert run(db_dsn, "SELECT count(DISTINCT incident_id) AS n FROM alerts.correlation")[0]["n"] == 1
         await eventually(lambda: world.received, timeout=10)
         sent = run(db_dsn, "SELECT count(*) AS n FROM notifications.notification")[0]["n"]
         assert (sent, len(world.received)) == (1, 1)

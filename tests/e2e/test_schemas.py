@@ -1,0 +1,32 @@
+"""Each service keeps to its own description, whatever it is asked: schemathesis over the real OpenAPI documents."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.system import System
+
+pytestmark = pytest.mark.slow
+
+EXAMPLES = 25
+"""For each operation and phase; what takes longer than a coffee belongs to a night."""
+
+
+@pytest.mark.parametrize("service", ["alerts", "incidents", "oncall", "notifications"])
+async def test_no_request_makes_a_service_fail_or_break_its_own_description(
+    system: System, service: str, tmp_path: Path
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "schemathesis.cli", "run", f"{system[service].url}/openapi.json"),
+        *("--max-examples", str(EXAMPLES), "--seed", "1", "--phases", "examples,coverage,fuzzing", "--no-color"),
+        # An event stream never ends, which is what it is for.
+        *("--exclude-path-regex", "/stream$", "--request-timeout", "10", "--suppress-health-check", "all"),
+        *("--generation-database", "none", "--workers", "2"),
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()[-12_000:]
