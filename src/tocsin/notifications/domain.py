@@ -1,5 +1,6 @@
 """What a message is, and when it is worth another try: pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -170,6 +171,11 @@ def kept(answer: str) -> str:
     return clean.encode(errors="replace")[:MAX_ANSWER_BYTES].decode(errors="ignore")
 
 
-def page_of(row_page: Any) -> PageDetails | None:
-    """Read a stored page."""
-    return None if row_page is None else PageDetails.model_validate(row_page)
+def leased(row: Mapping[str, Any], *, expires: float) -> LeasedMessage:
+    """Read a leased row."""
+    read = {
+        "kind": NotificationKind(row["kind"]),
+        "channel": Channel(row["channel"]),
+        "page": None if row["page"] is None else PageDetails.model_validate(row["page"]),
+    }
+    return LeasedMessage(**{**row, **read}, expires=expires)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from tocsin.kernel.db import Cursor, Row, execute, fetch_all
-from tocsin.notifications.domain import LeasedMessage, Outcome, Verdict, page_of
+from tocsin.notifications.domain import LeasedMessage, Outcome, Verdict, leased
 
 
 async def lease_due(
@@ -63,7 +63,7 @@ async def lease_due(
         limit=limit,
         lease=lease,
     )
-    return [LeasedMessage(**{**row, "page": page_of(row["page"])}, expires=expires) for row in rows]
+    return [leased(row, expires=expires) for row in rows]
 
 
 async def void_leased(

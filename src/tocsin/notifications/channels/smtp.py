@@ -98,8 +98,9 @@ def _failure(exc: SMTPException | OSError | NoEncryptionError) -> Outcome:
         text = f"SMTP {refusal.code}: {refusal.message}"
         final = refusal.code in PERMANENT
         return Outcome.failed(text, refusal.code) if final else Outcome.retry(text, refusal.code)
-    text = str(exc) or type(exc).__name__
     # A certificate is not replaced, nor an extension installed, within the minutes that a page may take.
-    certificate = isinstance(exc.__cause__ or exc, ssl.SSLCertVerificationError)
-    final = certificate or isinstance(exc, NoEncryptionError | SMTPNotSupported)
-    return Outcome.failed(text) if final else Outcome.retry(text)
+    cause = exc.__cause__ or exc
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return Outcome.failed(f"the certificate is refused: {cause}")
+    text = str(exc) or type(exc).__name__
+    return Outcome.failed(text) if isinstance(exc, NoEncryptionError | SMTPNotSupported) else Outcome.retry(text)

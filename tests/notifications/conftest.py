@@ -1,0 +1,81 @@
+"""notification-service on a database of its own, between neighbours and receivers that speak real HTTP and SMTP."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeAlias
+
+import pytest
+from bench.receiver import own_address
+from pytest_aiohttp.plugin import AiohttpClient, AiohttpServer
+
+from tests.fakes.receiver import Receiver, open_receiver
+from tests.notifications.api import Service
+from tests.notifications.neighbours import Neighbours
+from tocsin.kernel.faults import FaultKind, FaultPoint
+from tocsin.notifications.app import create_app
+from tocsin.notifications.settings import Settings
+
+Start: TypeAlias = Callable[..., Awaitable[Service]]
+Arm: TypeAlias = Callable[..., None]
+QUICK = {
+    "lease_seconds": 3.0,
+    "poll_seconds": 0.05,
+    "retry_min_seconds": 0.02,
+    "retry_max_seconds": 0.1,
+    "send_timeout_seconds": 1.0,
+    "give_up_tries": 4,
+}
+
+
+@pytest.fixture
+def neighbours() -> Neighbours:
+    return Neighbours()
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with open_receiver() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def start(
+    db_dsn: str, neighbours: Neighbours, aiohttp_server: AiohttpServer, aiohttp_client: AiohttpClient
+) -> Start:
+    """Start one more replica of the service; keyword arguments are settings."""
+    around = await aiohttp_server(neighbours.app())
+    url = str(around.make_url("/"))
+
+    async def started(**settings: Any) -> Service:
+        given = {
+            "database_url": db_dsn,
+            "incident_management_url": url,
+            "oncall_service_url": url,
+            "webhook_allowed_networks": f"{own_address()}/32",
+            **QUICK,
+            **settings,
+        }
+        return Service(await aiohttp_client(create_app(Settings.model_validate(given))))
+
+    return started
+
+
+@pytest.fixture
+async def service(start: Start) -> Service:
+    return await start()
+
+
+@pytest.fixture
+async def arm(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Arm]:
+    """Make a fault point fail once; *sleep* says for how many seconds where it fails by sleeping."""
+    points: list[FaultPoint] = []
+
+    def armed(point: FaultPoint, kind: FaultKind, *, sleep: float = 60.0) -> None:
+        points.append(point)
+        monkeypatch.setenv("FAULT_POINT", f"{point.name}:{kind}")
+        monkeypatch.setenv("FAULT_SLEEP_SECONDS", str(sleep))
+
+    yield armed
+    monkeypatch.delenv("FAULT_POINT", raising=False)
+    for point in points:
+        async with point():  # it forgets that it has failed when it finds the variable gone
+            pass

@@ -1,0 +1,248 @@
+"""Who sends what, when, and how often: leases, lanes, answers that come in between, and everybody told."""
+
+import asyncio
+from http import HTTPStatus
+
+import pytest
+
+from tests.fakes.receiver import Receiver, answers, answers_after, answers_when, open_receiver
+from tests.notifications.api import Service, message, page
+from tests.notifications.conftest import Arm, Start
+from tests.notifications.neighbours import Neighbours
+from tests.support.postgres import run
+from tests.support.waiting import eventually
+from tocsin.kernel import clock
+from tocsin.kernel.faults import FaultKind
+from tocsin.notifications.delivery import MARK, SEND
+
+OK = answers(HTTPStatus.OK)
+
+
+async def test_a_page_goes_out_at_once(start: Start, receiver: Receiver) -> None:
+    service = await start(poll_seconds=60)
+    began = clock.monotonic()
+    for number in range(1, 6):
+        await service.notify(page(receiver.url))
+        await eventually(lambda: len(receiver.received) == number)  # noqa: B023 - called within this round only
+    assert clock.monotonic() - began < 5
+
+
+async def test_an_answered_incident_pages_nobody(service: Service, receiver: Receiver, neighbours: Neighbours) -> None:
+    for state in ("acknowledged", "in_progress", "resolved"):
+        order = page(receiver.url)
+        neighbours.states[order["incident_id"]] = state
+        found = await service.ended(await service.notify(order))
+        assert (found["status"], found["reason"]) == ("voided", f"the incident is {state}")
+        assert neighbours.told(order["incident_id"]) == []
+    assert receiver.received == []
+    assert await service.metric("notifications_sent_total", channel="webhook", status="voided") == 3
+
+
+async def test_an_answer_between_two_attempts_stops_the_second(
+    service: Service, receiver: Receiver, neighbours: Neighbours
+) -> None:
+    receiver.script.append(answers(503, Retry_After="1"))
+    order = page(receiver.url)
+    notification = await service.notify(order)
+    await service.tried(notification)
+    neighbours.states[order["incident_id"]] = "acknowledged"
+    assert (await service.ended(notification))["status"] == "voided"
+    assert len(receiver.received) == 1
+
+
+async def test_a_plain_message_is_sent_without_asking(
+    service: Service, receiver: Receiver, neighbours: Neighbours
+) -> None:
+    order = message(receiver.url)
+    neighbours.states[order["incident_id"]] = "resolved"
+    assert (await service.ended(await service.notify(order)))["status"] == "sent"
+    assert neighbours.asked == []
+
+
+@pytest.mark.parametrize("trouble", ["away", "slow", "refusing", "failing", "unknown"])
+async def test_where_nobody_can_say_a_page_goes_out(
+    start: Start, receiver: Receiver, neighbours: Neighbours, trouble: str
+) -> None:
+    async with open_receiver(host="127.0.0.1") as gone:
+        away = f"http://{gone.authority}"
+    neighbours.delay = 5.0 if trouble == "slow" else 0.0
+    neighbours.status = {"refusing": 422, "failing": 503}.get(trouble, 200)
+    neighbours.unknown = trouble == "unknown"
+    service = await start(**{"incident_management_url": away} if trouble == "away" else {})
+    order = page(receiver.url)
+    neighbours.states[order["incident_id"]] = "acknowledged"
+    began = clock.monotonic()
+    assert (await service.ended(await service.notify(order)))["status"] == "sent"
+    assert clock.monotonic() - began < 2
+    outcome = "answered" if trouble == "unknown" else "unanswered"
+    assert await service.metric("tocsin_notifications_state_questions_total", outcome=outcome) == 1
+
+
+async def test_many_pages_ask_together(start: Start, receiver: Receiver, neighbours: Neighbours) -> None:
+    orders = [page(receiver.url) for _ in range(30)]
+    service = await start()
+    neighbours.delay = 0.2
+    await asyncio.gather(*(service.notify(order) for order in orders))
+    await eventually(lambda: len(receiver.received) == 30)
+    assert sorted(incident for asked in neighbours.asked for incident in asked) == sorted(
+        order["incident_id"] for order in orders
+    )
+    assert len(neighbours.asked) < 15
+
+
+async def test_a_slow_receiver_holds_nobody_else_up(service: Service, receiver: Receiver) -> None:
+    release = asyncio.Event()
+    async with open_receiver() as slow:
+        slow.behaves = answers_when(release, OK)
+        held = [await service.notify(message(slow.url)) for _ in range(40)]
+        await eventually(lambda: slow.running == 8)
+        began = clock.monotonic()
+        quick = [await service.notify(order) for order in (page(receiver.url), message("console", channel="mock"))]
+        for notification in quick:
+            assert (await service.ended(notification))["status"] == "sent"
+        assert clock.monotonic() - began < 1
+        release.set()
+        for notification in held:
+            assert (await service.ended(notification))["status"] == "sent"
+        assert slow.most_at_once == 8
+
+
+async def test_after_an_outage_pages_go_first_and_the_newest_before_older_ones(
+    start: Start, receiver: Receiver
+) -> None:
+    service = await start(sends_per_receiver=1)
+    release = asyncio.Event()
+    receiver.script.append(answers_when(release, OK))
+    first = await service.notify(message(receiver.url))
+    await eventually(lambda: receiver.running == 1)
+    older, newer = [await service.notify(page(receiver.url)) for _ in range(2)]
+    plain = await service.notify(message(receiver.url))
+    release.set()
+    await eventually(lambda: len(receiver.received) == 4)
+    assert receiver.deliveries == [first, newer, older, plain]
+
+
+async def test_two_replicas_send_each_message_once(start: Start, receiver: Receiver) -> None:
+    replicas = [await start(), await start()]
+    orders = [page(receiver.url) for _ in range(100)]
+    receiver.behaves = answers_after(0.01, OK)
+    await asyncio.gather(*(replicas[number % 2].notify(order) for number, order in enumerate(orders)))
+    for order in orders:
+        await replicas[0].ended(order["notification_id"])
+    assert sorted(receiver.deliveries) == sorted(order["notification_id"] for order in orders)
+
+
+async def test_one_that_is_killed_between_send_and_record_leaves_the_same_id_to_the_next(
+    start: Start, receiver: Receiver, arm: Arm
+) -> None:
+    arm(MARK, FaultKind.SLEEP, sleep=60)
+    dying = await start(lease_seconds=1.0)
+    notification = await dying.notify(page(receiver.url))
+    await eventually(lambda: receiver.received)
+    await dying.client.close()  # what it was about to write is never written
+    survivor = await start(lease_seconds=1.0)
+    found = await survivor.ended(notification)
+    assert found["status"] == "sent"
+    assert receiver.deliveries == [notification] * 2
+    assert [item["number"] for item in found["attempts"]] == [2]
+
+
+async def test_one_that_was_paused_past_its_lease_changes_nothing_more(
+    start: Start, receiver: Receiver, arm: Arm, neighbours: Neighbours
+) -> None:
+    arm(MARK, FaultKind.SLEEP, sleep=1.5)
+    paused = await start(lease_seconds=0.8)
+    receiver.script.append(answers(410))
+    order = page(receiver.url)
+    await paused.notify(order)
+    await eventually(lambda: receiver.received)
+    await start(lease_seconds=0.8)
+    found = await paused.ended(order["notification_id"])
+    assert found["status"] == "sent"
+
+    async def fenced() -> bool:
+        return await paused.metric("tocsin_notifications_fenced_total") == 1
+
+    await eventually(fenced)
+    found = await paused.find(order["notification_id"])
+    assert (found["status"], found["reason"]) == ("sent", None)
+    # What the late one saw is kept as an attempt: it did happen.
+    assert [(item["number"], item["code"]) for item in found["attempts"]] == [(1, 410), (2, 204)]
+    await eventually(lambda: neighbours.told(order["incident_id"]))
+    assert neighbours.told(order["incident_id"]) == ["delivered"]
+    assert neighbours.failed == []
+
+
+async def test_one_that_was_paused_before_the_send_does_not_send(start: Start, receiver: Receiver, arm: Arm) -> None:
+    arm(SEND, FaultKind.SLEEP, sleep=1.5)
+    paused = await start(lease_seconds=0.8)
+    notification = await paused.notify(page(receiver.url))
+    await start(lease_seconds=0.8)
+    assert (await paused.ended(notification))["status"] == "sent"
+    await clock.sleep(1.0)  # until the paused one is awake again
+    assert receiver.deliveries == [notification]
+
+
+async def test_a_message_that_always_ends_its_sender_is_given_up(
+    start: Start, receiver: Receiver, db_dsn: str, neighbours: Neighbours
+) -> None:
+    service = await start(give_up_tries=4, poll_seconds=0.1)
+    receiver.behaves = answers(503, Retry_After="60")
+    order = page(receiver.url)
+    await service.tried(await service.notify(order))
+    # As after three more attempts whose process did not live to record them.
+    run(
+        db_dsn,
+        "UPDATE notifications.notification SET attempts = 4, tries = 4, next_attempt_at = now() WHERE id = %(id)s",
+        {"id": order["notification_id"]},
+    )
+    found = await service.ended(order["notification_id"])
+    assert (found["status"], found["reason"]) == ("failed", "given up: none of 4 tries was ever reported back")
+    assert len(receiver.received) == 1
+    await eventually(lambda: neighbours.failed)
+
+
+async def test_a_void_meets_a_message_on_its_way(service: Service, receiver: Receiver) -> None:
+    for behaviour, status in ((OK, "sent"), (answers(500), "voided")):
+        release = asyncio.Event()
+        receiver.behaves = answers_when(release, behaviour)
+        order = page(receiver.url)
+        notification = await service.notify(order)
+        await eventually(lambda: receiver.running == 1)
+        await service.post(
+            "/api/v1/notifications/void", {"incident_id": order["incident_id"], "reason": "acknowledged"}
+        )
+        assert (await service.find(notification))["status"] == "voided"
+        release.set()
+        assert (await service.tried(notification))["status"] == status
+
+
+async def test_a_message_that_trips_over_a_bug_holds_nobody_up(service: Service, receiver: Receiver, arm: Arm) -> None:
+    arm(SEND, FaultKind.RAISE)
+    found = [await service.notify(message(receiver.url)) for _ in range(2)]
+    kept = [item["answer"] for one in found for item in (await service.ended(one))["attempts"]]
+    assert sorted(kept) == ["", "", "an error in Tocsin itself (FaultInjectedError)"]
+
+
+async def test_a_send_whose_record_fails_for_a_moment_is_not_repeated(
+    service: Service, receiver: Receiver, arm: Arm
+) -> None:
+    for kind in (FaultKind.RAISE, FaultKind.EXECUTE_THEN_RAISE):
+        arm(MARK, kind)
+        notification = await service.notify(page(receiver.url))
+        assert (await service.ended(notification))["status"] == "sent"
+        assert receiver.deliveries.count(notification) == 1
+
+
+async def test_a_send_that_is_cut_off_by_the_end_of_the_process_comes_again(start: Start, receiver: Receiver) -> None:
+    release = asyncio.Event()
+    receiver.script.append(answers_when(release, OK))
+    ending = await start(lease_seconds=4.5, send_timeout_seconds=30)
+    notification = await ending.notify(page(receiver.url))
+    await eventually(lambda: receiver.running == 1)
+    began = clock.monotonic()
+    await ending.client.close()
+    assert clock.monotonic() - began < 5
+    survivor = await start()
+    assert (await survivor.ended(notification))["status"] == "sent"
+    assert receiver.deliveries == [notification] * 2

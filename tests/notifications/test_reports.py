@@ -1,0 +1,108 @@
+"""What others are told of a delivery, and what is measured."""
+
+from tests.fakes.receiver import Receiver, answers, open_receiver
+from tests.notifications.api import Service, message, page
+from tests.notifications.conftest import Start
+from tests.notifications.neighbours import Neighbours
+from tests.support.postgres import run
+from tests.support.waiting import eventually
+
+
+async def test_a_delivery_is_told_to_the_incident(service: Service, receiver: Receiver, neighbours: Neighbours) -> None:
+    receiver.script.append(answers(500))
+    order = page(receiver.url.replace("://", "://robot:c4nary@"))
+    await service.notify(order)
+    ((incident, entry),) = await eventually(lambda: neighbours.timeline)
+    shown = receiver.url.replace("://", "://***@")
+    assert incident == order["incident_id"]
+    assert entry == {
+        "event_key": f"{order['notification_id']}:delivered",
+        "event_type": "delivered",
+        "actor": "notification-service",
+        "detail": f"Webhook to Priya Raman ({shown}) delivered.",
+        "data": {
+            "notification_id": order["notification_id"],
+            "channel": "webhook",
+            "recipient": shown,
+            "person": "Priya Raman",
+            "attempts": 2,
+            "code": 204,
+        },
+    }
+    assert neighbours.failed == []
+
+
+async def test_a_dead_letter_is_told_to_the_incident_and_a_page_to_on_call(
+    service: Service, receiver: Receiver, neighbours: Neighbours
+) -> None:
+    receiver.behaves = answers(410, b"gone\nfor good")
+    order, plain = page(receiver.url), message(receiver.url)
+    await service.notify(order)
+    await service.notify(plain)
+    await eventually(lambda: len(neighbours.timeline) == 2 and neighbours.failed)
+    entries = dict(neighbours.timeline)
+    entry = entries[order["incident_id"]]
+    assert entry["event_type"] == "delivery_failed"
+    assert entry["detail"] == f"Webhook to Priya Raman ({receiver.url}) not delivered: HTTP 410: gone for good"
+    assert (
+        entries[plain["incident_id"]]["event_key"]
+        == f"{(await service.listed(incident_id=plain['incident_id']))[0]['id']}:delivery_failed"
+    )
+    told = {"notification_id": order["notification_id"], "detail": "HTTP 410: gone\nfor good"}
+    assert neighbours.failed == [(order["incident_id"], told)]
+
+
+async def test_nobody_is_told_where_the_incident_is_unknown(
+    service: Service, receiver: Receiver, neighbours: Neighbours, db_dsn: str
+) -> None:
+    neighbours.unknown = True
+    receiver.behaves = answers(410)
+    await service.ended(await service.notify(page(receiver.url)))
+
+    def undone() -> bool:
+        (row,) = run(db_dsn, "SELECT count(*) FILTER (WHERE done_at IS NOT NULL) AS done FROM notifications.outbox")
+        return bool(row["done"] == 2)
+
+    await eventually(undone)
+    assert run(db_dsn, "SELECT * FROM notifications.outbox WHERE parked_at IS NOT NULL") == []
+
+
+async def test_what_is_delivered_while_incident_management_is_away_is_told_later(
+    start: Start, receiver: Receiver, neighbours: Neighbours
+) -> None:
+    async with open_receiver(host="127.0.0.1") as gone:
+        away = f"http://{gone.authority}"
+    cut_off = await start(incident_management_url=away)
+    order = page(receiver.url)
+    assert (await cut_off.ended(await cut_off.notify(order)))["status"] == "sent"
+    await cut_off.client.close()
+    await start()
+    await eventually(lambda: neighbours.told(order["incident_id"]) == ["delivered"])
+
+
+async def test_what_goes_out_and_what_does_not_is_measured(service: Service, receiver: Receiver) -> None:
+    assert await service.metric("notifications_sent_total", channel="email", status="sent") == 0
+    receiver.script.extend([answers(200), answers(500), answers(410)])
+    for _ in range(2):
+        await service.ended(await service.notify(page(receiver.url)))
+    receiver.behaves = answers(503, Retry_After="60")
+    await service.tried(await service.notify(message(receiver.url)))
+
+    async def measured() -> bool:
+        return await service.metric("tocsin_notifications_queue_depth", channel="webhook") == 1
+
+    await eventually(measured)
+    counted = {
+        (name, label): await service.metric(name, channel="webhook", **{key: label})
+        for name, key, label in (
+            ("notifications_sent_total", "status", "sent"),
+            ("notifications_sent_total", "status", "failed"),
+            ("tocsin_notifications_attempts_total", "outcome", "sent"),
+            ("tocsin_notifications_attempts_total", "outcome", "retry"),
+            ("tocsin_notifications_attempts_total", "outcome", "failed"),
+        )
+    }
+    assert list(counted.values()) == [1, 1, 1, 2, 1], counted
+    assert await service.metric("tocsin_notifications_delivery_seconds_count", channel="webhook") == 1
+    assert await service.metric("tocsin_notifications_dead_letters", channel="webhook") == 1
+    assert await service.metric("tocsin_notifications_queue_oldest_seconds") > 0
