@@ -1,0 +1,55 @@
+"""Every statement of the services, explained over a long history: none reads a growing table from end to end."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any, Final
+
+import psycopg2
+import pytest
+from aiohttp import ClientSession
+
+from tests.e2e.world import open_world
+from tests.kernel.everything import Services, use_everything
+from tests.kernel.statements import Recorder, Statement, written_statements
+from tests.support.history import multiply
+
+pytestmark = pytest.mark.slow
+ROWS: Final = 100_000
+
+
+def explained(dsn: str, statements: list[Statement]) -> Iterator[tuple[Statement, dict[str, Any]]]:
+    """Yield each statement with each node of its plan."""
+    for options in {statement.options for statement in statements}:
+        with closing(psycopg2.connect(dsn, options=options)) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            for statement in statements:
+                if statement.options == options:
+                    cursor.execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {statement.literal}")
+                    ((plan,),) = cursor.fetchall()
+                    yield from ((statement, node) for node in nodes(plan[0]["Plan"]))
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield *plan* and all below it."""
+    yield plan
+    for child in plan.get("Plans", []):
+        yield from nodes(child)
+
+
+async def test_no_statement_reads_a_growing_table_from_end_to_end(db_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder(monkeypatch)
+    async with open_world() as world, ClientSession() as session:
+        await use_everything(Services(db_dsn, world.environment), session, world)
+
+    seen = {statement.template for statement in recorder.statements}
+    unseen = [f"{place}: {text}" for place, text in written_statements() if text not in seen]
+    assert not unseen, "\n".join(["statements that were not run:", *unseen])
+
+    rows = multiply(db_dsn, rows=ROWS)
+    assert {table: count for table, count in rows.items() if count < ROWS} == {}
+    bad = {
+        f"{statement.place} reads all of {node['Schema']}.{node['Relation Name']}: {statement.template}"
+        for statement, node in explained(db_dsn, recorder.statements)
+        if node["Node Type"] == "Seq Scan" and f"{node['Schema']}.{node['Relation Name']}" in rows
+    }
+    assert not bad, "\n".join(sorted(bad))

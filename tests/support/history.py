@@ -1,0 +1,89 @@
+"""Years of history out of a few rows: what the planner decides on a database that has been in use for long."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Final
+
+import psycopg2
+
+from tests.support.postgres import run
+
+SCHEMAS: Final = ["alerts", "incidents", "oncall", "notifications"]
+BOUNDED: Final = {"incidents.slot", "oncall.schedule", "oncall.team_service"}
+"""As many rows as there are teams and services, however long the history."""
+OVER: Final = {
+    "incidents.incident": "status = 'resolved'",
+    "notifications.notification": "status <> 'queued'",
+    "oncall.escalation": "stopped_at IS NOT NULL",
+    "incidents.outbox": "done_at IS NOT NULL",
+    "notifications.outbox": "done_at IS NOT NULL",
+    "oncall.outbox": "done_at IS NOT NULL",
+    "alerts.correlation": "told_version = version",
+}
+"""Nearly all of a history is over; one row in two hundred is not."""
+STEP: Final = {"outbox": "0.5 seconds", "idempotency": "0.5 seconds", "answered": "5 seconds"}
+"""How far apart the copies are in tables whose old rows are deleted; in the others, ten minutes: two years in all."""
+SPREAD: Final = {"service", "team", "assigned_to", "person", "recipient", "address", "lane", "fingerprint"}
+"""Columns that have some hundred values rather than the few of the rows copied."""
+COLUMNS: Final = """
+    SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type,
+           EXISTS (SELECT FROM pg_index WHERE indrelid = a.attrelid AND indisunique AND a.attnum = ANY(indkey))
+               AS in_unique,
+           EXISTS (SELECT FROM pg_constraint WHERE conrelid = a.attrelid AND contype = 'c' AND a.attnum = ANY(conkey))
+               AS enumerated
+    FROM pg_attribute AS a
+    WHERE a.attrelid = %(table)s::regclass AND a.attnum > 0 AND NOT a.attisdropped
+      AND a.attgenerated = '' AND a.attidentity = ''
+    """
+
+
+def growing_tables(dsn: str) -> list[str]:
+    """Return the tables, with their schema, that have more rows the longer Tocsin runs."""
+    tables = run(
+        dsn,
+        "SELECT schemaname || '.' || tablename AS name FROM pg_tables WHERE schemaname = ANY(%(schemas)s)",
+        {"schemas": SCHEMAS},
+    )
+    return sorted({table["name"] for table in tables} - BOUNDED)
+
+
+def multiply(dsn: str, *, rows: int) -> dict[str, int]:
+    """Copy the rows of each growing table, ever further into the past, until it has *rows*; return how many it has.
+
+    Ids are changed alike in all tables, so that the copies belong together as their originals do.
+    """
+    # As a replica: the copies of a parent need not be there before those of its children.
+    with closing(psycopg2.connect(dsn, options="-c session_replication_role=replica")) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            for table in growing_tables(dsn):
+                over = OVER.get(table, "true")
+                cursor.execute(_copies(dsn, table, where=over, rows=rows))
+                cursor.execute(_copies(dsn, table, where=f"NOT ({over})", rows=rows // 200))
+            cursor.execute("VACUUM (ANALYZE)")
+    return {table: run(dsn, f"SELECT count(*) FROM {table}")[0]["count"] for table in growing_tables(dsn)}
+
+
+def _copies(dsn: str, table: str, *, where: str, rows: int) -> str:
+    names, values = zip(*_copied(dsn, table), strict=True)
+    return (
+        f"INSERT INTO {table} ({', '.join(names)}) SELECT {', '.join(values)} FROM {table} AS row,"
+        f" generate_series(1, (SELECT ceil({rows}.0 / NULLIF(count(*), 0)) FROM {table} WHERE {where})) AS n"
+        f" WHERE {where}"
+    )
+
+
+def _copied(dsn: str, table: str) -> Iterator[tuple[str, str]]:
+    step = STEP.get(table.partition(".")[2], "10 minutes")
+    for column in run(dsn, COLUMNS, {"table": table}):
+        name = column["name"]
+        if column["type"] == "uuid":
+            yield name, f"md5(row.{name} || '-' || n)::uuid"
+        elif column["type"].startswith("timestamp"):
+            yield name, f"row.{name} - n * interval '{step}'"
+        elif column["type"] == "text" and column["in_unique"] and not column["enumerated"]:
+            yield name, f"row.{name} || '-' || n"
+        elif name in SPREAD:
+            yield name, f"row.{name} || '-' || n % 200"
+        else:
+            yield name, f"row.{name}"
