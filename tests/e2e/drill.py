@@ -1,6 +1,7 @@
 """One night in small: everything the services do for each other, by a client that keeps a ledger and never gives up."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -36,6 +37,7 @@ class Drill:
             scenes.create_task(self._is_answered_by_hand())
             scenes.create_task(self._goes_to_the_next_person())
             scenes.create_task(self._loses_its_escalation())
+            scenes.create_task(self._is_watched_by_a_team_of_its_own())
 
     async def request(self, method: str, service: str, path: str, body: Any = None) -> Any:
         """Ask until it is answered: a client's retries carry one idempotency key."""
@@ -134,6 +136,33 @@ class Drill:
         before = len(self.world.pages_for(incident))
         await eventually(lambda: len(self.world.pages_for(incident)) > before, timeout=PATIENCE_SECONDS)
         await self.change(incident, "acknowledged")
+
+    async def _is_watched_by_a_team_of_its_own(self) -> None:
+        team = {**self.world.team, "team": self.name, "services": [f"{self.name}-own"]}
+        await self.request("POST", "oncall", "/api/v1/schedules", team)
+        incident = await self.opened("own")
+        watcher = asyncio.get_running_loop().create_task(self._watch(incident, "acknowledged"))
+        await self.world.first_page(incident, seconds=PATIENCE_SECONDS)
+        await self.change(incident, "acknowledged")
+        await asyncio.wait_for(watcher, PATIENCE_SECONDS)
+
+    async def _watch(self, incident: str, wanted: str) -> None:
+        """Follow the event stream until it tells of *wanted*; a stream that breaks off is resumed where it stood."""
+        position = "0-0"
+        while True:
+            with suppress(ClientError, TimeoutError, OSError):
+                async with self.system.session.get(
+                    self.system["incidents"].url + "/api/v1/incidents/stream",
+                    headers={"Last-Event-ID": position},
+                    timeout=ClientTimeout(total=None, sock_read=5),
+                ) as response:
+                    async for line in response.content:
+                        name, _, value = line.decode().strip().partition(": ")
+                        if name == "id":
+                            position = value
+                        elif name == "data" and incident in value and f'"event_type":"{wanted}"' in value:
+                            return
+            await clock.sleep(0.05)
 
     async def _items(self, path: str) -> list[Any]:
         items: list[Any] = (await self.request("GET", "notifications", path))["items"]
