@@ -22,6 +22,8 @@ QUICK: Final = {
     "RETRY_MAX_SECONDS": "0.5",
     "ESCALATION_TIMEOUT_MINUTES": "0.05",
     "FAULT_SLEEP_SECONDS": "2.5",
+    "RECONCILE_SECONDS": "0.3",
+    "GAUGE_SECONDS": "0.5",
     "DB_POOL_SIZE": "5",
 }
 """Leases, polls, back-off and escalation in tenths of a second."""
