@@ -21,7 +21,7 @@ from tocsin.kernel import clock
 from tocsin.kernel.tasks import create_task
 
 TOCSIN: Final = Path(sys.executable).with_name("tocsin")
-START_SECONDS: Final = 60
+START_SECONDS: Final = 120
 STOP_SECONDS: Final = 5.0
 
 

@@ -14,7 +14,7 @@ from aiohttp import ClientSession
 
 from tests.cli.running import free_place, tocsin_up
 from tests.support.waiting import eventually
-from tocsin.cli.postgres import Embedded
+from tocsin.cli.postgres import Embedded, exclusive
 from tocsin.cli.services import SERVICES
 from tocsin.kernel import clock
 
@@ -45,14 +45,6 @@ async def test_it_starts_five_services_that_answer_and_one_ctrl_c_ends_them_all(
         up.signal(signal.SIGINT)
         assert await up.ends() == 0
         assert up.lines[-1] == "Stopped."
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-async def test_it_ends_as_cleanly_by_a_system_or_a_closed_terminal(db_dsn: str, number: signal.Signals) -> None:
-    async with tocsin_up(DATABASE_URL=db_dsn) as up:
-        await up.says(READY)
-        up.signal(number)
-        assert await up.ends() == 0
 
 
 async def test_it_ends_cleanly_while_it_still_starts(data: Path) -> None:
@@ -90,6 +82,8 @@ async def test_a_service_that_dies_is_started_again_loudly(db_dsn: str) -> None:
         after = up.services()
         assert after.pop("oncall") != before.pop("oncall")
         assert after == before
+        up.signal(signal.SIGTERM)
+        assert await up.ends() == 0
 
 
 async def test_an_embedded_database_that_dies_is_started_again_loudly(data: Path) -> None:
@@ -144,19 +138,19 @@ async def test_a_taken_port_is_named_with_its_owner_before_anything_starts(data:
             squatter.kill()
 
 
-async def test_a_second_one_on_the_same_data_is_refused_and_names_the_first(data: Path) -> None:
-    async with tocsin_up("--data", str(data)) as first:
-        await first.says(READY)
-        async with tocsin_up("--data", str(data)) as second:
-            assert await second.ends(20) == 1
-        assert f"process {first.process.pid} already runs Tocsin on the data" in "\n".join(second.errors)
-        assert first.process.returncode is None
+async def test_a_second_one_on_the_same_data_is_refused_and_names_the_first(tmp_path: Path) -> None:
+    with exclusive(tmp_path):
+        async with tocsin_up("--data", str(tmp_path)) as up:
+            assert await up.ends(20) == 1
+    said = "\n".join(up.errors)
+    assert f"process {os.getpid()} already runs Tocsin on the data in {tmp_path}" in said
+    assert "--data FOLDER" in said
 
 
 async def test_json_prints_the_services_lines_as_they_are_and_nothing_else(db_dsn: str) -> None:
     async with tocsin_up("--json", DATABASE_URL=db_dsn) as up:
         await eventually(lambda: READY in "\n".join(up.errors), timeout=60)
-        up.signal(signal.SIGINT)
+        up.signal(signal.SIGHUP)  # what a closed terminal sends
         assert await up.ends() == 0
     events = [json.loads(line)["event"] for line in up.lines]
     assert events.count("listening") == 5

@@ -44,7 +44,8 @@ class Gateway:
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[Gateway]:
-    """Yield clients of the Tocsin at *url*; nothing connects before the first call."""
+    """Yield clients of the Tocsin at *url*; nothing connects before the first call. All calls share one request id."""
+    REQUEST_ID.set(str(new_id()))
     metrics = ClientMetrics.register(CollectorRegistry())
     gateway = Gateway(url, AlertsClient(url, metrics), IncidentsClient(url, metrics), OnCallClient(url, metrics))
     async with AsyncExitStack() as stack:
@@ -57,7 +58,6 @@ def ask(url: str, question: Callable[[Gateway], Awaitable[T]]) -> T:
     """Ask the Tocsin at *url*; raise CommandError where it cannot be reached or refuses."""
 
     async def conversation() -> T:
-        REQUEST_ID.set(str(new_id()))
         async with connected(checked(url)) as gateway:
             return await question(gateway)
 

@@ -3,6 +3,7 @@
 import json
 import sys
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Final
 
 from rich.text import Text
@@ -40,11 +41,10 @@ def render(service: str, line: str) -> Text:
     entry = _entry(line)
     if entry is None:
         return Text.assemble(prefix, harmless(line))
-    level = str(entry.get("level", ""))
     return Text.assemble(
         (_clock(entry.get("timestamp")), "bright_black"),
         prefix,
-        (harmless(_message(entry)), LOUD.get(level, "")),
+        (harmless(_message(entry)), _style(entry)),
         (harmless(_rest(entry)), "bright_black"),
         (f"\n{harmless(str(entry['exception']))}" if "exception" in entry else "", "red"),
     )
@@ -70,6 +70,20 @@ def _message(entry: dict[str, Any]) -> str:
     if _is_request(entry):
         return f"{entry['method']} {entry['path']} {entry['status']} in {1000 * entry['seconds']:.1f} ms"
     return str(entry.get("event", ""))
+
+
+def _style(entry: dict[str, Any]) -> str:
+    """Return how loud a line is: by its level, a request by its answer."""
+    status = entry.get("status") if _is_request(entry) else None
+    if isinstance(status, int):
+        return (
+            "red"
+            if status >= HTTPStatus.INTERNAL_SERVER_ERROR
+            else "yellow"
+            if status >= HTTPStatus.BAD_REQUEST
+            else "dim"
+        )
+    return LOUD.get(str(entry.get("level")), "")
 
 
 def _rest(entry: dict[str, Any]) -> str:

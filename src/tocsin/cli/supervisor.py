@@ -18,7 +18,7 @@ from tocsin.cli.services import Place, Service
 from tocsin.kernel import clock
 
 LAUNCHER: Final = Path(__file__).with_name("child.py")
-READY_SECONDS: Final = 60.0
+READY_SECONDS: Final = 120.0
 READY_POLL_SECONDS: Final = 0.1
 STOP_SECONDS: Final = 3.8
 """A service ends by itself within this time; with PostgreSQL's second, all is over within five."""

@@ -1,6 +1,6 @@
 """What the demo world does directly in the database, because no API does it: a past, and an end without a trace."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -8,10 +8,14 @@ from typing import Final
 
 from tocsin.cli.demo.world import ACTOR, KEY_PREFIX, SERVICES, TEAM_NAMES, TEAMS, PastIncident
 from tocsin.contracts.incidents import EventType
-from tocsin.kernel.db import Cursor, Database, execute, fetch_all, transaction
+from tocsin.kernel import clock
+from tocsin.kernel.db import Cursor, Database, TransactionConflictError, execute, fetch_all, transaction
 from tocsin.kernel.settings import ServiceSettings
 
 STATEMENT_SECONDS: Final = 60.0
+SETTLE_SECONDS: Final = 1.0
+"""Longer than a service takes over one message."""
+
 # Incidents begin now when they come through the API. These are rows as it would have left them, had they begun then.
 INSERT_PAST: Final = """
     INSERT INTO incidents.incident (id, title, service, severity, status, team, assigned_to, created_at, updated_at,
@@ -34,19 +38,29 @@ DELETES: Final = (
     "DELETE FROM oncall.escalation WHERE incident_id = ANY(%(incidents)s::uuid[])",
     "DELETE FROM oncall.schedule WHERE team = ANY(%(teams)s)",
     "DELETE FROM notifications.notification WHERE incident_id = ANY(%(incidents)s::uuid[])",
-    "DELETE FROM alerts.request WHERE id IN (SELECT request_id FROM alerts.alert WHERE service = ANY(%(services)s))",
+    "DELETE FROM notifications.answered WHERE incident_id = ANY(%(incidents)s::uuid[])",
+    """
+    DELETE FROM alerts.request WHERE starts_with(idempotency_key, %(prefix)s)
+        OR id IN (SELECT request_id FROM alerts.alert WHERE service = ANY(%(services)s))
+        OR id IN (SELECT o.id FROM alerts.occurrence o JOIN alerts.alert a ON a.id = o.alert_id
+                  WHERE a.service = ANY(%(services)s))
+    """,
+    *(
+        f"DELETE FROM alerts.{table} WHERE alert_id IN (SELECT id FROM alerts.alert WHERE service = ANY(%(services)s))"  # noqa: S608
+        for table in ("occurrence", "correlation")
+    ),
     "DELETE FROM alerts.alert WHERE service = ANY(%(services)s)",
     *(
         f"""
         DELETE FROM {schema}.outbox
-        WHERE key = ANY(%(incidents)s) OR key = ANY(%(messages)s) OR payload ->> 'incident_id' = ANY(%(incidents)s)
+        WHERE key = ANY(%(incidents)s) OR key = ANY(%(parts)s) OR payload ->> 'incident_id' = ANY(%(incidents)s)
         """  # noqa: S608 - the schemas' names are right here
         for schema in ("incidents", "oncall", "notifications")
     ),
     *(
         f"""
         DELETE FROM {schema}.idempotency
-        WHERE starts_with(key, %(prefix)s) OR resource_id::text = ANY(%(incidents)s || %(messages)s)
+        WHERE starts_with(key, %(prefix)s) OR resource_id::text = ANY(%(incidents)s::text[] || %(parts)s::text[])
         """  # noqa: S608
         for schema in ("incidents", "oncall", "notifications")
     ),
@@ -55,10 +69,10 @@ DELETES: Final = (
 
 @dataclass(slots=True)
 class Traces:
-    """The ids under which the demo world left something: its incidents, and the messages about them."""
+    """The ids under which the demo world left something: incidents, their timelines, the messages about them."""
 
     incidents: set[str] = field(default_factory=set)
-    messages: set[str] = field(default_factory=set)
+    parts: set[str] = field(default_factory=set)
 
 
 async def add_history(dsn: str, history: Sequence[PastIncident]) -> None:
@@ -71,41 +85,54 @@ async def add_history(dsn: str, history: Sequence[PastIncident]) -> None:
 async def remove(dsn: str) -> int:
     """Delete everything that carries a name of the demo world, in every schema; return how many incidents that were.
 
-    Services may run meanwhile: what one was just writing is deleted by the next round, which follows until one finds
-    nothing.
+    Services may run meanwhile: what one of them was just writing or sending is deleted by a later round. Rounds follow
+    until one finds nothing although the services had time.
     """
     traces = Traces()
     async with _database(dsn) as database:
-        while True:
-            async with transaction(database) as cur:
-                if not await _delete_round(cur, traces):
-                    return len(traces.incidents)
+        quiet = False
+        while not quiet:
+            quiet = not await _delete_round(database, traces)
+            if not quiet:
+                await clock.sleep(SETTLE_SECONDS)
+    return len(traces.incidents)
 
 
-async def _delete_round(cur: Cursor, traces: Traces) -> int:
+async def _delete_round(database: Database, traces: Traces) -> bool:
+    """Delete what is there now; return whether there was something."""
+    try:
+        async with transaction(database) as cur:
+            names = await _names(cur, traces)
+            return sum([await execute(cur, statement, **names) for statement in DELETES]) > 0
+    except TransactionConflictError:
+        return True  # a service was at the same rows
+
+
+async def _names(cur: Cursor, traces: Traces) -> Mapping[str, object]:
+    """Add what is there now to *traces*; return all by which the demo world is known."""
     found = await fetch_all(
         cur,
         "SELECT id::text FROM incidents.incident WHERE service = ANY(%(services)s)",
         services=list(SERVICES),
     )
     traces.incidents |= {row["id"] for row in found}
-    messages = await fetch_all(
+    parts = await fetch_all(
         cur,
         """
         SELECT id::text FROM oncall.page WHERE incident_id = ANY(%(incidents)s::uuid[])
+        UNION SELECT id::text FROM incidents.timeline WHERE incident_id = ANY(%(incidents)s::uuid[])
         UNION SELECT id::text FROM notifications.notification WHERE incident_id = ANY(%(incidents)s::uuid[])
         """,
         incidents=list(traces.incidents),
     )
-    traces.messages |= {row["id"] for row in messages}
-    names = {
+    traces.parts |= {row["id"] for row in parts}
+    return {
         "services": list(SERVICES),
         "teams": list(TEAM_NAMES),
         "prefix": KEY_PREFIX,
         "incidents": list(traces.incidents),
-        "messages": list(traces.messages),
+        "parts": list(traces.parts),
     }
-    return sum([await execute(cur, statement, **names) for statement in DELETES])
 
 
 async def _add(cur: Cursor, past: PastIncident) -> None:

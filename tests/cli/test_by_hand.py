@@ -1,0 +1,38 @@
+"""What people do by hand, against five real services."""
+
+import json
+
+import pytest
+
+from tests.cli.running import tocsin, tocsin_up
+from tocsin.cli.services import WEB
+
+pytestmark = pytest.mark.slow
+
+
+async def test_an_alert_sent_by_hand_is_answered_by_hand(db_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", db_dsn)
+    async with tocsin_up() as up:
+        await up.says("Tocsin is up")
+        monkeypatch.setenv("TOCSIN_URL", up.place.url(WEB))
+        checked = await tocsin("check", "--port-offset", str(up.place.offset))
+        assert (checked.status, checked.err) == (0, "")
+        assert "All is well." in checked.out
+
+        sent = json.loads((await tocsin("alert", "send", "checkout", "high", "slow", "--json")).out)
+        assert sent["action"] == "new_incident"
+        again = await tocsin("alert", "send", "checkout", "high", "still slow")
+        assert "It was attached to incident #1 " in again.out
+        assert "slow" in (await tocsin("incidents", "list", "--status", "open")).out
+        assert "#1 slow: acknowledged" in (await tocsin("incidents", "ack", "1", "--actor", "Ada")).out
+        assert "resolved after" in (await tocsin("incidents", "resolve", sent["incident_id"], "--note", "Gone.")).out
+        shown = json.loads((await tocsin("incidents", "show", "1", "--json")).out)
+        assert [note["text"] for note in shown["notes"]] == ["Gone."]
+        late = await tocsin("incidents", "ack", "#1")
+        assert late.status == 1
+        assert "resolved" in late.err
+        for unknown in ("99", "abc"):
+            missing = await tocsin("incidents", "show", unknown)
+            assert missing.status == 1
+            assert missing.err.startswith("tocsin: ")
+            assert "Traceback" not in missing.err

@@ -1,0 +1,121 @@
+"""The demo world: the first start is not an empty screen, the second adds nothing, one command takes it away."""
+
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+
+from tests.cli.running import Up, tocsin, tocsin_up
+from tests.support.postgres import run
+from tests.support.waiting import eventually
+from tocsin.cli.demo.world import HISTORY, SCENES, TEAMS
+from tocsin.cli.services import WEB
+
+pytestmark = pytest.mark.slow
+READY = "Ctrl-C stops everything."
+STATES = {
+    "demo-checkout": "open",
+    "demo-search": "acknowledged",
+    "demo-storage": "in_progress",
+    "demo-billing": "resolved",
+}
+SCHEMAS = ("alerts", "incidents", "oncall", "notifications")
+
+
+def tables(dsn: str) -> Iterator[str]:
+    """Yield every table that a service keeps."""
+    for row in run(dsn, "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY(%(s)s)", {"s": [*SCHEMAS]}):
+        yield f"{row['schemaname']}.{row['tablename']}"
+
+
+def rows(dsn: str) -> dict[str, int]:
+    """Return how many rows each table that is not empty has."""
+    counts = {name: run(dsn, f"SELECT count(*) AS rows FROM {name}")[0]["rows"] for name in tables(dsn)}
+    return {name: count for name, count in counts.items() if count}
+
+
+def world(dsn: str) -> dict[str, list[dict[str, Any]]]:
+    """Return what the demo made, without what the services go on doing with it."""
+    return {
+        "teams": run(dsn, "SELECT id, team FROM oncall.schedule ORDER BY id"),
+        "alerts": run(dsn, "SELECT id, occurrences FROM alerts.alert ORDER BY id"),
+        "incidents": run(dsn, "SELECT id, number, status, version, alert_count FROM incidents.incident ORDER BY id"),
+        "notes": run(dsn, "SELECT id, text FROM incidents.note ORDER BY id"),
+        "past": run(dsn, "SELECT id FROM incidents.timeline WHERE created_at < now() - interval '1 h' ORDER BY id"),
+    }
+
+
+async def get(up: Up, path: str, **query: str) -> Any:
+    async with ClientSession() as session, session.get(up.place.url(WEB) + path, params=query) as response:
+        assert response.status == 200, await response.text()
+        return await response.json()
+
+
+async def test_the_first_start_shows_an_incident_in_each_state_and_the_second_adds_nothing(db_dsn: str) -> None:
+    async with tocsin_up("--demo", DATABASE_URL=db_dsn) as up:
+        await up.says(READY)
+        incidents = (await get(up, "/api/v1/incidents"))["items"]
+        live = {item["service"]: item["status"] for item in incidents[: len(SCENES)]}
+        assert live == STATES
+        assert len(incidents) == len(SCENES) + len(HISTORY)
+        assert all(item["title"].startswith("Demo: ") for item in incidents)
+        schedules = (await get(up, "/api/v1/schedules"))["items"]
+        assert {item["team"] for item in schedules} == {schedule.team for schedule in TEAMS}
+        opened = next(item for item in incidents if item["status"] == "open")
+
+        async def paged() -> Any:
+            pages = (await get(up, "/api/v1/notifications", incident_id=opened["id"]))["items"]
+            return [page for page in pages if page["status"] == "sent" and page["channel"] == "mock"]
+
+        assert await eventually(paged, timeout=10)
+        summary = await get(up, "/api/v1/incidents/stats/summary")
+        assert summary["mttr"]["count"] == len(HISTORY) + 1
+        assert summary["mttr"]["median_seconds"] > 15 * 60
+    first = world(db_dsn)
+    async with tocsin_up("--demo", DATABASE_URL=db_dsn) as up:
+        await up.says(READY)
+        assert world(db_dsn) == first
+
+
+async def test_its_removal_leaves_nothing_of_it_and_all_that_is_ones_own(
+    db_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", db_dsn)
+    async with tocsin_up("--demo") as up:
+        await up.says(READY)
+        said = await tocsin("demo", "remove")
+        assert said.status == 0, said.err
+        assert f"{len(SCENES) + len(HISTORY)} incidents" in said.out
+        assert rows(db_dsn) == {}
+
+        own = await tocsin("alert", "send", "checkout", "critical", "slow", "--url", up.place.url(WEB))
+        assert "It opened incident" in own.out
+    async with tocsin_up("--demo") as up:
+        await up.says("There is data already: no demo world is added.")
+        before = rows(db_dsn)
+        assert (await tocsin("demo", "remove")).status == 0
+        kept = rows(db_dsn)
+        assert (kept["alerts.alert"], kept["incidents.incident"]) == (1, 1)
+        assert before.keys() == kept.keys()
+
+
+async def test_a_start_that_was_interrupted_is_continued_by_the_next(db_dsn: str) -> None:
+    async with tocsin_up("--demo", DATABASE_URL=db_dsn) as up:
+        await up.says("POST /api/v1/alerts 201")
+        up.signal(signal.SIGKILL)
+        await up.ends()
+        assert READY not in up.output
+    async with tocsin_up("--demo", DATABASE_URL=db_dsn) as up:
+        await up.says(READY)
+        incidents = (await get(up, "/api/v1/incidents"))["items"]
+        assert {item["service"]: item["status"] for item in incidents[: len(SCENES)]} == STATES
+        assert len(incidents) == len(SCENES) + len(HISTORY)
+
+
+async def test_removal_needs_a_schema_and_says_how_to_get_one(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_dsn)
+    said = await tocsin("demo", "remove")
+    assert said.status == 1
+    assert "tocsin migrate" in said.err
