@@ -13,7 +13,7 @@ import typer
 from tocsin import migrate as migrations
 from tocsin.cli import alerts, incidents, oncall
 from tocsin.cli.check import check
-from tocsin.cli.console import OUT, CommandError, Voice, report
+from tocsin.cli.console import OUT, PROGRAM, CommandError, Voice, report
 from tocsin.cli.database import DatabaseSettings, DataOption, database
 from tocsin.cli.demo import store
 from tocsin.cli.ports import HIGHEST_OFFSET
@@ -114,12 +114,12 @@ def remove_demo(*, data: DataOption) -> None:
         async with database(data) as dsn:
             if migrations.inspect(dsn).pending:
                 msg = "the database has not the newest schema"
-                raise CommandError(msg, "Bring it there: tocsin migrate")
+                raise CommandError(msg, f"Bring it there: {PROGRAM} migrate")
             return await store.remove(dsn)
 
     removed = asyncio.run(work())
     OUT.print(f"The demo world is gone: {removed} incidents and all that belonged to them.")
-    OUT.print("Start without it from now on: tocsin up", style="bold")
+    OUT.print(f"Start without it from now on: {PROGRAM} up", style="bold")
 
 
 app.add_typer(alerts.app, name="alert")

@@ -12,7 +12,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 from pydantic import ValidationError
 from rich.text import Text
 
-from tocsin.cli.console import OUT, CommandError, show_table, table
+from tocsin.cli.console import OUT, PROGRAM, CommandError, show_table, table
 from tocsin.cli.database import DatabaseSettings, DataOption
 from tocsin.cli.gateway import checked
 from tocsin.cli.ports import HIGHEST_OFFSET
@@ -91,7 +91,7 @@ def _settings_type(service: Service) -> type[ProcessSettings]:
 
 def _database(dsn: str | None, folder: Path) -> Finding:
     if dsn is None:
-        advice = "Start it: tocsin up. Or name another: DATABASE_URL, or --data FOLDER."
+        advice = f"Start it: {PROGRAM} up. Or name another: DATABASE_URL, or --data FOLDER."
         return Finding("database", f"the embedded one in {folder} does not run", advice)
     try:
         state = inspect(dsn)
@@ -99,7 +99,7 @@ def _database(dsn: str | None, folder: Path) -> Finding:
         return Finding("database", str(exc), "Start PostgreSQL 17 or newer, or set DATABASE_URL right.")
     found = f"PostgreSQL {state.version}, {state.encoding}"
     if state.pending:
-        return Finding("database", f"{found}, not applied: {', '.join(state.pending)}", "Run: tocsin migrate")
+        return Finding("database", f"{found}, not applied: {', '.join(state.pending)}", f"Run: {PROGRAM} migrate")
     return Finding("database", f"{found}, schema up to date")
 
 
@@ -123,5 +123,5 @@ async def _service(session: ClientSession, service: Service, url: str) -> Findin
                 service.name, f"{url} answers {response.status}: {said}", "Look after what it names as away."
             )
     except (ClientError, TimeoutError):
-        advice = f"Start all: tocsin up. Or this one: tocsin serve {service.name}"
+        advice = f"Start all: {PROGRAM} up. Or this one: {PROGRAM} serve {service.name}"
         return Finding(service.name, f"no answer from {url}", advice)

@@ -1,10 +1,13 @@
 """What the command says to people: where it goes, and how expected errors end."""
 
+import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Final, TypeAlias
 
 from rich.console import Console
@@ -22,6 +25,10 @@ PIPE_WIDTH: Final = 240
 CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
 """All but tab and new line."""
 Cell: TypeAlias = str | Text | None
+
+
+PROGRAM: Final = "tocsin" if shutil.which("tocsin") else os.path.relpath(Path(sys.executable).with_name("tocsin"))
+"""What a person types to run the command: `make run` puts it into .venv/bin, where no shell looks."""
 
 
 class CommandError(Exception):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from tocsin.cli.console import CommandError
+from tocsin.cli.console import PROGRAM, CommandError
 from tocsin.cli.postgres import Embedded, default_folder, exclusive
 from tocsin.kernel.settings import ProcessSettings, load
 
@@ -42,7 +42,7 @@ async def database(folder: Path) -> AsyncIterator[str]:
         yield server.dsn
     elif not server.exists:
         msg = f"there is no database in {folder}"
-        raise CommandError(msg, "Start one: tocsin up. Or name one: DATABASE_URL, or --data FOLDER.")
+        raise CommandError(msg, f"Start one: {PROGRAM} up. Or name one: DATABASE_URL, or --data FOLDER.")
     else:
         with exclusive(folder):
             await server.start()

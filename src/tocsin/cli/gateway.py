@@ -13,7 +13,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
-from tocsin.cli.console import CommandError
+from tocsin.cli.console import PROGRAM, CommandError
 from tocsin.clients.alerts import AlertsClient
 from tocsin.clients.incidents import IncidentsClient
 from tocsin.clients.oncall import OnCallClient
@@ -65,7 +65,7 @@ def ask(url: str, question: Callable[[Gateway], Awaitable[T]]) -> T:
         return asyncio.run(conversation())
     except UpstreamError as exc:
         msg = f"{url}: {exc}"
-        raise CommandError(msg, "Is it running? `tocsin check` looks; `tocsin up` starts it.") from exc
+        raise CommandError(msg, f"Is it running? To see: {PROGRAM} check. To start it: {PROGRAM} up") from exc
     except RejectedError as exc:
         raise CommandError(str(exc)) from exc
 

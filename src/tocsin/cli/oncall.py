@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tocsin.cli.console import OUT, moment, show_table, table
+from tocsin.cli.console import OUT, PROGRAM, moment, show_table, table
 from tocsin.cli.gateway import DEFAULT_URL, Gateway, JSONOption, URLOption, ask
 from tocsin.contracts.model import Model
 from tocsin.contracts.oncall import OnCall, PersonOnCall, Schedule
@@ -22,7 +22,7 @@ def oncall(*, as_json: JSONOption = False, url: URLOption = DEFAULT_URL) -> None
         return
     if not rota.teams:
         OUT.print(
-            "There is no team yet. Make one: POST a schedule to /api/v1/schedules, or start with `tocsin up --demo`."
+            f"There is no team yet. Make one: POST a schedule to /api/v1/schedules, or start with {PROGRAM} up --demo"
         )
         return
     services = {schedule.team: ", ".join(schedule.services) for schedule in schedules}

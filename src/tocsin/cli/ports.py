@@ -7,7 +7,7 @@ from typing import Final
 
 import psutil
 
-from tocsin.cli.console import CommandError
+from tocsin.cli.console import PROGRAM, CommandError
 from tocsin.cli.services import SERVICES, Place
 
 HIGHEST_OFFSET: Final = 65_535 - max(service.port for service in SERVICES)
@@ -21,7 +21,9 @@ def refuse_taken(place: Place) -> None:
         if not _is_free(place.address, place.port(service))
     ]
     if taken:
-        raise CommandError("\n".join(taken), "Stop what holds it, or run Tocsin beside it: tocsin up --port-offset 100")
+        raise CommandError(
+            "\n".join(taken), f"Stop what holds it, or run Tocsin beside it: {PROGRAM} up --port-offset 100"
+        )
 
 
 def owner(port: int) -> str:

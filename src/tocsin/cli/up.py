@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tocsin.cli import ports, postgres
-from tocsin.cli.console import CommandError, Voice
+from tocsin.cli.console import PROGRAM, CommandError, Voice
 from tocsin.cli.database import DatabaseSettings
 from tocsin.cli.demo.seed import seed
 from tocsin.cli.services import SERVICES, WEB, Place
@@ -158,6 +158,6 @@ def _announce(options: Options, *, embedded: bool) -> None:
         "",
     ]
     if options.demo:
-        lines += ["What is called Demo is made up; `tocsin demo remove` takes it away.", ""]
+        lines += [f"What is called Demo is made up, and goes away with: {PROGRAM} demo remove", ""]
     lines += ["Ctrl-C stops everything.", ""]
     options.voice.say("\n".join(lines))
