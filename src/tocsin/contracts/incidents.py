@@ -48,6 +48,8 @@ class EventType(StrEnum):
     CREATED = "created"
     ALERT_ATTACHED = "alert_attached"
     ALERT_RESOLVED = "alert_resolved"
+    ALERT_MOVED = "alert_moved"
+    """It still fires though a person resolved this incident: it belongs to another one now."""
     ASSIGNED = "assigned"
     PAGED = "paged"
     ESCALATED = "escalated"

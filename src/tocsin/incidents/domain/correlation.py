@@ -58,6 +58,7 @@ class Touched:
     """How many more of them fire."""
     attached: list[AlertState] = field(default_factory=list)
     recovered: list[AlertState] = field(default_factory=list)
+    moved_away: list[AlertState] = field(default_factory=list)
     continues: set[int] = field(default_factory=set)
     """Numbers of the resolved incidents whose alerts moved here."""
     step: Step | None = None
@@ -182,6 +183,7 @@ class _Planner:
 
     def _move(self, alert: AlertState, link: Link, left: StoredIncident) -> Correlation:
         source = self._touch(left)
+        source.moved_away.append(alert)
         source.alerts -= 1
         source.firing -= not link.resolved
         target, action = self._place(alert)

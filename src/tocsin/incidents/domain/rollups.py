@@ -34,6 +34,9 @@ def roll_up(item: Touched, window: timedelta) -> Iterator[Entry]:
         left = f"{item.firing_left} still firing" if item.firing_left else "none is firing any more"
         detail = f"{_counted(item.recovered)} resolved by the sender; {left}."
         yield Entry(incident.id, EventType.ALERT_RESOLVED, ACTOR, detail, _data(item.recovered, []))
+    if item.moved_away:
+        detail = f"{_counted(item.moved_away)} moved to another incident: still firing after this one was resolved."
+        yield Entry(incident.id, EventType.ALERT_MOVED, ACTOR, detail, _data(item.moved_away, []))
     if item.step is not None:
         reason = "Resolved by itself: each of its alerts has been resolved by its sender."
         yield status_entry(incident, item.step, actor=AUTO_RESOLVE, detail=reason)

@@ -47,7 +47,7 @@ class Hub:
         self._closed = False
         self.wakeup = Wakeup()
 
-    async def tick(self, _app: web.Application) -> bool:
+    async def tick(self, _app: web.Application) -> bool | float:
         """Read what is new, as long as anybody follows; the worker's round."""
         if not self._followers:
             self._complete_after = None
@@ -60,14 +60,10 @@ class Hub:
             after = self._events[-1].position if self._events else self._complete_after
             found, unsettled = await stream.select_events(cur, after, limit=PAGE)
         self._publish(found)
-        if found or not unsettled:
-            self._rounds_waited = 0
-            return len(found) == PAGE or unsettled
-        with suppress(TimeoutError):
-            delay = min(self._poll_seconds, SETTLE_SECONDS * 2.0 ** min(self._rounds_waited, 30))
-            await asyncio.wait_for(self.wakeup.wait(), delay)
-        self._rounds_waited += 1
-        return True
+        self._rounds_waited = self._rounds_waited + 1 if unsettled and not found else 0
+        if unsettled and not found:
+            return min(self._poll_seconds, SETTLE_SECONDS * 2.0 ** min(self._rounds_waited, 30))
+        return unsettled or len(found) == PAGE
 
     async def position(self) -> Position:
         """Return where the stream stands now."""

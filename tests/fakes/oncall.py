@@ -1,0 +1,114 @@
+"""An on-call service that speaks real HTTP, keeps what it was told, and can be away."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import UUID
+
+from aiohttp import web
+
+from tocsin.contracts.oncall import Escalation, Escalations, StartEscalation, StopEscalation
+from tocsin.kernel.requests import parse_json
+
+
+class FakeOnCall:
+    """Pages `person` of `team` for every incident."""
+
+    def __init__(self) -> None:
+        self.team = "platform"
+        self.person: str | None = "Alice"
+        self.status: int | None = None
+        """What it answers to everything, when set."""
+        self._may_answer = asyncio.Event()
+        self._may_answer.set()
+        self.calls: list[tuple[str, UUID]] = []
+        """What was asked of it, in order: `start`, `stop` or `ask`, for which incident."""
+        self.starts: list[StartEscalation] = []
+        self.stops: list[tuple[UUID, StopEscalation]] = []
+        self.keys: list[str] = []
+        self.request_ids: list[str] = []
+        self.escalations: dict[UUID, Escalation] = {}
+
+    def app(self) -> web.Application:
+        """Return the application to serve."""
+        app = web.Application()
+        app.add_routes(
+            [
+                web.post("/api/v1/escalations", self._start),
+                web.get("/api/v1/escalations", self._list),
+                web.post("/api/v1/escalations/{incident_id}/stop", self._stop),
+            ]
+        )
+        return app
+
+    def hold(self) -> None:
+        """Take what comes and answer nothing."""
+        self._may_answer.clear()
+
+    def release(self) -> None:
+        """Answer again, first what was held."""
+        self._may_answer.set()
+
+    def told(self, what: str, incident_id: UUID) -> int:
+        """Return how often it was told *what* of an incident."""
+        return self.calls.count((what, incident_id))
+
+    async def _start(self, request: web.Request) -> web.Response:
+        start = parse_json(await request.read(), StartEscalation)
+        await self._received(request, "start", start.incident_id)
+
+        def record() -> Escalation:
+            self.starts.append(start)
+            return self.escalations.setdefault(start.incident_id, self.escalation(start.incident_id))
+
+        return self._answer(record)
+
+    async def _stop(self, request: web.Request) -> web.Response:
+        incident_id = UUID(request.match_info["incident_id"])
+        stop = parse_json(await request.read(), StopEscalation)
+        await self._received(request, "stop", incident_id)
+
+        def record() -> Escalation:
+            self.stops.append((incident_id, stop))
+            known = self.escalations.get(incident_id) or self.escalation(incident_id)
+            update = {"stopped_at": datetime.now(UTC), "stop_reason": stop.reason, "next_action_at": None}
+            return self.escalations.setdefault(incident_id, known).model_copy(update=update)
+
+        return self._answer(record)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        asked = [UUID(given) for given in request.query.getall("incident_id")]
+        for incident_id in asked:
+            await self._received(request, "ask", incident_id)
+        return self._answer(
+            lambda: Escalations(items=[self.escalations[item] for item in asked if item in self.escalations])
+        )
+
+    def escalation(self, incident_id: UUID) -> Escalation:
+        """Return an escalation of this incident, whose first step is taken."""
+        return Escalation(
+            incident_id=incident_id,
+            team=self.team,
+            team_reason="the default team",
+            assigned_to=self.person,
+            step=1,
+            level=None,
+            next_level=None,
+            next_people=[],
+            next_action_at=datetime.now(UTC),
+            timeout_seconds=300,
+            stopped_at=None,
+            stop_reason=None,
+            pages=[],
+        )
+
+    async def _received(self, request: web.Request, what: str, incident_id: UUID) -> None:
+        self.calls.append((what, incident_id))
+        self.keys.append(request.headers.get("Idempotency-Key", ""))
+        self.request_ids.append(request.headers.get("X-Request-ID", ""))
+        await self._may_answer.wait()
+
+    def _answer(self, record: Callable[[], Escalation | Escalations]) -> web.Response:
+        if self.status is not None:
+            return web.json_response({"detail": "the fake refuses"}, status=self.status)
+        return web.Response(body=record().model_dump_json(), content_type="application/json")

@@ -1,0 +1,295 @@
+"""Correlation as a pure function, against a model of the tables that is as simple as can be."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tocsin.contracts.alerts import AlertAction, AlertStatus
+from tocsin.contracts.incidents import AlertState, Correlation, EventType, IncidentStatus
+from tocsin.contracts.model import Severity
+from tocsin.incidents.domain.correlation import Link, Plan, Slot, fits, plan_batch
+from tocsin.incidents.domain.incident import StoredIncident
+from tocsin.incidents.domain.rollups import roll_up
+
+NOW = datetime(2026, 10, 22, 3, 12, 20, tzinfo=UTC)
+WINDOW = timedelta(minutes=5)
+
+
+@dataclass
+class World:
+    """The tables, as dictionaries."""
+
+    auto_resolve: bool = True
+    now: datetime = NOW
+    incidents: dict[UUID, StoredIncident] = field(default_factory=dict)
+    links: dict[UUID, Link] = field(default_factory=dict)
+    ids: Any = field(default_factory=lambda: count(1))
+
+    def correlate(self, batch: Sequence[AlertState]) -> Plan:
+        plan = plan_batch(
+            batch,
+            links={alert.alert_id: self.links[alert.alert_id] for alert in batch if alert.alert_id in self.links},
+            incidents=self.incidents,
+            candidates=self.candidates(),
+            now=self.now,
+            window=WINDOW,
+            auto_resolve=self.auto_resolve,
+            new_id=lambda: UUID(int=next(self.ids)),
+        )
+        self.write(plan)
+        return plan
+
+    def candidates(self) -> dict[Slot, UUID]:
+        found: dict[Slot, UUID] = {}
+        for incident in sorted(self.incidents.values(), key=lambda item: (item.created_at, item.id)):
+            slot = (incident.service, incident.severity)
+            if fits(incident, slot, self.now, WINDOW):
+                found[slot] = incident.id
+        return found
+
+    def write(self, plan: Plan) -> None:
+        for item in plan.touched():
+            incident = replace(item.incident, firing_count=item.firing_left)
+            if item.opened:
+                incident = replace(incident, number=incident.id.int)
+            if item.step is not None:
+                incident = replace(
+                    incident,
+                    status=item.step.status,
+                    acknowledged_at=item.step.acknowledged_at,
+                    resolved_at=item.step.resolved_at,
+                )
+            self.incidents[incident.id] = incident
+        for write in (*plan.new_links, *plan.known_links):
+            self.links[write.alert.alert_id] = Link(
+                alert_id=write.alert.alert_id,
+                incident_id=write.incident_id,
+                version=write.alert.version,
+                attached_version=write.attached_version,
+                action=write.action,
+                resolved=write.alert.status is AlertStatus.RESOLVED,
+            )
+
+    def resolve(self, incident_id: UUID) -> None:
+        """A person resolves it."""
+        self.incidents[incident_id] = replace(
+            self.incidents[incident_id],
+            status=IncidentStatus.RESOLVED,
+            acknowledged_at=self.now,
+            resolved_at=self.now,
+        )
+
+    def check(self) -> None:
+        firing: dict[UUID, int] = defaultdict(int)
+        for link in self.links.values():
+            firing[link.incident_id] += not link.resolved
+        for incident in self.incidents.values():
+            assert incident.firing_count == firing[incident.id], "the count is the number of firing alerts"
+
+
+def alert(number: int, **given: Any) -> AlertState:
+    values = {
+        "alert_id": UUID(int=10_000 + number),
+        "version": 1,
+        "status": AlertStatus.FIRING,
+        "service": "checkout",
+        "severity": Severity.HIGH,
+        "message": f"alert {number}",
+        "fired_at": NOW,
+        "last_seen_at": NOW,
+    }
+    return AlertState(**values | given)
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> list[list[AlertState]]:
+    """Histories of few alerts, of few slots, whose versions rise, cut into batches."""
+    events = draw(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(AlertStatus)), max_size=24))
+    versions: dict[int, int] = defaultdict(int)
+    fired: set[int] = set()
+    told = []
+    for number, status in events:
+        versions[number] += 1
+        if status is AlertStatus.FIRING:
+            fired.add(number)
+        told.append(
+            alert(
+                number,
+                version=versions[number],
+                status=status,
+                service=("checkout", "search")[number % 2],
+                fired_at=NOW if number in fired else None,
+            )
+        )
+    cuts = sorted(draw(st.lists(st.integers(0, len(told)), max_size=6)))
+    return [told[start:end] for start, end in zip([0, *cuts], [*cuts, len(told)], strict=True)]
+
+
+def places(results: Sequence[Correlation]) -> list[UUID | None]:
+    return [result.incident_id for result in results]
+
+
+@given(batches(), st.booleans())
+def test_each_alert_is_answered_once_in_order_and_belongs_to_at_most_one_incident(
+    history: list[list[AlertState]],
+    auto_resolve: bool,  # noqa: FBT001 - hypothesis passes by position
+) -> None:
+    world = World(auto_resolve)
+    for batch in history:
+        plan = world.correlate(batch)
+        assert [result.alert_id for result in plan.results] == [item.alert_id for item in batch]
+        for result in plan.results:
+            assert (result.incident_id is None) == (result.action is AlertAction.IGNORED)
+            if result.incident_id is not None:
+                assert world.links[result.alert_id].incident_id == result.incident_id
+        world.check()
+
+
+@given(batches(), st.booleans())
+def test_a_batch_told_again_changes_nothing_and_is_answered_as_before(
+    history: list[list[AlertState]],
+    auto_resolve: bool,  # noqa: FBT001
+) -> None:
+    world = World(auto_resolve)
+    for batch in history:
+        first = world.correlate(batch)
+        incidents, links = dict(world.incidents), dict(world.links)
+        again = world.correlate(batch)
+        assert not again.opened
+        assert not again.changed
+        assert not again.new_links
+        assert not again.known_links
+        assert again.results == first.results
+        assert (world.incidents, world.links) == (incidents, links)
+
+
+@given(batches())
+def test_where_a_history_is_cut_into_batches_does_not_matter(history: list[list[AlertState]]) -> None:
+    whole, parts = World(auto_resolve=False), World(auto_resolve=False)
+    told = [item for batch in history for item in batch]
+    whole.correlate(told)
+    for batch in history:
+        parts.correlate(batch)
+
+    # A resolve that came with its fire in one batch is linked, alone before it is not: compare what fires.
+    def firing(world: World) -> set[tuple[UUID, str]]:
+        return {
+            (link.alert_id, world.incidents[link.incident_id].service)
+            for link in world.links.values()
+            if not link.resolved
+        }
+
+    assert firing(whole) == firing(parts)
+    assert {item.service for item in whole.incidents.values()} == {item.service for item in parts.incidents.values()}
+
+
+@given(batches())
+def test_one_slot_has_one_unresolved_incident_while_the_window_lasts(history: list[list[AlertState]]) -> None:
+    world = World()
+    for batch in history:
+        world.correlate(batch)
+        slots = [
+            (item.service, item.severity)
+            for item in world.incidents.values()
+            if item.status is not IncidentStatus.RESOLVED
+        ]
+        assert len(slots) == len(set(slots))
+
+
+@given(batches())
+def test_an_incident_resolves_itself_exactly_when_its_last_alert_recovers(history: list[list[AlertState]]) -> None:
+    world = World()
+    for batch in history:
+        world.correlate(batch)
+        for incident in world.incidents.values():
+            assert (incident.status is IncidentStatus.RESOLVED) == (incident.firing_count == 0)
+
+
+@given(batches())
+def test_the_timeline_says_at_most_one_thing_of_a_kind_per_incident_and_batch(history: list[list[AlertState]]) -> None:
+    world = World()
+    for batch in history:
+        for item in world.correlate(batch).touched():
+            said = [entry.event_type for entry in roll_up(item, WINDOW)]
+            # An alert that its sender resolved and fires again is the one thing that is counted without a word.
+            assert said or item.firing > 0
+            assert len(said) == len(set(said))
+            assert (EventType.CREATED in said) == item.opened
+            assert (EventType.RESOLVED in said) == (item.step is not None)
+
+
+def test_a_known_alert_stays_with_its_incident_whatever_the_window_says() -> None:
+    world = World()
+    [first] = world.correlate([alert(1)]).results
+    world.now = NOW + timedelta(hours=1)
+    [repeat] = world.correlate([alert(1, version=2)]).results
+    assert repeat.incident_id == first.incident_id
+    assert repeat.action is AlertAction.REPEATED
+
+
+def test_a_new_alert_joins_within_the_window_and_opens_after_it() -> None:
+    world = World()
+    [first] = world.correlate([alert(1)]).results
+    world.now = NOW + WINDOW
+    [second] = world.correlate([alert(2)]).results
+    assert (second.incident_id, second.action) == (first.incident_id, AlertAction.ATTACHED)
+    world.now = NOW + WINDOW + timedelta(microseconds=1)
+    [third] = world.correlate([alert(3)]).results
+    assert third.action is AlertAction.NEW_INCIDENT
+    assert third.incident_id != first.incident_id
+
+
+def test_an_alert_still_firing_after_a_person_resolved_its_incident_moves_to_a_new_one_with_its_next_repeat() -> None:
+    world = World()
+    [first] = world.correlate([alert(1)]).results
+    assert first.incident_id is not None
+    world.resolve(first.incident_id)
+    plan = world.correlate([alert(1, version=2)])
+    [second] = plan.results
+    assert second.action is AlertAction.NEW_INCIDENT
+    assert second.incident_id not in {None, first.incident_id}
+    assert "still firing after #1 was resolved" in next(roll_up(plan.opened[0], WINDOW)).detail
+    world.check()
+
+
+def test_an_alert_without_a_key_blocks_auto_resolve() -> None:
+    world = World()
+    world.correlate([alert(1, dedup_key="a"), alert(2)])
+    plan = world.correlate([alert(1, version=2, status=AlertStatus.RESOLVED, dedup_key="a")])
+    [item] = plan.changed
+    assert item.step is None
+    assert item.firing_left == 1
+
+
+def test_an_alert_that_fired_and_recovered_before_it_was_told_leaves_a_resolved_incident() -> None:
+    world = World()
+    plan = world.correlate([alert(1, status=AlertStatus.RESOLVED)])
+    assert plan.results[0].action is AlertAction.RESOLVED
+    assert [entry.event_type for entry in roll_up(plan.opened[0], WINDOW)] == [
+        EventType.CREATED,
+        EventType.ALERT_RESOLVED,
+        EventType.RESOLVED,
+    ]
+
+
+def test_a_resolve_that_never_fired_opens_nothing() -> None:
+    plan = World().correlate([alert(1, status=AlertStatus.RESOLVED, fired_at=None)])
+    assert plan.results[0].action is AlertAction.IGNORED
+    assert not plan.opened
+    assert not plan.new_links
+
+
+def test_states_told_out_of_order_end_with_the_newest() -> None:
+    world = World()
+    world.correlate([alert(1)])
+    world.correlate([alert(1, version=3, status=AlertStatus.RESOLVED)])
+    [late] = world.correlate([alert(1, version=2)]).results
+    assert late.action is AlertAction.REPEATED
+    assert world.links[alert(1).alert_id].resolved
