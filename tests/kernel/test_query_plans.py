@@ -12,6 +12,7 @@ from tests.e2e.world import open_world
 from tests.kernel.everything import Services, use_everything
 from tests.kernel.statements import Recorder, Statement, written_statements
 from tests.support.history import multiply
+from tests.support.postgres import run
 
 pytestmark = pytest.mark.slow
 ROWS: Final = 100_000
@@ -36,6 +37,14 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(child)
 
 
+def reads_nearly_all(node: dict[str, Any], whole_indexes: set[str]) -> bool:
+    """Tell whether a step reads a table from end to end, or follows an index through it in search of a few rows."""
+    if node["Node Type"] == "Seq Scan":
+        return True
+    in_search = "Index Cond" not in node and "Filter" in node and node["Plan Rows"] < ROWS / 100
+    return node.get("Index Name") in whole_indexes and in_search
+
+
 async def test_no_statement_reads_a_growing_table_from_end_to_end(db_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder(monkeypatch)
     async with open_world() as world, ClientSession() as session:
@@ -47,9 +56,11 @@ async def test_no_statement_reads_a_growing_table_from_end_to_end(db_dsn: str, m
 
     rows = multiply(db_dsn, rows=ROWS)
     assert {table: count for table, count in rows.items() if count < ROWS} == {}
+    whole = run(db_dsn, "SELECT indexrelid::regclass::text AS name FROM pg_index WHERE indpred IS NULL")
+    whole_indexes = {index["name"].rpartition(".")[2] for index in whole}
     bad = {
-        f"{statement.place} reads all of {node['Schema']}.{node['Relation Name']}: {statement.template}"
+        f"{statement.place} goes through {node['Schema']}.{node['Relation Name']}: {statement.template}"
         for statement, node in explained(db_dsn, recorder.statements)
-        if node["Node Type"] == "Seq Scan" and f"{node['Schema']}.{node['Relation Name']}" in rows
+        if f"{node.get('Schema')}.{node.get('Relation Name')}" in rows and reads_nearly_all(node, whole_indexes)
     }
     assert not bad, "\n".join(sorted(bad))

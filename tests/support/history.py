@@ -25,6 +25,8 @@ STEP: Final = {"outbox": "0.5 seconds", "idempotency": "0.5 seconds", "answered"
 """How far apart the copies are in tables whose old rows are deleted; in the others, ten minutes: two years in all."""
 SPREAD: Final = {"service", "team", "assigned_to", "person", "recipient", "address", "lane", "fingerprint"}
 """Columns that have some hundred values rather than the few of the rows copied."""
+WORDS: Final = {"title", "message"}
+"""Columns in which nearly every row has a word that no other has: a host, a number, an id."""
 COLUMNS: Final = """
     SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type,
            EXISTS (SELECT FROM pg_index WHERE indrelid = a.attrelid AND indisunique AND a.attnum = ANY(indkey))
@@ -83,6 +85,8 @@ def _copied(dsn: str, table: str) -> Iterator[tuple[str, str]]:
             yield name, f"row.{name} - n * interval '{step}'"
         elif column["type"] == "text" and column["in_unique"] and not column["enumerated"]:
             yield name, f"row.{name} || '-' || n"
+        elif name in WORDS:
+            yield name, f"row.{name} || ' ' || md5(n::text)"
         elif name in SPREAD:
             yield name, f"row.{name} || '-' || n % 200"
         else:
