@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tocsin
+from tests.support import settings_page
 from tocsin.kernel.errors import DomainError
 from tocsin.kernel.problems import STATUS_OF
 
@@ -61,6 +62,11 @@ def test_the_readme_is_short_and_starts_with_what_to_type() -> None:
     assert first_command < 25
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
         assert (ROOT / target).exists(), f"{target} is linked and does not exist"
+
+
+def test_the_page_of_settings_says_what_the_classes_say_and_explains_each() -> None:
+    assert settings_page.PAGE.read_text() == settings_page.render(), "run `make docs`"
+    assert [line for line in settings_page.render().splitlines() if line.endswith("|  |")] == []
 
 
 def test_no_file_names_a_place_of_one_machine_or_unfinished_work() -> None:

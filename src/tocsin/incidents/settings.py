@@ -14,6 +14,7 @@ class Settings(ServiceSettings):
     port: Annotated[int, Field(ge=0, le=65_535)] = 8002
     """0 takes any free port."""
     oncall_service_url: HTTPURL = "http://127.0.0.1:8003"
+    """Where oncall-service is reached."""
     correlation_window_minutes: Annotated[float, Field(gt=0, le=10_080)] = 5.0
     """For how long after its creation an incident takes new alerts of its service and severity."""
     auto_resolve: bool = True

@@ -44,7 +44,9 @@ class Settings(ServiceSettings):
 
     port: Annotated[int, Field(ge=0, le=65_535)] = 8004
     incident_management_url: HTTPURL = "http://127.0.0.1:8002"
+    """Where incident-management is reached."""
     oncall_service_url: HTTPURL = "http://127.0.0.1:8003"
+    """Where oncall-service is reached."""
     public_url: HTTPURL | None = None
     """Where people open the web pages: messages then carry a link to their incident."""
     smtp_url: Annotated[SecretStr, AfterValidator(checked_smtp_url)] | None = None
@@ -60,6 +62,7 @@ class Settings(ServiceSettings):
     sends_per_receiver: Annotated[int, Field(ge=1, le=100)] = 8
     """How many messages one process sends at once over one channel, or to one host of a webhook."""
     give_up_tries: Annotated[int, Field(ge=1, le=1_000)] = 20
+    """Tries after which a message becomes a dead letter."""
     give_up_seconds: Seconds = 300.0
     """Since the first try: then a page becomes a dead letter, and the next level is paged."""
     ask_state_seconds: Seconds = 0.5

@@ -29,7 +29,9 @@ class Settings(ServiceSettings):
 
     port: Annotated[int, Field(ge=0, le=65_535)] = 8003
     incident_management_url: HTTPURL = "http://127.0.0.1:8002"
+    """Where incident-management is reached."""
     notification_service_url: HTTPURL = "http://127.0.0.1:8004"
+    """Where notification-service is reached."""
     escalation_timeout_minutes: Annotated[float, Field(gt=0, le=10_080)] = 5.0
     """How long a level has to answer before the next one is paged; fractions are fine."""
     default_team: Line = "default"
