@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_before_delay, wait_random
@@ -61,8 +62,8 @@ class Delivery:
                 now=now,
             )
 
-    async def still_wanted(self, messages: Sequence[LeasedMessage], *, now: datetime | None) -> list[LeasedMessage]:
-        """Void the pages whose incident somebody has answered, and return the rest.
+    async def still_wanted(self, messages: Sequence[LeasedMessage], *, now: datetime | None) -> set[UUID]:
+        """Void the pages whose incident somebody has answered, and return the ids of the rest.
 
         Asked in bulk, just before the send. Where nobody can say, a page goes out; so does one that a person sends
         again.
@@ -78,9 +79,9 @@ class Delivery:
                 await leases.void_leased(cur, over, reasons=reasons, now=now)
             for message in over:
                 self.metrics.finished.labels(message.channel, NotificationStatus.VOIDED).inc()
-        return [message for message in messages if message not in over]
+        return {message.id for message in messages} - {message.id for message in over}
 
-    async def _answered(self, pages: Sequence[LeasedMessage]) -> dict[object, IncidentStatus]:
+    async def _answered(self, pages: Sequence[LeasedMessage]) -> dict[UUID, IncidentStatus]:
         seconds = self.settings.ask_state_seconds
         budget = Budget(attempts=1, seconds=seconds, attempt_seconds=seconds)
         incident_ids = sorted({page.incident_id for page in pages})

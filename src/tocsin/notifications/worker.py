@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from typing import Final
+from uuid import UUID
 
 import structlog
 from aiohttp import web
@@ -11,7 +12,7 @@ from aiohttp import web
 from tocsin.contracts.oncall import Channel
 from tocsin.kernel.db import DB, transaction
 from tocsin.kernel.errors import UnavailableError
-from tocsin.kernel.tasks import create_task
+from tocsin.kernel.tasks import cancel, create_task
 from tocsin.kernel.workers import STOP_SECONDS, Context, Wakeup, worker
 from tocsin.notifications import leases
 from tocsin.notifications.delivery import Delivery
@@ -41,9 +42,7 @@ class Dispatcher:
             yield
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=STOP_SECONDS)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await cancel(*late)
 
     async def _tick(self, _app: web.Application) -> bool:
         free = CONCURRENCY - self._busy.total()
@@ -56,16 +55,17 @@ class Dispatcher:
         return bool(messages)
 
     async def _deliver_batch(self, messages: list[LeasedMessage]) -> None:
-        wanted: list[LeasedMessage] = []
+        wanted = set[UUID]()
         try:
             wanted = await self._delivery.still_wanted(messages, now=None)
         except UnavailableError as exc:
             log.warning("leased messages come back when their lease ends", messages=len(messages), reason=str(exc))
-        for message in messages:
-            if message in wanted:
-                self._start(self._deliver(message), name=f"delivery-{message.id}")
-            else:
-                self._release(message)
+        finally:
+            for message in messages:
+                if message.id in wanted:
+                    self._start(self._deliver(message), name=f"delivery-{message.id}")
+                else:
+                    self._release(message)
 
     async def _deliver(self, message: LeasedMessage) -> None:
         try:
