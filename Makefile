@@ -35,7 +35,7 @@ test-fast: $(SYNCED) ## Run the tests that take under a minute together
 
 lint: $(SYNCED) ## Check style, types, layers, security, complexity and duplication
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports
-	$(BIN)/bandit --quiet --recursive --severity-level medium src
+	$(BIN)/bandit --quiet --recursive --severity-level medium --configfile pyproject.toml src
 	.ci/check-duplication 3
 	@if command -v gitleaks; then gitleaks git --no-banner; fi
 
