@@ -1,0 +1,1 @@
+"""Takes an alert in any sender's format, stores it durably, and has it correlated."""

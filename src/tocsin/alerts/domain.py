@@ -1,0 +1,223 @@
+"""What ingestion decides about alerts: pure functions and the rows that they work on."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from tocsin.contracts.alerts import AlertAction, AlertStatus, Link
+from tocsin.contracts.incidents import Correlation
+from tocsin.contracts.model import Severity
+
+FINGERPRINT_CHARACTERS: Final = 100
+"""How much of a message takes part in its fingerprint."""
+UNKNOWN_SERVICE: Final = "unknown"
+SERVICE_LABELS: Final = ("service", "job", "app", "namespace", "alertname")
+"""Where senders without a field of its own say which service an alert is about, best first."""
+SEVERITY_OF_WORD: Final = {
+    "critical": Severity.CRITICAL,
+    "page": Severity.CRITICAL,
+    "error": Severity.HIGH,
+    "high": Severity.HIGH,
+    "warning": Severity.MEDIUM,
+    "medium": Severity.MEDIUM,
+    "info": Severity.LOW,
+    "low": Severity.LOW,
+    "none": Severity.LOW,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingAlert:
+    """One alert as a receiver understood it; within the bounds of `AlertIn`."""
+
+    service: str
+    severity: Severity
+    message: str
+    status: AlertStatus = AlertStatus.FIRING
+    labels: dict[str, str] = field(default_factory=dict)
+    links: Sequence[Link] = ()
+    source: str | None = None
+    dedup_key: str | None = None
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    remark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One alert of one request, under the id that it gets if it turns out to be a new one."""
+
+    id: UUID
+    request_id: UUID
+    receiver: str
+    alert: IncomingAlert
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """Reports that an alert fires, folded into one row: those of one key, or a single one without."""
+
+    entries: list[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one pair of statements may write: no key twice in either. Firing is written first."""
+
+    firing: list[Firing] = field(default_factory=list)
+    resolved: list[Entry] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAlert:
+    """An alert as it stands in the tables, with what incident management must be told of it."""
+
+    id: UUID
+    version: int
+    incident_id: UUID | None
+    """The incident that it is known to belong to."""
+    status: AlertStatus
+    service: str
+    severity: Severity
+    message: str
+    labels: dict[str, str]
+    source: str | None
+    dedup_key: str | None
+    occurrences: int
+    remark: str | None
+    fired_at: datetime | None
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What storing one reported alert did."""
+
+    alert_id: UUID
+    did: AlertAction
+    """`pending`: it is a new alert, to be correlated; `repeated`, `resolved`: it met the open one; `ignored`."""
+    alert: StoredAlert | None
+    """What incident management must be told; nothing of a resolve without a fire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one reported alert."""
+
+    alert_id: UUID
+    incident_id: UUID | None
+    action: AlertAction
+
+
+def fingerprint(service: str, severity: Severity, message: str) -> str:
+    """Return the SHA-256, in hex, of service, severity and the first 100 characters of the message."""
+    text = f"{service}|{severity}|{message[:FINGERPRINT_CHARACTERS]}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def severity_of(word: str | None) -> tuple[Severity, str | None]:
+    """Return the severity that a sender's word means, with a remark where it had to be guessed.
+
+    A word that nobody knows is `high`: rather a page too many than one that never comes.
+    """
+    if not word:
+        return Severity.HIGH, "The sender gives no severity: taken as high."
+    known = SEVERITY_OF_WORD.get(word.strip().lower())
+    if known is not None:
+        return known, None
+    return Severity.HIGH, f"The severity {word[:64]!r} is not known: taken as high."
+
+
+def service_of(labels: Mapping[str, str]) -> tuple[str, str | None]:
+    """Return the service that the first telling one of `SERVICE_LABELS` names, with a remark if it is not `service`."""
+    for label in SERVICE_LABELS:
+        service = labels.get(label, "").strip()
+        if service:
+            return service, None if label == "service" else f"The service is what the label {label!r} says."
+    return UNKNOWN_SERVICE, "No label names a service."
+
+
+def entry_ids(request_id: UUID, count: int) -> list[UUID]:
+    """Return the ids of a request's alerts: they follow from its own, so that a repeated request finds them again."""
+    return [request_id, *(UUID(int=request_id.int + position) for position in range(1, count))][:count]
+
+
+def new_alert(entry: Entry, at: datetime) -> StoredAlert:
+    """Return an alert that was stored just now, at *at*, under its own id."""
+    alert = entry.alert
+    return StoredAlert(
+        id=entry.id,
+        version=1,
+        incident_id=None,
+        status=alert.status,
+        service=alert.service,
+        severity=alert.severity,
+        message=alert.message,
+        labels=alert.labels,
+        source=alert.source,
+        dedup_key=alert.dedup_key,
+        occurrences=1,
+        remark=alert.remark,
+        fired_at=alert.starts_at or at,
+        last_seen_at=at,
+    )
+
+
+def plan_steps(entries: Iterable[Entry]) -> list[Step]:
+    """Arrange *entries* into the fewest steps that, taken in turn, do what the entries would do one by one.
+
+    Reports without a key are independent. Those of one key keep their order; neighbours that say it fires are folded.
+    Within a step rows are sorted by key, so that two replicas lock them in the same order.
+    """
+    steps: list[Step] = []
+    runs: dict[str, Firing] = {}
+    free: dict[str, int] = {}  # the first step that may still take a key
+    for entry in entries:
+        key = entry.alert.dedup_key
+        firing = entry.alert.status is AlertStatus.FIRING
+        if firing and key in runs:
+            runs[key].entries.append(entry)
+            continue
+        index = free.get(key, 0) if key is not None else 0
+        if index == len(steps):
+            steps.append(Step())
+        if firing:
+            run = Firing([entry])
+            steps[index].firing.append(run)
+            if key is not None:
+                runs[key], free[key] = run, index
+        else:
+            steps[index].resolved.append(entry)
+            if key is not None:
+                runs.pop(key, None)
+                free[key] = index + 1
+    for step in steps:
+        step.firing.sort(key=lambda run: run.entries[0].alert.dedup_key or "")
+        step.resolved.sort(key=lambda entry: entry.alert.dedup_key or "")
+    return steps
+
+
+def newest_states(reports: Iterable[Report]) -> list[StoredAlert]:
+    """Return the newest state of each alert that *reports* are about, as far as it is to be told."""
+    newest: dict[UUID, StoredAlert] = {}
+    for report in reports:
+        alert = report.alert
+        if alert is not None and (alert.id not in newest or newest[alert.id].version < alert.version):
+            newest[alert.id] = alert
+    return list(newest.values())
+
+
+def receipt_of(report: Report, told: Mapping[UUID, Correlation]) -> Receipt:
+    """Return what the sender is told of *report*, given where incident management put its alert, if it could say."""
+    if report.alert is None:
+        return Receipt(report.alert_id, None, report.did)
+    correlation = told.get(report.alert_id)
+    if correlation is None:
+        return Receipt(report.alert_id, None, AlertAction.PENDING)
+    moved = report.alert.incident_id not in {None, correlation.incident_id}
+    repeats = report.did is AlertAction.REPEATED and not moved
+    action = report.did if repeats or report.did is AlertAction.RESOLVED else correlation.action
+    return Receipt(report.alert_id, correlation.incident_id, action)

@@ -1,0 +1,267 @@
+"""Group commit: whatever arrived while the last commit ran is stored by the next, in one transaction.
+
+Nothing is held back: a lone alert is written at once. A request that the database refuses is found by halving its batch
+and fails alone. Ids are made before the first try, and the request's row is the guard: after an outcome that is not
+known, the same rows are tried again, and what turns out to be there is answered from the tables.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+import structlog
+from aiohttp import web
+
+from tocsin.alerts.domain import Entry, IncomingAlert, Receipt, Report, StoredAlert, entry_ids, new_alert, plan_steps
+from tocsin.alerts.metrics import AlertMetrics
+from tocsin.alerts.repository import storing
+from tocsin.alerts.repository.storing import RequestRow
+from tocsin.alerts.settings import Settings
+from tocsin.alerts.telling import Teller, Waiting
+from tocsin.contracts.alerts import AlertAction
+from tocsin.kernel import clock, randomness
+from tocsin.kernel.db import Cursor, Database, transaction
+from tocsin.kernel.errors import InvalidRequestError, UnavailableError
+from tocsin.kernel.faults import FaultPoint
+from tocsin.kernel.request_id import REQUEST_ID
+from tocsin.kernel.tasks import create_task
+
+log = structlog.get_logger(__name__)
+COMMIT: Final = FaultPoint("alerts.commit")
+MAX_ALERTS: Final = 1_000
+MAX_BYTES: Final = 4 * 1024 * 1024
+"""What one commit takes: that many alerts, or bytes of requests; but at least one request."""
+MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
+"""Beyond that senders are told to come back later."""
+DATA_ERRORS: Final = frozenset({"22", "23"})
+"""SQLSTATE classes of data that cannot be stored, and of constraints that do not hold."""
+RETRY_SECONDS: Final = (0.05, 0.2)
+"""Between tries while the database is away."""
+
+
+@dataclass(slots=True, eq=False)
+class Submission:
+    """A request that waits to be stored and answered."""
+
+    request: RequestRow
+    alerts: Sequence[IncomingAlert]
+    answer: asyncio.Future[list[Receipt]]
+    give_up_at: float
+    """By the monotonic clock."""
+    request_id: str = field(default_factory=REQUEST_ID.get)
+    stored: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether it still is to be stored."""
+        return not (self.stored or self.answer.done())
+
+    def fail(self, error: Exception) -> None:
+        """Answer with *error*."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+class Intake:
+    """Stores requests, one transaction at a time, and hands their alerts over to be told."""
+
+    def __init__(self, db: Database, metrics: AlertMetrics, teller: Teller, settings: Settings) -> None:
+        self._db = db
+        self._metrics = metrics
+        self._teller = teller
+        self._patience = settings.commit_patience_seconds
+        self._grace = settings.tell_grace_seconds
+        self._waiting: deque[Submission] = deque()
+        self._waiting_bytes = 0
+        self._keyed: dict[str, Submission] = {}
+        self._bell = asyncio.Event()
+        self._stopping = False
+
+    async def submit(self, request: RequestRow, alerts: Sequence[IncomingAlert]) -> list[Receipt]:
+        """Store a request and return what became of its alerts, in their order.
+
+        Raise UnavailableError where the database is away for too long or too much waits, InvalidRequestError where the
+        database refuses the request, or its idempotency key belongs to another one.
+        """
+        key = request.idempotency_key
+        running = self._keyed.get(key) if key is not None else None
+        if running is not None:
+            check_same(running.request, request)
+            return await asyncio.shield(running.answer)
+        if self._waiting_bytes > MAX_WAITING_BYTES:
+            msg = "More alerts arrive than can be stored; try again in a moment."
+            raise UnavailableError(msg)
+        answer: asyncio.Future[list[Receipt]] = asyncio.get_running_loop().create_future()
+        submission = Submission(request, alerts, answer, clock.monotonic() + self._patience)
+        if key is not None:
+            self._keyed[key] = submission
+            answer.add_done_callback(lambda _: self._keyed.pop(key))
+        self._waiting.append(submission)
+        self._waiting_bytes += len(request.body)
+        self._bell.set()
+        return await answer
+
+    async def context(self, _app: web.Application) -> AsyncIterator[None]:
+        """Store while the application runs; at its end, store what still waits (a cleanup context)."""
+        task = create_task(self._run(), name="intake")
+        yield
+        self._stopping = True
+        self._bell.set()
+        await task
+
+    async def _run(self) -> None:
+        while self._waiting or not self._stopping:
+            await self._bell.wait()
+            self._bell.clear()
+            while self._waiting:
+                await self._commit(self._take())
+
+    def _take(self) -> list[Submission]:
+        batch: list[Submission] = []
+        alerts = taken = 0
+        while self._waiting:
+            following = self._waiting[0]
+            alerts += len(following.alerts)
+            taken += len(following.request.body)
+            if batch and (alerts > MAX_ALERTS or taken > MAX_BYTES):
+                break
+            batch.append(self._waiting.popleft())
+            self._waiting_bytes -= len(following.request.body)
+        return batch
+
+    async def _commit(self, batch: Sequence[Submission]) -> None:
+        """Store *batch*, trying again while the database is away and somebody has patience."""
+        while batch:
+            try:
+                await self._store(batch)
+            except UnavailableError as exc:
+                await self._lose_patience(batch, exc)
+            except Exception as exc:
+                log.exception("batch not stored", requests=len(batch))
+                for submission in batch:
+                    submission.fail(exc)
+            batch = [submission for submission in batch if submission.open]
+
+    @staticmethod
+    async def _lose_patience(batch: Sequence[Submission], error: UnavailableError) -> None:
+        now = clock.monotonic()
+        for submission in batch:
+            if submission.open and submission.give_up_at <= now:
+                submission.fail(error)
+        if any(submission.open for submission in batch):
+            await clock.sleep(randomness.uniform(*RETRY_SECONDS))
+
+    async def _store(self, batch: Sequence[Submission]) -> None:
+        """Store *batch*, halving it down to what the database refuses. Raise UnavailableError."""
+        try:
+            with self._metrics.stage.labels("commit").time():
+                async with COMMIT(), transaction(self._db) as cur:
+                    reports = await store(cur, batch, grace=self._grace)
+        except UnavailableError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - a value may be refused by the driver, the serialiser or the server
+            rest = await self._answer_stored(batch)
+            if len(rest) == len(batch) == 1:
+                rest[0].fail(refusal_of(exc))
+                return
+            middle = len(rest) // 2 if len(rest) == len(batch) else 0
+            for part in (rest[:middle], rest[middle:]):
+                if part:
+                    await self._store(part)
+            return
+        self._count(batch)
+        self._hand_over(batch, reports)
+
+    async def _answer_stored(self, batch: Sequence[Submission]) -> list[Submission]:
+        """Answer those of *batch* that are in the tables already; return the others."""
+        ids = [submission.request.id for submission in batch]
+        keys = [submission.request.idempotency_key for submission in batch]
+        async with transaction(self._db) as cur:
+            found = await storing.find_requests(cur, ids, [key for key in keys if key is not None])
+            by_id = {request.id: request for request in found}
+            by_key = {request.idempotency_key: request for request in found if request.idempotency_key is not None}
+            firsts = [by_id.get(mine) or by_key.get(key or "") for mine, key in zip(ids, keys, strict=True)]
+            known = [(submission, first) for submission, first in zip(batch, firsts, strict=True) if first is not None]
+            receipts = await storing.find_receipts(
+                cur, [entry for submission, first in known for entry in entry_ids(first.id, len(submission.alerts))]
+            )
+        for submission, first in known:
+            try:
+                check_same(first, submission.request)
+            except InvalidRequestError as exc:
+                submission.fail(exc)
+            else:
+                entries = entry_ids(first.id, len(submission.alerts))
+                submission.answer.set_result([receipts[entry] for entry in entries])
+        return [submission for submission, first in zip(batch, firsts, strict=True) if first is None]
+
+    def _count(self, batch: Iterable[Submission]) -> None:
+        severities = Counter(alert.severity for submission in batch for alert in submission.alerts)
+        for severity, number in severities.items():
+            self._metrics.received.labels(severity).inc(number)
+        self._metrics.batch.observe(severities.total())
+
+    def _hand_over(self, batch: Iterable[Submission], reports: dict[UUID, Report]) -> None:
+        stored = []
+        for submission in batch:
+            submission.stored = True
+            mine = [reports[entry] for entry in entry_ids(submission.request.id, len(submission.alerts))]
+            stored.append(Waiting(mine, submission.answer, submission.request_id))
+        self._teller.hand_over(stored)
+
+
+async def store(cur: Cursor, batch: Iterable[Submission], *, grace: float) -> dict[UUID, Report]:
+    """Store *batch* in the caller's transaction; return what each reported alert did, by its id."""
+    batch = list(batch)
+    at = await storing.insert_requests(cur, [submission.request for submission in batch], now=None)
+    reports: dict[UUID, Report] = {}
+    for step in plan_steps(_entries(batch)):
+        keyed = [run for run in step.firing if run.entries[0].alert.dedup_key is not None]
+        alone = [run.entries[0] for run in step.firing if run.entries[0].alert.dedup_key is None]
+        if alone:
+            await storing.insert_alerts(cur, alone, at=at, grace=grace)
+            reports |= {entry.id: Report(entry.id, AlertAction.PENDING, new_alert(entry, at)) for entry in alone}
+        if keyed:
+            met = await storing.upsert_firing(cur, keyed, at=at, grace=grace)
+            reports |= {entry: Report(alert.id, _fired(entry, alert), alert) for entry, alert in met.items()}
+        if step.resolved:
+            met = await storing.resolve_open(cur, step.resolved, at=at, grace=grace)
+            reports |= {entry: Report(alert.id, AlertAction.RESOLVED, alert) for entry, alert in met.items()}
+            ignored = [entry for entry in step.resolved if entry.id not in met]
+            if ignored:
+                await storing.insert_alerts(cur, ignored, at=at, grace=grace)
+            reports |= {entry.id: Report(entry.id, AlertAction.IGNORED, None) for entry in ignored}
+    return reports
+
+
+def _fired(entry: UUID, alert: StoredAlert) -> AlertAction:
+    return AlertAction.PENDING if alert.id == entry else AlertAction.REPEATED
+
+
+def _entries(batch: Iterable[Submission]) -> list[Entry]:
+    return [
+        Entry(entry, submission.request.id, submission.request.receiver, alert)
+        for submission in batch
+        for entry, alert in zip(
+            entry_ids(submission.request.id, len(submission.alerts)), submission.alerts, strict=True
+        )
+    ]
+
+
+def check_same(first: RequestRow, again: RequestRow) -> None:
+    """Raise InvalidRequestError where the same idempotency key came with another request."""
+    if first.id != again.id and (first.receiver, first.body) != (again.receiver, again.body):
+        detail = "This key was used for another request; take a new one."
+        raise InvalidRequestError([{"pointer": "Idempotency-Key", "detail": detail}])
+
+
+def refusal_of(error: Exception) -> Exception:
+    """Return what to answer for a request that fails alone: 422 where its data is at fault, else *error* itself."""
+    code = getattr(error, "pgcode", None) or ""
+    if isinstance(error, ValueError) or code[:2] in DATA_ERRORS:
+        log.warning("request refused by the database", reason=str(error).splitlines()[:1])
+        return InvalidRequestError([{"pointer": "#", "detail": "The database cannot store this."}])
+    return error

@@ -1,0 +1,1 @@
+"""One adapter per sender, pure: bytes in, alerts out."""

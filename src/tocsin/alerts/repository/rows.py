@@ -1,0 +1,40 @@
+"""Rows in and out: the two ways that alerts cross to the database."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from tocsin.alerts.domain import StoredAlert
+from tocsin.contracts.alerts import AlertStatus
+from tocsin.contracts.model import Severity
+from tocsin.kernel.db import Row
+
+_AS_STORED: Final = (
+    "id",
+    "version",
+    "incident_id",
+    "service",
+    "message",
+    "labels",
+    "source",
+    "dedup_key",
+    "occurrences",
+    "remark",
+    "last_seen_at",
+)
+
+
+def document(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return *rows* as one JSON parameter: a fraction of the cost of an array for each column."""
+    return to_json(rows).decode()
+
+
+def stored_alert(row: Row) -> StoredAlert:
+    """Return the alert in a row of `alert` with `version` and `incident_id` of `correlation`."""
+    return StoredAlert(
+        **{name: row[name] for name in _AS_STORED},
+        severity=Severity(row["severity"]),
+        status=AlertStatus.FIRING if row["resolved_at"] is None else AlertStatus.RESOLVED,
+        fired_at=row["fired_at"] or row["created_at"],
+    )

@@ -1,0 +1,224 @@
+"""Statements that take alerts in. All of them run in one transaction, whose time is *at*."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from tocsin.alerts.domain import Entry, Firing, Receipt, StoredAlert, fingerprint
+from tocsin.alerts.repository.rows import document, stored_alert
+from tocsin.contracts.alerts import AlertAction, AlertStatus
+from tocsin.kernel.db import Cursor, execute, fetch_all, fetch_one, required
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRow:
+    """A request as it came."""
+
+    id: UUID
+    idempotency_key: str | None
+    receiver: str
+    content_type: str
+    body: bytes
+
+
+async def insert_requests(cur: Cursor, requests: Iterable[RequestRow], *, now: datetime | None) -> datetime:
+    """Insert requests, and return the time of the transaction. Fails where one is there already: it is the guard."""
+    row = await fetch_one(
+        cur,
+        """
+        WITH stored AS (
+            INSERT INTO alerts.request (id, idempotency_key, receiver, content_type, body, created_at)
+            SELECT id, idempotency_key, receiver, content_type, decode(body, 'hex'), COALESCE(%(now)s, now())
+            FROM json_to_recordset(%(requests)s)
+                AS i (id uuid, idempotency_key text, receiver text, content_type text, body text)
+        )
+        SELECT COALESCE(%(now)s, now()) AS at
+        """,
+        requests=document([_request(request) for request in requests]),
+        now=now,
+    )
+    at: datetime = required(row)["at"]
+    return at
+
+
+async def insert_alerts(cur: Cursor, entries: Iterable[Entry], *, at: datetime, grace: float) -> None:
+    """Insert alerts that no other can meet: those without a key, and resolves without a fire, which are not told."""
+    await execute(
+        cur,
+        """
+        WITH input AS MATERIALIZED (
+            SELECT * FROM json_to_recordset(%(alerts)s) AS i (
+                id uuid, request_id uuid, service text, severity text, message text, labels jsonb, links jsonb,
+                source text, receiver text, dedup_key text, fingerprint text, remark text, fired_at timestamptz,
+                resolved_at timestamptz)
+        ), stored AS (
+            INSERT INTO alerts.alert (id, request_id, service, severity, message, labels, links, source, receiver,
+                dedup_key, fingerprint, occurrences, remark, fired_at, created_at, last_seen_at, resolved_at)
+            SELECT id, request_id, service, severity, message, labels, links, source, receiver, dedup_key, fingerprint,
+                1, remark, fired_at, %(at)s, %(at)s, resolved_at
+            FROM input
+        )
+        INSERT INTO alerts.correlation (alert_id, action, told_version, created_at, changed_at, next_tell_at)
+        SELECT id, CASE WHEN resolved_at IS NULL THEN 'pending' ELSE 'ignored' END,
+            CASE WHEN resolved_at IS NULL THEN 0 ELSE 1 END,
+            %(at)s, %(at)s, %(at)s + %(grace)s * interval '1 second'
+        FROM input
+        """,
+        alerts=document([_alert(entry, at=at) for entry in entries]),
+        at=at,
+        grace=grace,
+    )
+
+
+async def upsert_firing(cur: Cursor, runs: Iterable[Firing], *, at: datetime, grace: float) -> dict[UUID, StoredAlert]:
+    """Insert alerts with a key, or count them as repeats of the open one; return what each report met."""
+    runs = list(runs)
+    rows = await fetch_all(
+        cur,
+        """
+        WITH input AS MATERIALIZED (
+            SELECT * FROM json_to_recordset(%(alerts)s) AS i (
+                id uuid, request_id uuid, service text, severity text, message text, labels jsonb, links jsonb,
+                source text, receiver text, dedup_key text, fingerprint text, occurrences integer, remark text,
+                fired_at timestamptz)
+        ), stored AS (
+            INSERT INTO alerts.alert AS a (id, request_id, service, severity, message, labels, links, source, receiver,
+                dedup_key, fingerprint, occurrences, remark, fired_at, created_at, last_seen_at)
+            SELECT id, request_id, service, severity, message, labels, links, source, receiver, dedup_key, fingerprint,
+                occurrences, remark, fired_at, %(at)s, %(at)s
+            FROM input
+            ON CONFLICT (dedup_key) WHERE resolved_at IS NULL AND dedup_key IS NOT NULL
+            DO UPDATE SET request_id = EXCLUDED.request_id, occurrences = a.occurrences + EXCLUDED.occurrences,
+                labels = EXCLUDED.labels, links = EXCLUDED.links, last_seen_at = EXCLUDED.last_seen_at
+            RETURNING a.*
+        ), correlated AS (
+            INSERT INTO alerts.correlation AS c (alert_id, action, created_at, changed_at, next_tell_at)
+            SELECT id, 'pending', %(at)s, %(at)s, %(at)s + %(grace)s * interval '1 second' FROM stored
+            ON CONFLICT (alert_id) DO UPDATE SET version = c.version + 1, next_tell_at = EXCLUDED.next_tell_at,
+                changed_at = CASE WHEN c.told_version = c.version THEN EXCLUDED.changed_at ELSE c.changed_at END
+            RETURNING alert_id, incident_id, version
+        ), met AS (
+            INSERT INTO alerts.occurrence (id, alert_id, action, created_at)
+            SELECT r.id, stored.id, 'repeated', %(at)s
+            FROM json_to_recordset(%(reports)s) AS r (id uuid, dedup_key text) JOIN stored USING (dedup_key)
+            WHERE r.id <> stored.id
+        )
+        SELECT stored.*, incident_id, version FROM stored JOIN correlated ON alert_id = stored.id
+        """,
+        alerts=document([_firing(run) for run in runs]),
+        reports=document(
+            [{"id": entry.id, "dedup_key": entry.alert.dedup_key} for run in runs for entry in run.entries]
+        ),
+        at=at,
+        grace=grace,
+    )
+    by_key = {row["dedup_key"]: stored_alert(row) for row in rows}
+    return {entry.id: by_key[entry.alert.dedup_key] for run in runs for entry in run.entries}
+
+
+async def resolve_open(cur: Cursor, entries: Iterable[Entry], *, at: datetime, grace: float) -> dict[UUID, StoredAlert]:
+    """Resolve the open alerts of the entries' keys; return what each met. One that ended before it began met none."""
+    rows = await fetch_all(
+        cur,
+        """
+        WITH input AS MATERIALIZED (
+            SELECT * FROM json_to_recordset(%(entries)s) AS i (id uuid, dedup_key text, ended_at timestamptz)
+        ), resolved AS (
+            UPDATE alerts.alert AS a SET resolved_at = %(at)s, last_seen_at = %(at)s
+            FROM input
+            WHERE a.dedup_key = input.dedup_key AND a.resolved_at IS NULL
+                AND (input.ended_at < a.fired_at) IS NOT TRUE
+            RETURNING a.*, input.id AS report_id
+        ), correlated AS (
+            UPDATE alerts.correlation AS c
+            SET version = c.version + 1, next_tell_at = %(at)s + %(grace)s * interval '1 second',
+                changed_at = CASE WHEN c.told_version = c.version THEN %(at)s ELSE c.changed_at END
+            FROM resolved WHERE c.alert_id = resolved.id
+            RETURNING c.alert_id, c.incident_id, c.version
+        ), met AS (
+            INSERT INTO alerts.occurrence (id, alert_id, action, created_at)
+            SELECT report_id, id, 'resolved', %(at)s FROM resolved
+        )
+        SELECT resolved.*, incident_id, version FROM resolved JOIN correlated ON alert_id = resolved.id
+        """,
+        entries=document(
+            [{"id": entry.id, "dedup_key": entry.alert.dedup_key, "ended_at": entry.alert.ends_at} for entry in entries]
+        ),
+        at=at,
+        grace=grace,
+    )
+    return {row["report_id"]: stored_alert(row) for row in rows}
+
+
+async def find_requests(cur: Cursor, ids: Sequence[UUID], keys: Sequence[str]) -> list[RequestRow]:
+    """Return the requests that are stored, by id or by idempotency key."""
+    rows = await fetch_all(
+        cur,
+        """
+        SELECT id, idempotency_key, receiver, content_type, body FROM alerts.request
+        WHERE id = ANY (%(ids)s::uuid[]) OR idempotency_key = ANY (%(keys)s::text[])
+        """,
+        ids=list(ids),
+        keys=list(keys),
+    )
+    return [RequestRow(**{**row, "body": bytes(row["body"])}) for row in rows]
+
+
+async def find_receipts(cur: Cursor, report_ids: Sequence[UUID]) -> dict[UUID, Receipt]:
+    """Return what became of reports that were stored before."""
+    rows = await fetch_all(
+        cur,
+        """
+        SELECT r.id AS report_id, c.alert_id, c.incident_id,
+            CASE WHEN c.action = 'pending' THEN c.action ELSE COALESCE(o.action, c.action) END AS action
+        FROM unnest(%(ids)s::uuid[]) AS r (id)
+        LEFT JOIN alerts.occurrence AS o ON o.id = r.id
+        JOIN alerts.correlation AS c ON c.alert_id = COALESCE(o.alert_id, r.id)
+        """,
+        ids=list(report_ids),
+    )
+    return {row["report_id"]: Receipt(row["alert_id"], row["incident_id"], AlertAction(row["action"])) for row in rows}
+
+
+def _request(request: RequestRow) -> dict[str, Any]:
+    return {
+        "id": request.id,
+        "idempotency_key": request.idempotency_key,
+        "receiver": request.receiver,
+        "content_type": request.content_type,
+        "body": request.body.hex(),
+    }
+
+
+def _alert(entry: Entry, *, at: datetime | None = None) -> dict[str, Any]:
+    alert = entry.alert
+    return {
+        "id": entry.id,
+        "request_id": entry.request_id,
+        "service": alert.service,
+        "severity": alert.severity,
+        "message": alert.message,
+        "labels": alert.labels,
+        "links": alert.links,
+        "source": alert.source,
+        "receiver": entry.receiver,
+        "dedup_key": alert.dedup_key,
+        "fingerprint": fingerprint(alert.service, alert.severity, alert.message),
+        "remark": alert.remark,
+        "fired_at": alert.starts_at,
+        "resolved_at": at if alert.status is AlertStatus.RESOLVED else None,
+    }
+
+
+def _firing(run: Firing) -> dict[str, Any]:
+    newest = _alert(run.entries[-1])
+    row = _alert(run.entries[0])
+    return {
+        **row,
+        "request_id": newest["request_id"],
+        "labels": newest["labels"],
+        "links": newest["links"],
+        "occurrences": len(run.entries),
+    }

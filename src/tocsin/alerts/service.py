@@ -1,0 +1,75 @@
+"""What alert-ingestion does for its callers."""
+
+from collections.abc import Callable
+from typing import Final
+from uuid import UUID
+
+from aiohttp import web
+
+from tocsin.alerts.domain import IncomingAlert, Receipt
+from tocsin.alerts.intake import Intake
+from tocsin.alerts.metrics import AlertMetrics
+from tocsin.alerts.receivers import alertmanager, generic
+from tocsin.alerts.repository import reading
+from tocsin.alerts.repository.reading import AlertQuery
+from tocsin.alerts.repository.storing import RequestRow
+from tocsin.contracts.alerts import Alert, AlertDetail, AlertStatus, RawRequest
+from tocsin.contracts.model import Page
+from tocsin.kernel import clock
+from tocsin.kernel.db import Database, Row, transaction
+from tocsin.kernel.ids import new_id
+from tocsin.kernel.paging import page_of
+
+INTAKE: Final = web.AppKey("INTAKE", Intake)
+RECEIVERS: Final[dict[str, Callable[[bytes], list[IncomingAlert]]]] = {
+    generic.RECEIVER: generic.parse,
+    alertmanager.RECEIVER: alertmanager.parse,
+}
+MAX_CONTENT_TYPE: Final = 256
+
+
+async def ingest(
+    intake: Intake, metrics: AlertMetrics, *, receiver: str, body: bytes, content_type: str, key: str | None
+) -> list[Receipt]:
+    """Store a sender's request durably and have its alerts correlated; return what became of each, in their order.
+
+    Raise MalformedRequestError, InvalidRequestError, and UnavailableError where nothing could be stored.
+    """
+    started = clock.monotonic()
+    alerts = RECEIVERS[receiver](body)
+    if not alerts:
+        return []
+    # A header may hold any byte; what is not UTF-8 arrives as lone surrogates, which no database takes.
+    readable = content_type[:MAX_CONTENT_TYPE].encode("utf-8", "replace").decode()
+    receipts = await intake.submit(RequestRow(new_id(), key, receiver, readable, body), alerts)
+    seconds = clock.monotonic() - started
+    for _ in receipts:
+        metrics.processing.observe(seconds)
+    return receipts
+
+
+async def list_alerts(db: Database, query: AlertQuery) -> Page[Alert]:
+    """Return a page of alerts, newest first."""
+    async with transaction(db) as cur:
+        rows = await reading.list_alerts(cur, query)
+    items, cursor = page_of(rows, query.limit, _alert)
+    return Page[Alert](items=items, next_cursor=cursor)
+
+
+async def get_alert(db: Database, alert_id: UUID) -> AlertDetail:
+    """Return an alert with the request that brought its newest report. Raise NotFoundError."""
+    async with transaction(db) as cur:
+        alert, request = await reading.get_alert(cur, alert_id)
+    return AlertDetail.model_validate({**_with_status(alert), "request": _request(request)})
+
+
+def _alert(row: Row) -> Alert:
+    return Alert.model_validate(_with_status(row))
+
+
+def _with_status(row: Row) -> Row:
+    return {**row, "status": AlertStatus.FIRING if row["resolved_at"] is None else AlertStatus.RESOLVED}
+
+
+def _request(row: Row) -> RawRequest:
+    return RawRequest.model_validate({**row, "body": bytes(row["body"]).decode("utf-8", "replace")})
