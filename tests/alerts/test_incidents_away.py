@@ -1,0 +1,183 @@
+"""Incident management away, slow, wrong, and back: alerts are taken all the same, and told later."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.alerts.api import Service
+from tests.alerts.conftest import Start
+from tests.fakes.incidents import FakeIncidents
+from tests.support.waiting import eventually
+from tocsin.kernel.faults import FaultKind
+from tocsin.kernel.tasks import create_task
+
+UNTOLD = "SELECT alert_id FROM alerts.correlation WHERE told_version < version"
+
+
+async def correlated(service: Service, alert_id: str) -> dict[str, Any]:
+    """Wait until an alert has its incident; return it."""
+
+    async def linked() -> dict[str, Any]:
+        found = await service.alert(alert_id)
+        return found if found["incident_id"] else {}
+
+    return await eventually(linked)
+
+
+async def test_an_alert_is_accepted_while_incident_management_is_away_and_told_when_it_is_back(
+    service: Service, incidents: FakeIncidents
+) -> None:
+    await incidents.go_away()
+    answer = await service.send(expect=202)
+    assert answer["incident_id"] is None
+    assert (answer["status"], answer["action"]) == ("accepted", "pending")
+    assert (await service.alert(answer["alert_id"]))["action"] == "pending"
+    await incidents.come_back()
+    assert (await correlated(service, answer["alert_id"]))["action"] == "new_incident"
+
+
+async def test_a_sender_does_not_wait_for_a_slow_incident_management(start: Start, incidents: FakeIncidents) -> None:
+    service = await start(correlate_timeout_seconds=0.1)
+    incidents.hold()
+    answer = await service.send(expect=202)
+    incidents.release()
+    await correlated(service, answer["alert_id"])
+
+
+@pytest.mark.parametrize("status", [0, 500, 503, 429, 400, 422])
+async def test_an_answer_that_is_none_leaves_the_alert_to_the_sweeper(
+    service: Service, incidents: FakeIncidents, status: int
+) -> None:
+    incidents.statuses.extend([status, status])
+    answer = await service.send(expect=202)
+    await correlated(service, answer["alert_id"])
+    assert len(incidents.known) == 1
+    assert len(set(incidents.keys)) == len(incidents.keys)
+
+
+async def test_an_answer_that_got_lost_changes_nothing_the_second_time(
+    service: Service, incidents: FakeIncidents
+) -> None:
+    incidents.loses_answers = 1
+    answer = await service.send(expect=202)
+    assert (await correlated(service, answer["alert_id"]))["action"] == "new_incident"
+    assert [state.version for state in incidents.told] == [1, 1]
+    assert await service.metric('alerts_correlated_total{result="new_incident"}') == 1
+
+
+async def test_after_three_failures_nobody_is_made_to_wait_until_it_is_back(
+    start: Start, incidents: FakeIncidents
+) -> None:
+    service = await start(breaker_seconds=60.0, tell_grace_seconds=60.0)
+    incidents.statuses.extend([503] * 3)
+    for _ in range(6):
+        await service.send(expect=202)
+    assert len(incidents.batches) == 3
+
+
+async def test_the_breaker_closes_again(start: Start, incidents: FakeIncidents) -> None:
+    service = await start(breaker_seconds=0.05, tell_grace_seconds=60.0)
+    incidents.statuses.extend([503] * 4)
+
+    async def is_correlated() -> bool:
+        return bool((await service.send(expect=None))["status"] == "correlated")
+
+    await eventually(is_correlated)
+    assert await is_correlated()
+    assert len(incidents.batches) >= 6
+
+
+async def test_a_backlog_is_told_oldest_first_and_measured(service: Service, incidents: FakeIncidents) -> None:
+    await incidents.go_away()
+    answers = await asyncio.gather(*(service.send(expect=202, message=f"{number}") for number in range(120)))
+
+    async def waits() -> bool:
+        number = await service.metric("tocsin_alerts_uncorrelated")
+        return number == 120 and await service.metric("tocsin_alerts_uncorrelated_oldest_seconds") > 0
+
+    await eventually(waits)
+    await incidents.come_back()
+    await eventually(lambda: not service.rows(UNTOLD))
+    assert len(incidents.known) == len(answers)
+
+    async def is_measured() -> bool:
+        return await service.metric("tocsin_alerts_uncorrelated") == 0
+
+    await eventually(is_measured)
+
+
+async def test_a_backlog_is_told_by_whichever_replica_is_alive(start: Start, incidents: FakeIncidents) -> None:
+    first = await start(poll_seconds=3_600.0)
+    await incidents.go_away()
+    answer = await first.send(expect=202)
+    await first.client.server.close()
+    second = await start()
+    await incidents.come_back()
+    await correlated(second, answer["alert_id"])
+
+
+async def test_an_alert_that_is_refused_waits_and_the_others_are_told(
+    service: Service, incidents: FakeIncidents
+) -> None:
+    await incidents.go_away()
+    answers = await asyncio.gather(*(service.send(expect=202, message=f"{number}") for number in range(40)))
+    incidents.refuses = lambda state: state.message == "17"
+    await incidents.come_back()
+    await eventually(lambda: len(service.rows(UNTOLD)) == 1)
+    assert [str(row["alert_id"]) for row in service.rows(UNTOLD)] == [answers[17]["alert_id"]]
+
+    async def is_counted() -> bool:
+        return await service.metric("tocsin_alerts_refused_total") >= 1
+
+    await eventually(is_counted)
+    incidents.refuses = lambda _: False
+    await correlated(service, answers[17]["alert_id"])
+
+
+async def test_what_changes_while_it_is_told_is_told_again(start: Start, incidents: FakeIncidents) -> None:
+    replicas = [await start(correlate_timeout_seconds=5.0), await start(correlate_timeout_seconds=5.0)]
+    incidents.hold()
+    sending = asyncio.gather(
+        replicas[0].send(dedup_key="disk"), replicas[1].send(dedup_key="disk"), replicas[0].send(dedup_key="disk")
+    )
+    await eventually(lambda: len(incidents.batches) >= 2)
+    incidents.release()
+    answers = await sending
+    assert len({answer["incident_id"] for answer in answers}) == 1
+    await eventually(lambda: not replicas[0].rows(UNTOLD))
+    (row,) = replicas[0].rows("SELECT version, told_version FROM alerts.correlation")
+    assert row["version"] == row["told_version"]
+    assert max(state.occurrences for state in incidents.told) == 3
+
+
+async def test_an_answer_that_comes_late_does_not_overwrite_a_newer_one(start: Start, incidents: FakeIncidents) -> None:
+    settings = {"correlate_timeout_seconds": 10.0, "tell_grace_seconds": 60.0}
+    slow, quick = [await start(**settings), await start(**settings)]
+    late = incidents.delay_next()
+    sending = create_task(slow.send(dedup_key="disk"), name="slow")
+    await eventually(lambda: incidents.known)
+    (known,) = incidents.known.values()
+    incidents.resolve(known.incident_id)
+    moved = await quick.send(dedup_key="disk")
+    late.set()
+    await sending
+    stored = await quick.alert(moved["alert_id"])
+    assert stored["incident_id"] == moved["incident_id"] != str(known.incident_id)
+    assert not quick.rows(UNTOLD)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.RAISE, FaultKind.EXECUTE_THEN_RAISE])
+@pytest.mark.parametrize("point", ["alerts.commit", "alerts.tell", "alerts.link", "alerts.sweep"])
+async def test_a_fault_at_a_step_boundary_is_made_good(
+    service: Service, incidents: FakeIncidents, monkeypatch: pytest.MonkeyPatch, point: str, kind: FaultKind
+) -> None:
+    if point == "alerts.sweep":
+        incidents.statuses.append(503)
+    monkeypatch.setenv("FAULT_POINT", f"{point}:{kind}")
+    answers = await asyncio.gather(*(service.send(expect=None, dedup_key=f"{number % 3}") for number in range(12)))
+    assert len({answer["alert_id"] for answer in answers}) == 3
+    await eventually(lambda: not service.rows(UNTOLD))
+    assert service.rows("SELECT count(*), sum(occurrences) AS seen FROM alerts.alert") == [{"count": 3, "seen": 12}]
+    linked = service.rows("SELECT DISTINCT incident_id::text AS id FROM alerts.correlation")
+    assert [row["id"] for row in linked] == list({str(known.incident_id) for known in incidents.known.values()})

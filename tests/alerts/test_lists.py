@@ -1,0 +1,109 @@
+from typing import Any, Final
+
+import pytest
+
+from tests.alerts.api import ALERTS, Service
+
+ODD: Final[dict[str, Any]] = {
+    "service": "billing",
+    "severity": "critical",
+    "message": "Replication lag exceeded on node db-7",
+    "dedup_key": "lag",
+}
+
+
+async def test_alerts_are_listed_newest_first_page_by_page(service: Service) -> None:
+    sent = [(await service.send(message=f"{number}"))["alert_id"] for number in range(5)]
+    seen: list[str] = []
+    cursor: dict[str, Any] = {}
+    pages = 0
+    while True:
+        page = await service.get(ALERTS, limit=2, **cursor)
+        seen += [item["id"] for item in page["items"]]
+        pages += 1
+        if page["next_cursor"] is None:
+            break
+        await service.send(message="meanwhile")
+        cursor = {"cursor": page["next_cursor"]}
+    assert seen == sent[::-1]
+    assert pages == 3
+
+
+async def test_an_incidents_alerts_are_listed_page_by_page(service: Service) -> None:
+    sent = [await service.send(message=f"{number}") for number in range(5)]
+    await service.send(**ODD)
+    of_incident = {"incident_id": sent[0]["incident_id"], "limit": 3}
+    first = await service.get(ALERTS, **of_incident)
+    second = await service.get(ALERTS, **of_incident, cursor=first["next_cursor"])
+    assert [item["id"] for item in first["items"] + second["items"]] == [answer["alert_id"] for answer in sent][::-1]
+    assert second["next_cursor"] is None
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"service": "billing"},
+        {"severity": "critical"},
+        {"status": "resolved"},
+        {"q": "replication"},
+        {"q": "db-7 LAG"},
+        {"q": '"lag exceeded"'},
+        {"q": "lag -payments", "service": "billing", "severity": "critical", "status": "resolved"},
+    ],
+)
+@pytest.mark.parametrize("by_incident", [False, True])
+async def test_every_filter_finds_what_it_says_and_nothing_else(
+    service: Service, filters: dict[str, str], *, by_incident: bool
+) -> None:
+    await service.send()
+    odd = await service.send(**ODD)
+    await service.send(**ODD, status="resolved")
+    if by_incident:
+        filters = {**filters, "incident_id": odd["incident_id"]}
+    found = await service.found(**filters)
+    assert [item["id"] for item in found] == [odd["alert_id"]]
+    assert await service.found(**{**filters, "q": "nothing like it"}) == []
+
+
+async def test_firing_alerts_and_those_of_a_fingerprint_are_found(service: Service) -> None:
+    first = await service.send()
+    odd = await service.send(**ODD)
+    await service.send(**ODD, status="resolved")
+    assert [item["id"] for item in await service.found(status="firing")] == [first["alert_id"]]
+    fingerprint = (await service.alert(odd["alert_id"]))["fingerprint"]
+    assert [item["id"] for item in await service.found(fingerprint=fingerprint)] == [odd["alert_id"]]
+
+
+async def test_since_is_included_and_until_is_not(service: Service) -> None:
+    ids = [(await service.send(message=f"{number}"))["alert_id"] for number in range(3)]
+    at = [(await service.alert(alert_id))["created_at"] for alert_id in ids]
+    assert [item["id"] for item in await service.found(since=at[1])] == [ids[2], ids[1]]
+    assert [item["id"] for item in await service.found(until=at[1])] == [ids[0]]
+    assert [item["id"] for item in await service.found(since=at[1], until=at[2])] == [ids[1]]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"colour": "red"},
+        {"limit": "0"},
+        {"limit": "201"},
+        {"cursor": "abc"},
+        {"severity": "urgent"},
+        {"status": "open"},
+        {"incident_id": "17"},
+        {"fingerprint": "abc"},
+        {"since": "yesterday"},
+        {"q": ""},
+    ],
+)
+async def test_a_query_that_makes_no_sense_is_refused_by_name(service: Service, query: dict[str, str]) -> None:
+    refused = await service.get(ALERTS, expect=422, **query)
+    assert refused["errors"][0]["pointer"] == "?" + next(iter(query))
+
+
+@pytest.mark.parametrize("words", ["%", "'", "\\", "!&|()", "\0", "a" * 256, ":*", '"', "or", "-"])
+async def test_any_words_can_be_searched_for(service: Service, words: str) -> None:
+    await service.send()
+    assert await service.found(q=words) == []
+    assert await service.found(service=words) == []

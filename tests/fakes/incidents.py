@@ -1,0 +1,135 @@
+"""An incident management that speaks real HTTP, correlates by service and severity, and can be away, slow or wrong."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Self
+from uuid import UUID
+
+from aiohttp import web
+
+from tocsin.contracts.alerts import AlertAction, AlertStatus
+from tocsin.contracts.incidents import AlertState, CorrelateAlerts, Correlation, Correlations
+from tocsin.kernel.ids import new_id
+from tocsin.kernel.responses import respond
+
+
+@dataclass
+class Known:
+    """An alert as it was told."""
+
+    incident_id: UUID
+    state: AlertState
+    attached_version: int
+    action: AlertAction
+
+
+class FakeIncidents:
+    """Keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.statuses: deque[int] = deque()
+        """What it answers to the next calls, before it does its work again; 0 closes the connection."""
+        self.refuses: Callable[[AlertState], bool] = lambda _: False
+        """A batch with such an alert is answered 422."""
+        self.batches: list[list[AlertState]] = []
+        """What arrived, refused or not."""
+        self.keys: list[str] = []
+        self.request_ids: list[str] = []
+        self.known: dict[UUID, Known] = {}
+        self.loses_answers = 0
+        """How many calls it carries out and then answers 503."""
+        self._open: dict[tuple[str, str], UUID] = {}
+        self._resolved: set[UUID] = set()
+        self._late: asyncio.Event | None = None
+        self._answers = asyncio.Event()
+        self._answers.set()
+        self._runner: web.AppRunner | None = None
+        self._port = 0
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[Self]:
+        """Listen on a port of its own, which it keeps while it is away."""
+        await self.come_back()
+        yield self
+        self.release()
+        await self.go_away()
+
+    async def come_back(self) -> None:
+        """Listen."""
+        app = web.Application(client_max_size=2**24)
+        app.add_routes([web.post("/api/v1/incidents/correlate", self._correlate)])
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+        self._port = self._runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    async def go_away(self) -> None:
+        """Refuse connections from now on."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        self._runner = None
+
+    def hold(self) -> None:
+        """Take what comes and answer nothing."""
+        self._answers.clear()
+
+    def release(self) -> None:
+        """Answer again, first what was held."""
+        self._answers.set()
+
+    def delay_next(self) -> asyncio.Event:
+        """Carry out the next call at once, and answer it once the event that this returns is set."""
+        self._late = asyncio.Event()
+        return self._late
+
+    def resolve(self, incident_id: UUID) -> None:
+        """Resolve an incident, as a person would."""
+        self._resolved.add(incident_id)
+        self._open = {slot: known for slot, known in self._open.items() if known != incident_id}
+
+    @property
+    def told(self) -> list[AlertState]:
+        """Every state that arrived, in order."""
+        return [state for batch in self.batches for state in batch]
+
+    async def _correlate(self, request: web.Request) -> web.Response:
+        batch = CorrelateAlerts.model_validate_json(await request.read()).alerts
+        self.batches.append(batch)
+        self.keys.append(request.headers["Idempotency-Key"])
+        self.request_ids.append(request.headers["X-Request-ID"])
+        await self._answers.wait()
+        if self.statuses:
+            status = self.statuses.popleft()
+            if status == 0 and request.transport is not None:
+                request.transport.close()
+            return web.Response(status=status or 500)
+        if any(self.refuses(state) for state in batch):
+            return web.Response(status=422)
+        results = [self._place(state) for state in batch]
+        if self._late is not None:
+            late, self._late = self._late, None
+            await late.wait()
+        if self.loses_answers:
+            self.loses_answers -= 1
+            return web.Response(status=503)
+        return respond(Correlations(results=results))
+
+    def _place(self, state: AlertState) -> Correlation:
+        known = self.known.get(state.alert_id)
+        if known is not None and (known.incident_id not in self._resolved or state.status is AlertStatus.RESOLVED):
+            repeat = state.version > known.attached_version
+            known.state = max(known.state, state, key=lambda told: told.version)
+            action = AlertAction.REPEATED if repeat else known.action
+            if state.status is AlertStatus.RESOLVED:
+                action = AlertAction.RESOLVED
+            return Correlation(alert_id=state.alert_id, incident_id=known.incident_id, action=action)
+        slot = (state.service, state.severity)
+        action = AlertAction.ATTACHED if slot in self._open else AlertAction.NEW_INCIDENT
+        incident_id = self._open.setdefault(slot, new_id())
+        self.known[state.alert_id] = Known(incident_id, state, state.version, action)
+        return Correlation(alert_id=state.alert_id, incident_id=incident_id, action=action)
