@@ -232,6 +232,16 @@ async def _roll_back(conn: aiopg.Connection, cur: Cursor) -> None:
         _ = conn.close()
 
 
+@asynccontextmanager
+async def autocommit(db: Database) -> AsyncIterator[Cursor]:
+    """Yield a cursor whose every statement is a transaction of its own: two round trips less, where one is enough.
+
+    Raise DatabaseUnavailableError as `transaction` does.
+    """
+    async with db.connection() as conn, conn.cursor(cursor_factory=RealDictCursor) as cur:
+        yield cur
+
+
 async def execute(cur: Cursor, sql: str, **params: Any) -> int:
     """Run one statement; return how many rows it touched."""
     try:
