@@ -12,7 +12,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_before_delay, 
 
 from tocsin.clients.incidents import IncidentsClient
 from tocsin.contracts.incidents import IncidentStatus
-from tocsin.contracts.notifications import AttemptOutcome, NotificationKind, NotificationStatus
+from tocsin.contracts.notifications import NotificationKind, NotificationStatus
 from tocsin.contracts.oncall import Channel as ChannelName
 from tocsin.kernel import clock, request_id
 from tocsin.kernel.db import Database, transaction
@@ -23,7 +23,7 @@ from tocsin.kernel.ids import new_id
 from tocsin.kernel.outbox import Outbox, backoff
 from tocsin.notifications import leases, reports
 from tocsin.notifications.channels.protocol import Channel
-from tocsin.notifications.domain import LeasedMessage, Limits, Outcome, judge
+from tocsin.notifications.domain import LeasedMessage, Limits, Outcome, Verdict, judge
 from tocsin.notifications.metrics import NotificationMetrics
 from tocsin.notifications.settings import Settings
 
@@ -97,13 +97,16 @@ class Delivery:
             incident_id: status for incident_id, status in answer.states.items() if status is not IncidentStatus.OPEN
         }
 
-    async def deliver(self, message: LeasedMessage, *, now: datetime | None) -> None:
-        """Try once, and record how it went. What is not recorded comes back when the lease ends, under the same id."""
+    async def deliver(self, message: LeasedMessage, *, now: datetime | None) -> float | None:
+        """Try once, and record how it went; return the seconds until the next try, if there is to be one.
+
+        What is not recorded comes back when the lease ends, under the same id.
+        """
         request_id.REQUEST_ID.set(message.request_id)
         started = clock.monotonic()
         outcome = await self._send(message)
         if outcome is None:
-            return
+            return None
         seconds = clock.monotonic() - started
         self.metrics.attempts.labels(message.channel, outcome.outcome).inc()
         log.info(
@@ -116,11 +119,11 @@ class Delivery:
             code=outcome.code,
             seconds=round(seconds, 6),
         )
-        await self._record(message, outcome, seconds=seconds, now=now)
+        return await self._record(message, outcome, seconds=seconds, now=now)
 
     async def _send(self, message: LeasedMessage) -> Outcome | None:
         if message.tries > self.settings.give_up_tries:
-            return Outcome.failed(f"given up: none of {message.tries - 1} tries was ever reported back")
+            return Outcome.failed(f"given up after {message.tries - 1} tries; of the last nothing was heard again")
         try:
             async with SEND():
                 left = message.expires - clock.monotonic()
@@ -136,7 +139,9 @@ class Delivery:
             log.exception("delivery tripped", notification_id=str(message.id), channel=message.channel)
             return Outcome.retry(f"an error in Tocsin itself ({type(exc).__name__})")
 
-    async def _record(self, message: LeasedMessage, outcome: Outcome, *, seconds: float, now: datetime | None) -> None:
+    async def _record(
+        self, message: LeasedMessage, outcome: Outcome, *, seconds: float, now: datetime | None
+    ) -> float | None:
         pause = backoff(message.tries, self.settings.retry_min_seconds, self.settings.retry_max_seconds)
         limits = Limits(tries=self.settings.give_up_tries, seconds=self.settings.give_up_seconds)
         waited = message.waited_seconds + seconds
@@ -151,22 +156,27 @@ class Delivery:
                 return mine
 
         # The message is out: a database that is away for a moment must not send it once more.
-        left = max(0.0, message.expires - clock.monotonic())
         persistent = AsyncRetrying(
             retry=retry_if_exception_type(UnavailableError),
             wait=wait_random(0.05, 0.5),
-            stop=stop_before_delay(left),
+            stop=stop_before_delay(max(0.0, message.expires - clock.monotonic())),
             sleep=clock.sleep,
             reraise=True,
         )
         mine: bool = await persistent(write)
-        self.outbox.wake()
-        if not mine:
+        if mine:
+            self._count(message, verdict, seconds=seconds)
+        else:
             self.metrics.fenced.inc()
             log.warning("attempt came back after its message had gone on", notification_id=str(message.id))
-        elif verdict.status is not NotificationStatus.QUEUED:
-            self.metrics.finished.labels(message.channel, verdict.status).inc()
-            if outcome.outcome is AttemptOutcome.SENT:
-                self.metrics.seconds.labels(message.channel).observe(message.age_seconds + seconds)
-            else:
-                log.error("dead letter", notification_id=str(message.id), reason=verdict.reason)
+        return verdict.delay
+
+    def _count(self, message: LeasedMessage, verdict: Verdict, *, seconds: float) -> None:
+        if verdict.status is NotificationStatus.QUEUED:
+            return
+        self.outbox.wake()
+        self.metrics.finished.labels(message.channel, verdict.status).inc()
+        if verdict.status is NotificationStatus.SENT:
+            self.metrics.seconds.labels(message.channel).observe(message.age_seconds + seconds)
+        else:
+            log.error("dead letter", notification_id=str(message.id), reason=verdict.reason)

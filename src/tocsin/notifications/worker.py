@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
+from heapq import heappop, heappush
 from typing import Final
 from uuid import UUID
 
@@ -10,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from tocsin.contracts.oncall import Channel
+from tocsin.kernel import clock
 from tocsin.kernel.db import DB, transaction
 from tocsin.kernel.errors import UnavailableError
 from tocsin.kernel.tasks import cancel, create_task
@@ -33,6 +35,8 @@ class Dispatcher:
         self._poll_seconds = poll_seconds
         self._busy: Counter[str] = Counter()
         self._running: set[asyncio.Task[None]] = set()
+        self._retries: list[float] = []
+        """When messages that this process has put back are due again, by its monotonic clock; a heap."""
         self.wakeup = Wakeup()
 
     async def context(self, app: web.Application) -> AsyncIterator[None]:
@@ -44,15 +48,20 @@ class Dispatcher:
             _, late = await asyncio.wait(self._running, timeout=STOP_SECONDS)
             await cancel(*late)
 
-    async def _tick(self, _app: web.Application) -> bool:
+    async def _tick(self, _app: web.Application) -> bool | float:
+        while self._retries and self._retries[0] <= clock.monotonic():
+            heappop(self._retries)
         free = CONCURRENCY - self._busy.total()
         if free <= 0:
             return False  # the end of a delivery wakes the worker
         messages = await self._delivery.lease(busy=self._busy, limit=free, now=None)
         if messages:
             self._busy.update(message.lane for message in messages)
-            self._start(self._deliver_batch(messages), name=f"batch-{messages[0].id}")
-        return bool(messages)
+            task = create_task(self._deliver_batch(messages), name=f"batch-{messages[0].id}")
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+            return True
+        return max(0.0, self._retries[0] - clock.monotonic()) if self._retries else False
 
     async def _deliver_batch(self, messages: list[LeasedMessage]) -> None:
         wanted = set[UUID]()
@@ -62,16 +71,23 @@ class Dispatcher:
             log.warning("leased messages come back when their lease ends", messages=len(messages), reason=str(exc))
         finally:
             for message in messages:
-                if message.id in wanted:
-                    self._start(self._deliver(message), name=f"delivery-{message.id}")
-                else:
+                if message.id not in wanted:
                     self._release(message)
+        async with asyncio.TaskGroup() as group:
+            for message in messages:
+                if message.id in wanted:
+                    group.create_task(self._deliver(message), name=f"delivery-{message.id}")
 
     async def _deliver(self, message: LeasedMessage) -> None:
         try:
-            await self._delivery.deliver(message, now=None)
+            delay = await self._delivery.deliver(message, now=None)
+            if delay is not None:
+                heappush(self._retries, clock.monotonic() + delay)
         except UnavailableError as exc:
             log.warning("message comes back when its lease ends", notification_id=str(message.id), reason=str(exc))
+        except Exception:
+            # The others of the batch go on; this one comes back when its lease ends, and is given up in the end.
+            log.exception("delivery broke off", notification_id=str(message.id))
         finally:
             self._release(message)
 
@@ -80,14 +96,6 @@ class Dispatcher:
         if not self._busy[message.lane]:
             del self._busy[message.lane]
         self.wakeup.set()
-
-    def _start(self, work: Coroutine[None, None, None], *, name: str) -> None:
-        task = create_task(work, name=name)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-
-
-DISPATCHER = web.AppKey("DISPATCHER", Dispatcher)
 
 
 async def _look_after(app: web.Application) -> bool:
