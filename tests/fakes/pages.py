@@ -15,6 +15,7 @@ from tests.fakes.peer import FakePeer
 from tocsin.contracts.alerts import Alert
 from tocsin.contracts.incidents import (
     ChangeIncident,
+    Durations,
     EventType,
     Incident,
     IncidentEvent,
@@ -52,6 +53,22 @@ def page_of(request: web.Request, page: type[Page[M]], items: Iterable[M]) -> we
     return answer(page(items=newest[:limit], next_cursor="more" if len(newest) > limit else None))
 
 
+def nothing_measured() -> StatsSummary:
+    nothing = Durations(count=0, mean_seconds=None, median_seconds=None, p95_seconds=None)
+    now = datetime.now(UTC)
+    return StatsSummary(
+        since=now,
+        until=now,
+        total=0,
+        by_status={},
+        by_severity={},
+        mtta=nothing,
+        mttr=nothing,
+        by_service=[],
+        over_time=[],
+    )
+
+
 class FakeIncidents(FakePeer):
     """Keeps incidents, changes their states by the rules, and tells its stream."""
 
@@ -66,7 +83,7 @@ class FakeIncidents(FakePeer):
             ]
         )
         self.incidents: dict[int, Incident] = {}
-        self.summary: StatsSummary | None = None
+        self.summary = nothing_measured()
         self.changes: list[tuple[int, ChangeIncident]] = []
         self.lists = 0
         """How often the open incidents were asked for: once a page, once a refresh."""
@@ -118,7 +135,7 @@ class FakeIncidents(FakePeer):
         return page_of(request, Page[IncidentSummary], [IncidentSummary(**item.model_dump()) for item in shown])
 
     async def _summary(self, _request: web.Request) -> web.Response:
-        return answer(self.summary) if self.summary else refuse(503, "no figures yet")
+        return answer(self.summary)
 
     async def _find(self, request: web.Request) -> web.Response:
         incident = self.found(request.match_info["ref"])

@@ -71,16 +71,18 @@ class Services:
             author="Hannah Weiss",
             created_at=scene.ago(seconds=63),
         )
+        delivered = {"notification_id": str(first.notification_id)}
         told: list[tuple[EventType, str, str, float, dict[str, Any]]] = [
             (EventType.NOTE_ADDED, "Hannah Weiss", "Two merchants called support", 63, {"note_id": str(note.id)}),
             (EventType.SEVERITY_CHANGED, "Hannah Weiss", "Severity changed from high to critical.", 82, {}),
             (EventType.ALERT_ATTACHED, "alert-ingestion", "31 alerts attached.", 87, {}),
+            (EventType.DELIVERED, "notification-service", "E-mail to Priya Raman delivered.", 105, delivered),
             (
                 EventType.PAGED,
                 "oncall-service",
                 "Paged Priya Raman (level 1, primary of Payments by week 43) by e-mail, webhook",
                 106,
-                {"notification_ids": [str(first.notification_id), str(webhook.notification_id)]},
+                {"channels": [{"notification_id": str(page.notification_id)} for page in (first, webhook)]},
             ),
             (EventType.ASSIGNED, "oncall-service", "Assigned to Priya Raman.", 107, {}),
             (EventType.CREATED, "alert-ingestion", "Opened by an alert from Alertmanager.", 108, {}),

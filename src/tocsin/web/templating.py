@@ -65,7 +65,7 @@ def render(
         html = render_blocks(environment, template, blocks, values)
     else:
         html = environment.get_template(template).render(values)
-    headers = {hdrs.CACHE_CONTROL: "no-store", hdrs.VARY: FRAGMENTS}
+    headers = {hdrs.CACHE_CONTROL: "no-store", hdrs.VARY: f"{FRAGMENTS}, {hdrs.ACCEPT_ENCODING}"}
     response = web.Response(text=html, status=status, content_type="text/html", headers=headers)
     response.enable_compression()
     return response

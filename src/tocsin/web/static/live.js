@@ -109,8 +109,8 @@ function prepare({ target, fragment }) {
     if (!document.getElementById(ring.id)) ring.classList.add("flash");
   }
   if (target?.id === "actions" && rows(target) !== rows(fragment)) {
-    target.inert = true;
-    setTimeout(() => (target.inert = false), SETTLE);
+    fragment.firstElementChild.inert = true; // on what comes: the swap copies its attributes
+    setTimeout(() => (document.getElementById("actions").inert = false), SETTLE);
   }
 }
 

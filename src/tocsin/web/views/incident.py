@@ -24,6 +24,7 @@ ICONS: Final = {
     EventType.CREATED: "bell",
     EventType.ALERT_ATTACHED: "inbox",
     EventType.ALERT_RESOLVED: "check",
+    EventType.ALERT_MOVED: "inbox",
     EventType.ASSIGNED: "user",
     EventType.PAGED: "send",
     EventType.ESCALATED: "up",
@@ -47,6 +48,8 @@ TONES: Final = {
     EventType.STATUS_CHANGED: "in_progress",
     EventType.RESOLVED: "resolved",
 }
+ENDINGS: Final = frozenset({EventType.DELIVERED, EventType.DELIVERY_FAILED})
+"""How a message ended: said under the page that it belongs to, where that is known."""
 OUTCOMES: Final = {
     NotificationStatus.QUEUED: ("wait", "clock", "Queued"),
     NotificationStatus.SENT: ("ok", "check", "Delivered"),
@@ -193,8 +196,8 @@ ACTIONS: Final = {
 """What can be done in each state, the expected first."""
 
 
-def _deliveries(sent: Sequence[Notification], at: datetime) -> Mapping[UUID, Delivery]:
-    return {message.id: _delivery(message, at) for message in sent}
+def _deliveries(sent: Sequence[Notification], at: datetime) -> Mapping[str, Delivery]:
+    return {str(message.id): _delivery(message, at) for message in sent}
 
 
 def _delivery(message: Notification, at: datetime) -> Delivery:
@@ -214,12 +217,17 @@ def _delivery_detail(message: Notification, at: datetime) -> str:
     return words.cut(message.reason or f"to {message.recipient}", 160)
 
 
-def _timeline(incident: Incident, deliveries: Mapping[UUID, Delivery]) -> list[Entry]:
+def _timeline(incident: Incident, deliveries: Mapping[str, Delivery]) -> list[Entry]:
     notes = {str(note.id): note.text for note in incident.notes}
-    return [_entry(entry, notes, deliveries) for entry in incident.timeline]
+    drawn = {key for entry in incident.timeline for key in _messages_of(entry)} & deliveries.keys()
+    return [
+        _entry(entry, notes, deliveries)
+        for entry in incident.timeline
+        if entry.event_type not in ENDINGS or entry.data.get("notification_id") not in drawn
+    ]
 
 
-def _entry(entry: TimelineEntry, notes: Mapping[str, str], deliveries: Mapping[UUID, Delivery]) -> Entry:
+def _entry(entry: TimelineEntry, notes: Mapping[str, str], deliveries: Mapping[str, Delivery]) -> Entry:
     is_note = entry.event_type is EventType.NOTE_ADDED
     return Entry(
         id=entry.id,
@@ -228,13 +236,16 @@ def _entry(entry: TimelineEntry, notes: Mapping[str, str], deliveries: Mapping[U
         actor=entry.actor,
         detail=entry.detail,
         note=notes.get(str(entry.data.get("note_id")), entry.detail) if is_note else "",
-        deliveries=_of_page(entry, deliveries),
+        deliveries=[deliveries[key] for key in _messages_of(entry) if key in deliveries],
         at=entry.created_at,
     )
 
 
-def _of_page(entry: TimelineEntry, deliveries: Mapping[UUID, Delivery]) -> list[Delivery]:
-    """Return what became of the messages of a `paged` entry, which names them."""
-    named = entry.data.get("notification_ids") if entry.event_type is EventType.PAGED else None
-    ids = {str(item) for item in named} if isinstance(named, list) else set()
-    return [delivery for key, delivery in deliveries.items() if str(key) in ids]
+def _messages_of(entry: TimelineEntry) -> list[str]:
+    """Return the delivery ids that a `paged` entry names, one a channel."""
+    channels = entry.data.get("channels") if entry.event_type is EventType.PAGED else None
+    return (
+        [str(item.get("notification_id")) for item in channels if isinstance(item, dict)]
+        if isinstance(channels, list)
+        else []
+    )

@@ -1,0 +1,97 @@
+"""A service behind the gateway: says what reached it, streams both ways, and can break off."""
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+
+from tests.fakes.peer import FakePeer
+
+
+class FakeUpstream(FakePeer):
+    """Answers everything under `/api/v1/` with what it got, but for a few paths that behave otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__([web.route("*", "/{path:.*}", self._behave)])
+        self.requests: list[dict[str, Any]] = []
+        self.lines: asyncio.Queue[bytes] = asyncio.Queue()
+        """What the stream says next; empty ends it."""
+        self.streams = 0
+        """How many streams are open."""
+        self.received = asyncio.Event()
+        """Set once the first bytes of an upload are here."""
+
+    def _middleware(self) -> Any:
+        @web.middleware
+        async def wait(request: web.Request, handler: Any) -> web.StreamResponse:
+            await self.gate.wait()
+            response: web.StreamResponse = await handler(request)  # which reads the body as it comes
+            return response
+
+        return wait
+
+    async def _behave(self, request: web.Request) -> web.StreamResponse:
+        ways = {
+            "stream": self._stream,
+            "breaks": self._break_off,
+            "upload": self._take_slowly,
+            "packed": self._packed,
+            "large": self._large,
+        }
+        return await ways.get(request.path.rsplit("/", 1)[-1], self._echo)(request)
+
+    async def _echo(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        headers = dict(request.headers)
+        self.requests.append(
+            {"method": request.method, "path": request.raw_path, "headers": headers, "body": body, "size": len(body)}
+        )
+        status = int(request.headers.get("X-Answer", "200"))
+        answered = {
+            "X-From": "upstream",
+            "Connection": "X-Secret-Hop",
+            "X-Secret-Hop": "1",
+            "Keep-Alive": "timeout=5",
+            "Retry-After": "7",
+        }
+        if status == 304:
+            return web.Response(status=304, headers=answered)
+        return web.json_response({"path": request.raw_path, "size": len(body)}, status=status, headers=answered)
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Last": _last_id(request)})
+        await response.prepare(request)
+        self.streams += 1
+        try:
+            while line := await self.lines.get():
+                await response.write(line)
+        finally:
+            self.streams -= 1
+        return response
+
+    async def _break_off(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "1000"})
+        await response.prepare(request)
+        await response.write(b"half")
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    async def _take_slowly(self, request: web.Request) -> web.StreamResponse:
+        taken = 0
+        async for chunk in request.content.iter_any():
+            taken += len(chunk)
+            self.received.set()
+        return web.json_response({"size": taken})
+
+    async def _packed(self, _request: web.Request) -> web.StreamResponse:
+        response = web.json_response({"long": "x" * 5_000})
+        response.enable_compression(web.ContentCoding.gzip)
+        return response
+
+    async def _large(self, _request: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"x" * 20_000_000)
+
+
+def _last_id(request: web.Request) -> str:
+    return request.headers.get("Last-Event-ID", "none")

@@ -1,0 +1,117 @@
+"""Reading a page in tests: its words by element, its forms, and whether it is well formed."""
+
+import re
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Final, Self
+
+BLOCKS: Final = frozenset(
+    {
+        "p",
+        "div",
+        "li",
+        "ul",
+        "ol",
+        "dl",
+        "dt",
+        "dd",
+        "h1",
+        "h2",
+        "h3",
+        "section",
+        "article",
+        "header",
+        "tr",
+        "td",
+        "th",
+        "form",
+    }
+)
+"""Elements that stand apart from their neighbours: their words do too."""
+VOID: Final = frozenset({"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"})
+
+
+@dataclass(slots=True)
+class Form:
+    """A form as a browser would send it untouched."""
+
+    action: str
+    method: str
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+class Html(HTMLParser):
+    """A page or a fragment, read strictly: what is not closed, closed twice or named twice is a fault."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.faults: list[str] = []
+        self.forms: list[Form] = []
+        self.attributes: list[tuple[str, dict[str, str]]] = []
+        """Every element with its attributes, in order."""
+        self._open: list[tuple[str, str | None]] = []
+        self._texts: dict[str, list[str]] = {"": []}
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read *text* whole."""
+        page = cls()
+        page.feed(text)
+        page.close()
+        page.faults += [f"<{tag}> is not closed" for tag, _ in page._open]
+        return page
+
+    def text(self, element_id: str = "") -> str:
+        """Return the words in the element of this id, or of the whole page."""
+        return re.sub(r"\s+", " ", "".join(self._texts[element_id])).strip()
+
+    def has(self, element_id: str) -> bool:
+        """Say whether there is an element of this id."""
+        return element_id in self._texts
+
+    def elements(self, tag: str) -> list[dict[str, str]]:
+        """Return the attributes of each element of this kind."""
+        return [given for name, given in self.attributes if name == tag]
+
+    def form(self, action: str) -> Form:
+        """Return the one form that is sent to *action*."""
+        (found,) = [form for form in self.forms if form.action == action]
+        return found
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if len(given) != len(attrs):
+            self.faults.append(f"<{tag}> has an attribute twice")
+        self.attributes.append((tag, given))
+        element_id = given.get("id")
+        if element_id is not None:
+            if element_id in self._texts:
+                self.faults.append(f"the id {element_id} is given twice")
+            self._texts[element_id] = []
+        if tag == "form":
+            self.forms.append(Form(given.get("action", ""), given.get("method", "get")))
+        if tag == "input" and self.forms and (given.get("type") != "radio" or "checked" in given):
+            self.forms[-1].fields[given.get("name", "")] = given.get("value", "")
+        if tag not in VOID:
+            self._open.append((tag, element_id))
+        if tag in BLOCKS:
+            self.handle_data(" ")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in BLOCKS:
+            self.handle_data(" ")
+        if self._open and self._open[-1][0] == tag:
+            self._open.pop()
+        else:
+            self.faults.append(f"</{tag}> closes {self._open[-1:]}")
+
+    def handle_data(self, data: str) -> None:
+        for _, element_id in self._open:
+            if element_id is not None:
+                self._texts[element_id].append(data)
+        self._texts[""].append(data)

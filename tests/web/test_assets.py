@@ -1,0 +1,114 @@
+import gzip
+import hashlib
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from tests.web.conftest import Client
+from tests.web.html import Html
+from tests.web.night import Services
+from tests.web.reading import read
+from tests.web.scene import incident
+from tocsin.web.assets import ASSETS
+
+WEB = Path(str(files("tocsin.web")))
+VENDOR = WEB / "static" / "vendor"
+KIB = 1024
+
+
+def packed(body: bytes) -> int:
+    return len(gzip.compress(body, 9))
+
+
+def test_each_file_of_others_is_the_one_that_was_published_with_its_licence() -> None:
+    listed = json.loads((VENDOR / "VENDORED.json").read_text())
+    for item in listed:
+        assert hashlib.sha256((VENDOR / item["file"]).read_bytes()).hexdigest() == item["sha256"], item["file"]
+        assert item["version"] in item["source"]
+        assert item["licence"]
+    named = {item["file"] for item in listed} | {item["licence_file"] for item in listed} | {"VENDORED.json"}
+    assert {path.name for path in VENDOR.iterdir()} == named
+
+
+async def test_a_file_is_kept_for_ever_under_its_digest_and_not_at_all_under_another(client: Client) -> None:
+    assert client.app is not None
+    url = client.app[ASSETS].url("app.css")
+    async with client.get(url) as answer:
+        assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        assert answer.headers["Content-Type"] == "text/css; charset=utf-8"
+        assert await answer.read() == (WEB / "static" / "app.css").read_bytes()
+    async with client.get("/static/0123456789ab/app.css") as answer:
+        assert answer.status == 200
+        assert answer.headers["Cache-Control"] == "no-cache"
+
+
+async def test_files_come_packed_to_who_can_unpack_them(client: Client) -> None:
+    async with client.get("/static/x/app.css", headers={"Accept-Encoding": "identity"}) as answer:
+        assert "Content-Encoding" not in answer.headers
+        assert answer.headers["Vary"] == "Accept-Encoding"
+    async with client.get("/static/x/app.css", headers={"Accept-Encoding": "br, gzip"}) as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["nothing.css", "../app.py", "..%2fapp.py", "vendor/VENDORED.json", "vendor/htmx.LICENSE", "vendor", "a%00b"],
+)
+async def test_nothing_else_is_served(client: Client, name: str) -> None:
+    async with client.get(f"/static/x/{name}") as answer:
+        assert answer.status == 404
+
+
+async def test_every_address_in_a_page_exists_here_and_every_icon_in_the_sprite(
+    client: Client, services: Services
+) -> None:
+    services.fill()
+    sprite = (WEB / "static" / "icons.svg").read_text()
+    symbols = set(re.findall(r'<symbol id="([a-z_]+)"', sprite))
+    for path in ("/", "/incidents/2481", "/incidents/2479", "/incidents/99"):
+        page = await read(client, path, status=404 if path.endswith("99") else 200)
+        for _, given in page.attributes:
+            address = given.get("href") or given.get("src")
+            if address is None or address.startswith("#"):
+                assert address is None or page.has(address[1:])
+                continue
+            assert address.startswith("/")
+            place, _, icon = address.partition("#")
+            assert not icon or icon in symbols
+            async with client.get(place) as answer:
+                assert answer.status == 200, address
+
+
+def stylesheets(page: Html) -> bytes:
+    """Return what the page links for a screen."""
+    names = [link["href"].rpartition("/")[2] for link in page.elements("link") if link["rel"] == "stylesheet"]
+    return b"".join((WEB / "static" / name).read_bytes() for name in names)
+
+
+@pytest.mark.parametrize("path", ["/", "/incidents/2481"])
+async def test_a_full_page_with_its_styles_weighs_under_20_kib_packed_and_its_scripts_under_45(
+    client: Client, services: Services, path: str
+) -> None:
+    services.fill()
+    for number in range(3_000, 3_050):
+        services.incidents.incidents[number] = incident(number, f"Latency of shard {number} above two seconds")
+    page = await read(client, path)
+    async with client.get(path, headers={"Accept": "text/html"}) as answer:
+        html = await answer.read()
+    assert packed(html) + packed(stylesheets(page)) < 20 * KIB
+    scripts = [WEB / "static" / name for name in ("live.js", "times.js", "vendor/htmx.min.js")]
+    assert sum(packed(script.read_bytes()) for script in scripts) < 45 * KIB
+
+
+def test_templates_escape_everything_and_quote_every_attribute() -> None:
+    templates = sorted((WEB / "templates").rglob("*.html"))
+    assert len(templates) >= 8
+    for path in templates:
+        text = path.read_text()
+        assert not re.search(r"\|\s*safe|Markup|autoescape|<style|style=|\son[a-z]+=|javascript:", text), path.name
+        assert not re.search(r"=\{\{", text), f"{path.name} has an attribute without quotes"
+        for script in re.findall(r"<script[^>]*>", text):
+            assert "src=" in script, path.name

@@ -1,0 +1,214 @@
+import asyncio
+
+import pytest
+from pydantic import ValidationError
+
+from tests.web.conftest import Client, StartWeb
+from tests.web.night import Services
+from tests.web.reading import BROWSER, read
+from tocsin.contracts.incidents import IncidentStatus
+from tocsin.kernel.settings import describe
+from tocsin.web.settings import Settings
+
+ACKNOWLEDGE = "/incidents/2481/acknowledge"
+THROUGH_THE_DOOR = "/api/v1/incidents/2481"
+OWN, FOREIGN = True, False
+SENDERS = [
+    ({}, OWN),  # curl, a script: no browser
+    ({"Sec-Fetch-Site": "same-origin"}, OWN),
+    ({"Sec-Fetch-Site": "none"}, OWN),
+    ({"Sec-Fetch-Site": "same-site"}, FOREIGN),
+    ({"Sec-Fetch-Site": "cross-site"}, FOREIGN),
+    ({"Sec-Fetch-Site": "nonsense"}, FOREIGN),
+    ({"Sec-Fetch-Site": ""}, FOREIGN),
+    ({"Sec-Fetch-Site": "cross-site", "Origin": "{own}"}, FOREIGN),
+    ({"Sec-Fetch-Site": "same-origin", "Origin": "{own}"}, OWN),
+    ({"Origin": "{own}"}, OWN),
+    ({"Origin": "https://{host}"}, OWN),  # TLS ends at a proxy before this server
+    ({"Origin": "http://127.0.0.1:1"}, FOREIGN),
+    ({"Origin": "https://evil.example"}, FOREIGN),
+    ({"Origin": "https://{host}.evil.example"}, FOREIGN),
+    ({"Origin": "null"}, FOREIGN),
+    ({"Origin": ""}, FOREIGN),
+]
+
+
+def written(headers: dict[str, str], client: Client) -> dict[str, str]:
+    host = f"{client.host}:{client.port}"
+    return {name: value.format(own=f"http://{host}", host=host) for name, value in headers.items()}
+
+
+@pytest.mark.parametrize(("headers", "own"), SENDERS)
+async def test_a_form_is_taken_from_our_own_pages_only(
+    client: Client, services: Services, headers: dict[str, str], *, own: bool
+) -> None:
+    services.fill()
+    async with client.post(
+        ACKNOWLEDGE, data={}, headers=BROWSER | written(headers, client), allow_redirects=False
+    ) as answer:
+        assert answer.status == (303 if own else 403)
+        assert answer.content_type == ("application/octet-stream" if own else "text/html")
+    expected = IncidentStatus.ACKNOWLEDGED if own else IncidentStatus.OPEN
+    assert services.incidents.incidents[2481].status is expected
+
+
+@pytest.mark.parametrize(("headers", "own"), SENDERS)
+@pytest.mark.parametrize("kind", ["application/json", "text/plain"])
+async def test_so_is_a_change_through_the_door(
+    client: Client, services: Services, headers: dict[str, str], kind: str, *, own: bool
+) -> None:
+    services.fill()
+    sent = written(headers, client) | {"Content-Type": kind}
+    async with client.patch(THROUGH_THE_DOOR, data=b'{"status": "acknowledged"}', headers=sent) as answer:
+        assert answer.status == (200 if own else 403)
+        if not own:
+            assert (await answer.json())["type"] == "urn:tocsin:problem:forbidden"
+    expected = IncidentStatus.ACKNOWLEDGED if own else IncidentStatus.OPEN
+    assert services.incidents.incidents[2481].status is expected
+
+
+@pytest.mark.parametrize("path", ["/preferences/name", "/preferences/theme", ACKNOWLEDGE, "/incidents/1/notes"])
+async def test_no_form_is_left_out_of_the_defence(client: Client, path: str) -> None:
+    async with client.post(path, data={}, headers={"Origin": "https://evil.example"}) as answer:
+        assert answer.status == 403
+        assert "Set-Cookie" not in answer.headers
+
+
+async def test_reading_changes_nothing_and_is_free(client: Client, services: Services) -> None:
+    services.fill()
+    foreign = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
+    await read(client, "/", headers=foreign)
+    await read(client, "/incidents/2481", headers=foreign)
+    async with client.get(ACKNOWLEDGE, headers=foreign) as answer:
+        assert answer.status == 405
+    assert not services.incidents.changes
+
+
+async def test_a_configured_origin_may_change_through_the_door_but_not_by_forms(
+    start_web: StartWeb, services: Services
+) -> None:
+    client = await start_web(cors_origins="https://wall.example")
+    services.fill()
+    origin = {"Origin": "https://wall.example", "Sec-Fetch-Site": "cross-site"}
+    async with client.patch(THROUGH_THE_DOOR, json={"status": "acknowledged"}, headers=origin) as answer:
+        assert answer.status == 200
+    async with client.post("/incidents/2480/acknowledge", data={}, headers=origin) as answer:
+        assert answer.status == 403
+
+
+async def status_for(client: Client, host: str | None, path: str = "/") -> int:
+    """Ask with this `Host` header, or none."""
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    line = f"Host: {host}\r\n" if host is not None else ""
+    version = "1.1" if host is not None else "1.0"
+    writer.write(f"GET {path} HTTP/{version}\r\n{line}Accept: text/html\r\nConnection: close\r\n\r\n".encode())
+    status = (await reader.readline()).split()[1]
+    writer.close()
+    return int(status)
+
+
+KNOWN = ["localhost", "localhost:8080", "LOCALHOST", "localhost.", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:8080"]
+UNKNOWN = [
+    "evil.example",
+    "localhost.evil.example",
+    "evil.example:8080",
+    "127.0.0.1.evil.example",
+    "10.0.0.7",
+    "",
+    "localhost@evil.example",
+    "[::1",
+    "web-ui",
+]
+
+
+@pytest.mark.parametrize(("host", "status"), [(host, 200) for host in KNOWN] + [(host, 421) for host in UNKNOWN])
+async def test_a_name_that_is_not_ours_is_refused(client: Client, host: str, status: int) -> None:
+    assert await status_for(client, host) == status
+
+
+@pytest.mark.parametrize("path", ["/api/v1/incidents", "/health", "/metrics", "/static/x/app.css", "/openapi.json"])
+async def test_no_address_answers_under_a_foreign_name(client: Client, path: str) -> None:
+    assert await status_for(client, "evil.example", path) == 421
+
+
+async def test_without_a_name_it_is_no_browser(client: Client) -> None:
+    assert await status_for(client, None, "/health") == 200
+
+
+async def test_configured_names_are_ours_and_no_others(start_web: StartWeb) -> None:
+    client = await start_web(allowed_hosts="web-ui,Tocsin.Example,[fd00::7]")
+    for host in ("web-ui:8080", "tocsin.example", "[fd00::7]:80", "localhost"):
+        assert await status_for(client, host) == 200
+    for host in ("x.tocsin.example", "evil.example"):
+        assert await status_for(client, host) == 421
+
+
+async def test_a_star_takes_any_name(start_web: StartWeb) -> None:
+    client = await start_web(allowed_hosts="*")
+    assert await status_for(client, "anything.example") == 200
+
+
+async def test_a_server_on_all_addresses_answers_under_each_address_and_no_name(start_web: StartWeb) -> None:
+    client = await start_web(bind_address="0.0.0.0")  # noqa: S104 - what containers set
+    assert await status_for(client, "192.168.7.20:8080") == 200
+    assert await status_for(client, "[fd00::1]") == 200
+    assert await status_for(client, "evil.example") == 421
+
+
+async def test_the_refusal_says_what_to_do(client: Client) -> None:
+    async with client.get("/", headers={"Host": "tocsin.lan"} | BROWSER) as answer:
+        assert answer.status == 421
+        text = await answer.text()
+    assert "tocsin.lan" in text
+    assert "ALLOWED_HOSTS" in text
+
+
+@pytest.mark.parametrize("value", ["a b", "a,,b", "https://x", "x:80", ","])
+def test_wrong_names_stop_the_start_with_one_clear_line(value: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate({"allowed_hosts": value})
+    assert describe(caught.value, Settings).startswith(f"ALLOWED_HOSTS is {value!r}, which is not allowed")
+
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/", 200), ("/incidents/99", 404), ("/nothing", 404), ("/static/x/app.css", 200), ("/api/v1/incidents", 200)],
+)
+async def test_every_answer_binds_the_browser(client: Client, path: str, status: int) -> None:
+    async with client.get(path, headers=BROWSER) as answer:
+        assert answer.status == status
+        assert answer.headers.getall("Content-Security-Policy") == [POLICY]
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Referrer-Policy"] == "same-origin"
+
+
+async def test_the_api_s_description_keeps_its_own_policy(client: Client) -> None:
+    async with client.get("/docs") as answer:
+        assert "'unsafe-inline'" in answer.headers["Content-Security-Policy"]
+
+
+async def test_a_problem_is_a_page_for_people_and_a_document_for_programs(client: Client) -> None:
+    page = await read(client, "/nothing", status=404)
+    assert "There is nothing at this address." in page.text()
+    async with client.get("/nothing") as answer:
+        assert answer.content_type == "application/problem+json"
+    async with client.get("/api/v1/nothing", headers=BROWSER) as answer:
+        assert answer.content_type == "application/problem+json"
+
+
+async def test_a_problem_page_carries_the_request_s_id(client: Client) -> None:
+    page = await read(client, "/nothing", status=404, headers={"X-Request-ID": "night-7"})
+    assert "night-7 Quote this when you ask for help" in page.text()
+
+
+async def test_the_web_service_is_ready_while_others_are_away(client: Client, services: Services) -> None:
+    for peer in (services.alerts, services.incidents, services.schedules, services.messages):
+        await peer.go_away()
+    async with client.get("/health/ready") as answer:
+        assert answer.status == 200

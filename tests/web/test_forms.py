@@ -1,0 +1,213 @@
+import pytest
+
+from tests.web import scene
+from tests.web.conftest import Client
+from tests.web.html import Html
+from tests.web.night import Services
+from tests.web.reading import BROWSER, FRAGMENTS, read, submit
+from tocsin.contracts.incidents import IncidentStatus
+
+OWN = {"Sec-Fetch-Site": "same-origin"}
+
+
+async def test_acknowledge_on_now_answers_with_now_without_the_ring(client: Client, services: Services) -> None:
+    services.fill()
+    page = await submit(client, await read(client, "/"), "/incidents/2481/acknowledge")
+    assert "1 incident waits for an answer" in page.text("head")
+    assert "2Acknowledged" in page.text("head")
+    assert services.incidents.incidents[2481].timeline[0].actor == "somebody via web"
+
+
+@pytest.mark.parametrize(
+    ("verb", "status"),
+    [
+        ("acknowledge", IncidentStatus.ACKNOWLEDGED),
+        ("start", IncidentStatus.IN_PROGRESS),
+        ("resolve", IncidentStatus.RESOLVED),
+    ],
+)
+async def test_each_action_of_an_incident_answers_with_the_incident_as_it_is_now(
+    client: Client, services: Services, verb: str, status: IncidentStatus
+) -> None:
+    services.fill()
+    page = await submit(client, await read(client, "/incidents/2481"), f"/incidents/2481/{verb}")
+    assert "Checkout answers 5xx" in page.text("head")
+    assert services.incidents.incidents[2481].status is status
+    assert f"/incidents/2481/{verb}" not in [form.action for form in page.forms]
+
+
+async def test_a_form_answers_with_a_redirect_so_that_a_reload_does_not_send_it_again(
+    client: Client, services: Services
+) -> None:
+    services.fill()
+    fields = {"back": "/incidents/2481"}
+    async with client.post(
+        "/incidents/2481/acknowledge", data=fields, headers=BROWSER | OWN, allow_redirects=False
+    ) as answer:
+        assert answer.status == 303
+        assert answer.headers["Location"] == "/incidents/2481"
+
+
+async def test_htmx_follows_the_redirect_and_gets_blocks(client: Client, services: Services) -> None:
+    services.fill()
+    async with client.post("/incidents/2481/acknowledge", data={"back": "/"}, headers=FRAGMENTS | OWN) as answer:
+        page = Html.read(await answer.text())
+    assert page.faults == []
+    assert not page.elements("html")
+    assert "1 incident waits" in page.text("head")
+
+
+@pytest.mark.parametrize(
+    "back", ["https://evil.example/", "//evil.example", "/\\evil.example", "/incidents/1/../../x", "/api/v1/alerts", ""]
+)
+async def test_the_way_back_never_leads_elsewhere(client: Client, services: Services, back: str) -> None:
+    services.fill()
+    async with client.post(
+        "/incidents/2481/acknowledge", data={"back": back}, headers=OWN, allow_redirects=False
+    ) as answer:
+        assert answer.headers["Location"] == "/incidents/2481"
+
+
+async def test_a_refused_change_shows_the_present_state_with_the_reason(client: Client, services: Services) -> None:
+    services.fill()
+    stale = await read(client, "/incidents/2481")
+    await submit(client, stale, "/incidents/2481/resolve", actor="Dele Adeyemi")
+    page = await submit(client, stale, "/incidents/2481/acknowledge", status=409)
+    assert "This was not done Incident 2481 is already resolved; nothing was changed." in page.text("notices")
+    assert "Resolved by Dele Adeyemi" in page.text("answer")
+
+
+async def test_a_change_refused_on_now_shows_now_with_the_reason(client: Client, services: Services) -> None:
+    services.fill()
+    stale = await read(client, "/")
+    await submit(client, await read(client, "/incidents/2481"), "/incidents/2481/resolve")
+    page = await submit(client, stale, "/incidents/2481/acknowledge", status=409)
+    assert "Incident 2481 is already resolved" in page.text("notices")
+    assert "1 incident waits for an answer" in page.text("head")
+
+
+async def test_a_note_is_kept_whole_and_signed(client: Client, services: Services) -> None:
+    services.fill()
+    page = await read(client, "/incidents/2481", headers={"Cookie": "tocsin_actor=Tom%C3%A1s"})
+    text = "First line\r\nsecond & <b>line</b> ½"
+    answer = await submit(
+        client, page, "/incidents/2481/notes", headers={"Cookie": "tocsin_actor=Tom%C3%A1s"}, text=text
+    )
+    assert "Tomás wrote a note First line second & <b>line</b> ½" in answer.text("timeline")
+    note = services.incidents.incidents[2481].notes[-1]
+    assert (note.text, note.author) == ("First line\nsecond & <b>line</b> ½", "Tomás")
+
+
+async def test_the_same_note_sent_twice_carries_the_same_key_and_another_one_its_own(
+    client: Client, services: Services
+) -> None:
+    services.fill()
+    page = await read(client, "/incidents/2481")
+    for text in ("Once", "Once", "Another"):
+        await submit(client, page, "/incidents/2481/notes", text=text)
+    keys = [heard.idempotency_key for heard in services.incidents.heard if heard.body]
+    assert keys[0] == keys[1] != keys[2]
+
+
+async def test_an_empty_note_is_refused_with_a_reason(client: Client, services: Services) -> None:
+    services.fill()
+    page = await submit(
+        client, await read(client, "/incidents/2481"), "/incidents/2481/notes", status=422, text=" \r\n"
+    )
+    assert "The note is empty." in page.text()
+    assert not services.incidents.changes
+
+
+async def test_escalate_asks_the_on_call_service_in_the_name_of_who_clicked(client: Client, services: Services) -> None:
+    services.fill()
+    await submit(client, await read(client, "/incidents/2481"), "/incidents/2481/escalate", actor="Ann Li")
+    (order,) = services.schedules.escalated
+    assert order.incident_id == services.incidents.incidents[2481].id
+    assert order.actor == "Ann Li"
+
+
+async def test_a_stopped_escalation_cannot_be_pushed_and_the_page_says_why(client: Client, services: Services) -> None:
+    services.fill()
+    page = await read(client, "/incidents/2481")
+    incident_id = services.incidents.incidents[2481].id
+    stopped = {"stopped_at": scene.ago(seconds=1)}
+    services.schedules.escalations[incident_id] = services.schedules.escalations[incident_id].model_copy(update=stopped)
+    answer = await submit(client, page, "/incidents/2481/escalate", status=409)
+    assert "The escalation has stopped: somebody has answered." in answer.text("notices")
+
+
+async def test_a_change_while_incident_management_is_away_says_so_and_changes_nothing(
+    client: Client, services: Services
+) -> None:
+    services.fill()
+    page = await read(client, "/")
+    await services.incidents.go_away()
+    answer = await submit(client, page, "/incidents/2481/acknowledge", status=503)
+    assert "incident-management cannot be reached" in answer.text()
+
+
+async def test_acting_on_what_is_no_incident_is_not_found(client: Client) -> None:
+    for ref in ("99", "nonsense"):
+        async with client.post(f"/incidents/{ref}/acknowledge", data={}, headers=BROWSER | OWN) as answer:
+            assert answer.status == 404
+
+
+async def test_a_name_given_once_signs_everything_after(client: Client, services: Services) -> None:
+    services.fill()
+    page = await submit(client, await read(client, "/"), "/preferences/name", actor="  Priya\u0000 Raman\n ")
+    assert page.form("/preferences/name").fields["actor"] == "Priya Raman"
+    await submit(client, await read(client, "/"), "/incidents/2481/acknowledge")
+    assert services.incidents.incidents[2481].timeline[0].actor == "Priya Raman"
+    assert "actor" not in (await read(client, "/incidents/2481")).form("/incidents/2481/notes").fields
+
+
+async def test_a_name_given_beside_a_note_is_remembered(client: Client, services: Services) -> None:
+    services.fill()
+    page = await read(client, "/incidents/2481")
+    async with client.post(
+        "/incidents/2481/notes",
+        data=page.form("/incidents/2481/notes").fields | {"text": "Hi", "actor": "Zoë"},
+        headers=OWN,
+        allow_redirects=False,
+    ) as answer:
+        cookie = answer.headers["Set-Cookie"]
+    assert cookie.startswith("tocsin_actor=Zo%C3%AB;")
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+
+
+async def test_an_emptied_name_is_forgotten(client: Client) -> None:
+    await submit(client, await read(client, "/"), "/preferences/name", actor="Ann")
+    page = await submit(client, await read(client, "/"), "/preferences/name", actor="")
+    assert page.form("/preferences/name").fields["actor"] == ""
+
+
+async def test_the_theme_is_a_cookie_and_the_system_s_needs_none(client: Client) -> None:
+    page = await submit(client, await read(client, "/"), "/preferences/theme", theme="dark")
+    assert page.elements("html")[0]["data-theme"] == "dark"
+    assert page.form("/preferences/theme").fields["theme"] == "dark"
+    page = await submit(client, page, "/preferences/theme", theme="system")
+    assert "data-theme" not in page.elements("html")[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"{}", "application/json", 415),
+        (b"a=1", "multipart/form-data", 415),
+        (b"text=%ff%fe", "application/x-www-form-urlencoded", 400),
+        (b"&".join(b"a%d=1" % number for number in range(40)), "application/x-www-form-urlencoded", 400),
+        (b"text=" + b"x" * 300_000, "application/x-www-form-urlencoded", 413),
+    ],
+)
+async def test_what_is_no_small_form_is_refused(client: Client, body: bytes, kind: str, status: int) -> None:
+    async with client.post("/incidents/1/notes", data=body, headers=OWN | {"Content-Type": kind}) as answer:
+        assert answer.status == status
+        assert answer.content_type == "application/problem+json"
+
+
+async def test_a_form_s_address_takes_no_get(client: Client) -> None:
+    async with client.get("/incidents/1/acknowledge", headers=BROWSER) as answer:
+        assert answer.status == 405
+        assert answer.headers["Allow"] == "POST"
+        assert answer.content_type == "text/html"

@@ -1,0 +1,218 @@
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.web import scene
+from tests.web.conftest import Client, StartWeb
+from tests.web.html import Html
+from tests.web.night import Services
+from tests.web.reading import BROWSER, FRAGMENTS, read
+from tocsin.contracts.incidents import EventType, IncidentStatus
+from tocsin.contracts.oncall import Level
+
+
+def verbs(page: Html) -> list[str]:
+    return [form.action.rsplit("/", 1)[1] for form in page.forms if form.action.startswith("/incidents/")]
+
+
+async def test_an_incident_is_shown_by_number_and_by_id(client: Client, services: Services) -> None:
+    services.fill()
+    by_number = await read(client, "/incidents/2481")
+    by_id = await read(client, f"/incidents/{services.incidents.incidents[2481].id}")
+    for page in (by_number, by_id):
+        assert "Checkout answers 5xx for 7.4 % of requests" in page.text("head")
+        assert "#2481 Checkout answers 5xx" in page.text()
+
+
+@pytest.mark.parametrize(
+    "ref", ["99", "0", "-1", "01", "abc", "99999999999999999999", "1%2Fmetrics", "stream", "'><b>"]
+)
+async def test_what_is_no_incident_is_a_page_that_says_so(client: Client, ref: str) -> None:
+    page = await read(client, f"/incidents/{ref}", status=404)
+    assert page.text("h") == "There is no such thing"
+    assert "urn:tocsin:problem:not-found" in page.text()
+
+
+async def test_the_steps_carry_their_times_and_what_can_be_done_depends_on_them(
+    client: Client, services: Services
+) -> None:
+    services.fill()
+    ringing = await read(client, "/incidents/2481")
+    assert verbs(ringing) == ["acknowledge", "resolve", "start", "escalate", "notes"]
+    assert [step.get("aria-current") for step in ringing.elements("li")[1:5]] == ["step", None, None, None]
+    assert "so far" in ringing.text("head")
+    acknowledged = await read(client, "/incidents/2478")
+    assert verbs(acknowledged) == ["resolve", "start", "notes"]
+    assert "Nobody more is paged" in acknowledged.text("answer")
+    started = await read(client, "/incidents/2475")
+    assert verbs(started) == ["resolve", "notes"]
+    ended = await read(client, "/incidents/2479")
+    assert verbs(ended) == ["notes"]
+    assert "resolved after 22 min" in ended.text("head")
+    assert "answered after 1:05" in ended.text("answer")
+
+
+async def test_who_answered_is_the_first_who_acted(client: Client, services: Services) -> None:
+    answered = scene.working(1, "Slow", IncidentStatus.IN_PROGRESS, timedelta(minutes=5))
+    told = [
+        scene.entry(EventType.STATUS_CHANGED, "Bo", "Work has begun.", 10),
+        scene.entry(EventType.ACKNOWLEDGED, "Ann", "Acknowledged.", 60),
+        scene.entry(EventType.CREATED, "alert-ingestion", "Opened.", 300),
+    ]
+    services.incidents.add(answered.model_copy(update={"timeline": told}))
+    assert "Being worked on, answered by Ann" in (await read(client, "/incidents/1")).text("answer")
+
+
+async def test_an_open_incident_says_who_was_paged_and_who_is_next(client: Client, services: Services) -> None:
+    services.fill()
+    page = await read(client, "/incidents/2481")
+    assert "Nobody has answered yet Priya Raman was paged 1:4" in page.text("answer")
+    assert "on 2 channels. At " in page.text("answer")
+    assert "the page goes to Carol Mensah" in page.text("answer")
+    ladder = page.text("escalation")
+    assert "Payments, 5 min a level" in ladder
+    assert "1 Priya Raman Primary. Paged" in ladder
+    assert "2 Carol Mensah Secondary. Paged at" in ladder
+    assert "until someone answers" in ladder
+
+
+async def test_the_ladder_of_a_stopped_escalation_ends(client: Client, services: Services) -> None:
+    services.fill()
+    ringing = services.incidents.incidents[2481]
+    stopped = services.schedules.escalations[ringing.id].model_copy(
+        update={"stopped_at": scene.ago(seconds=5), "next_action_at": None, "next_people": [], "next_level": None}
+    )
+    services.schedules.escalations[ringing.id] = stopped
+    assert "nobody more is paged" in (await read(client, "/incidents/2481")).text("escalation")
+
+
+async def test_a_due_page_is_said_to_go_out_now(client: Client, services: Services) -> None:
+    services.fill()
+    ringing = services.incidents.incidents[2481]
+    due: dict[str, Any] = {"next_action_at": scene.ago(seconds=3), "next_people": [], "next_level": Level.CATCH_ALL}
+    escalation = services.schedules.escalations[ringing.id].model_copy(update=due)
+    services.schedules.escalations[ringing.id] = escalation
+    assert "Pages the catch-all contact in now" in (await read(client, "/incidents/2481")).text("answer")
+
+
+async def test_alerts_are_listed_with_labels_and_the_rest_folded_away(client: Client, services: Services) -> None:
+    services.fill()
+    page = await read(client, "/incidents/2481")
+    table = page.text("alerts")
+    assert "Alerts 47 44 firing" in table
+    assert "Firing HighErrorRate: checkout-api answers 5xx" in table
+    assert "code=5xx job=checkout-api region=eu-central" in table
+    assert "Recovered PodRestart" in table
+    assert "37 more" in table
+    assert "HighErrorRate on pod 43" in page.text("more-alerts")
+
+
+async def test_an_incident_opened_by_hand_says_so(client: Client, services: Services) -> None:
+    services.incidents.add(scene.incident(3, "By hand", description="The *bridge*\nis out."))
+    page = await read(client, "/incidents/3")
+    assert "Opened by hand" in page.text("alerts")
+    assert "The *bridge* is out." in page.text("details")
+
+
+async def test_the_timeline_draws_each_message_under_its_page_and_not_twice(client: Client, services: Services) -> None:
+    services.fill()
+    timeline = (await read(client, "/incidents/2481")).text("timeline")
+    assert "Hannah Weiss wrote a note Two merchants called support: card payments fail" in timeline
+    assert "First call at 03:10." in timeline
+    assert "E-mailDeliveredin 0.8 s to priya@halyard.example" in timeline
+    assert "WebhookRetrying2 attempts: 503 Service Unavailable, next in 2" in timeline
+    assert "E-mail to Priya Raman delivered." not in timeline
+
+
+async def test_without_the_notification_service_its_report_stays_in_the_timeline(
+    client: Client, services: Services
+) -> None:
+    services.fill()
+    await services.messages.go_away()
+    page = await read(client, "/incidents/2481")
+    assert "E-mail to Priya Raman delivered." in page.text("timeline")
+    assert "The notification service has not answered since" in page.text("notices")
+
+
+async def test_without_the_on_call_service_the_last_known_paging_is_shown_as_waiting(
+    client: Client, services: Services
+) -> None:
+    services.fill()
+    await read(client, "/incidents/2481")
+    await services.schedules.go_away()
+    page = await read(client, "/incidents/2481")
+    assert "Escalation waits Would have paged Carol Mensah" in page.text("answer").replace("waitsWould", "waits Would")
+    assert "Waits until the on-call service is back" in page.text("escalation")
+
+
+async def test_without_incident_management_the_page_is_a_problem_with_a_way_out(
+    client: Client, services: Services
+) -> None:
+    await services.incidents.go_away()
+    page = await read(client, "/incidents/2481", status=503)
+    assert page.text("h") == "This does not work just now"
+    assert "incident-management cannot be reached" in page.text()
+    assert {"class": "btn primary", "href": "/"} in page.elements("a")
+
+
+async def test_a_hundred_labels_and_long_texts_are_cut_and_not_lost_count_of(
+    client: Client, services: Services
+) -> None:
+    labels = {f"label-{number:03}": "v" * 4_000 for number in range(100)}
+    long = scene.attached("m" * 60_000, 1, 1, **labels)
+    services.incidents.add(scene.incident(4, "t" * 512).model_copy(update={"alerts": [long], "alerts_total": 1}))
+    async with client.get("/incidents/4", headers=BROWSER) as response:
+        assert len(await response.text()) < 30_000
+    assert "92 more" in (await read(client, "/incidents/4")).text("alerts")
+
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}"
+
+
+async def test_hostile_text_is_shown_as_text(client: Client, services: Services) -> None:
+    told = [scene.entry(EventType.CREATED, HOSTILE, HOSTILE, 1, channels=7, note_id=HOSTILE)]
+    hostile = scene.incident(
+        5, HOSTILE, service=HOSTILE, team=HOSTILE, assigned_to=HOSTILE, description=HOSTILE, timeline=told
+    )
+    alerts = [scene.attached(HOSTILE, 1, 1, source=HOSTILE, **{HOSTILE: HOSTILE})]
+    services.incidents.add(hostile.model_copy(update={"alerts": alerts}))
+    paged = scene.escalation(hostile, paged={HOSTILE: 5.0}, following=[HOSTILE], seconds=60)
+    services.schedules.escalations[hostile.id] = paged
+    cookie = {"Cookie": "tocsin_actor=%3Cb%3E%22%27; tocsin_theme=dark%22%20onload"}
+    for path in ("/", "/incidents/5"):
+        page = await read(client, path, headers=cookie)
+        assert HOSTILE in page.text()
+        assert not page.elements("img")
+        assert not page.elements("b") or all(not given for given in page.elements("img"))
+        assert {script.get("src", "")[:8] for script in page.elements("script")} == {"/static/"}
+        assert not any(name.startswith("on") or name == "style" for _, given in page.attributes for name in given)
+
+
+async def test_htmx_gets_the_blocks_alone(client: Client, services: Services) -> None:
+    services.fill()
+    async with client.get("/incidents/2481", headers=FRAGMENTS) as response:
+        page = Html.read(await response.text())
+    assert page.faults == []
+    assert [given["id"] for _, given in page.attributes if "hx-swap-oob" in given] == [
+        "notices",
+        "head",
+        "actions",
+        "answer",
+        "alerts",
+        "timeline",
+        "escalation",
+        "details",
+    ]
+
+
+async def test_paging_and_messages_are_asked_for_side_by_side(start_web: StartWeb, services: Services) -> None:
+    client = await start_web(part_seconds=0.3)
+    services.fill()
+    services.schedules.gate.clear()
+    services.messages.gate.clear()
+    async with asyncio.timeout(2):
+        page = await read(client, "/incidents/2481")
+    assert "The on-call service" in page.text("notices")
+    assert "The notification service" in page.text("notices")

@@ -1,0 +1,261 @@
+import asyncio
+from datetime import timedelta
+
+from tests.support.waiting import eventually
+from tests.web import scene
+from tests.web.conftest import Client, StartWeb
+from tests.web.html import Html
+from tests.web.night import Services
+from tests.web.reading import FRAGMENTS, read
+from tocsin.contracts.incidents import IncidentStatus
+from tocsin.contracts.model import Severity
+from tocsin.contracts.notifications import NotificationStatus
+
+
+def order(page: Html) -> list[str]:
+    return [given["id"] for _, given in page.attributes if given.get("id", "").startswith("inc-")]
+
+
+async def test_now_says_in_its_heading_how_many_incidents_wait_and_whom_the_next_pages_go_to(
+    client: Client, services: Services
+) -> None:
+    services.fill()
+    page = await read(client, "/")
+    assert "2 incidents wait for an answer" in page.text("head")
+    assert "Next page: Fulfilment, everyone in 0:3" in page.text("head")
+    assert ", then Carol Mensah in 3:" in page.text("head")
+    assert "(2) Now · Tocsin" in page.text()
+
+
+async def test_the_worst_ring_first_and_the_longest_waiting_of_a_kind_before_the_others(
+    client: Client, services: Services
+) -> None:
+    for number, severity, minutes in ((1, Severity.LOW, 9), (2, Severity.CRITICAL, 1), (3, Severity.CRITICAL, 5)):
+        created = scene.ago(minutes=minutes)
+        services.incidents.add(scene.incident(number, f"n{number}", severity=severity, created_at=created))
+    assert order(await read(client, "/")) == ["inc-3", "inc-2", "inc-1"]
+
+
+async def test_a_ring_shows_who_was_paged_and_offers_one_click_to_answer(client: Client, services: Services) -> None:
+    services.fill()
+    page = await read(client, "/")
+    card = page.text("inc-2481")
+    assert "Critical" in card
+    assert "Checkout answers 5xx for 7.4 % of requests" in card
+    assert "checkout-apiPayments47 alerts" in card
+    assert "Priya Raman paged 1:4" in card
+    assert "Pages Carol Mensah in 3:1" in card
+    assert page.form("/incidents/2481/acknowledge").method == "post"
+    fuse = next(given for given in page.elements("progress") if "Carol" in given["aria-label"])
+    assert fuse["max"] == "300"
+    assert 180 < int(fuse["value"]) <= 192
+
+
+async def test_now_counts_each_state_and_lists_what_is_worked_on_and_what_ended(
+    client: Client, services: Services
+) -> None:
+    services.fill()
+    page = await read(client, "/")
+    assert page.text("head").endswith("2Open 1Acknowledged 2In progress 3Resolved, 24 h")
+    assert "Replica lag on ledger-db-2 above 90 s" in page.text("list")
+    assert "Tomás Rivera · 26 min" in page.text("list")
+    assert "Label printer pool offline in Leipzig" in page.text("done")
+    assert "22 min, answered in 1:05" in page.text("done")
+
+
+async def test_what_ended_longer_than_a_day_ago_is_not_counted_as_resolved_now(
+    client: Client, services: Services
+) -> None:
+    old = scene.resolved(1, "Old", timedelta(minutes=5))
+    old = old.model_copy(update={"resolved_at": scene.ago(hours=25)})
+    services.incidents.incidents[1] = old
+    page = await read(client, "/")
+    assert page.text("done") == "Resolved in the last 24 hours: none"
+    assert "The last one, Old, was resolved 1 d 1 h ago" in page.text("head")
+
+
+async def test_more_than_can_be_counted_is_said_to_be_more(client: Client, services: Services) -> None:
+    for number in range(1, 206):
+        services.incidents.incidents[number] = scene.incident(number, f"n{number}")
+    page = await read(client, "/")
+    assert "200+ incidents wait for an answer" in page.text("head")
+    assert len(order(page)) == 50
+
+
+async def test_the_strip_names_who_is_on_call_for_each_team_and_until_when(client: Client, services: Services) -> None:
+    services.fill()
+    strip = (await read(client, "/")).text("strip")
+    assert "Payments" in strip
+    assert "Priya Raman then Carol Mensah" in strip
+    assert "09:00 UTC" in strip
+
+
+async def test_you_are_told_that_you_are_on_call(client: Client, services: Services) -> None:
+    services.be_quiet()
+    cookie = {"Cookie": "tocsin_actor=Tom%C3%A1s%20Rivera"}
+    strip = (await read(client, "/", headers=cookie)).text("strip")
+    assert "Tomás Rivera You" in strip
+    assert strip.count("You") == 1
+
+
+async def test_a_team_without_a_primary_is_shown_as_such(client: Client, services: Services) -> None:
+    services.schedules.schedules.append(scene.schedule("Search"))
+    services.schedules.on_call["Search"] = scene.on_call("Search", None, "Jonas Lindqvist")
+    page = await read(client, "/")
+    assert "Nobody then Jonas Lindqvist" in page.text("strip")
+    assert "Nobody is primary for Search" in page.text("list")
+
+
+async def test_a_team_that_vanished_since_it_was_listed_is_left_out(client: Client, services: Services) -> None:
+    services.be_quiet()
+    del services.schedules.on_call["Search"]
+    page = await read(client, "/")
+    assert "Search" not in page.text("strip")
+    assert "Platform" in page.text("strip")
+
+
+async def test_figures_are_means_of_seven_days_against_the_seven_before(client: Client, services: Services) -> None:
+    before, week = [200.0, *[None] * 6], [*[None] * 5, 60.0, 192.0]
+    services.incidents.summary = scene.summary([*before, *week], [*before, *week])
+    rail = (await read(client, "/")).text("rail")
+    assert "MTTA 7 days faster by 37 % 2:06 min" in rail
+    assert "MTTR 7 days faster by 37 % 2:06 min" in rail
+
+
+async def test_without_a_measurement_no_figure_is_made_up(client: Client, services: Services) -> None:
+    services.incidents.summary = scene.summary([None] * 14, [None] * 14)
+    rail = (await read(client, "/")).text("rail")
+    assert "MTTA 7 days - Nothing measured yet." in rail
+
+
+async def test_the_pulse_covers_three_hours_or_says_how_much_less(client: Client, services: Services) -> None:
+    services.alerts.alerts += [scene.alert(seconds) for seconds in (10, 4_000, 20_000)]
+    assert "Alerts last 3 hours 2" in (await read(client, "/")).text("rail")
+    services.alerts.alerts += [scene.alert(seconds) for seconds in range(120)]
+    assert "Alerts last 1 min 100+" in (await read(client, "/")).text("rail")
+
+
+async def test_all_quiet_proves_itself(client: Client, services: Services) -> None:
+    services.be_quiet()
+    page = await read(client, "/")
+    assert page.text("head").startswith("All quiet No incident is open. The last one, ")
+    assert "Nobody was paged in the last 24 hours" in page.text("head")
+    proofs = page.text("list")
+    assert "Alerts come in Last one from Alertmanager 12 s ago" in proofs
+    assert "Someone is on call in every team" in proofs
+    assert "All services answer" in proofs
+
+
+async def test_quiet_without_any_alert_schedule_or_page_is_not_called_proven(client: Client) -> None:
+    proofs = (await read(client, "/")).text("list")
+    assert "No alert has come in yet" in proofs
+    assert "No page has gone out yet" in proofs
+    assert "No team has a schedule" in proofs
+
+
+async def test_an_undelivered_page_of_today_disturbs_the_quiet(client: Client, services: Services) -> None:
+    ended = scene.resolved(7, "Over", timedelta(minutes=3))
+    page_sent = scene.escalation(ended, paged={"Priya Raman": 60}, following=[], seconds=0).pages[0]
+    dead = scene.message(ended, page_sent, NotificationStatus.FAILED, reason="550 no such user")
+    services.messages.messages.append(dead)
+    page = await read(client, "/")
+    assert "1 message could not be delivered in the last 24 hours" in page.text("list")
+    assert "550 no such user" in page.text("list")
+    assert "Nobody was paged" not in page.text("head")
+
+
+async def test_work_without_rings_is_neither_quiet_nor_an_alarm(client: Client, services: Services) -> None:
+    quiet_work = scene.working(5, "Slow", IncidentStatus.IN_PROGRESS, timedelta(hours=1))
+    services.incidents.incidents[5] = quiet_work
+    page = await read(client, "/")
+    assert "Nothing waits for an answer 1 incident is being worked on." in page.text("head")
+
+
+async def test_htmx_gets_the_blocks_alone(client: Client, services: Services) -> None:
+    services.fill()
+    async with client.get("/", headers=FRAGMENTS) as response:
+        text = await response.text()
+        assert response.headers["Vary"] == "HX-Request, Accept-Encoding"
+        assert response.headers["Cache-Control"] == "no-store"
+    page = Html.read(text)
+    assert page.faults == []
+    assert [given["id"] for _, given in page.attributes if "hx-swap-oob" in given] == [
+        "notices",
+        "head",
+        "list",
+        "strip",
+        "rail",
+        "done",
+    ]
+    assert not page.elements("html")
+    assert page.elements("div")[1]["data-title"] == "(2) Now · Tocsin"
+
+
+async def test_a_service_that_is_away_is_named_with_what_still_works_and_what_is_remembered(
+    client: Client, services: Services
+) -> None:
+    services.fill()
+    await read(client, "/")
+    await services.schedules.go_away()
+    page = await read(client, "/")
+    notice = page.text("notices")
+    assert notice.startswith("The on-call service has not answered since ")
+    assert "Escalations go on: does not work" in notice
+    assert "Acknowledge, resolve, notes: works" in notice
+    assert "No page is timed until the on-call service is back" in page.text("head")
+    assert "Escalation waits" in page.text("inc-2481")
+    assert "Would have paged Carol Mensah in 3:" in page.text("inc-2481")
+    assert "Priya Raman" in page.text("strip")
+    assert "As of " in page.text("strip")
+
+
+async def test_away_is_counted_from_the_first_failure_and_over_with_the_first_answer(
+    client: Client, services: Services
+) -> None:
+    await services.alerts.go_away()
+
+    async def since() -> str:
+        page = await read(client, "/")
+        assert "Alert ingestion has not answered since" in page.text("notices")
+        return next(given["datetime"] for given in page.elements("time") if given.get("data-as") == "zoned")
+
+    assert await since() == await since()
+    await services.alerts.come_back()
+    assert (await read(client, "/")).text("notices") == ""
+
+
+async def test_without_incident_management_now_says_that_it_does_not_know(client: Client, services: Services) -> None:
+    services.fill()
+    await services.incidents.go_away()
+    page = await read(client, "/")
+    assert "What rings cannot be shown now" in page.text("head")
+    assert "All quiet" not in page.text()
+    assert "Incident management has not answered since" in page.text("notices")
+    assert "Priya Raman" in page.text("strip")
+
+
+async def test_with_nothing_remembered_the_strip_does_not_invent_anybody(client: Client, services: Services) -> None:
+    await services.schedules.go_away()
+    assert "Who is on call cannot be shown" in (await read(client, "/")).text("strip")
+
+
+async def test_a_service_that_hangs_costs_the_page_one_short_time_out(start_web: StartWeb, services: Services) -> None:
+    client = await start_web(part_seconds=0.2)
+    services.fill()
+    services.messages.gate.clear()
+    page = await read(client, "/")
+    assert "The notification service has not answered since" in page.text("notices")
+    assert "2 incidents wait" in page.text("head")
+
+
+async def test_everything_is_asked_at_once(start_web: StartWeb, services: Services) -> None:
+    client = await start_web(part_seconds=10)
+    least = {services.alerts: 1, services.incidents: 5, services.messages: 2, services.schedules: 1}
+    for peer in least:
+        peer.gate.clear()
+    async with asyncio.TaskGroup() as group:
+        page = group.create_task(read(client, "/"))
+        await eventually(lambda: all(len(peer.heard) >= questions for peer, questions in least.items()))
+        for peer in least:
+            peer.gate.set()
+    assert "All quiet" in page.result().text("head")
