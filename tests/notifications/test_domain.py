@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.notifications.api import page
+from tocsin.contracts.addresses import mail_address, webhook_url
 from tocsin.contracts.notifications import AttemptOutcome, NotificationKind, NotificationStatus, PageDetails
-from tocsin.contracts.oncall import Channel, mail_address, webhook_url
+from tocsin.contracts.oncall import Channel
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.settings import describe
 from tocsin.notifications.channels.mail import compose

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from pydantic import StringConstraints, model_validator
 
+from tocsin.contracts.addresses import Address
 from tocsin.contracts.model import Instant, Line, Model, Severity, Text
-from tocsin.contracts.oncall import Address, Channel, check_address
+from tocsin.contracts.oncall import Channel, check_address
 
 
 class NotificationKind(StrEnum):

@@ -1,15 +1,14 @@
 """What people and services exchange with oncall-service."""
 
-import re
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import Annotated, Self
-from urllib.parse import urlsplit
 from uuid import UUID
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from tocsin.contracts.addresses import Address, Email, mail_address, webhook_url
 from tocsin.contracts.model import Instant, Line, Model, Severity, Text
 
 ZONES = frozenset(available_timezones()) - {"localtime", "Factory"}
@@ -70,27 +69,6 @@ def known_zone(name: str) -> str:
     return name
 
 
-def mail_address(text: str) -> str:
-    """Refuse what no mail server would take, and what would end a header line."""
-    if not text.isprintable() or not re.fullmatch(r"[^@\s<>\"(),:;\\\[\]]+@[^@\s<>\"(),:;\\\[\]]+", text):
-        msg = "not an e-mail address"
-        raise ValueError(msg)
-    return text
-
-
-def webhook_url(text: str) -> str:
-    """Refuse what is not an absolute http or https URL. Whether its host may be reached is decided when it is."""
-    msg = "the address of a webhook is an http or https URL"
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError as exc:  # an unclosed bracket, a port over 65535
-        raise ValueError(msg) from exc
-    if not usable or not text.isprintable() or " " in text:
-        raise ValueError(msg)
-    return text
-
-
 def check_address(channel: Channel, address: str) -> None:
     """Raise ValueError where *channel* could never deliver to *address*."""
     if channel is Channel.EMAIL:
@@ -116,10 +94,6 @@ def start_in_calendar(value: date) -> date:
 
 
 CalendarInstant = Annotated[Instant, AfterValidator(in_calendar)]
-Email = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254), AfterValidator(mail_address)]
-Address = Annotated[
-    Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=2048, pattern=r"^[^\r\n]+$")
-]
 
 
 class Contact(Model):
