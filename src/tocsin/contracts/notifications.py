@@ -137,8 +137,9 @@ class Voided(Model):
 class WebhookBody(Model):
     """What a webhook receives, by POST, the same bytes at every attempt.
 
-    The headers `Idempotency-Key` and `X-Tocsin-Delivery` carry the delivery id, `X-Tocsin-Attempt` counts from 1. Only an
-    answer of 2xx within 10 seconds counts as delivered; 429 (with `Retry-After`) and 5xx are tried again, others are not.
+    The headers `Idempotency-Key` and `X-Tocsin-Delivery` carry the delivery id, `X-Tocsin-Attempt` counts from 1. Only
+    an answer of 2xx within 10 seconds counts as delivered; 429 and 5xx are tried again, after what `Retry-After` says;
+    all others are final.
     """
 
     version: int = 1

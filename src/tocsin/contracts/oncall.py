@@ -133,8 +133,9 @@ class ScheduleIn(Model):
     handoff_weekday: Weekday | None = None
     """For a weekly rotation only; by default the weekday of `start`, or Monday."""
     start: Annotated[date, AfterValidator(start_in_calendar)] | None = None
-    """The day on which a turn of the first member begins. By default one turn before Monday of ISO week 1 (daily: before
-    1 January) of this year: all through this year the index is then the week's (day's) number modulo the members."""
+    """The day on which a turn of the first member begins. By default one turn before Monday of ISO week 1 (daily:
+    before 1 January) of this year: all through this year the index is then the week's (day's) number modulo the
+    members."""
 
     @model_validator(mode="after")
     def check(self) -> Self:
