@@ -83,7 +83,8 @@ class Up:
     async def ends(self, seconds: float = STOP_SECONDS) -> int:
         """Wait for its end, and that no service outlives it; return its exit code."""
         started = clock.monotonic()
-        code = await asyncio.wait_for(self.process.wait(), START_SECONDS)
+        async with asyncio.timeout(START_SECONDS):
+            code = await self.process.wait()
         took = clock.monotonic() - started
         assert took < seconds, f"it took {took:.1f} s to stop:\n{self.output}"
         await asyncio.gather(*self._readers)

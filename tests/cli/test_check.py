@@ -66,6 +66,7 @@ async def test_a_database_that_is_away_is_said_with_its_reason(monkeypatch: pyte
 async def test_without_any_database_it_says_how_to_get_one(tmp_path: Path) -> None:
     said = await tocsin("check", "--data", str(tmp_path))
     assert f"the embedded one in {tmp_path} does not run" in said.out
+    assert said.out.count("valid") == 5, "settings are judged by themselves"
     assert said.status == 1
     for command in (("migrate",), ("demo", "remove")):
         said = await tocsin(*command, "--data", str(tmp_path))

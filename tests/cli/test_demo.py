@@ -70,6 +70,13 @@ async def test_the_first_start_shows_an_incident_in_each_state_and_the_second_ad
             return [page for page in pages if page["status"] == "sent" and page["channel"] == "mock"]
 
         assert await eventually(paged, timeout=10)
+        await tocsin("alert", "send", "anything", "high", "Broken", "--url", up.place.url(WEB))
+        (newest,) = (await get(up, "/api/v1/incidents", service="anything"))["items"]
+
+        async def assigned() -> Any:
+            return (await get(up, f"/api/v1/incidents/{newest['id']}"))["team"] == TEAMS[0].team
+
+        assert await eventually(assigned, timeout=10)
         summary = await get(up, "/api/v1/incidents/stats/summary")
         assert summary["mttr"]["count"] == len(HISTORY) + 1
         assert summary["mttr"]["median_seconds"] > 15 * 60
@@ -93,7 +100,7 @@ async def test_its_removal_leaves_nothing_of_it_and_all_that_is_ones_own(
         own = await tocsin("alert", "send", "checkout", "critical", "slow", "--url", up.place.url(WEB))
         assert "It opened incident" in own.out
     async with tocsin_up("--demo") as up:
-        await up.says("There is data already: no demo world is added.")
+        await up.says("There is data already: no demo world was added.")
         before = rows(db_dsn)
         assert (await tocsin("demo", "remove")).status == 0
         kept = rows(db_dsn)

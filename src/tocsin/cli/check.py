@@ -71,7 +71,7 @@ def _embedded_dsn(folder: Path) -> str | None:
 def _settings_of(service: Service, dsn: str | None) -> Finding:
     what = f"settings of {service.name}"
     settings = _settings_type(service)
-    given: dict[str, Any] = {"database_url": dsn or "postgresql:"} if "database_url" in settings.model_fields else {}
+    given: dict[str, Any] = {"database_url": dsn or "postgresql://"} if "database_url" in settings.model_fields else {}
     try:
         settings(**given)
     except ValidationError as exc:

@@ -93,7 +93,8 @@ class Child:
             return
         process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), STOP_SECONDS)
+            async with asyncio.timeout(STOP_SECONDS):
+                await process.wait()
         except TimeoutError:
             self._voice.alarm(f"{self.service.name} did not stop within {STOP_SECONDS:g} s and was killed")
             process.kill()
@@ -125,7 +126,8 @@ class Child:
     async def wait_ready(self) -> None:
         """Wait until the service answers that it is ready; raise CommandError when that takes too long."""
         try:
-            await asyncio.wait_for(self.ready.wait(), READY_SECONDS)
+            async with asyncio.timeout(READY_SECONDS):
+                await self.ready.wait()
         except TimeoutError as exc:
             msg = f"{self.service.name} is not ready after {READY_SECONDS:g} s; it says: {self._said}"
             raise CommandError(msg, f"Ask it yourself: curl {self._url}/health/ready") from exc

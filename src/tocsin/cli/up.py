@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from asyncio import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,9 @@ from typing import Final
 from tocsin.cli import ports, postgres
 from tocsin.cli.console import PROGRAM, CommandError, Voice
 from tocsin.cli.database import DatabaseSettings
+from tocsin.cli.demo import store
 from tocsin.cli.demo.seed import seed
+from tocsin.cli.demo.world import TEAM_NAMES
 from tocsin.cli.services import SERVICES, WEB, Place
 from tocsin.cli.supervisor import Child, launched
 from tocsin.kernel import clock
@@ -39,7 +41,8 @@ async def up(options: Options, settings: DatabaseSettings) -> None:
     try:
         async with _database(options, settings, stop) as (dsn, server):
             await _migrate(dsn, options.voice)
-            environment = {"DATABASE_URL": dsn}
+            stage = await store.look(dsn) if options.demo else None
+            environment = {"DATABASE_URL": dsn, **_default_team(stage)}
             children = [Child(service, options.place, options.voice, environment) for service in SERVICES]
             stop.kills = [child.kill for child in children]
             async with asyncio.TaskGroup() as group:
@@ -49,11 +52,10 @@ async def up(options: Options, settings: DatabaseSettings) -> None:
                     group.create_task(child.supervise())
                 with options.voice.step("Waiting until all services are ready"):
                     await asyncio.gather(*(child.wait_ready() for child in children))
-                if options.demo:
+                if stage is not None and stage.is_free:
                     with options.voice.step("Seeding the demo world"):
-                        if not await seed(options.place.url(WEB), dsn):
-                            options.voice.say("There is data already: no demo world is added.")
-                _announce(options, embedded=server is not None)
+                        await seed(options.place.url(WEB), dsn)
+                _announce(options, stage, embedded=server is not None)
     except asyncio.CancelledError:
         if not stop.signals:
             raise
@@ -79,8 +81,8 @@ class _Stop:
     def _on_signal(self) -> None:
         self.signals += 1
         if self.signals == 1 and self._task is not None:
-            self._voice.say("Stopping … (once more kills)")
             self._task.cancel()
+            self._voice.say("Stopping … (once more kills)")
         else:
             for kill in self.kills:
                 kill()
@@ -145,7 +147,14 @@ def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-def _announce(options: Options, *, embedded: bool) -> None:
+def _default_team(stage: store.Stage | None) -> Mapping[str, str]:
+    """Let a newcomer's alerts of any service page somebody of the demo world, while there is no team but its own."""
+    if stage is None or not stage.is_free or stage.own_teams or "DEFAULT_TEAM" in os.environ:
+        return {}
+    return {"DEFAULT_TEAM": TEAM_NAMES[0]}
+
+
+def _announce(options: Options, stage: store.Stage | None, *, embedded: bool) -> None:
     place = options.place
     gateway = place.url(WEB)
     where = f"embedded PostgreSQL, data in {options.data.resolve()}" if embedded else "the one of DATABASE_URL"
@@ -157,7 +166,9 @@ def _announce(options: Options, *, embedded: bool) -> None:
         """    -d '{"service": "checkout", "severity": "critical", "message": "p95 latency above 2 s"}'""",
         "",
     ]
-    if options.demo:
+    if stage is not None and not stage.is_free:
+        lines += ["There is data already: no demo world was added.", ""]
+    elif stage is not None:
         lines += [f"What is called Demo is made up, and goes away with: {PROGRAM} demo remove", ""]
     lines += ["Ctrl-C stops everything.", ""]
     options.voice.say("\n".join(lines))

@@ -1,12 +1,11 @@
 """Play the demo world into an empty system, through its API. A second time adds nothing."""
 
-import asyncio
 from typing import Final
 from uuid import UUID
 
 from tocsin.cli.console import CommandError
 from tocsin.cli.demo import store
-from tocsin.cli.demo.world import HISTORY, KEY_PREFIX, SCENES, TEAM_NAMES, TEAMS, Scene
+from tocsin.cli.demo.world import HISTORY, KEY_PREFIX, SCENES, TEAMS, Scene
 from tocsin.cli.gateway import Gateway, connected
 from tocsin.contracts.incidents import IncidentStatus
 from tocsin.kernel import clock
@@ -18,27 +17,14 @@ RANK: Final = {status: rank for rank, status in enumerate(IncidentStatus)}
 """Incidents only move forward through these."""
 
 
-async def seed(url: str, dsn: str) -> bool:
-    """Add what is missing of the demo world; return False where the system holds other people's work and no demo.
-
-    Raise CommandError when a service does not play along.
-    """
+async def seed(url: str, dsn: str) -> None:
+    """Add what is missing of the demo world; raise CommandError when a service does not play along."""
     try:
         async with connected(url) as gateway:
-            if not await _is_stage(gateway):
-                return False
             await _play(gateway, dsn)
     except (UpstreamError, RejectedError) as exc:
         msg = f"the demo world cannot be set up: {exc}"
         raise CommandError(msg, "Start without --demo, or try again: it continues where it stopped.") from exc
-    return True
-
-
-async def _is_stage(gateway: Gateway) -> bool:
-    """Say whether there is nothing yet, or the demo already."""
-    schedules, incidents = await asyncio.gather(gateway.oncall.schedules(limit=200), gateway.incidents.list(limit=1))
-    teams = {schedule.team for schedule in schedules.items}
-    return bool(teams & set(TEAM_NAMES)) or not (teams or incidents.items)
 
 
 async def _play(gateway: Gateway, dsn: str) -> None:

@@ -9,7 +9,16 @@ from typing import Final
 from tocsin.cli.demo.world import ACTOR, KEY_PREFIX, SERVICES, TEAM_NAMES, TEAMS, PastIncident
 from tocsin.contracts.incidents import EventType
 from tocsin.kernel import clock
-from tocsin.kernel.db import Cursor, Database, TransactionConflictError, execute, fetch_all, transaction
+from tocsin.kernel.db import (
+    Cursor,
+    Database,
+    execute,
+    fetch_all,
+    fetch_one,
+    required,
+    transaction,
+)
+from tocsin.kernel.errors import TransactionConflictError
 from tocsin.kernel.settings import ServiceSettings
 
 STATEMENT_SECONDS: Final = 60.0
@@ -73,6 +82,36 @@ class Traces:
 
     incidents: set[str] = field(default_factory=set)
     parts: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where the demo world would be played."""
+
+    demo_teams: int
+    own_teams: int
+    incidents: bool
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the demo is there already, or nothing at all: it is not mixed into somebody's work."""
+        return self.demo_teams > 0 or not (self.own_teams or self.incidents)
+
+
+async def look(dsn: str) -> Stage:
+    """Look what is there, before any service runs."""
+    async with _database(dsn) as database, transaction(database) as cur:
+        row = await fetch_one(
+            cur,
+            """
+            SELECT count(*) FILTER (WHERE team = ANY(%(teams)s)) AS demo_teams,
+                   count(*) FILTER (WHERE team <> ALL(%(teams)s)) AS own_teams,
+                   EXISTS (SELECT FROM incidents.incident) AS incidents
+            FROM oncall.schedule
+            """,
+            teams=list(TEAM_NAMES),
+        )
+    return Stage(**required(row))
 
 
 async def add_history(dsn: str, history: Sequence[PastIncident]) -> None:
