@@ -8,7 +8,14 @@ from prometheus_client.aiohttp import make_aiohttp_handler
 from tocsin.kernel import health, openapi
 from tocsin.kernel.db import DB, Database, database
 from tocsin.kernel.http_client import CLIENT_METRICS, ClientMetrics
-from tocsin.kernel.middlewares import CORS_ORIGINS, HTTP_METRICS, HTTPMetrics, cors_middleware, request_middleware
+from tocsin.kernel.middlewares import (
+    CORS_ORIGINS,
+    HTTP_METRICS,
+    HTTPMetrics,
+    add_headers,
+    cors_middleware,
+    request_middleware,
+)
 from tocsin.kernel.problems import problem_middleware
 from tocsin.kernel.requests import INTERNAL_BODY_LIMIT
 from tocsin.kernel.settings import ProcessSettings, ServiceSettings
@@ -23,16 +30,19 @@ def base_app(settings: ProcessSettings, *, service: str, middlewares: tuple[Midd
 
     *middlewares* run inside the request's measurement and outside the problem documents' making.
     """
+    origins = frozenset(filter(None, settings.cors_origins.split(",")))
+    cors = [cors_middleware] if origins else []
     app = web.Application(
-        middlewares=[request_middleware, cors_middleware, *middlewares, problem_middleware],
+        middlewares=[request_middleware, *cors, *middlewares, problem_middleware],
         client_max_size=INTERNAL_BODY_LIMIT,
     )
+    app.on_response_prepare.append(add_headers)
     registry = CollectorRegistry(auto_describe=True)
     app[REGISTRY] = registry
     app[HTTP_METRICS] = HTTPMetrics.register(registry)
     app[CLIENT_METRICS] = ClientMetrics.register(registry)
     app[WORKER_METRICS] = WorkerMetrics.register(registry)
-    app[CORS_ORIGINS] = frozenset(filter(None, settings.cors_origins.split(",")))
+    app[CORS_ORIGINS] = origins
     app[health.SERVICE] = service
     app[health.READINESS] = health.Readiness()
     app[openapi.CACHE] = openapi.new_cache()

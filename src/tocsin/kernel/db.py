@@ -9,6 +9,8 @@ aiopg 1.4 on psycopg2 is what the project was asked to use. Its traps stay in he
 * aiopg's own pool connects one at a time under a lock, so that a dead route makes every waiter wait for the sum of the
   time-outs: the pool here connects side by side and, once a connect has failed, fails everybody at once for a moment.
 * The server's statement_timeout arrives as CancelledError.
+* aiopg waits by asyncio.wait_for, which before Python 3.12 loses a cancellation that comes together with the answer:
+  where the count of cancellations has risen, it is raised again.
 """
 
 import asyncio
@@ -27,7 +29,14 @@ from psycopg2.extras import RealDictCursor, register_uuid
 
 from tocsin.kernel import clock
 from tocsin.kernel.addresses import addresses
-from tocsin.kernel.errors import DatabaseUnavailableError, NotFoundError, StatementTimeoutError, UnavailableError
+from tocsin.kernel.errors import (
+    CommitLostError,
+    DatabaseUnavailableError,
+    NotFoundError,
+    StatementTimeoutError,
+    TransactionConflictError,
+    UnavailableError,
+)
 from tocsin.kernel.settings import ServiceSettings
 
 register_uuid()  # type: ignore[no-untyped-call]
@@ -38,19 +47,8 @@ Cursor: TypeAlias = aiopg.Cursor
 BREAKER_SECONDS: Final = 0.25
 """For how long a failed connect makes further ones fail at once."""
 SOCKET_TIMEOUT_MS: Final = 2_000
+AWAY: Final = "The database does not answer; try again in a moment."
 TOO_LONG: Final = "The database took too long; try again in a moment."
-
-
-class TransactionConflictError(UnavailableError):
-    """The server ended this transaction so that another could go on: repeat it with the same ids."""
-
-    code = "transaction-conflict"
-
-
-class CommitLostError(DatabaseUnavailableError):
-    """COMMIT was answered by ROLLBACK: an error inside the transaction was swallowed. A bug, made visible."""
-
-    code = "commit-lost"
 
 
 def check_dsn(dsn: str) -> None:
@@ -79,6 +77,8 @@ class Database:
         self._closed = False
         self.size: Final = settings.db_pool_size
         self.in_use = 0
+        self.answered_at = 0.0
+        """When a connection was last given back in good order, by the monotonic clock."""
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[aiopg.Connection]:
@@ -108,8 +108,7 @@ class Database:
     async def connect(self) -> aiopg.Connection:
         """Open a connection outside the pool, for LISTEN; the caller closes it."""
         if clock.monotonic() < self._broken_until:
-            msg = "The database does not answer; try again in a moment."
-            raise DatabaseUnavailableError(msg)
+            raise DatabaseUnavailableError(AWAY)
         try:
             return await self._connect_any()
         except DatabaseUnavailableError:
@@ -135,6 +134,7 @@ class Database:
         clean = not conn.isexecuting() and conn.raw.info.transaction_status == TRANSACTION_STATUS_IDLE
         if clean and not self._closed:
             self._idle.append(conn)
+            self.answered_at = clock.monotonic()
         else:
             _ = conn.close()  # done at once; what it returns is for awaiting callers
 
@@ -146,8 +146,7 @@ class Database:
             except (psycopg2.Error, TimeoutError, OSError) as exc:
                 failures.append(str(exc).strip().splitlines()[-1] if str(exc) else type(exc).__name__)
         log.warning("database unreachable", reasons=failures)
-        msg = "The database does not answer; try again in a moment."
-        raise DatabaseUnavailableError(msg)
+        raise DatabaseUnavailableError(AWAY)
 
     async def _connect_one(self, address: dict[str, str]) -> aiopg.Connection:
         options = (
@@ -171,14 +170,19 @@ class Database:
             }
         )
         # The client waits longer than the server: its own time-out would leave the statement running.
+        cancelled = _cancellations()
         async with asyncio.timeout(self._connect_timeout):
-            return await aiopg.connect(
+            conn = await aiopg.connect(
                 dsn,
                 timeout=self._statement_timeout + 1,
                 enable_hstore=False,
                 enable_json=False,
                 enable_uuid=False,
             )
+        if _cancellations() > cancelled:
+            _ = conn.close()
+            raise asyncio.CancelledError
+        return conn
 
 
 @contextmanager
@@ -244,18 +248,24 @@ async def autocommit(db: Database) -> AsyncIterator[Cursor]:
 
 async def execute(cur: Cursor, sql: str, **params: Any) -> int:
     """Run one statement; return how many rows it touched."""
+    cancelled = _cancellations()
     try:
         await cur.execute(sql, params or None)  # None: a literal % stays a %
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if _cancellations() > cancelled:
             raise
         # aiopg 1.4 reports the server's statement_timeout as a cancellation; gone when QueryCanceled comes instead.
         raise StatementTimeoutError(TOO_LONG) from None
     except (TimeoutError, OSError) as exc:
-        msg = "The database does not answer; try again in a moment."
-        raise DatabaseUnavailableError(msg) from exc
+        raise DatabaseUnavailableError(AWAY) from exc
+    if _cancellations() > cancelled:
+        raise asyncio.CancelledError
     return int(cur.rowcount)
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
 
 
 async def fetch_all(cur: Cursor, sql: str, **params: Any) -> list[Row]:

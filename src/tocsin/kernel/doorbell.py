@@ -14,7 +14,7 @@ from tocsin.kernel import clock
 from tocsin.kernel.db import Database, closed_by_server, execute, transaction
 from tocsin.kernel.errors import UnavailableError
 from tocsin.kernel.ids import new_id
-from tocsin.kernel.tasks import create_task
+from tocsin.kernel.tasks import cancel, create_task
 from tocsin.kernel.workers import Wakeup
 
 log = structlog.get_logger(__name__)
@@ -52,9 +52,7 @@ class Doorbell:
             create_task(self._listen(), name="doorbell-listen"),
         ]
         yield
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel(*tasks)
 
     def _wake(self) -> None:
         for wakeup in self._wakeups:
@@ -82,13 +80,13 @@ class Doorbell:
     async def _listen_once(self) -> None:
         conn = await self._db.connect()
         try:
-            async with conn.cursor() as cur:
-                await execute(cur, f"LISTEN {self._channel}")  # an identifier, checked in __init__
+            with closed_by_server():
+                async with conn.cursor() as cur:
+                    await execute(cur, f"LISTEN {self._channel}")  # an identifier, checked in __init__
                 self._wake()  # what was rung while nobody listened
-                with closed_by_server():
-                    while True:
-                        notification = await conn.notifies.get()
-                        if notification.payload != self._me:
-                            self._wake()
+                while True:
+                    notification = await conn.notifies.get()
+                    if notification.payload != self._me:
+                        self._wake()
         finally:
             await conn.close()

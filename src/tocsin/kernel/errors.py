@@ -93,6 +93,18 @@ class StatementTimeoutError(UnavailableError):
     code = "statement-timeout"
 
 
+class TransactionConflictError(UnavailableError):
+    """The database ended this transaction so that another could go on: repeat it with the same ids."""
+
+    code = "transaction-conflict"
+
+
+class CommitLostError(DatabaseUnavailableError):
+    """COMMIT was answered by ROLLBACK: an error inside the transaction was swallowed. A bug, made visible."""
+
+    code = "commit-lost"
+
+
 class UpstreamError(UnavailableError):
     """Another service does not answer: no connection, time-out, or 429, 5xx."""
 

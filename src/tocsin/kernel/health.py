@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from aiohttp import web
 
-from tocsin.kernel import build_info
+from tocsin.kernel import build_info, clock
 from tocsin.kernel.db import DB, execute, transaction
 from tocsin.kernel.errors import DomainError
 
@@ -32,7 +32,10 @@ READINESS = web.AppKey("READINESS", Readiness)
 
 async def database_answers(app: web.Application) -> None:
     """Ask the database for nothing."""
-    async with transaction(app[DB]) as cur:
+    db = app[DB]
+    if db.in_use == db.size and clock.monotonic() - db.answered_at < CHECK_SECONDS:
+        return  # every connection is at work, and answered: a busy replica must not be taken out of service for it
+    async with transaction(db) as cur:
         await execute(cur, "SELECT 1")
 
 

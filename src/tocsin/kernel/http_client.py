@@ -1,6 +1,7 @@
 """The one way to call another service: typed, bounded, retried where that helps, with one idempotency key."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -10,6 +11,7 @@ from aiohttp import (
     ClientConnectionError,
     ClientPayloadError,
     ClientResponse,
+    ClientResponseError,
     ClientSession,
     ClientTimeout,
     DummyCookieJar,
@@ -22,20 +24,14 @@ from tenacity.wait import wait_random_exponential
 
 from tocsin.kernel import clock, request_id
 from tocsin.kernel.errors import RejectedError, UpstreamError
+from tocsin.kernel.request_id import REQUEST_ID
 
 M = TypeVar("M", bound=BaseModel)
-PASSING: Final = frozenset(
-    {
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        HTTPStatus.BAD_GATEWAY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        HTTPStatus.GATEWAY_TIMEOUT,
-    }
-)
-"""Answers after which another try may succeed."""
+PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+"""Answers below 500 after which another try may succeed."""
 MAX_ANSWER: Final = 32 * 1024 * 1024
+"""Bytes of an answer."""
+MAX_DETAIL: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +98,13 @@ class ServiceClient:
 
     async def context(self, _app: web.Application) -> AsyncIterator[None]:
         """Hold a session while the application runs."""
-        async with ClientSession(cookie_jar=DummyCookieJar(), timeout=ClientTimeout(total=None)) as self._session:
+        # Answers come as they are: unpacking one would put its size into the peer's hand.
+        async with ClientSession(
+            cookie_jar=DummyCookieJar(),
+            timeout=ClientTimeout(total=None),
+            auto_decompress=False,
+            headers={"Accept-Encoding": "identity"},
+        ) as self._session:
             yield
         self._session = None
 
@@ -146,7 +148,11 @@ class ServiceClient:
         headers: Mapping[str, str] | None = None,
     ) -> M:
         data = _json(body, changed_only=method == "PATCH") if isinstance(body, BaseModel) else body
-        sent = {request_id.HEADER: request_id.REQUEST_ID.get(), **(headers or {})}
+        sent = {
+            "Accept": "application/json",
+            request_id.HEADER: request_id.accepted(REQUEST_ID.get()),
+            **(headers or {}),
+        }
         if data is not None:
             sent["Content-Type"] = "application/json"
         if idempotency_key is not None:
@@ -159,9 +165,8 @@ class ServiceClient:
             sleep=clock.sleep,
             reraise=True,
         )
-        raw: bytes = await retrying(
-            self._attempt, _Request(method, path, data, sent, _plain(query), budget.attempt_seconds)
-        )
+        request = _Request(method, path, data, sent, _plain(query), budget, clock.monotonic() + budget.seconds)
+        raw: bytes = await retrying(self._attempt, request)
         try:
             return model.model_validate_json(raw)
         except ValidationError as exc:
@@ -191,7 +196,7 @@ class ServiceClient:
             raise RuntimeError(msg)
         try:
             async with (
-                asyncio.timeout(request.seconds),
+                asyncio.timeout(min(request.budget.attempt_seconds, request.deadline - clock.monotonic())),
                 self._session.request(
                     request.method,
                     self.base_url + request.path,
@@ -206,10 +211,12 @@ class ServiceClient:
             self._fail("does not answer in time", "timeout", cause=exc)
         except (ClientConnectionError, ClientPayloadError, OSError) as exc:
             self._fail("cannot be reached", "connection", cause=exc)
-        if response.status in PASSING:
-            wait = response.headers.get("Retry-After", "")
-            retry_after = float(wait) if wait.isdigit() else 0.0
-            self._fail(f"answers {response.status}", "status", retry_after=retry_after)
+        except ClientResponseError as exc:
+            self._fail("answers something that is not HTTP", "protocol", cause=exc)
+        if response.status in PASSING or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._fail(
+                f"answers {response.status}", "status", retry_after=_seconds(response.headers.get("Retry-After"))
+            )
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise RejectedError(response.status, _detail(raw, self.peer, response.status))
         return raw
@@ -241,7 +248,8 @@ class _Request:
     data: bytes | None
     headers: Mapping[str, str]
     query: list[tuple[str, str]] | None
-    seconds: float
+    budget: Budget
+    deadline: float
 
 
 _backoff = wait_random_exponential(multiplier=0.05, max=2)
@@ -251,6 +259,11 @@ def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     asked = error.retry_after if isinstance(error, TransientError) else 0.0
     return max(asked, _backoff(state))
+
+
+def _seconds(retry_after: str | None) -> float:
+    """Return what `Retry-After` asks for; a date, which none of our services sends, counts as nothing."""
+    return float(retry_after) if retry_after is not None and re.fullmatch(r"[0-9]{1,9}", retry_after) else 0.0
 
 
 def _json(body: BaseModel, *, changed_only: bool) -> bytes:
@@ -272,7 +285,7 @@ def _plain(query: Mapping[str, Any] | None) -> list[tuple[str, str]] | None:
 def _detail(raw: bytes, peer: str, status: int) -> str:
     """Return what a problem document says, or a sentence of our own."""
     try:
-        return _ProblemDetail.model_validate_json(raw).detail
+        return _ProblemDetail.model_validate_json(raw).detail[:MAX_DETAIL]
     except ValidationError:
         return f"{peer} refuses the request with {status}."
 

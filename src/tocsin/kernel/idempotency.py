@@ -11,7 +11,7 @@ from uuid import UUID
 from aiohttp import web
 
 from tocsin.kernel.db import DB, Cursor, execute, fetch_one, transaction
-from tocsin.kernel.errors import InvalidRequestError
+from tocsin.kernel.errors import InvalidRequestError, TransactionConflictError
 from tocsin.kernel.workers import Context, worker
 
 KEEP_HOURS: Final = 24
@@ -45,7 +45,10 @@ async def claim(cur: Cursor, *, key: str, digest: bytes, resource_id: UUID) -> U
     if mine:
         return None
     first = await fetch_one(cur, "SELECT body_hash, resource_id FROM idempotency WHERE key = %(key)s", key=key)
-    if first is None or bytes(first["body_hash"]) != digest:
+    if first is None:
+        msg = "The key was forgotten at this very moment; try again."
+        raise TransactionConflictError(msg)
+    if bytes(first["body_hash"]) != digest:
         detail = "This key was used for another request within the last 24 hours; take a new one."
         raise InvalidRequestError([{"pointer": "Idempotency-Key", "detail": detail}])
     resource: UUID = first["resource_id"]

@@ -1,57 +1,41 @@
-"""Structured logs: one JSON object a line on standard output, with the request's id in each."""
+"""Structured logs: one JSON object a line on standard output, with the request's id in each.
 
+Everything is escaped to ASCII, so that nothing a caller chose (a line break, a terminal's control sequence, U+2028) is
+anything but text; and no line is longer than MAX_LINE bytes.
+"""
+
+import json
 import logging
 import os
 import sys
+from contextlib import suppress
+from typing import Any, Final
 
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
 
-MAX_TEXT = 2_048
-"""Characters of one field; what is longer is cut, so that a hostile path cannot make a line of a megabyte."""
+from tocsin.kernel import clock
+from tocsin.kernel.request_id import NO_REQUEST, REQUEST_ID
 
-
-def cut(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Bound every text of a line."""
-    for key, value in event.items():
-        if isinstance(value, str) and len(value) > MAX_TEXT:
-            event[key] = value[:MAX_TEXT] + "…"
-    return event
+MAX_LINE: Final = 8_192
+_encoder: Final = json.JSONEncoder(default=repr)
 
 
 def configure(*, service: str, level: str, instance: str = "") -> None:
     """Set up logging for a process. Standard-library loggers (aiohttp's, asyncio's) come out in the same form."""
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.stdlib.ExtraAdder(),
-        cut,
-    ]
+    head: list[Processor] = [_context(service, instance or str(os.getpid())), structlog.processors.add_log_level]
+    tail: list[Processor] = [structlog.processors.format_exc_info, render]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            cut,
-            _named(service, instance),
-            structlog.processors.JSONRenderer(ensure_ascii=True),
-        ],
+        processors=[*head, *tail],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
-        cache_logger_on_first_use=False,
+        logger_factory=lambda *_: _StandardOutput(),
+        cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _Handler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                _named(service, instance),
-                structlog.processors.JSONRenderer(ensure_ascii=True),
-            ],
+            foreign_pre_chain=[*head, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *tail],
         )
     )
     root = logging.getLogger()
@@ -60,12 +44,55 @@ def configure(*, service: str, level: str, instance: str = "") -> None:
     logging.getLogger("asyncio").setLevel(max(logging.WARNING, root.level))
 
 
-def _named(service: str, instance: str) -> structlog.typing.Processor:
-    name = instance or str(os.getpid())
+def render(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    """Return *event* as one line of at most MAX_LINE bytes: where it would be longer, its longest texts are cut."""
+    line = _encoder.encode(event)
+    most = MAX_LINE
+    while len(line) > MAX_LINE and most:
+        most //= 2
+        line = _encoder.encode({name: _cut(name, value, most) for name, value in event.items()})
+    return line
 
+
+def _cut(name: str, value: Any, most: int) -> Any:
+    text = value if isinstance(value, str) else _encoder.encode(value)
+    if len(text) <= most:
+        return value
+    # A traceback says at its end what went wrong.
+    return "…" + text[len(text) - most :] if name == "exception" else text[:most] + "…"
+
+
+def _context(service: str, instance: str) -> Processor:
     def add(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event["timestamp"] = clock.now().isoformat()
         event["service"] = service
-        event["instance"] = name
+        event["instance"] = instance
+        request_id = REQUEST_ID.get()
+        if request_id != NO_REQUEST:
+            event["request_id"] = request_id
         return event
 
     return add
+
+
+def _write(line: str) -> None:
+    # A full disk or a reader that has gone must not fail the request that is being told of.
+    with suppress(OSError):
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+
+class _StandardOutput:
+    """Where structlog's lines go."""
+
+    def msg(self, line: str) -> None:
+        _write(line)
+
+    debug = info = warning = error = critical = msg
+
+
+class _Handler(logging.Handler):
+    """Where the standard library's lines go."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _write(self.format(record))

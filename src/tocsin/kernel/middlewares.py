@@ -1,7 +1,8 @@
 """What happens around every request: its id, one canonical log line, its metrics."""
 
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Final, Self
 
 import structlog
 from aiohttp import hdrs, web
@@ -9,12 +10,19 @@ from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from tocsin.kernel import clock, request_id
+from tocsin.kernel.request_id import REQUEST_ID
 
 log = structlog.get_logger("tocsin.request")
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 QUIET_ROUTES = frozenset({"/health", "/health/ready", "/metrics"})
 """Asked every few seconds: measured, and logged only when they fail."""
 METHODS = hdrs.METH_ALL
+PREFLIGHT: Final = {
+    hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST, PATCH",
+    hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-Actor, X-Request-ID",
+    hdrs.ACCESS_CONTROL_MAX_AGE: "600",
+}
+CORS_ORIGINS = web.AppKey("CORS_ORIGINS", frozenset[str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +31,8 @@ class HTTPMetrics:
 
     seconds: Histogram
     running: Gauge
+    known: dict[tuple[str, str, int], Histogram] = field(default_factory=dict)
+    """Those of `seconds` that have been asked for: looking up labels costs more than observing."""
 
     @classmethod
     def register(cls, registry: CollectorRegistry) -> Self:
@@ -38,6 +48,14 @@ class HTTPMetrics:
             Gauge("tocsin_http_requests_in_progress", "Requests being served.", registry=registry),
         )
 
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one request."""
+        key = (method, route, status)
+        found = self.known.get(key)
+        if found is None:
+            found = self.known[key] = self.seconds.labels(method, route, str(status))
+        found.observe(seconds)
+
 
 HTTP_METRICS = web.AppKey("HTTP_METRICS", HTTPMetrics)
 
@@ -50,62 +68,58 @@ def route_of(request: web.Request) -> str:
 
 @web.middleware
 async def request_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Bind the request's id, answer with it, and leave one log line and one measurement; the outermost middleware."""
-    given = request_id.accepted(request.headers.get(request_id.HEADER))
-    request_id.REQUEST_ID.set(given)
+    """Bind the request's id and leave one log line and one measurement; the outermost middleware."""
+    REQUEST_ID.set(request_id.accepted(request.headers.get(request_id.HEADER)))
     metrics = request.app[HTTP_METRICS]
-    started = clock.monotonic()
-    status = 499  # what nginx made the sign for: the client went away before it was answered
     metrics.running.inc()
+    status = 499  # what nginx made the sign for: the client went away before it was answered
+    started = clock.monotonic()
     try:
         response = await handler(request)
     except web.HTTPException as exc:
         status = exc.status
-        exc.headers[request_id.HEADER] = given
         raise
     else:
         status = response.status
-        if not response.prepared:
-            response.headers[request_id.HEADER] = given
         return response
     finally:
-        metrics.running.dec()
         seconds = clock.monotonic() - started
-        route = route_of(request)
-        method = request.method if request.method in METHODS else "other"
-        metrics.seconds.labels(method, route, str(status)).observe(seconds)
-        if route not in QUIET_ROUTES or status >= 400:  # noqa: PLR2004 - errors begin at 400
-            log.info(
-                "request",
-                request_id=given,
-                method=method,
-                route=route,
-                path=request.path,
-                status=status,
-                seconds=round(seconds, 6),
-                bytes_in=request.content_length or 0,
-                remote=request.remote,
-            )
+        metrics.running.dec()
+        _leave_traces(request, metrics, status, seconds)
+
+
+def _leave_traces(request: web.Request, metrics: HTTPMetrics, status: int, seconds: float) -> None:
+    route = route_of(request)
+    method = request.method if request.method in METHODS else "other"
+    metrics.observe(method, route, status, seconds)
+    if route not in QUIET_ROUTES or status >= HTTPStatus.BAD_REQUEST:
+        log.info(
+            "request",
+            method=method,
+            route=route,
+            path=request.path,
+            status=status,
+            seconds=round(seconds, 6),
+            bytes_in=request.content_length or 0,
+            remote=request.remote,
+        )
 
 
 @web.middleware
 async def cors_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let pages of the configured origins read answers; answer their preflight. Closed for all others."""
-    origin = request.headers.get(hdrs.ORIGIN)
-    allowed = origin is not None and origin in request.app[CORS_ORIGINS]
-    if allowed and request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
-        response: web.StreamResponse = web.Response(status=204)
-        response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, POST, PATCH"
-        response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = (
-            "Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-Actor, X-Request-ID"
-        )
-        response.headers[hdrs.ACCESS_CONTROL_MAX_AGE] = "600"
-    else:
-        response = await handler(request)
-    if allowed and origin is not None and not response.prepared:
-        response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+    """Answer the preflight of pages of the configured origins; `add_headers` lets them read the answers."""
+    preflight = request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
+    if preflight and request.headers.get(hdrs.ORIGIN) in request.app[CORS_ORIGINS]:
+        return web.Response(status=HTTPStatus.NO_CONTENT, headers=PREFLIGHT)
+    return await handler(request)
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Say the request's id, and which origin may read; at the last moment, so that streams carry it too."""
+    response.headers[request_id.HEADER] = REQUEST_ID.get()
+    origins = request.app[CORS_ORIGINS]
+    if origins:
         response.headers.add(hdrs.VARY, hdrs.ORIGIN)
-    return response
-
-
-CORS_ORIGINS = web.AppKey("CORS_ORIGINS", frozenset[str])
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is not None and origin in origins:
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin

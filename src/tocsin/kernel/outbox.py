@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Self, TypeAlias
+from typing import Final, Self, TypeAlias
 from uuid import UUID
 
 import structlog
@@ -18,11 +18,13 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from pydantic import BaseModel
 
-from tocsin.kernel import randomness, request_id
-from tocsin.kernel.db import Cursor, Database, execute, fetch_all, fetch_one, transaction
+from tocsin.kernel import outbox_rows, randomness
+from tocsin.kernel.db import Cursor, Database, transaction
 from tocsin.kernel.errors import RejectedError, UnavailableError
 from tocsin.kernel.faults import FaultPoint
 from tocsin.kernel.ids import new_id
+from tocsin.kernel.outbox_rows import OutboxMessage as OutboxMessage  # noqa: PLC0414 - what handlers are given
+from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.settings import ServiceSettings
 from tocsin.kernel.tasks import create_task
 from tocsin.kernel.workers import STOP_SECONDS, Wakeup, worker
@@ -30,25 +32,11 @@ from tocsin.kernel.workers import STOP_SECONDS, Wakeup, worker
 log = structlog.get_logger(__name__)
 CONCURRENCY: Final = 64
 """Rows of different keys that one process delivers side by side."""
-KEEP_DONE_HOURS: Final = 24
+CALL_SHARE: Final = 0.66
+"""How much of its lease a delivery may take: who takes over must not do it beside us."""
 LEASED: Final = FaultPoint("outbox.lease")
 DELIVER: Final = FaultPoint("outbox.deliver")
 MARK_DONE: Final = FaultPoint("outbox.mark_done")
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxMessage:
-    """A leased row."""
-
-    id: int
-    message_id: UUID
-    """The idempotency key of every attempt."""
-    kind: str
-    key: str
-    payload: Mapping[str, Any]
-    request_id: str
-    attempts: int
-
 
 AfterDelivery: TypeAlias = Callable[[Cursor], Awaitable[None]]
 """What the answer changes here; runs in the transaction that marks the row done."""
@@ -119,32 +107,19 @@ class Outbox:
         if kind not in self._handlers:
             msg = f"no handler delivers {kind!r}"
             raise ValueError(msg)
-        await execute(
-            cur,
-            """
-            INSERT INTO outbox (message_id, kind, key, payload, request_id)
-            SELECT message_id, %(kind)s, key, payload::jsonb, %(request_id)s
-            FROM unnest(%(message_ids)s::uuid[], %(keys)s::text[], %(payloads)s::text[])
-                WITH ORDINALITY AS row (message_id, key, payload, position)
-            ORDER BY position
-            """,
-            kind=kind,
-            request_id=request_id.REQUEST_ID.get(),
-            message_ids=[row[0] for row in rows],
-            keys=[row[1] for row in rows],
-            payloads=[row[2].model_dump_json() for row in rows],
-        )
+        await outbox_rows.insert_many(cur, kind=kind, rows=rows)
 
     def wake(self) -> None:
         """Deliver now rather than at the next poll."""
         self.wakeup.set()
 
     async def settled(self, message_id: UUID, seconds: float) -> bool:
-        """Wait until this process has delivered *message_id*; False when that takes longer than *seconds*."""
+        """Wait until *message_id* has been delivered; False when that takes longer than *seconds*."""
         event = self._waiters.setdefault(message_id, asyncio.Event())
         self.wake()
         try:
-            await asyncio.wait_for(event.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await event.wait()
         except TimeoutError:
             return False
         finally:
@@ -173,35 +148,26 @@ class Outbox:
             task = create_task(self._deliver_and_wake(message), name=f"outbox-{message.id}")
             self._running.add(task)
             task.add_done_callback(self._running.discard)
+        await self._tell_waiters()
         return len(messages) == free
+
+    async def _tell_waiters(self) -> None:
+        """Let go of those whose message another replica has delivered: it rang the bell that woke this round."""
+        if self._waiters:
+            async with transaction(self._db) as cur:
+                for message_id in await outbox_rows.select_done(cur, list(self._waiters)):
+                    self._settle(message_id)
+
+    def _settle(self, message_id: UUID) -> None:
+        waiter = self._waiters.get(message_id)
+        if waiter is not None:
+            waiter.set()
 
     async def lease(self, *, now: datetime | None, limit: int) -> list[OutboxMessage]:
         """Take the oldest undone row of up to *limit* keys for `lease_seconds`."""
         async with LEASED(), transaction(self._db) as cur:
-            rows = await fetch_all(
-                cur,
-                """
-                UPDATE outbox AS o
-                SET attempts = o.attempts + 1,
-                    next_attempt_at = COALESCE(%(now)s, now()) + %(lease)s * interval '1 second'
-                WHERE o.id IN (
-                    SELECT due.id FROM outbox AS due
-                    WHERE due.done_at IS NULL AND due.parked_at IS NULL
-                      AND due.next_attempt_at <= COALESCE(%(now)s, now())
-                      AND NOT EXISTS (
-                          SELECT FROM outbox AS earlier
-                          WHERE earlier.key = due.key AND earlier.id < due.id
-                            AND earlier.done_at IS NULL AND earlier.parked_at IS NULL)
-                    ORDER BY due.next_attempt_at
-                    LIMIT %(limit)s
-                    FOR UPDATE SKIP LOCKED)
-                RETURNING o.id, o.message_id, o.kind, o.key, o.payload, o.request_id, o.attempts
-                """,
-                now=now,
-                lease=self._settings.lease_seconds,
-                limit=limit,
-            )
-        return [OutboxMessage(**row) for row in rows]
+            seconds = self._settings.lease_seconds
+            return await outbox_rows.lease(cur, kinds=list(self._handlers), now=now, seconds=seconds, limit=limit)
 
     async def _deliver_and_wake(self, message: OutboxMessage) -> None:
         try:
@@ -213,120 +179,56 @@ class Outbox:
 
     async def deliver(self, message: OutboxMessage, *, now: datetime | None) -> None:
         """Call the other service once, and record how that went."""
-        request_id.REQUEST_ID.set(message.request_id)
-        handler = self._handlers.get(message.kind)
-        if handler is None:  # a newer version's row: its own replicas know what to do with it
-            await self._retry_later(message, f"this version knows no {message.kind!r}", now=now)
-            return
+        REQUEST_ID.set(message.request_id)
         try:
-            # Well inside the lease, by a clock that does not jump: who takes over must not do it beside us.
-            async with DELIVER(), asyncio.timeout(self._settings.lease_seconds * 0.66):
-                after = await handler(message)
+            # By a clock that does not jump.
+            async with DELIVER(), asyncio.timeout(self._settings.lease_seconds * CALL_SHARE):
+                after = await self._handlers[message.kind](message)
+            await self._mark_done(message, after, now=now)
         except RejectedError as exc:
             await self._park(message, str(exc), now=now)
+        except (UnavailableError, TimeoutError) as exc:
+            await self._retry_later(message, str(exc) or "no answer in time", now=now)
         except Exception as exc:
-            if not isinstance(exc, UnavailableError | TimeoutError):
-                log.exception("outbox delivery failed", kind=message.kind, key=message.key)
+            log.exception("outbox delivery failed", kind=message.kind, key=message.key)
             await self._retry_later(message, str(exc) or type(exc).__name__, now=now)
-        else:
-            await self._mark_done(message, after, now=now)
 
     async def _mark_done(self, message: OutboxMessage, after: AfterDelivery | None, *, now: datetime | None) -> None:
         async with MARK_DONE(), transaction(self._db) as cur:
-            mine = await execute(
-                cur,
-                """
-                UPDATE outbox SET done_at = COALESCE(%(now)s, now()), last_error = NULL
-                WHERE id = %(id)s AND attempts = %(attempts)s AND done_at IS NULL AND parked_at IS NULL
-                """,
-                now=now,
-                id=message.id,
-                attempts=message.attempts,
-            )
+            mine = await outbox_rows.mark_done(cur, message, now=now)
             if mine and after is not None:
                 await after(cur)
         self._count(message, "done" if mine else "fenced")
         if mine and after is not None:
             self._on_change()
-        waiter = self._waiters.get(message.message_id)
-        if waiter is not None:
-            waiter.set()
+        self._settle(message.message_id)
 
     async def _retry_later(self, message: OutboxMessage, reason: str, *, now: datetime | None) -> None:
         self._count(message, "retry")
-        log.warning(
-            "outbox delivery will be retried",
-            kind=message.kind,
-            key=message.key,
-            attempts=message.attempts,
-            reason=reason,
-        )
+        told = {"kind": message.kind, "key": message.key, "attempts": message.attempts, "reason": reason}
+        log.warning("outbox delivery will be retried", **told)
+        delay = backoff(message.attempts, self._settings.retry_min_seconds, self._settings.retry_max_seconds)
         async with transaction(self._db) as cur:
-            await execute(
-                cur,
-                """
-                UPDATE outbox
-                SET next_attempt_at = COALESCE(%(now)s, now()) + %(delay)s * interval '1 second',
-                    last_error = %(reason)s
-                WHERE id = %(id)s AND attempts = %(attempts)s AND done_at IS NULL
-                """,
-                now=now,
-                delay=backoff(message.attempts, self._settings.retry_min_seconds, self._settings.retry_max_seconds),
-                reason=reason[:2000],
-                id=message.id,
-                attempts=message.attempts,
-            )
+            await outbox_rows.mark_retry(cur, message, reason=reason, delay=delay, now=now)
 
     async def _park(self, message: OutboxMessage, reason: str, *, now: datetime | None) -> None:
         self._count(message, "parked")
-        log.error(
-            "outbox row parked: the other service refuses it for good",
-            kind=message.kind,
-            key=message.key,
-            reason=reason,
-        )
+        told = {"kind": message.kind, "key": message.key, "attempts": message.attempts, "reason": reason}
+        log.error("outbox row parked: the other service refuses it for good", **told)
         async with transaction(self._db) as cur:
-            await execute(
-                cur,
-                """
-                UPDATE outbox SET parked_at = COALESCE(%(now)s, now()), last_error = %(reason)s
-                WHERE id = %(id)s AND attempts = %(attempts)s AND done_at IS NULL
-                """,
-                now=now,
-                reason=reason[:2000],
-                id=message.id,
-                attempts=message.attempts,
-            )
+            await outbox_rows.mark_parked(cur, message, reason=reason, now=now)
 
     async def _look_after(self, _app: web.Application) -> bool:
         async with transaction(self._db) as cur:
-            row = await fetch_one(
-                cur,
-                """
-                SELECT count(*) FILTER (WHERE parked_at IS NULL) AS undone,
-                       count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
-                       COALESCE(EXTRACT(epoch FROM now() - min(created_at) FILTER (WHERE parked_at IS NULL)), 0)
-                           AS oldest
-                FROM outbox WHERE done_at IS NULL
-                """,
-            )
-            deleted = await execute(
-                cur,
-                """
-                DELETE FROM outbox WHERE id IN (
-                    SELECT id FROM outbox WHERE done_at < now() - %(hours)s * interval '1 hour' LIMIT 1000)
-                """,
-                hours=KEEP_DONE_HOURS,
-            )
-        if row is not None:
-            self._metrics.undone.set(row["undone"])
-            self._metrics.parked.set(row["parked"])
-            self._metrics.oldest.set(row["oldest"])
-        return deleted > 0
+            row = await outbox_rows.count(cur)
+            more = await outbox_rows.delete_old(cur)
+        self._metrics.undone.set(row["undone"])
+        self._metrics.parked.set(row["parked"])
+        self._metrics.oldest.set(row["oldest"])
+        return more
 
     def _count(self, message: OutboxMessage, outcome: str) -> None:
-        kind = message.kind if message.kind in self._handlers else "unknown"
-        self._metrics.deliveries.labels(kind, outcome).inc()
+        self._metrics.deliveries.labels(message.kind, outcome).inc()
 
 
 OUTBOX = web.AppKey("OUTBOX", Outbox)

@@ -10,7 +10,6 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
 from tocsin.kernel import errors
-from tocsin.kernel.db import CommitLostError
 from tocsin.kernel.request_id import REQUEST_ID
 
 log = structlog.get_logger(__name__)
@@ -28,7 +27,7 @@ STATUS_OF: Final[dict[type[errors.DomainError], HTTPStatus]] = {
     errors.InvalidRequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.RejectedError: HTTPStatus.BAD_GATEWAY,
     errors.UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
-    CommitLostError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.CommitLostError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 """The whole mapping; an error that is not named here has its nearest ancestor's status."""
 DETAIL_OF: Final[dict[int, str]] = {
@@ -109,7 +108,7 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
     try:
         return await handler(request)
     except errors.DomainError as exc:
-        if isinstance(exc, CommitLostError):
+        if isinstance(exc, errors.CommitLostError):
             log.exception("commit lost", path=request.path)
         return problem_of(exc)
     except web.HTTPException as exc:

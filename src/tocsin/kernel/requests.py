@@ -1,5 +1,6 @@
 """Parsing at the edge: what comes out of here is valid."""
 
+import re
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -99,7 +100,9 @@ def path_uuid(request: web.Request, name: str) -> UUID:
 
 def actor_of(request: web.Request, given: str | None, default: str = "api") -> str:
     """Return who acts: the body's word, else the `X-Actor` header's (at most 256 characters), else *default*."""
-    return given or request.headers.get("X-Actor", "").strip()[:256] or default
+    # aiohttp hands on bytes that are no UTF-8 as lone surrogates, which no database takes.
+    header = request.headers.get("X-Actor", "").encode(errors="replace").decode()
+    return given or header.strip()[:256] or default
 
 
 def idempotency_key(request: web.Request) -> str | None:
@@ -115,10 +118,10 @@ def if_match(request: web.Request) -> int | None:
     given = request.headers.get(hdrs.IF_MATCH, "*").strip()
     if given == "*":
         return None
-    try:
-        return int(given.removeprefix("W/").strip('"'))
-    except ValueError as exc:
-        raise InvalidRequestError([{"pointer": "If-Match", "detail": 'Must be a version such as "3".'}]) from exc
+    version = re.fullmatch(r'(?:W/)?"?([0-9]{1,9})"?', given)
+    if version is None:
+        raise InvalidRequestError([{"pointer": "If-Match", "detail": 'Must be a version such as "3".'}])
+    return int(version[1])
 
 
 def _field_error(item: Any) -> FieldError:

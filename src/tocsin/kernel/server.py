@@ -1,7 +1,7 @@
 """Run one service until it is told to stop, then stop it well: readiness off, finish, flush, exit."""
 
 import asyncio
-import errno
+import gc
 import os
 import signal
 import sys
@@ -20,6 +20,8 @@ S = TypeVar("S", bound=ProcessSettings)
 log = structlog.get_logger(__name__)
 FINISH_SECONDS: Final = 3.0
 """How long requests in flight may still take after the listening socket has closed."""
+EXIT_SECONDS: Final = 4.5
+"""How long everything may still take then: requests, workers, connections. A supervisor kills after five seconds."""
 
 
 def serve(create_app: Callable[[S], web.Application], settings_type: type[S]) -> None:
@@ -29,14 +31,16 @@ def serve(create_app: Callable[[S], web.Application], settings_type: type[S]) ->
     logs.configure(service=app[SERVICE], level=settings.log_level, instance=settings.instance)
     try:
         uvloop.run(_run(app, settings))
-    except OSError as exc:
-        if exc.errno not in {errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL}:
-            raise
+    except _CannotListenError as exc:
         sys.stderr.write(
-            f"{app[SERVICE]} cannot listen on {settings.bind_address}:{settings.port} ({os.strerror(exc.errno)}). "
-            "Stop what uses the port, or set PORT to another.\n"
+            f"{app[SERVICE]} cannot listen on {settings.bind_address}:{settings.port} ({exc}). "
+            "Stop what uses the port, or set PORT or BIND_ADDRESS to another.\n"
         )
         raise SystemExit(1) from exc
+
+
+class _CannotListenError(Exception):
+    """The address is taken, or is none of this machine's."""
 
 
 async def _run(app: web.Application, settings: ProcessSettings) -> None:
@@ -45,15 +49,25 @@ async def _run(app: web.Application, settings: ProcessSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=FINISH_SECONDS)
-    await runner.setup()
     try:
+        await runner.setup()
+        gc.collect()
+        gc.freeze()  # what lives as long as the process need not be looked at in every full collection
         site = web.TCPSite(runner, settings.bind_address, settings.port, backlog=1024)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as exc:
+            # uvloop's own text is long; a name that does not resolve has a number below zero.
+            raise _CannotListenError(os.strerror(exc.errno) if exc.errno and exc.errno > 0 else exc.strerror) from exc
         log.info("listening", addresses=[f"{address[0]}:{address[1]}" for address in runner.addresses])
         await stop.wait()
         log.info("stopping")
         app[READINESS].stopping = True
         await clock.sleep(settings.drain_seconds)
     finally:
-        await runner.cleanup()
+        try:
+            async with asyncio.timeout(EXIT_SECONDS):
+                await runner.cleanup()
+        except TimeoutError:
+            log.warning("stopped before all work was finished; what was cut off comes back when its lease ends")
     log.info("stopped")

@@ -3,11 +3,11 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 S = TypeVar("S", bound=BaseSettings)
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -29,13 +29,17 @@ HTTPURL = Annotated[str, AfterValidator(http_url)]
 class ProcessSettings(BaseSettings):
     """What every process needs. A name is also read from the file that `<NAME>_FILE` names, for secrets."""
 
-    model_config = SettingsConfigDict(env_prefix="", frozen=True, extra="ignore", use_attribute_docstrings=True)
+    # An empty variable, as compose files make of one that is not set, is none.
+    model_config = SettingsConfigDict(
+        env_prefix="", env_ignore_empty=True, frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     bind_address: str = "127.0.0.1"
     """Where to listen. Loopback unless told otherwise."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     """0 takes any free port."""
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    """The least important lines that are logged."""
     cors_origins: Annotated[str, Field(pattern=r"^(https?://[^\s,/]+(,https?://[^\s,/]+)*)?$")] = ""
     """Origins, separated by commas, whose pages may call the API. None by default."""
     drain_seconds: Annotated[float, Field(ge=0, le=60)] = 0.0
@@ -64,9 +68,13 @@ class ServiceSettings(ProcessSettings):
     database_url: SecretStr
     """A libpq address, such as postgresql://user:password@host/name or one with a socket directory."""
     db_pool_size: Annotated[int, Field(ge=2, le=200)] = 10
+    """Connections to the database that one process opens at most, beside one that listens."""
     db_connect_timeout_seconds: Seconds = 3.0
+    """How long connecting to the database may take."""
     db_statement_timeout_seconds: Seconds = 5.0
+    """How long one statement may take; also how long a request waits for a free connection."""
     db_lock_timeout_seconds: Seconds = 2.0
+    """How long one statement may wait for what another transaction holds."""
     lease_seconds: Seconds = 15.0
     """How long a worker may take over one row before another takes it; also bounds each call it makes."""
     poll_seconds: Seconds = 2.0
@@ -74,15 +82,17 @@ class ServiceSettings(ProcessSettings):
     retry_min_seconds: Seconds = 0.5
     """Back-off after the first failure; doubles with each."""
     retry_max_seconds: Seconds = 30.0
+    """The longest back-off."""
 
-    @model_validator(mode="after")
-    def check(self) -> Self:
+    @field_validator("database_url")
+    @classmethod
+    def check_database_url(cls, value: SecretStr) -> SecretStr:
         """Refuse a database address that libpq cannot parse."""
         # Imported here: settings are also read by processes that have no database.
         from tocsin.kernel.db import check_dsn  # noqa: PLC0415
 
-        check_dsn(self.database_url.get_secret_value())
-        return self
+        check_dsn(value.get_secret_value())
+        return value
 
 
 def describe(error: ValidationError, settings: type[BaseSettings]) -> str:
@@ -104,6 +114,6 @@ def load(settings: type[S]) -> S:
     """Read *settings* from the environment; exit with 78 (EX_CONFIG) and a line for each that is wrong."""
     try:
         return settings()
-    except ValidationError as exc:
-        sys.stderr.write(describe(exc, settings) + "\n")
+    except (ValidationError, SettingsError) as exc:
+        sys.stderr.write((describe(exc, settings) if isinstance(exc, ValidationError) else str(exc)) + "\n")
         raise SystemExit(os.EX_CONFIG) from exc

@@ -1,0 +1,176 @@
+"""The statements of the outbox: each changes a row only for whoever holds its lease."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from tocsin.kernel.db import Cursor, Row, execute, fetch_all, fetch_one, required
+from tocsin.kernel.request_id import REQUEST_ID
+
+KEEP_DONE_HOURS: Final = 24
+SWEEP_ROWS: Final = 1_000
+MAX_REASON: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxMessage:
+    """A leased row."""
+
+    id: int
+    message_id: UUID
+    """The idempotency key of every attempt."""
+    kind: str
+    key: str
+    payload: Mapping[str, Any]
+    request_id: str
+    attempts: int
+
+
+async def insert_many(cur: Cursor, *, kind: str, rows: Sequence[tuple[UUID, str, BaseModel]]) -> None:
+    """Insert (message id, key, payload) rows in this order."""
+    await execute(
+        cur,
+        """
+        INSERT INTO outbox (message_id, kind, key, payload, request_id)
+        SELECT message_id, %(kind)s, key, payload::jsonb, %(request_id)s
+        FROM unnest(%(message_ids)s::uuid[], %(keys)s::text[], %(payloads)s::text[])
+            WITH ORDINALITY AS row (message_id, key, payload, position)
+        ORDER BY position
+        """,
+        kind=kind,
+        request_id=REQUEST_ID.get(),
+        message_ids=[row[0] for row in rows],
+        keys=[row[1] for row in rows],
+        payloads=[row[2].model_dump_json() for row in rows],
+    )
+
+
+async def lease(
+    cur: Cursor, *, kinds: Sequence[str], now: datetime | None, seconds: float, limit: int
+) -> list[OutboxMessage]:
+    """Take the oldest undone row of up to *limit* keys for *seconds*.
+
+    Rows of other *kinds* are left alone: a newer version wrote them, and its replicas know what to do with them.
+    """
+    rows = await fetch_all(
+        cur,
+        """
+        WITH due AS MATERIALIZED (
+            SELECT o.id FROM outbox AS o
+            WHERE o.done_at IS NULL AND o.parked_at IS NULL
+              AND o.next_attempt_at <= COALESCE(%(now)s, now())
+              AND o.kind = ANY(%(kinds)s)
+              AND NOT EXISTS (
+                  SELECT FROM outbox AS earlier
+                  WHERE earlier.key = o.key AND earlier.id < o.id
+                    AND earlier.done_at IS NULL AND earlier.parked_at IS NULL)
+            ORDER BY o.next_attempt_at
+            LIMIT %(limit)s
+            FOR UPDATE SKIP LOCKED)
+        UPDATE outbox AS o
+        SET attempts = o.attempts + 1,
+            next_attempt_at = COALESCE(%(now)s, now()) + %(seconds)s * interval '1 second'
+        FROM due WHERE o.id = due.id
+        RETURNING o.id, o.message_id, o.kind, o.key, o.payload, o.request_id, o.attempts
+        """,
+        now=now,
+        kinds=list(kinds),
+        seconds=seconds,
+        limit=limit,
+    )
+    return [OutboxMessage(**row) for row in rows]
+
+
+async def mark_done(cur: Cursor, message: OutboxMessage, *, now: datetime | None) -> bool:
+    """Mark the row delivered; False where the lease has gone to somebody else."""
+    mine = await execute(
+        cur,
+        """
+        UPDATE outbox SET done_at = COALESCE(%(now)s, now()), last_error = NULL
+        WHERE id = %(id)s AND attempts = %(attempts)s AND done_at IS NULL AND parked_at IS NULL
+        """,
+        now=now,
+        id=message.id,
+        attempts=message.attempts,
+    )
+    return mine > 0
+
+
+async def mark_retry(cur: Cursor, message: OutboxMessage, *, reason: str, delay: float, now: datetime | None) -> None:
+    """Let the row come back after *delay* seconds."""
+    await execute(
+        cur,
+        """
+        UPDATE outbox
+        SET next_attempt_at = COALESCE(%(now)s, now()) + %(delay)s * interval '1 second', last_error = %(reason)s
+        WHERE id = %(id)s AND attempts = %(attempts)s AND done_at IS NULL
+        """,
+        now=now,
+        delay=delay,
+        reason=_told(reason),
+        id=message.id,
+        attempts=message.attempts,
+    )
+
+
+async def mark_parked(cur: Cursor, message: OutboxMessage, *, reason: str, now: datetime | None) -> None:
+    """Take the row out of its key's order for good."""
+    await execute(
+        cur,
+        """
+        UPDATE outbox SET parked_at = COALESCE(%(now)s, now()), last_error = %(reason)s
+        WHERE id = %(id)s AND attempts = %(attempts)s AND done_at IS NULL
+        """,
+        now=now,
+        reason=_told(reason),
+        id=message.id,
+        attempts=message.attempts,
+    )
+
+
+async def select_done(cur: Cursor, message_ids: Sequence[UUID]) -> list[UUID]:
+    """Return which of *message_ids* somebody has delivered."""
+    rows = await fetch_all(
+        cur,
+        "SELECT message_id FROM outbox WHERE message_id = ANY(%(ids)s) AND done_at IS NOT NULL",
+        ids=list(message_ids),
+    )
+    return [row["message_id"] for row in rows]
+
+
+async def count(cur: Cursor) -> Row:
+    """Return how many rows are `undone`, how many `parked`, and how many seconds old the `oldest` undone one is."""
+    return required(
+        await fetch_one(
+            cur,
+            """
+            SELECT count(*) FILTER (WHERE parked_at IS NULL) AS undone,
+                   count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
+                   COALESCE(EXTRACT(epoch FROM now() - min(created_at) FILTER (WHERE parked_at IS NULL)), 0) AS oldest
+            FROM outbox WHERE done_at IS NULL
+            """,
+        )
+    )
+
+
+async def delete_old(cur: Cursor) -> bool:
+    """Delete rows done long ago; True where there may be more of them."""
+    deleted = await execute(
+        cur,
+        """
+        DELETE FROM outbox WHERE id IN (
+            SELECT id FROM outbox WHERE done_at < now() - %(hours)s * interval '1 hour' LIMIT %(limit)s)
+        """,
+        hours=KEEP_DONE_HOURS,
+        limit=SWEEP_ROWS,
+    )
+    return deleted == SWEEP_ROWS
+
+
+def _told(reason: str) -> str:
+    """Return what the database can keep of another service's words."""
+    return reason.replace("\0", "")[:MAX_REASON].encode(errors="replace").decode()
