@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from aiohttp import ClientSession, web
+from psycopg2.extensions import make_dsn
 
 from tests.e2e.world import PRIMARY, World
 from tests.support.settings_page import settings_of
@@ -21,19 +22,24 @@ IMPATIENT: Final = {"RECONCILE_SECONDS": "0.3", "TELL_GRACE_SECONDS": "0.2"}
 
 
 class Services:
-    """The four services with a database, in this process, each started when it is wanted."""
+    """The four services with a database, in this process, each started when it is wanted.
+
+    Each has the rights of its own role, and so sees its own schema only.
+    """
 
     def __init__(self, dsn: str, environment: Mapping[str, str]) -> None:
         self._ports = {service: free_port() for service in URL_OF}
         self.urls = {service: f"http://127.0.0.1:{port}" for service, port in self._ports.items()}
+        self._dsn = dsn
         neighbours = {name: self.urls[service] for service, name in URL_OF.items()}
-        self._environment = {**QUICK, **IMPATIENT, **environment, **neighbours, "DATABASE_URL": dsn}
+        self._environment = {**QUICK, **IMPATIENT, **environment, **neighbours}
 
     @asynccontextmanager
     async def running(self, service: str) -> AsyncIterator[None]:
         """Run *service* itself."""
         values = {name.lower(): value for name, value in self._environment.items()}
-        settings = settings_of(service).model_validate({**values, "port": self._ports[service]})
+        own = {"port": self._ports[service], "database_url": make_dsn(self._dsn, options=f"-c role=tocsin_{service}")}
+        settings = settings_of(service).model_validate({**values, **own})
         async with self._listening(service, importlib.import_module(f"tocsin.{service}.app").create_app(settings)):
             yield
 
