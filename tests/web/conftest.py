@@ -9,7 +9,9 @@ from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpClient
 from aiohttp.test_utils import TestClient
 
+from tests.support.browser import running_browser
 from tests.web.night import Services
+from tests.web.visiting import Visit
 from tocsin.web.app import create_app
 from tocsin.web.settings import Settings
 
@@ -50,3 +52,11 @@ async def start_web(services: Services, aiohttp_client: AiohttpClient) -> StartW
 @pytest.fixture
 async def client(start_web: StartWeb) -> Client:
     return await start_web()
+
+
+@pytest.fixture
+async def visit(client: Client, services: Services) -> AsyncIterator[Visit]:
+    """A real browser before the web service."""
+    async with running_browser() as browser:
+        yield Visit(browser, str(client.make_url("/")))
+    services.incidents.cut_streams()

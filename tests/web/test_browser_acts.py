@@ -1,0 +1,107 @@
+"""Acting on the pages in a real browser."""
+
+import pytest
+from playwright.async_api import expect
+
+from tests.web import scene
+from tests.web.night import Services
+from tests.web.visiting import Visit, live
+from tocsin.contracts.incidents import EventType, IncidentStatus
+
+pytestmark = pytest.mark.slow
+
+
+async def test_acknowledge_acts_in_place_and_for_everybody(visit: Visit, services: Services) -> None:
+    services.fill()
+    mine = await live(await visit.open())
+    other = await live(await visit.open("/incidents/2481"))
+    await mine.evaluate("window.untouched = true")
+    await mine.get_by_role("button", name="Acknowledge incident 2481").click()
+    await expect(mine.locator("h1")).to_have_text("1 incident waits for an answer")
+    await expect(mine.locator("li#inc-2481")).to_contain_text("Acknowledged")
+    await expect(other.locator("#answer h2")).to_have_text("Answered by somebody via web")
+    await expect(other.get_by_role("button", name="Acknowledge")).to_have_count(0)
+    await expect(other.locator("#spoken")).to_have_text("Incident 2481 is acknowledged.")
+    assert await mine.evaluate("window.untouched")
+    assert mine.url.endswith("/")
+    assert visit.complaints == []
+
+
+async def test_an_incident_is_answered_noted_and_resolved_on_its_page(visit: Visit, services: Services) -> None:
+    services.fill()
+    page = await live(await visit.open("/incidents/2481"))
+    await page.evaluate("window.untouched = true")
+    await page.get_by_label("Your name").last.fill("Priya Raman")
+    await page.get_by_label("Add a note").fill("Rolling back <b>now</b>.")
+    await page.get_by_role("button", name="Add note").click()
+    await expect(page.locator("#timeline .bubble").first).to_have_text("Rolling back <b>now</b>.")
+    await expect(page.get_by_label("Add a note")).to_have_value("")
+    await page.get_by_role("button", name="Resolve").click()
+    await expect(page.locator("#answer h2")).to_have_text("Resolved by Priya Raman")
+    await expect(page.locator(".actbar")).to_have_count(0)
+    await expect(page.locator(".steps [aria-current]")).to_contain_text("Resolved")
+    assert await page.evaluate("window.untouched")
+    assert visit.complaints == []
+
+
+async def test_the_same_words_twice_are_two_notes(visit: Visit, services: Services) -> None:
+    services.fill()
+    page = await live(await visit.open("/incidents/2478"))
+    for count in (1, 2):
+        await page.get_by_label("Add a note").fill("Still failing.")
+        await page.get_by_role("button", name="Add note").click()
+        await expect(page.locator("#timeline .bubble")).to_have_count(count)
+    keys = [heard.idempotency_key for heard in services.incidents.heard if heard.body]
+    assert len(set(keys)) == 2
+
+
+async def test_a_refused_change_shows_the_present_state_in_place(visit: Visit, services: Services) -> None:
+    services.fill()
+    page = await live(await visit.open("/incidents/2481"))
+    # Nobody tells this page: the change reaches it with the refusal.
+    ended = services.incidents.incidents[2481]
+    services.incidents.incidents[2481] = ended.model_copy(
+        update={"status": IncidentStatus.RESOLVED, "resolved_at": scene.ago(seconds=1), "mttr_seconds": 107.0}
+        | {"acknowledged_at": scene.ago(seconds=1), "mtta_seconds": 107.0}
+    )
+    await page.get_by_role("button", name="Acknowledge").click()
+    await expect(page.locator("#notices")).to_contain_text("Incident 2481 is already resolved")
+    await expect(page.locator(".steps [aria-current]")).to_contain_text("Resolved")
+    assert [text for text in visit.complaints if "409" not in text] == []
+
+
+async def test_everything_works_without_javascript(visit: Visit, services: Services) -> None:
+    services.fill()
+    page = await visit.open(java_script_enabled=False)
+    await expect(page.locator("#clock")).to_contain_text("UTC")
+    await page.get_by_role("button", name="Acknowledge incident 2481").click()
+    await expect(page.locator("h1")).to_have_text("1 incident waits for an answer")
+    await page.get_by_role("link", name="Checkout answers 5xx").click()
+    await expect(page.locator("#head")).to_contain_text("since")
+    await page.get_by_label("Add a note").fill("By hand.")
+    await page.get_by_role("button", name="Add note").click()
+    await expect(page.locator("#timeline .bubble").first).to_have_text("By hand.")
+    await page.locator(".top summary").click()
+    await page.get_by_text("Dark", exact=True).click()
+    await page.get_by_role("button", name="Apply").click()
+    await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    await page.get_by_role("button", name="Start work").click()
+    await page.get_by_role("button", name="Resolve").click()
+    await expect(page.locator("#answer h2")).to_have_text("Resolved by somebody via web")
+
+
+async def test_hostile_text_runs_nothing(visit: Visit, services: Services) -> None:
+    payload = "<img src=x onerror=alert(1)><script>alert(2)</script><svg onload=alert(3)>\"'{{7*7}}"
+    hostile = scene.incident(6, payload, service=payload, team=payload, assigned_to=payload, description=payload)
+    told = [scene.entry(EventType.CREATED, payload, payload, 1)]
+    services.incidents.incidents[6] = hostile.model_copy(
+        update={"timeline": told, "alerts": [scene.attached(payload, 1, 1, **{payload: payload})]}
+    )
+    page = await live(await visit.open())
+    services.incidents.add(scene.incident(7, payload, service=payload))
+    await expect(page.locator("#inc-7 h3")).to_have_text(payload)
+    page = await live(await visit.open("/incidents/6"))
+    await page.get_by_label("Add a note").fill(payload)
+    await page.get_by_role("button", name="Add note").click()
+    await expect(page.locator("#timeline .bubble").first).to_have_text(payload)
+    assert visit.complaints == []

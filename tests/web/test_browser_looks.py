@@ -1,0 +1,104 @@
+"""How the pages look in a real browser: widths, themes, times, accessibility."""
+
+import re
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import expect
+
+from tests.web.night import Services
+from tests.web.test_words import DURATIONS
+from tests.web.visiting import PHONE, Visit, live
+
+pytestmark = pytest.mark.slow
+
+
+async def test_no_page_is_wider_than_its_window(visit: Visit, services: Services) -> None:
+    services.fill()
+    page = await visit.open()
+    for path in ("/", "/incidents/2481", "/incidents/99"):
+        await page.goto(visit.url + path)
+        for width in (320, 390, 768, 1280, 1920):
+            await page.set_viewport_size({"width": width, "height": 844})
+            beyond = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+            assert beyond <= 0, f"{path} at {width}"
+
+
+async def test_on_a_phone_answering_is_at_the_thumb(visit: Visit, services: Services) -> None:
+    services.fill()
+    page = await live(await visit.open(viewport=PHONE, has_touch=True, is_mobile=True))
+    first = await page.get_by_role("button", name="Acknowledge incident 2481").bounding_box()
+    assert first is not None
+    assert first["height"] >= 40
+    assert first["y"] + first["height"] < PHONE["height"]
+    await page.goto(page.url + "incidents/2481")
+    button = await page.get_by_role("button", name="Acknowledge").bounding_box()
+    assert button is not None
+    assert button["height"] >= 44
+    assert button["y"] > PHONE["height"] * 0.75
+    await page.get_by_role("button", name="Acknowledge").tap()
+    await expect(page.locator("#answer")).to_contain_text("Nobody more is paged")
+
+
+@pytest.mark.parametrize(
+    ("system", "theme", "dark"), [("dark", None, True), ("light", None, False), ("light", "dark", True)]
+)
+async def test_dark_is_the_system_s_choice_or_one_s_own(
+    visit: Visit, services: Services, system: str, theme: str | None, *, dark: bool
+) -> None:
+    services.fill()
+    page = await live(await visit.open(color_scheme=system))
+    if theme is not None:
+        await page.locator(".top summary").click()
+        await page.get_by_text("Dark", exact=True).click()
+        await page.get_by_role("button", name="Apply").click()
+    background = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == ("rgb(16, 17, 19)" if dark else "rgb(247, 246, 242)")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_to_complain_about(visit: Visit, services: Services, scheme: str) -> None:
+    services.fill()
+    page = await visit.open(color_scheme=scheme, reduced_motion="reduce")
+    for path in ("/", "/incidents/2481", "/incidents/2479", "/incidents/99"):
+        await page.goto(visit.url + path)
+        await page.locator(".top summary").click()
+        results = await Axe().run(page)
+        assert results.violations_count == 0, f"{path}: {results.generate_report()}"
+
+
+async def test_the_quiet_and_the_degraded_page_are_as_accessible(visit: Visit, services: Services) -> None:
+    services.be_quiet()
+    page = await live(await visit.open(reduced_motion="reduce"))
+    assert (await Axe().run(page)).violations_count == 0
+    await services.schedules.go_away()
+    await page.reload()
+    await expect(page.locator("#notices")).to_contain_text("The on-call service has not answered since")
+    assert (await Axe().run(page)).violations_count == 0
+
+
+async def test_times_are_the_viewer_s_and_durations_tick(visit: Visit, services: Services) -> None:
+    services.fill()
+    page = await live(await visit.open("/incidents/2481", timezone_id="Asia/Kolkata"))
+    await expect(page.locator("#clock")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d GMT\+5:30$"))
+    created = services.incidents.incidents[2481].created_at
+    local = (created.hour * 60 + created.minute + 330) % 1440
+    await expect(page.locator("#details time")).to_contain_text(f"{local // 60:02}:{local % 60:02}:")
+    before = await page.locator("#answer progress").evaluate("element => element.value")
+    age = await page.locator("#head .line time").text_content()
+    await expect(page.locator("#head .line time")).not_to_have_text(str(age))
+    assert await page.locator("#answer progress").evaluate("element => element.value") < before
+
+
+async def test_the_browser_writes_durations_as_the_server_does(visit: Visit, services: Services) -> None:
+    services.be_quiet()
+    page = await visit.open()
+    script = await page.locator("script[type=module]").get_attribute("src")
+    written = await page.evaluate(
+        """async ([script, seconds]) => {
+             const times = await import(script.replace("live.js", "times.js"));
+             return seconds.map((value) => [times.ticking(value), times.lasting(value)]);
+           }""",
+        [script, [seconds for seconds, _, _ in DURATIONS]],
+    )
+    assert [tuple(pair) for pair in written] == [(ticking, lasting) for _, ticking, lasting in DURATIONS]
