@@ -34,6 +34,10 @@ class Message:
     created_at: datetime
     attempt: int
 
+    def incident_url(self, public_url: str | None) -> str | None:
+        """Return where the incident is looked at and answered; None where the pages' address is not known."""
+        return None if public_url is None else f"{public_url}/incidents/{self.incident_id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

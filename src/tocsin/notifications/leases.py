@@ -112,10 +112,9 @@ async def finish_attempt(cur: Cursor, message: LeasedMessage, verdict: Verdict, 
 
     A message that was voided while it was on its way counts as sent all the same, once it has been: that is the truth.
     """
-    return (
-        await execute(
-            cur,
-            """
+    updated = await execute(
+        cur,
+        """
         UPDATE notifications.notification
         SET status = %(status)s, reason = %(reason)s,
             next_attempt_at = COALESCE(%(now)s, now()) + %(delay)s * interval '1 second',
@@ -123,15 +122,14 @@ async def finish_attempt(cur: Cursor, message: LeasedMessage, verdict: Verdict, 
         WHERE id = %(id)s AND attempts = %(attempts)s
           AND (status = 'queued' OR (status = 'voided' AND %(status)s = 'sent'))
         """,
-            now=now,
-            status=verdict.status.value,
-            reason=verdict.reason,
-            delay=verdict.delay,
-            id=message.id,
-            attempts=message.attempts,
-        )
-        > 0
+        now=now,
+        status=verdict.status.value,
+        reason=verdict.reason,
+        delay=verdict.delay,
+        id=message.id,
+        attempts=message.attempts,
     )
+    return updated > 0
 
 
 async def measure_queue(cur: Cursor, *, now: datetime | None) -> list[Row]:

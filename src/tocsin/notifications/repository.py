@@ -113,20 +113,18 @@ async def count_voided(cur: Cursor, incident_id: UUID) -> int:
 
 async def requeue(cur: Cursor, notification_id: UUID, *, now: datetime | None) -> bool:
     """Queue a failed or voided message again; False where it is neither."""
-    return (
-        await execute(
-            cur,
-            """
+    updated = await execute(
+        cur,
+        """
         UPDATE notifications.notification
         SET status = 'queued', reason = NULL, tries = 0, first_tried_at = NULL, finished_at = NULL,
             next_attempt_at = COALESCE(%(now)s, now()), redelivered_at = COALESCE(%(now)s, now())
         WHERE id = %(id)s AND status IN ('failed', 'voided')
         """,
-            id=notification_id,
-            now=now,
-        )
-        > 0
+        id=notification_id,
+        now=now,
     )
+    return updated > 0
 
 
 async def get_notification(cur: Cursor, notification_id: UUID) -> Row:

@@ -64,7 +64,7 @@ class Settings(ServiceSettings):
     give_up_tries: Annotated[int, Field(ge=1, le=1_000)] = 20
     """Tries after which a message becomes a dead letter."""
     give_up_seconds: Seconds = 300.0
-    """Since the first try: then a page becomes a dead letter, and the next level is paged."""
+    """Seconds after its first try in which a message is tried again; then, too, it becomes a dead letter."""
     ask_state_seconds: Seconds = 0.5
     """How long incident management may take to say whether a page is still wanted; without an answer it goes out."""
 

@@ -42,7 +42,7 @@ def compose(message: Message, *, sender: str, public_url: str | None, now: datet
         "text": message.text,
         "page": message.page,
         "opened": f"{message.page.incident.created_at:%Y-%m-%d %H:%M} UTC" if message.page is not None else "",
-        "incident_url": None if public_url is None else f"{public_url}/incidents/{message.incident_id}",
+        "incident_url": message.incident_url(public_url),
         "delivery_id": message.delivery_id,
     }
     mail.set_content(TEMPLATES.get_template("page.txt").render(values))

@@ -4,7 +4,7 @@ import sys
 
 import structlog
 
-from tocsin.notifications.domain import Message, Outcome, one_line
+from tocsin.notifications.domain import Message, Outcome, one_line, shown
 
 log = structlog.get_logger(__name__)
 MAX_LINE = 400
@@ -19,7 +19,9 @@ class MockChannel:
         incident = message.page.incident if message.page is not None else None
         about = f"#{incident.number} {incident.severity}: " if incident is not None else ""
         person = f"{message.page.person} " if message.page is not None else ""
-        line = one_line(f"{message.kind.upper()} to {person}<{message.address}>: {about}{message.text}", MAX_LINE)
+        line = one_line(
+            f"{message.kind.upper()} to {person}<{shown(message.address)}>: {about}{message.text}", MAX_LINE
+        )
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
         log.info(
@@ -27,7 +29,7 @@ class MockChannel:
             delivery_id=str(message.delivery_id),
             incident_id=str(message.incident_id),
             kind=message.kind,
-            recipient=message.address,
+            recipient=recipient,
             text=message.text,
         )
         return Outcome.sent("written to the console")

@@ -82,7 +82,7 @@ def body_of(message: Message, public_url: str | None) -> bytes:
         incident_id=message.incident_id,
         message=message.text,
         page=message.page,
-        incident_url=None if public_url is None else f"{public_url}/incidents/{message.incident_id}",
+        incident_url=message.incident_url(public_url),
         created_at=message.created_at,
     )
     return body.model_dump_json().encode()
