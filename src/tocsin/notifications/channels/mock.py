@@ -19,9 +19,8 @@ class MockChannel:
         incident = message.page.incident if message.page is not None else None
         about = f"#{incident.number} {incident.severity}: " if incident is not None else ""
         person = f"{message.page.person} " if message.page is not None else ""
-        line = one_line(
-            f"{message.kind.upper()} to {person}<{shown(message.address)}>: {about}{message.text}", MAX_LINE
-        )
+        recipient = shown(message.address)
+        line = one_line(f"{message.kind.upper()} to {person}<{recipient}>: {about}{message.text}", MAX_LINE)
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
         log.info(
