@@ -13,6 +13,7 @@ from tocsin.kernel.workers import Wakeup, worker
 from tocsin.oncall.metrics import METRICS, OnCallMetrics
 from tocsin.oncall.routes import ROUTES
 from tocsin.oncall.service.escalations import PAGER, Pager
+from tocsin.oncall.service.schedules import SCHEDULES_CHANGED
 from tocsin.oncall.settings import Settings
 from tocsin.oncall.worker import handlers, refresh_gauges, step_due
 
@@ -27,6 +28,7 @@ def create_app(settings: Settings) -> web.Application:
     app[OUTBOX] = Outbox(db, settings, app[REGISTRY], handlers(app))
     doorbell = Doorbell(db, "oncall")
     app[PAGER] = Pager(db, app[OUTBOX], doorbell, settings, app[METRICS])
+    app[SCHEDULES_CHANGED] = Wakeup()
     due = Wakeup()
     doorbell.wakes(due)
     doorbell.wakes(app[OUTBOX].wakeup)
@@ -37,7 +39,7 @@ def create_app(settings: Settings) -> web.Application:
             app[NOTIFICATIONS].context,
             app[OUTBOX].context,
             worker("escalations", step_due, interval=settings.poll_seconds, wakeup=due),
-            worker("gauges", refresh_gauges, interval=settings.gauge_seconds),
+            worker("gauges", refresh_gauges, interval=settings.gauge_seconds, wakeup=app[SCHEDULES_CHANGED]),
             forget_old_keys(),
             doorbell.context,
         ]

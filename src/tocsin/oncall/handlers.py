@@ -39,6 +39,7 @@ async def post_schedule(request: web.Request) -> web.Response:
     """
     given = await parse_body(request, ScheduleIn)
     created = await schedules.create(request.app[DB], given, key=idempotency_key(request))
+    request.app[schedules.SCHEDULES_CHANGED].set()
     location = request.app.router["schedule"].url_for(schedule_id=str(created.id))
     return respond(created, status=HTTPStatus.CREATED, headers={"Location": str(location)})
 
@@ -121,6 +122,6 @@ async def get_escalation(request: web.Request) -> web.Response:
 
 @describes(Escalations, query=EscalationsQuery)
 async def list_escalations(request: web.Request) -> web.Response:
-    """Return the escalations of up to 200 incidents; one without any is missing."""
+    """Return the escalations of up to 150 incidents; one without any is missing."""
     query = parse_query(request, EscalationsQuery)
     return respond(Escalations(items=await request.app[PAGER].find(query.incident_id)))

@@ -5,6 +5,7 @@ from typing import Final
 from uuid import UUID
 
 import structlog
+from aiohttp import web
 
 from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import OnCall, Schedule, ScheduleIn, Upcoming
@@ -13,11 +14,14 @@ from tocsin.kernel.errors import ConflictError
 from tocsin.kernel.faults import FaultPoint
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.paging import ListQuery
+from tocsin.kernel.workers import Wakeup
 from tocsin.oncall.domain import anchor_of
 from tocsin.oncall.repository import schedules
 from tocsin.oncall.service.once import answered_before
 from tocsin.oncall.service.views import person_view, schedule_view, shift_view
 
+SCHEDULES_CHANGED = web.AppKey("SCHEDULES_CHANGED", Wakeup)
+"""Set when a schedule was made."""
 log = structlog.get_logger(__name__)
 CREATED: Final = FaultPoint("oncall.create_schedule")
 

@@ -102,7 +102,7 @@ def announce(taken: Sequence[TakenStep], metrics: OnCallMetrics) -> None:
             metrics.catch_all.labels(reason).inc()
             log.error("catch-all paged", reason=reason, **facts)
         else:
-            log.info("step taken", level=item.step.level, pages=len(item.pages), **facts)
+            log.info("step taken", paged=item.step.level, pages=len(item.pages), **facts)
 
 
 def _planned(due: DueStep, step: Step) -> TakenStep:

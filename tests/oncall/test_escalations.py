@@ -1,0 +1,191 @@
+"""Escalations over HTTP: start, stop, and what is shown of them."""
+
+import asyncio
+from typing import Any
+
+from tests.oncall.conftest import OnCall, Replica, delivered, person, start_of, told
+from tests.support.waiting import eventually
+from tocsin.kernel.ids import new_id
+
+HOOK = {"channel": "webhook", "address": "https://hooks.example.net/ada?" + "x" * 2_000}
+MAIL = {"channel": "email", "address": "ada@home.example.net"}
+
+
+async def test_a_start_pages_the_primary_at_once_and_says_who(oncall: OnCall) -> None:
+    await oncall.team("Payments", person("Ada", contacts=[HOOK, MAIL]), person("Bob", role="secondary"))
+    started = await oncall.start()
+    assert (started["team"], started["team_reason"]) == ("Payments", "Payments is the team of this name")
+    assert (started["assigned_to"], started["step"], started["level"]) == ("Ada", 1, "primary")
+    assert (started["next_level"], started["next_people"]) == ("secondary", ["Bob"])
+    assert started["timeout_seconds"] == 300
+    assert [(page["person"], page["channel"]) for page in started["pages"]] == [("Ada", "webhook"), ("Ada", "email")]
+    await delivered(oncall, started["incident_id"], (1, "Ada", "email"), (1, "Ada", "webhook"))
+    week = started["pages"][0]["reason"].rsplit(" ", 1)[1]
+    reason = f"level 1, primary of Payments by week {week}"
+    await told(oncall, started["incident_id"], ("paged", f"Paged Ada ({reason}) by webhook, e-mail"))
+    assert await oncall.get(f"/api/v1/escalations/{started['incident_id']}") == started
+
+
+async def test_a_page_says_what_for_who_and_why(oncall: OnCall) -> None:
+    await oncall.team("Payments", person("Ada", contacts=[MAIL]))
+    started = await oncall.start()
+    await delivered(oncall, started["incident_id"], (1, "Ada", "email"))
+    (page,) = oncall.notifications.pages.values()
+    assert page["notification_id"] == started["pages"][0]["notification_id"]
+    assert (page["kind"], page["recipient"]) == ("page", "ada@home.example.net")
+    assert page["message"].startswith(
+        "#2481 Card payments fail: critical in Payments. Paged: level 1, primary of Payments"
+    )
+    given = start_of(started["incident_id"])
+    assert page["page"]["incident"] == {
+        name: given[name] for name in ("number", "title", "service", "severity", "created_at")
+    }
+    assert (page["page"]["step"], page["page"]["level"], page["page"]["person"]) == (1, "primary", "Ada")
+
+
+async def test_the_timeline_says_which_delivery_belongs_to_which_channel(oncall: OnCall) -> None:
+    await oncall.team("Payments", person("Ada", contacts=[HOOK, MAIL]))
+    started = await oncall.start()
+    await eventually(lambda: oncall.timeline.entries(started["incident_id"]))
+    (entry,) = oncall.timeline.entries(started["incident_id"])
+    assert entry["actor"] == "oncall-service"
+    assert (entry["data"]["person"], entry["data"]["level"], entry["data"]["step"]) == ("Ada", "primary", 1)
+    shown = [{"channel": page["channel"], "notification_id": page["notification_id"]} for page in started["pages"]]
+    assert entry["data"]["channels"] == shown
+
+
+async def test_members_without_contacts_are_reached_by_e_mail_only_where_there_is_a_mail_server(
+    replica: Replica,
+) -> None:
+    without, with_mail = await replica(), await replica(smtp_url="smtp://mail.example.net")
+    await without.team("Payments", person("Ada"))
+    first, second = await without.start(), await with_mail.start()
+    await delivered(without, first["incident_id"], (1, "Ada", "mock"))
+    await delivered(without, second["incident_id"], (1, "Ada", "email"))
+    assert {page["recipient"] for page in without.notifications.pages.values()} == {"ada@example.net"}
+
+
+async def test_a_team_is_found_by_name_then_by_service_then_by_default(replica: Replica) -> None:
+    oncall = await replica(default_team="Operations")
+    await oncall.team("Search", person("Sue"), services=["Payments", "indexer"])
+    found = []
+    for name in ("Operations", "Payments"):
+        found.append(await oncall.start(service="unowned"))
+        await oncall.team(name, person(name))
+    found += [await oncall.start(service=service) for service in ("Payments", "indexer", "unowned")]
+    assert [(item["team"], item["assigned_to"], item["team_reason"]) for item in found] == [
+        ("Search", "Sue", "nobody owns unowned, there is no default team Operations, and Search is the oldest team"),
+        ("Operations", "Operations", "nobody owns unowned, and Operations is the default team"),
+        ("Payments", "Payments", "Payments is the team of this name"),
+        ("Search", "Sue", "Search owns indexer"),
+        ("Operations", "Operations", "nobody owns unowned, and Operations is the default team"),
+    ]
+
+
+async def test_there_is_one_escalation_per_incident(replica: Replica) -> None:
+    replicas = [await replica(), await replica()]
+    await replicas[0].team()
+    incident_id = str(new_id())
+    answers = await asyncio.gather(*(replicas[n % 2].start(incident_id) for n in range(20)))
+    assert [answer for answer in answers if answer != answers[0]] == []
+    await delivered(replicas[0], incident_id, (1, "Ada", "mock"))
+
+
+async def test_a_repeat_of_a_start_with_the_same_key_changes_nothing(oncall: OnCall) -> None:
+    await oncall.team()
+    body = start_of(str(new_id()))
+    first = await oncall.post("/api/v1/escalations", body, key="start-1")
+    assert await oncall.post("/api/v1/escalations", body, key="start-1") == first
+    await oncall.post("/api/v1/escalations", {**body, "number": 7}, status=422, key="start-1")
+
+
+async def test_a_stop_ends_the_paging_and_says_why(oncall: OnCall) -> None:
+    await oncall.team()
+    started = await oncall.start()
+    incident_id = started["incident_id"]
+    await delivered(oncall, incident_id, (1, "Ada", "mock"))
+    stopped = await oncall.stop(incident_id, "acknowledged")
+    assert (stopped["next_action_at"], stopped["next_level"], stopped["next_people"]) == (None, None, [])
+    assert stopped["stop_reason"] == "acknowledged"
+    assert stopped["pages"] == started["pages"], "a page that went out is not withdrawn here"
+    await eventually(lambda: oncall.notifications.voided)
+    assert oncall.notifications.voided == [{"incident_id": incident_id, "reason": "acknowledged by Ada"}]
+    again = await oncall.stop(incident_id, "resolved")
+    assert again == stopped, "the first answer is what counts"
+    assert await oncall.start(incident_id) == stopped
+
+
+async def test_a_stop_withdraws_pages_that_have_not_gone_out(oncall: OnCall) -> None:
+    await oncall.team("Payments", person("Ada", contacts=[HOOK, MAIL]))
+    await oncall.notifications.go_away()
+    started = await oncall.start()
+    stopped = await oncall.stop(started["incident_id"])
+    assert all(page["voided_at"] for page in stopped["pages"])
+    await oncall.notifications.come_back()
+    await eventually(lambda: oncall.notifications.voided)
+    assert oncall.notifications.paged(started["incident_id"]) == []
+    assert oncall.rows("SELECT count(*) FROM oncall.outbox WHERE kind = 'page' AND done_at IS NULL") == [{"count": 0}]
+
+
+async def test_a_stop_may_overtake_its_start(oncall: OnCall) -> None:
+    await oncall.team()
+    incident_id = str(new_id())
+    stopped = await oncall.stop(incident_id, "resolved")
+    assert (stopped["team"], stopped["stop_reason"], stopped["step"]) == (None, "resolved", 0)
+    started = await oncall.start(incident_id)
+    assert (started["team"], started["stop_reason"], started["assigned_to"]) == ("Payments", "resolved", None)
+    assert started["pages"] == []
+    assert oncall.rows("SELECT kind FROM oncall.outbox") == [{"kind": "void_notifications"}]
+
+
+async def test_whichever_of_start_and_stop_comes_first_nobody_is_paged_in_the_end(replica: Replica) -> None:
+    replicas = [await replica(), await replica()]
+    await replicas[0].team()
+    replicas[0].notifications.gate.clear()
+    incidents = [str(new_id()) for _ in range(30)]
+    await asyncio.gather(*(job for n in incidents for job in (replicas[0].start(n), replicas[1].stop(n))))
+    assert replicas[0].rows("SELECT count(*) FROM oncall.escalation WHERE stopped_at IS NULL") == [{"count": 0}]
+    assert replicas[0].rows("SELECT count(*) FROM oncall.page WHERE voided_at IS NULL") == [{"count": 0}]
+    replicas[0].notifications.gate.set()
+
+
+async def test_many_escalations_can_be_asked_for_at_once(oncall: OnCall) -> None:
+    await oncall.team()
+    started = [await oncall.start(number=number) for number in range(3)]
+    ids = [item["incident_id"] for item in started]
+    found = await oncall.get("/api/v1/escalations", incident_id=[*ids[:2], str(new_id())])
+    assert found["items"] == started[:2]
+
+
+async def test_what_is_asked_wrongly_is_refused(oncall: OnCall) -> None:
+    unknown = str(new_id())
+    cases: list[tuple[Any, str, Any, int]] = [
+        (oncall.get, f"/api/v1/escalations/{unknown}", {}, 404),
+        (oncall.get, "/api/v1/escalations/unknown", {}, 404),
+        (oncall.get, "/api/v1/escalations", {}, 422),
+        (oncall.get, "/api/v1/escalations", {"incident_id": "unknown"}, 422),
+        (oncall.get, "/api/v1/escalations", {"incident_id": [unknown] * 151}, 422),
+    ]
+    for ask, path, query, status in cases:
+        problem = await ask(path, status=status, **query)
+        assert problem["status"] == status
+    bodies: list[tuple[str, Any, int]] = [
+        ("/api/v1/escalations", {**start_of(unknown), "severity": "dreadful"}, 422),
+        ("/api/v1/escalations", {**start_of(unknown), "service": ""}, 422),
+        (f"/api/v1/escalations/{unknown}/stop", {"reason": "tired", "actor": "Ada"}, 422),
+        (f"/api/v1/escalations/{unknown}/stop", {"reason": "resolved"}, 422),
+        (f"/api/v1/escalations/{unknown}/delivery-failed", {"notification_id": unknown}, 404),
+        ("/api/v1/escalate", {"incident_id": "unknown"}, 422),
+        ("/api/v1/escalate", {"incident_id": unknown, "reason": "x" * 1_025}, 422),
+    ]
+    for path, body, status in bodies:
+        problem = await oncall.post(path, body, status=status)
+        assert problem["status"] == status
+    assert (await oncall.client.delete("/api/v1/escalate")).headers["Allow"] == "POST"
+
+
+async def test_a_title_of_any_length_is_paged(oncall: OnCall) -> None:
+    await oncall.team()
+    body = {**start_of(str(new_id())), "title": "é" * 40_000}
+    started = await oncall.post("/api/v1/escalations", body)
+    await delivered(oncall, started["incident_id"], (1, "Ada", "mock"))

@@ -1,0 +1,259 @@
+"""Levels that nobody answers: each after its time-out, by whichever replica is alive, exactly once."""
+
+import asyncio
+from collections import Counter
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+
+from tests.oncall.conftest import OnCall, Replica, delivered, person
+from tests.support.waiting import eventually
+from tocsin.kernel import clock
+from tocsin.oncall.service.escalations import PAGER
+
+SHORT = 0.3 / 60
+"""A time-out of 0.3 seconds, in minutes."""
+ROUNDS = 'tocsin_worker_ticks_total{outcome="ok",worker="escalations"}'
+
+
+def overdue(oncall: OnCall) -> None:
+    """Make every step due now."""
+    oncall.rows("UPDATE oncall.escalation SET next_action_at = now() WHERE stopped_at IS NULL")
+
+
+async def test_levels_that_nobody_answers_follow_each_other_and_begin_again(replica: Replica) -> None:
+    oncall = await replica(escalation_timeout_minutes=SHORT)
+    await oncall.team("Payments", person("Ada"), person("Bob", role="secondary"))
+    incident_id = (await oncall.start())["incident_id"]
+    await eventually(lambda: len(oncall.notifications.paged(incident_id)) >= 5)
+    await oncall.stop(incident_id)
+    pages = oncall.notifications.paged(incident_id)
+    assert pages[:5] == [
+        (1, "Ada", "mock"),
+        (2, "Bob", "mock"),
+        (3, "Ada", "mock"),
+        (3, "Bob", "mock"),
+        (4, "Ada", "mock"),
+    ]
+    await eventually(lambda: len(oncall.timeline.told(incident_id)) >= 8)
+    assert [kind for kind, _ in oncall.timeline.told(incident_id)[:8]] == [
+        "paged", "escalated", "paged", "escalated", "paged", "paged", "escalated", "paged",
+    ]  # fmt: skip
+    why = [words for kind, words in oncall.timeline.told(incident_id) if kind == "escalated"]
+    assert why[:3] == [
+        "Escalated to level 2, secondary of Payments: nobody answered within 0.3 s",
+        "Escalated to level 3, everyone in Payments: nobody answered within 0.3 s",
+        "Escalated to level 1, primary of Payments: nobody answered within 0.3 s",
+    ]
+
+
+async def test_a_step_is_taken_when_it_is_due_and_not_at_the_next_poll(replica: Replica) -> None:
+    oncall = await replica(escalation_timeout_minutes=SHORT, poll_seconds=60)
+    await oncall.team()
+    started_at = clock.monotonic()
+    incident_id = (await oncall.start())["incident_id"]
+    await eventually(lambda: len(oncall.notifications.paged(incident_id)) == 2)
+    assert 0.3 <= clock.monotonic() - started_at < 2.0
+
+
+async def test_a_replica_that_did_not_start_an_escalation_knows_when_it_is_due(replica: Replica) -> None:
+    one, other = await replica(escalation_timeout_minutes=1 / 60), await replica(poll_seconds=60)
+    await one.team()
+    before = (await other.metrics())[ROUNDS]
+    incident_id = (await one.start())["incident_id"]
+
+    async def has_looked() -> bool:
+        return (await other.metrics())[ROUNDS] > before
+
+    await eventually(has_looked)
+    await one.client.close()
+    await eventually(lambda: len(other.notifications.paged(incident_id)) >= 2)
+    assert other.notifications.paged(incident_id)[:2] == [(1, "Ada", "mock"), (2, "Bob", "mock")]
+
+
+async def test_what_came_due_while_nobody_was_alive_is_done_at_the_start(replica: Replica) -> None:
+    first = await replica()
+    await first.team()
+    incident_id = (await first.start())["incident_id"]
+    await delivered(first, incident_id, (1, "Ada", "mock"))
+    await first.client.close()
+    overdue(first)
+    await delivered(await replica(), incident_id, (1, "Ada", "mock"), (2, "Bob", "mock"))
+
+
+async def test_an_empty_level_is_passed_over_at_once(replica: Replica) -> None:
+    oncall = await replica(escalation_timeout_minutes=SHORT)
+    await oncall.team("Payments", person("Ada"), person("Bob"))
+    started = await oncall.start()
+    incident_id = started["incident_id"]
+    assert (started["next_level"], sorted(started["next_people"])) == ("everyone", ["Ada", "Bob"])
+    await eventually(lambda: len(oncall.notifications.paged(incident_id)) >= 3)
+    await oncall.stop(incident_id)
+    assert [step for step, _, _ in oncall.notifications.paged(incident_id)[:3]] == [1, 2, 2]
+    await eventually(lambda: len(oncall.timeline.told(incident_id)) >= 2)
+    assert oncall.timeline.told(incident_id)[1] == (
+        "escalated",
+        "Escalated to level 3, everyone in Payments: nobody answered within 0.3 s; nobody is secondary",
+    )
+
+
+async def test_with_no_team_at_all_the_catch_all_is_paged_again_and_again_and_says_so_loudly(
+    replica: Replica, capsys: Any
+) -> None:
+    oncall = await replica(escalation_timeout_minutes=SHORT, default_team="Operations")
+    started = await oncall.start(service="payments-api")
+    incident_id = started["incident_id"]
+    assert (started["team"], started["team_reason"]) == ("Operations", "there is no team at all")
+    assert (started["level"], started["assigned_to"], started["next_level"]) == ("catch_all", None, "catch_all")
+    await eventually(lambda: len(oncall.notifications.paged(incident_id)) >= 2)
+    assert oncall.notifications.paged(incident_id)[:2] == [(1, "catch-all", "mock"), (2, "catch-all", "mock")]
+    assert {page["recipient"] for page in oncall.notifications.pages.values()} == {"nobody-on-call"}
+    await eventually(lambda: len(oncall.timeline.told(incident_id)) >= 4)
+    nobody = ("nobody_on_call", "Nobody is on call for Operations at any level: the catch-all is paged")
+    paged = ("paged", "Paged catch-all (nobody is on call for Operations) by mock")
+    assert oncall.timeline.told(incident_id)[:4] == [nobody, paged, nobody, paged]
+    assert (await oncall.metrics())['tocsin_oncall_catch_all_pages_total{reason="nobody_on_call"}'] >= 2
+    assert "catch-all paged" in capsys.readouterr().out
+
+
+async def test_a_team_that_is_made_later_is_paged_by_the_next_step(replica: Replica) -> None:
+    oncall = await replica(default_team="Operations")
+    incident_id = (await oncall.start(service="payments-api"))["incident_id"]
+    await oncall.team("Operations", person("Ada"))
+    overdue(oncall)
+    await delivered(oncall, incident_id, (1, "catch-all", "mock"), (2, "Ada", "mock"))
+
+
+async def test_a_schedule_that_cannot_be_read_pages_the_catch_all_and_holds_up_nobody_else(oncall: OnCall) -> None:
+    for change in ("time_zone = 'Mars/Olympus'", 'members = \'[{"name": "Ada"}]\'', "members = '[]'"):
+        await oncall.team(change)
+        oncall.rows(f"UPDATE oncall.schedule SET {change} WHERE team = %(team)s", team=change)
+        broken = await oncall.start(service=change)
+        assert (broken["team"], broken["level"]) == (change, "catch_all")
+    await oncall.team("Search", person("Sue"))
+    assert (await oncall.start(service="Search"))["assigned_to"] == "Sue"
+
+
+async def test_replicas_that_step_the_same_due_rows_take_each_step_once(replica: Replica) -> None:
+    replicas = [await replica(due_batch_size=7, poll_seconds=60) for _ in range(3)]
+    await replicas[0].team("Payments", person("Ada"), person("Bob", role="secondary"))
+    for number in range(60):
+        await replicas[0].start(number=number)
+    overdue(replicas[0])
+    pagers = [replica.client.server.app[PAGER] for replica in replicas]  # type: ignore[attr-defined]
+
+    async def step_until_done(pager: Any) -> None:
+        while await pager.step_due() is True:
+            continue
+
+    await asyncio.gather(*(step_until_done(pager) for pager in pagers for _ in range(3)))
+    steps = replicas[0].rows("SELECT step, next_level, next_action_at > now() AS later FROM oncall.escalation")
+    assert Counter(tuple(row.values()) for row in steps) == {(2, "everyone", True): 60}
+    pages = replicas[0].rows("SELECT step, person, count(*) FROM oncall.page GROUP BY step, person ORDER BY step")
+    assert pages == [{"step": 1, "person": "Ada", "count": 60}, {"step": 2, "person": "Bob", "count": 60}]
+    await eventually(lambda: len(replicas[0].notifications.pages) == 120, timeout=20)
+
+
+async def waits_for_lock(oncall: OnCall, table: str) -> None:
+    """Wait until somebody waits for a lock on *table*."""
+    await eventually(
+        lambda: oncall.rows(
+            "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = %(table)s::regclass"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            table=table,
+        )
+    )
+
+
+PATIENT = {"poll_seconds": 60, "db_lock_timeout_seconds": 20, "db_statement_timeout_seconds": 20}
+"""Nothing happens by itself, and whoever waits for a lock goes on waiting."""
+
+
+async def test_an_answer_in_the_middle_of_a_step_withdraws_the_pages_of_the_step(replica: Replica) -> None:
+    oncall = await replica(**PATIENT)
+    await oncall.team()
+    incident_id = (await oncall.start())["incident_id"]
+    await delivered(oncall, incident_id, (1, "Ada", "mock"))
+    oncall.notifications.gate.clear()  # what the step sends stays on its way
+    with closing(psycopg2.connect(oncall.dsn)) as barrier, barrier.cursor() as cursor:
+        cursor.execute("LOCK TABLE oncall.page IN SHARE MODE")
+        overdue(oncall)
+        pager = oncall.client.server.app[PAGER]  # type: ignore[attr-defined]
+        step = asyncio.ensure_future(pager.step_due())
+        await waits_for_lock(oncall, "oncall.page")
+        stop = asyncio.ensure_future(oncall.stop(incident_id))
+        await eventually(lambda: oncall.rows("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"))
+        barrier.rollback()
+        await step
+        stopped = await stop
+    assert (stopped["step"], stopped["stop_reason"], stopped["next_action_at"]) == (2, "acknowledged", None)
+    assert [page["voided_at"] is None for page in stopped["pages"]] == [True, False]
+    oncall.notifications.gate.set()
+
+
+async def test_a_step_in_the_middle_of_an_answer_is_not_taken(replica: Replica) -> None:
+    oncall = await replica(**PATIENT)
+    await oncall.team()
+    incident_id = (await oncall.start())["incident_id"]
+    await delivered(oncall, incident_id, (1, "Ada", "mock"))
+    with closing(psycopg2.connect(oncall.dsn)) as barrier, barrier.cursor() as cursor:
+        cursor.execute("LOCK TABLE oncall.page IN SHARE MODE")
+        overdue(oncall)
+        stop = asyncio.ensure_future(oncall.stop(incident_id))
+        await waits_for_lock(oncall, "oncall.page")
+        pager = oncall.client.server.app[PAGER]  # type: ignore[attr-defined]
+        assert await pager.step_due() is False
+        barrier.rollback()
+        stopped = await stop
+    assert (stopped["step"], stopped["stop_reason"]) == (1, "acknowledged")
+
+
+async def test_an_escalation_that_a_frozen_replica_holds_keeps_no_other_waiting(replica: Replica) -> None:
+    oncall = await replica(poll_seconds=0.05)
+    await oncall.team()
+    held, free = (await oncall.start())["incident_id"], (await oncall.start())["incident_id"]
+    with closing(psycopg2.connect(oncall.dsn)) as frozen, frozen.cursor() as cursor:
+        cursor.execute("SELECT FROM oncall.escalation WHERE incident_id = %s FOR UPDATE", (held,))
+        oncall.rows("UPDATE oncall.escalation SET next_action_at = now() WHERE incident_id = %(id)s", id=free)
+        await delivered(oncall, free, (1, "Ada", "mock"), (2, "Bob", "mock"))
+        frozen.rollback()
+    overdue(oncall)
+    await delivered(oncall, held, (1, "Ada", "mock"), (2, "Bob", "mock"))
+
+
+async def test_a_due_step_that_another_holds_is_polled_for_and_not_spun_on(replica: Replica) -> None:
+    oncall = await replica(poll_seconds=0.2)
+    await oncall.team()
+    held = (await oncall.start())["incident_id"]
+    with closing(psycopg2.connect(oncall.dsn)) as frozen, frozen.cursor() as cursor:
+        cursor.execute(
+            "UPDATE oncall.escalation SET next_action_at = now() - interval '1 minute' WHERE incident_id = %s", (held,)
+        )
+        frozen.commit()
+        cursor.execute("SELECT FROM oncall.escalation WHERE incident_id = %s FOR UPDATE", (held,))
+        before = (await oncall.metrics())[ROUNDS]
+        await clock.sleep(1.0)
+        rounds = (await oncall.metrics())[ROUNDS] - before
+        frozen.rollback()
+    assert rounds < 20
+
+
+async def test_the_gauges_say_how_far_behind_the_steps_are(replica: Replica) -> None:
+    oncall = await replica(poll_seconds=60)
+    await oncall.team()
+    held = (await oncall.start())["incident_id"]
+    with closing(psycopg2.connect(oncall.dsn)) as frozen, frozen.cursor() as cursor:
+        cursor.execute(
+            "UPDATE oncall.escalation SET next_action_at = now() - interval '1 minute' WHERE incident_id = %s", (held,)
+        )
+        frozen.commit()
+        cursor.execute("SELECT FROM oncall.escalation WHERE incident_id = %s FOR UPDATE", (held,))
+
+        async def shown() -> bool:
+            metrics = await oncall.metrics()
+            return metrics["tocsin_oncall_overdue_steps"] == 1 and metrics["tocsin_oncall_due_oldest_seconds"] >= 60
+
+        await eventually(shown)
+        frozen.rollback()
+    assert (await oncall.metrics())["tocsin_oncall_incidents_without_next_action"] == 0

@@ -1,0 +1,186 @@
+"""The next level now: asked for by a person, or because no page could be delivered."""
+
+import asyncio
+from typing import Any
+
+from tests.oncall.conftest import OnCall, Replica, delivered, person, told
+from tests.support.waiting import eventually
+from tocsin.kernel.ids import new_id
+
+TWO_WAYS = [
+    {"channel": "email", "address": "ada@example.net"},
+    {"channel": "webhook", "address": "https://hooks.example.net/ada"},
+]
+
+
+async def escalate(oncall: OnCall, incident_id: str, *, status: int = 201, **more: Any) -> Any:
+    return await oncall.post("/api/v1/escalate", {"incident_id": incident_id, **more}, status=status)
+
+
+async def fail(oncall: OnCall, page: dict[str, Any], incident_id: str, detail: str = "550 no such user") -> Any:
+    body = {"notification_id": page["notification_id"], "detail": detail}
+    return await oncall.post(f"/api/v1/escalations/{incident_id}/delivery-failed", body)
+
+
+async def fail_latest(oncall: OnCall, escalation: Any) -> Any:
+    """Report every page of the latest step as failed; return what became of the escalation."""
+    answer = escalation
+    for page in escalation["pages"]:
+        if page["step"] == escalation["step"]:
+            answer = await fail(oncall, page, escalation["incident_id"])
+    return answer
+
+
+async def test_escalate_pages_the_next_level_now_and_says_who_asked(oncall: OnCall) -> None:
+    await oncall.team("Payments", person("Ada"), person("Bob", role="secondary"))
+    incident_id = (await oncall.start())["incident_id"]
+    answer = await escalate(oncall, incident_id, reason="needs a database person", actor="Eve")
+    assert (answer["step"], answer["level"], answer["next_level"]) == (2, "secondary", "everyone")
+    assert answer["assigned_to"] == "Ada", "whoever was paged first"
+    await delivered(oncall, incident_id, (1, "Ada", "mock"), (2, "Bob", "mock"))
+    ada, bob = (page["reason"] for page in answer["pages"])
+    why = "Eve asked for it: needs a database person"
+    await told(
+        oncall,
+        incident_id,
+        ("paged", f"Paged Ada ({ada}) by mock"),
+        ("escalated", f"Escalated to level 2, secondary of Payments: {why}"),
+        ("paged", f"Paged Bob ({bob}) by mock"),
+    )
+    assert oncall.timeline.entries(incident_id)[1]["actor"] == "Eve"
+    assert (await oncall.metrics())['escalations_total{team="Payments"}'] == 1
+
+
+async def test_the_header_says_who_asks_where_the_body_does_not(oncall: OnCall) -> None:
+    await oncall.team()
+    incident_id = (await oncall.start())["incident_id"]
+    await oncall.client.post("/api/v1/escalate", json={"incident_id": incident_id}, headers={"X-Actor": "Eve"})
+    await eventually(lambda: len(oncall.timeline.entries(incident_id)) == 3)
+    assert oncall.timeline.told(incident_id)[1][1].endswith("Eve asked for it")
+
+
+async def test_another_team_is_paged_from_its_first_level(oncall: OnCall) -> None:
+    await oncall.team("Payments")
+    await oncall.team("Search", person("Sue"), person("Sam", role="secondary"))
+    incident_id = (await oncall.start())["incident_id"]
+    answer = await escalate(oncall, incident_id, team="Search", actor="Eve")
+    assert (answer["team"], answer["team_reason"]) == ("Search", "Eve asked for it")
+    assert (answer["step"], answer["level"], answer["next_people"]) == (2, "primary", ["Sam"])
+    await delivered(oncall, incident_id, (1, "Ada", "mock"), (2, "Sue", "mock"))
+    again = await escalate(oncall, incident_id, team="Search")
+    assert again["level"] == "secondary", "its own team means the next level"
+
+
+async def test_escalate_refuses_what_it_cannot_page(oncall: OnCall) -> None:
+    await oncall.team()
+    incident_id, unknown, overtaken = (await oncall.start())["incident_id"], str(new_id()), str(new_id())
+    assert unknown in (await escalate(oncall, unknown, status=404))["detail"]
+    assert "'Nobody'" in (await escalate(oncall, incident_id, team="Nobody", status=404))["detail"]
+    await oncall.stop(incident_id)
+    await oncall.stop(overtaken, "resolved")
+    problem = await escalate(oncall, incident_id, status=409)
+    assert problem["detail"] == "Nobody is paged any more: acknowledged by Ada."
+    problem = await escalate(oncall, overtaken, status=409)
+    assert problem["detail"] == "Nobody is paged any more: resolved by Ada."
+    assert oncall.rows("SELECT max(step) FROM oncall.escalation") == [{"max": 1}]
+
+
+async def test_a_repeat_of_escalate_with_the_same_key_pages_nobody(oncall: OnCall) -> None:
+    await oncall.team()
+    body = {"incident_id": (await oncall.start())["incident_id"]}
+    first = await oncall.post("/api/v1/escalate", body, status=201, key="once")
+    assert await oncall.post("/api/v1/escalate", body, status=201, key="once") == first
+    assert (await oncall.post("/api/v1/escalate", body, status=201, key="twice"))["step"] == 3
+    await oncall.post("/api/v1/escalate", {**body, "reason": "other"}, status=422, key="once")
+
+
+async def test_while_one_channel_may_still_arrive_nobody_else_is_paged(oncall: OnCall) -> None:
+    await oncall.team("Payments", person("Ada", contacts=TWO_WAYS), person("Bob", role="secondary"))
+    started = await oncall.start()
+    answer = await fail(oncall, started["pages"][0], started["incident_id"])
+    assert (answer["step"], answer["next_action_at"]) == (1, started["next_action_at"])
+    assert [page["failure"] for page in answer["pages"]] == ["550 no such user", None]
+    assert answer["pages"][0]["failed_at"] is not None
+
+
+async def test_once_no_page_can_arrive_the_next_level_is_paged_and_the_timeline_says_why(oncall: OnCall) -> None:
+    await oncall.team("Payments", person("Ada", contacts=TWO_WAYS), person("Bob", role="secondary"))
+    started = await oncall.start()
+    answer = await fail_latest(oncall, started)
+    assert (answer["step"], answer["level"]) == (2, "secondary")
+    await eventually(lambda: len(oncall.timeline.told(started["incident_id"])) == 3)
+    assert oncall.timeline.told(started["incident_id"])[1] == (
+        "escalated",
+        "Escalated to level 2, secondary of Payments: no page of step 1 could be delivered (550 no such user)",
+    )
+
+
+async def test_two_failures_of_one_step_are_one_step(replica: Replica) -> None:
+    replicas = [await replica(), await replica()]
+    await replicas[0].team("Payments", person("Ada", contacts=TWO_WAYS), person("Bob", role="secondary"))
+    for _ in range(10):
+        started = await replicas[0].start()
+        incident_id = started["incident_id"]
+        await asyncio.gather(*(fail(replicas[n % 2], started["pages"][n % 2], incident_id) for n in range(6)))
+        assert (await replicas[0].get(f"/api/v1/escalations/{incident_id}"))["step"] == 2
+
+
+async def test_a_late_failure_of_an_earlier_step_changes_nothing(oncall: OnCall) -> None:
+    await oncall.team("Payments", person("Ada"), person("Bob", role="secondary"))
+    started = await oncall.start()
+    await escalate(oncall, started["incident_id"])
+    assert (await fail_latest(oncall, started))["step"] == 2
+
+
+async def test_failures_after_a_stop_page_nobody(oncall: OnCall) -> None:
+    await oncall.team()
+    started = await oncall.start()
+    await oncall.stop(started["incident_id"])
+    assert (await fail_latest(oncall, started))["step"] == 1
+
+
+async def test_when_nobody_can_be_reached_the_catch_all_is_paged_once_and_then_the_time_out_counts(
+    replica: Replica,
+) -> None:
+    oncall = await replica(catch_all_contact="email:noc@example.net")
+    await oncall.team("Payments", person("Ada"), person("Bob", role="secondary"))
+    escalation = await oncall.start()
+    incident_id = escalation["incident_id"]
+    levels = []
+    for _ in range(4):
+        levels.append(escalation["level"])
+        escalation = await fail_latest(oncall, escalation)
+    assert levels == ["primary", "secondary", "everyone", "catch_all"]
+    assert (escalation["step"], escalation["level"], escalation["next_level"]) == (4, "catch_all", "primary")
+    assert escalation["next_action_at"] is not None
+    await eventually(lambda: len(oncall.notifications.paged(incident_id)) == 5)
+    assert (4, "catch-all", "email") in oncall.notifications.paged(incident_id)
+    await eventually(lambda: len(oncall.timeline.told(incident_id)) == 8)
+    assert oncall.timeline.told(incident_id)[-2:] == [
+        (
+            "escalated",
+            "Escalated to the catch-all: no page of step 3 could be delivered (550 no such user)",
+        ),
+        ("paged", "Paged catch-all (no page to Payments could be delivered) by e-mail"),
+    ]
+    assert (await oncall.metrics())['tocsin_oncall_catch_all_pages_total{reason="undeliverable"}'] == 1
+
+
+async def test_a_failure_that_is_reported_again_changes_nothing(oncall: OnCall) -> None:
+    await oncall.team("Payments", person("Ada"), person("Bob", role="secondary"))
+    started = await oncall.start()
+    first = await fail_latest(oncall, started)
+    assert await fail_latest(oncall, started) == first
+    body = {"notification_id": started["pages"][0]["notification_id"]}
+    path = f"/api/v1/escalations/{started['incident_id']}/delivery-failed"
+    for _ in range(2):
+        assert await oncall.post(path, body, key="report") == first
+
+
+async def test_a_page_of_another_incident_is_not_known(oncall: OnCall) -> None:
+    await oncall.team()
+    one, other = await oncall.start(), await oncall.start()
+    body = {"notification_id": one["pages"][0]["notification_id"]}
+    path = f"/api/v1/escalations/{other['incident_id']}/delivery-failed"
+    problem = await oncall.post(path, body, status=404)
+    assert body["notification_id"] in problem["detail"]
