@@ -35,6 +35,9 @@ async def start_replica(
         chosen: dict[str, Any] = {
             "database_url": db_dsn,
             "oncall_service_url": str(upstream.make_url("/")),
+            # A busy machine is not a stuck one.
+            "db_lock_timeout_seconds": 30.0,
+            "db_statement_timeout_seconds": 30.0,
             "poll_seconds": 0.1,
             "retry_min_seconds": 0.05,
             "retry_max_seconds": 0.1,

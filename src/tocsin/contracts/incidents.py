@@ -10,7 +10,9 @@ from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.contracts.model import Instant, Labels, Line, Model, Severity, SeverityIn, Text, without_nul
 
-Title = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=512)]
+Title = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=512), AfterValidator(without_nul)
+]
 NoteText = Annotated[Text, StringConstraints(min_length=1, max_length=16_384)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 

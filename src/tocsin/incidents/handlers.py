@@ -33,7 +33,7 @@ from tocsin.incidents.service.reading import IncidentQuery, Reference, StatsQuer
 from tocsin.incidents.service.stream import HUB
 from tocsin.incidents.settings import SETTINGS
 from tocsin.kernel.db import DB
-from tocsin.kernel.errors import InvalidRequestError, NotFoundError, UnavailableError
+from tocsin.kernel.errors import InvalidRequestError, NotFoundError
 from tocsin.kernel.idempotency import body_hash
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.requests import (
@@ -180,8 +180,6 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
                 await response.send(event.data, id=str(event.position), event="incident")
     except (ConnectionResetError, TimeoutError):
         log.info("stream client gone")
-    except UnavailableError as exc:
-        log.warning("stream ended, clients resume", reason=str(exc))
     return response
 
 

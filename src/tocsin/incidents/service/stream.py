@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+import structlog
 from aiohttp import web
 from prometheus_client import Gauge
 
@@ -18,9 +19,11 @@ from tocsin.incidents.domain.position import Position
 from tocsin.incidents.repository import stream
 from tocsin.incidents.repository.stream import Event
 from tocsin.kernel.db import Database, transaction
+from tocsin.kernel.errors import UnavailableError
 from tocsin.kernel.faults import FaultPoint
 from tocsin.kernel.workers import Wakeup
 
+log = structlog.get_logger(__name__)
 READ: Final = FaultPoint("incidents.read_stream")
 PAGE: Final = 500
 """Events read at once."""
@@ -75,7 +78,11 @@ class Hub:
         with self._following():
             while connected() and not self._closed:
                 news = self._news
-                events = await self._after(position)
+                try:
+                    events = await self._after(position)
+                except UnavailableError as exc:
+                    log.warning("stream waits for the database", reason=str(exc))
+                    events = []
                 for event in events:
                     yield event
                     position = event.position

@@ -1,0 +1,234 @@
+import asyncio
+import json
+from io import BytesIO
+from itertools import product
+from typing import Any
+
+from tests.incidents.api import Api, alert
+from tests.incidents.conftest import Query
+from tests.support.postgres import run
+from tests.support.waiting import eventually
+
+PATH = "/api/v1/incidents"
+GOOD = {"title": "Disk full", "service": "db", "severity": "low"}
+UNKNOWN = "00000000-0000-7000-8000-000000000000"
+WRITES = [
+    ("POST", PATH),
+    ("POST", f"{PATH}/correlate"),
+    ("POST", f"{PATH}/states"),
+    ("PATCH", f"{PATH}/1"),
+    ("POST", f"{PATH}/1/timeline"),
+]
+
+
+async def send(api: Api, method: str, path: str, body: bytes | BytesIO) -> tuple[int, dict[str, Any]]:
+    async with api.client.request(method, path, data=body) as response:
+        if response.status >= 400:
+            assert response.content_type == "application/problem+json"
+        return response.status, await response.json(content_type=None)
+
+
+async def test_what_is_not_json_is_malformed(api: Api) -> None:
+    await api.open()
+    bodies = [b"", b"{", b"not json", b'{"title": "\xff"}', b"\x00", b"[" * 100_000]
+    for (method, path), body in product(WRITES, bodies):
+        status, problem = await send(api, method, path, body)
+        assert (status, problem["type"]) == (400, "urn:tocsin:problem:malformed-request"), (path, body[:20])
+
+
+async def test_json_of_another_kind_is_refused(api: Api) -> None:
+    await api.open()
+    for (method, path), body in product(WRITES, [b"[]", b"null", b'"text"', b"12"]):
+        assert (await send(api, method, path, body))[0] == 422, (path, body)
+
+
+INCIDENTS_REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"title": None}, "#/title"),
+    ({"title": ""}, "#/title"),
+    ({"title": " \t "}, "#/title"),
+    ({"title": "x" * 513}, "#/title"),
+    ({"title": 12}, "#/title"),
+    ({"service": ""}, "#/service"),
+    ({"service": "x" * 257}, "#/service"),
+    ({"severity": "apocalyptic"}, "#/severity"),
+    ({"severity": 1}, "#/severity"),
+    ({"description": "x" * 65_537}, "#/description"),
+    ({"assigned_to": []}, "#/assigned_to"),
+]
+
+
+async def test_an_incident_that_makes_no_sense_is_refused_with_a_pointer(api: Api) -> None:
+    for change, pointer in INCIDENTS_REFUSED:
+        answer = await api.ask("POST", PATH, GOOD | change)
+        assert answer.status == 422, change
+        assert answer.body["errors"][0]["pointer"] == pointer
+    assert (await api.get(PATH)).body["items"] == []
+
+
+TEXTS = ["é 漢字 🙂", "tab\tline\nend", "\x01\x1b[31m\x7f", "'; --", "%s %(x)s", "{}", "\\", "\u202e"]
+
+
+async def test_whatever_text_is_stored_faithfully(api: Api) -> None:
+    for text in TEXTS:
+        incident = await api.open(title=f"a{text}z", description=text, service=f"s{text}z")
+        shown = await api.change(incident.id, notes=text)
+        assert (shown.title, shown.description, shown.service) == (f"a{text}z", text, f"s{text}z")
+        assert shown.notes[0].text == text
+        assert (await api.get(PATH, service=f"s{text}z")).body["items"][0]["id"] == str(incident.id)
+
+
+async def test_nul_becomes_a_replacement_character_wherever_it_stands(api: Api) -> None:
+    incident = await api.open(title="a\0b", service="s\0", description="\0", assigned_to="B\0b", actor="d\0")
+    assert (incident.title, incident.service, incident.description) == ("a\ufffdb", "s\ufffd", "\ufffd")
+    assert incident.assigned_to == "B\ufffdb"
+    noted = await api.change(incident.id, notes="n\0")
+    assert noted.notes[0].text == "n\ufffd"
+    report = {"event_key": "k\0", "event_type": "paged", "actor": "a\0", "detail": "d\0", "data": {"\0": ["\0"]}}
+    answer = await api.ask("POST", f"{PATH}/{incident.id}/timeline", report)
+    assert (answer.status, answer.body["data"]) == (201, {"\ufffd": ["\ufffd"]})
+    told = alert(
+        service="s\0", message="m\0", labels={"l\0": "v\0"}, source="x\0", dedup_key="k\0", remark="r\0", severity="low"
+    )
+    [result] = await api.correlate(told)
+    assert (await api.show(result["incident_id"])).alerts[0].labels == {"l\ufffd": "v\ufffd"}
+    for name in ("service", "assigned_to", "team", "q"):
+        assert (await api.get(PATH, **{name: "a\0b"})).status == 200
+
+
+STATES_REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"version": 0}, "/version"),
+    ({"version": 2**31}, "/version"),
+    ({"occurrences": 2**31}, "/occurrences"),
+    ({"alert_id": "one"}, "/alert_id"),
+    ({"status": "flapping"}, "/status"),
+    ({"severity": "CRITICAL"}, "/severity"),
+    ({"service": ""}, "/service"),
+    ({"labels": {str(number): "v" for number in range(129)}}, "/labels"),
+    ({"labels": {"nested": {}}}, "/labels/nested"),
+    ({"last_seen_at": "never"}, "/last_seen_at"),
+]
+
+
+async def test_a_state_that_makes_no_sense_is_refused_and_so_is_its_batch(api: Api) -> None:
+    for change, pointer in STATES_REFUSED:
+        answer = await api.ask("POST", f"{PATH}/correlate", {"alerts": [alert(), alert(**change)]})
+        assert answer.status == 422, change
+        assert answer.body["errors"][0]["pointer"] == f"#/alerts/1{pointer}"
+    assert (await api.get(PATH)).body["items"] == []
+
+
+async def test_alerts_of_any_year_are_stored_faithfully(api: Api) -> None:
+    for given, stored in [
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+        ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"),
+        ("2026-10-25T02:30:00+02:00", "2026-10-25T00:30:00Z"),
+        ("2026-10-25T02:30:00", "2026-10-25T02:30:00Z"),
+    ]:
+        [result] = await api.correlate(alert(fired_at=given, last_seen_at=given))
+        shown = (await api.get(f"{PATH}/{result['incident_id']}")).body["alerts"][0]
+        assert shown["last_seen_at"] == stored
+
+
+async def test_an_incident_has_a_title_whatever_its_alert_says(api: Api) -> None:
+    messages = ["", " \n ", "\n\nfirst line that says something\nsecond", "x" * 60_000]
+    titles = ["Alert of 0", "Alert of 1", "first line that says something", "x" * 199 + "…"]
+    for number, (message, title) in enumerate(zip(messages, titles, strict=True)):
+        [result] = await api.correlate(alert(message=message, service=str(number)))
+        shown = await api.show(result["incident_id"])
+        assert (shown.title, shown.description) == (title, message)
+
+
+async def test_numbers_and_nesting_that_nothing_can_store_are_refused(api: Api) -> None:
+    incident = await api.open()
+    head = b'{"event_key": "k", "event_type": "paged", "actor": "a", "detail": "d", "data": {"n": '
+    for value, refused in [(b"1e400", 422), (b"[[-1e999]]", 422), (b"9" * 5000, 400), (b"[" * 300, 400)]:
+        status, _ = await send(api, "POST", f"{PATH}/{incident.id}/timeline", head + value + b"}}")
+        assert status == refused, value[:20]
+
+
+async def test_a_body_that_is_too_large_is_refused(api: Api) -> None:
+    await api.open()
+    body = json.dumps({"title": "x" * 600_000}).encode()
+    for method, path in WRITES:
+        if path != f"{PATH}/correlate":
+            status, problem = await send(api, method, path, body)
+            assert (status, problem["type"]) == (413, "urn:tocsin:problem:too-large"), path
+
+
+async def test_a_batch_may_be_large_and_not_endless(api: Api) -> None:
+    assert (await send(api, "POST", f"{PATH}/correlate", BytesIO(b" " * (16 * 1024 * 1024 + 1))))[0] == 413
+    batch = {"alerts": [alert(message="m" * 3000) for _ in range(1000)]}
+    status, told = await send(api, "POST", f"{PATH}/correlate", BytesIO(json.dumps(batch).encode()))
+    assert (status, len(told["results"])) == (200, 1000)
+    too_many = json.dumps({"alerts": [alert()] * 5001}).encode()
+    assert (await send(api, "POST", f"{PATH}/correlate", BytesIO(too_many)))[0] == 422
+
+
+async def test_a_packed_body_is_not_taken(api: Api) -> None:
+    async with api.client.post(PATH, data=b"x", headers={"Content-Encoding": "gzip"}) as response:
+        assert response.status == 415
+
+
+METHODS_REFUSED = [
+    ("DELETE", PATH, {"GET", "HEAD", "POST"}),
+    ("PUT", f"{PATH}/1", {"GET", "HEAD", "PATCH"}),
+    ("GET", f"{PATH}/correlate", {"POST"}),
+    ("GET", f"{PATH}/states", {"POST"}),
+    ("POST", f"{PATH}/stream", {"GET", "HEAD"}),
+    ("PATCH", f"{PATH}/stats/summary", {"GET", "HEAD"}),
+    ("DELETE", f"{PATH}/{UNKNOWN}/timeline", {"GET", "HEAD", "POST"}),
+]
+
+
+async def test_a_wrong_method_is_told_the_right_ones(api: Api) -> None:
+    for method, path, allowed in METHODS_REFUSED:
+        answer = await api.ask(method, path)
+        assert answer.status == 405, path
+        assert {name.strip() for name in answer.headers["Allow"].split(",")} == allowed
+
+
+async def test_an_unknown_address_is_not_found(api: Api) -> None:
+    for path in ("/", "/api/v1/incident", f"{PATH}/1/nothing", f"{PATH}/stats", f"{PATH}/"):
+        assert (await api.ask("GET", path)).status == 404, path
+
+
+async def test_an_idempotency_key_that_is_none_is_refused(api: Api) -> None:
+    for key in ("", "x" * 256, "a\tb"):
+        answer = await api.ask("POST", PATH, GOOD, Idempotency_Key=key)
+        assert answer.status == 422, key
+        assert answer.body["errors"][0]["pointer"] == "Idempotency-Key"
+
+
+async def test_a_database_that_is_away_is_a_503_and_the_next_try_succeeds(api: Api, query: Query, db_dsn: str) -> None:
+    [row] = query("SELECT current_database() AS name")
+    server = db_dsn.replace(row["name"], "postgres")
+    incident = await api.open()
+    run(server, f"ALTER DATABASE {row['name']} ALLOW_CONNECTIONS false")
+    run(server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %(name)s", row)
+    for method, path, body in [
+        ("GET", PATH, None),
+        ("GET", f"{PATH}/{incident.id}", None),
+        ("GET", f"{PATH}/stats/summary", None),
+        ("GET", f"{PATH}/stream", None),
+        ("POST", PATH, GOOD),
+        ("POST", f"{PATH}/correlate", {"alerts": [alert()]}),
+        ("PATCH", f"{PATH}/{incident.id}", {"status": "acknowledged"}),
+    ]:
+        answer = await api.ask(method, path, body)
+        assert answer.status == 503
+        assert answer.headers["Retry-After"] == "1"
+    run(server, f"ALTER DATABASE {row['name']} ALLOW_CONNECTIONS true")
+
+    async def back() -> bool:
+        return (await api.ask("PATCH", f"{PATH}/{incident.id}", {"status": "acknowledged"})).status == 200
+
+    await eventually(back)
+    assert len(await api.correlate(alert())) == 1
+
+
+async def test_hostile_paths_leave_no_trace_in_the_metrics(api: Api) -> None:
+    await asyncio.gather(*(api.ask("GET", f"/{number}") for number in range(50)))
+    async with api.client.get("/metrics") as response:
+        text = await response.text()
+    assert 'route="unmatched"' in text
+    assert 'route="/7"' not in text

@@ -1,0 +1,210 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.fakes.oncall import FakeOnCall
+from tests.incidents.api import Api
+from tests.support.waiting import eventually
+from tocsin.contracts.incidents import ChangeIncident, IncidentStatus, OpenIncident
+from tocsin.contracts.model import Severity
+from tocsin.incidents.service.changes import change_incident, open_incident
+
+NOON = datetime(2026, 10, 22, 12, 0, tzinfo=UTC)
+
+
+async def opened_at(api: Api, when: datetime) -> int:
+    given = OpenIncident(title="Disk full", service="db", severity=Severity.LOW)
+    return (await open_incident(api.desk, given, actor="dele", now=when)).number
+
+
+async def test_mtta_and_mttr_are_measured_from_creation_to_acknowledge_and_resolve(api: Api) -> None:
+    number = await opened_at(api, NOON)
+    for status, minutes in (("acknowledged", 2.5), ("in_progress", 10), ("resolved", 42)):
+        wanted = ChangeIncident(status=IncidentStatus(status))
+        await change_incident(api.desk, number, wanted, actor="dele", now=NOON + timedelta(minutes=minutes))
+    incident = await api.show(number)
+    assert (incident.mtta_seconds, incident.mttr_seconds) == (150.0, 2520.0)
+    assert incident.acknowledged_at == NOON + timedelta(minutes=2.5)
+    assert incident.resolved_at == NOON + timedelta(minutes=42)
+    figures = (await api.get(f"/api/v1/incidents/{number}/metrics")).body
+    assert figures == {
+        "incident_id": str(incident.id),
+        "mtta_seconds": 150.0,
+        "mttr_seconds": 2520.0,
+        "open_seconds": 2520.0,
+        "status": "resolved",
+    }
+
+
+async def test_in_progress_straight_from_open_sets_the_acknowledgement(api: Api) -> None:
+    number = await opened_at(api, NOON)
+    wanted = ChangeIncident(status=IncidentStatus.IN_PROGRESS)
+    incident = await change_incident(api.desk, number, wanted, actor="dele", now=NOON + timedelta(seconds=30))
+    assert (incident.mtta_seconds, incident.mttr_seconds) == (30.0, None)
+
+
+async def test_resolve_straight_from_open_sets_both_times_to_the_same(api: Api) -> None:
+    number = await opened_at(api, NOON)
+    wanted = ChangeIncident(status=IncidentStatus.RESOLVED)
+    incident = await change_incident(api.desk, number, wanted, actor="dele", now=NOON + timedelta(seconds=45))
+    assert (incident.mtta_seconds, incident.mttr_seconds) == (45.0, 45.0)
+    assert incident.acknowledged_at == incident.resolved_at
+
+
+async def test_an_open_incident_has_been_open_for_a_while_and_has_no_mtta(api: Api) -> None:
+    incident = await api.open()
+    figures = (await api.get(f"/api/v1/incidents/{incident.id}/metrics")).body
+    assert figures["mtta_seconds"] is figures["mttr_seconds"] is None
+    assert 0 < figures["open_seconds"] < 60
+
+
+async def test_the_life_of_an_incident_is_told_by_its_timeline(api: Api) -> None:
+    incident = await api.open()
+    path = f"/api/v1/incidents/{incident.id}"
+    await api.ask("PATCH", path, {"status": "acknowledged"}, X_Actor="priya")
+    await api.change(incident.id, notes="Two merchants called", actor="hannah")
+    await api.change(incident.id, severity="critical", title="Checkout is down", assigned_to="Carol", actor="priya")
+    await api.change(incident.id, status="in_progress", actor="carol")
+    shown = await api.change(incident.id, status="resolved", notes="Rolled back", actor="carol")
+    said = [(entry.event_type, entry.actor, entry.detail) for entry in reversed(shown.timeline)]
+    assert said == [
+        ("created", "api", "Opened by hand."),
+        ("assigned", "oncall-service", "Assigned to Alice, first on call of platform."),
+        ("acknowledged", "priya", "Acknowledged."),
+        ("note_added", "hannah", "Two merchants called"),
+        ("title_changed", "priya", "Title changed to “Checkout is down”."),
+        ("severity_changed", "priya", "Severity changed from high to critical."),
+        ("assigned", "priya", "Assigned to Carol."),
+        ("status_changed", "carol", "Work has begun: the status is in_progress."),
+        ("note_added", "carol", "Rolled back"),
+        ("resolved", "carol", "Resolved."),
+    ]
+    assert [(note.author, note.text) for note in shown.notes] == [
+        ("hannah", "Two merchants called"),
+        ("carol", "Rolled back"),
+    ]
+    assert (shown.title, shown.severity, shown.assigned_to) == ("Checkout is down", "critical", "Carol")
+    assert all(entry.created_at >= shown.created_at for entry in shown.timeline)
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "allowed"),
+    [
+        (["acknowledged"], "open", "in_progress or resolved"),
+        (["in_progress"], "acknowledged", "resolved"),
+        (["resolved"], "open", "that is the end"),
+        (["resolved"], "acknowledged", "that is the end"),
+    ],
+)
+async def test_a_step_that_is_not_allowed_names_the_state_and_what_is(
+    api: Api, path: list[str], target: str, allowed: str
+) -> None:
+    incident = await api.open()
+    for status in path:
+        await api.change(incident.id, status=status)
+    before = await api.show(incident.id)
+    answer = await api.ask("PATCH", f"/api/v1/incidents/{incident.id}", {"status": target, "notes": "not kept"})
+    assert answer.status == 409
+    assert answer.body["type"] == "urn:tocsin:problem:conflict"
+    assert path[-1] in answer.body["detail"]
+    assert allowed in answer.body["detail"]
+    assert await api.show(incident.id) == before, "refused as a whole, the note too"
+
+
+async def test_the_state_it_is_in_already_changes_nothing(api: Api) -> None:
+    incident = await api.open()
+    acknowledged = await api.change(incident.id, status="acknowledged")
+    again = await api.ask("PATCH", f"/api/v1/incidents/{incident.id}", {"status": "acknowledged"})
+    assert again.status == 200
+    assert again.headers["ETag"] == '"2"'
+    assert await api.show(incident.id) == acknowledged
+    assert await api.change(incident.id) == acknowledged
+
+
+async def test_the_version_counts_what_people_edit(api: Api) -> None:
+    incident = await api.open()
+    assert incident.version == 1
+    assert (await api.change(incident.id, notes="seen")).version == 2
+    assert (await api.change(incident.id, title=incident.title)).version == 2
+    answer = await api.get(f"/api/v1/incidents/{incident.id}")
+    assert answer.headers["ETag"] == '"2"'
+
+
+async def test_a_stale_change_is_refused_and_a_fresh_one_is_not(api: Api) -> None:
+    incident = await api.open()
+    path = f"/api/v1/incidents/{incident.id}"
+    assert (await api.ask("PATCH", path, {"assigned_to": "Bob"}, If_Match='"1"')).status == 200
+    stale = await api.ask("PATCH", path, {"assigned_to": "Eve"}, If_Match='"1"')
+    assert stale.status == 412
+    assert stale.body["type"] == "urn:tocsin:problem:stale"
+    assert (await api.show(incident.id)).assigned_to == "Bob"
+    assert (await api.ask("PATCH", path, {"assigned_to": "Eve"}, If_Match='"2"')).status == 200
+    assert (await api.ask("PATCH", path, {"assigned_to": "Dan"}, If_Match="*")).status == 200
+    assert (await api.ask("PATCH", path, {"assigned_to": "Dan"}, If_Match="yesterday")).status == 422
+
+
+async def test_a_repeated_patch_of_one_idempotency_key_has_one_effect(api: Api) -> None:
+    incident = await api.open()
+    path, body = f"/api/v1/incidents/{incident.id}", {"notes": "seen", "status": "acknowledged"}
+    first = await api.ask("PATCH", path, body, Idempotency_Key="k", If_Match='"1"')
+    again = await api.ask("PATCH", path, body, Idempotency_Key="k", If_Match='"1"')
+    assert (first.status, again.status) == (200, 200)
+    assert again.body == first.body
+    assert len(again.body["notes"]) == 1
+    other = await api.ask("PATCH", path, {"notes": "seen again"}, Idempotency_Key="k")
+    assert other.status == 422
+
+
+async def test_a_refused_patch_does_not_use_up_its_idempotency_key(api: Api) -> None:
+    incident = await api.open()
+    path = f"/api/v1/incidents/{incident.id}"
+    await api.change(incident.id, status="resolved")
+    for _ in range(2):
+        assert (await api.ask("PATCH", path, {"status": "acknowledged"}, Idempotency_Key="k")).status == 409
+
+
+async def test_on_call_is_told_once_to_stop_at_the_first_answer_and_once_at_the_end(
+    api: Api, oncall: FakeOnCall
+) -> None:
+    incident = await api.open()
+    await api.change(incident.id, status="acknowledged", actor="priya")
+    await api.change(incident.id, status="in_progress", actor="priya")
+    await api.change(incident.id, status="resolved", actor="carol")
+    await api.change(incident.id, status="resolved", actor="carol")
+    await eventually(lambda: oncall.told("stop", incident.id) == 2)
+    assert [(stop.reason, stop.actor) for _, stop in oncall.stops] == [("acknowledged", "priya"), ("resolved", "carol")]
+    straight = await api.open(service="search")
+    await api.change(straight.id, status="resolved")
+    await eventually(lambda: oncall.told("stop", straight.id) == 1)
+    assert oncall.calls[-2:] == [("start", straight.id), ("stop", straight.id)]
+
+
+async def test_a_report_is_appended_once_per_event_key(api: Api) -> None:
+    incident = await api.open()
+    path = f"/api/v1/incidents/{incident.id}/timeline"
+    report = {
+        "event_key": "paged:1",
+        "event_type": "paged",
+        "actor": "oncall-service",
+        "detail": "Paged Alice.",
+        "data": {"step": 1},
+    }
+    first = await api.ask("POST", path, report)
+    assert first.status == 201
+    again = await api.ask("POST", path, report | {"detail": "Paged Alice, again."})
+    assert (again.status, again.body) == (201, first.body)
+    shown = await api.show(incident.id)
+    assert [entry.event_type for entry in shown.timeline] == ["paged", "assigned", "created"]
+    assert shown.timeline[0].data == {"step": 1}
+    assert shown.version == 1
+    other = await api.open(service="search")
+    assert (await api.ask("POST", f"/api/v1/incidents/{other.id}/timeline", report)).body["id"] != first.body["id"]
+
+
+async def test_a_report_of_one_idempotency_key_is_answered_by_the_first(api: Api) -> None:
+    incident = await api.open()
+    path = f"/api/v1/incidents/{incident.number}/timeline"
+    report = {"event_key": "e", "event_type": "escalated", "actor": "oncall-service", "detail": "To the secondary."}
+    first = await api.ask("POST", path, report, Idempotency_Key="k")
+    assert (await api.ask("POST", path, report, Idempotency_Key="k")).body == first.body
+    assert (await api.ask("POST", path, report | {"event_key": "f"}, Idempotency_Key="k")).status == 422

@@ -1,0 +1,183 @@
+import asyncio
+
+import pytest
+
+from tests.fakes.oncall import FakeOnCall
+from tests.incidents.api import Api, alert
+from tests.incidents.conftest import Query, StartReplica
+from tests.support.waiting import eventually
+from tocsin.clients.oncall import ONCALL
+from tocsin.incidents.service.escalations import reconcile
+
+GAUGE = "tocsin_incidents_unescalated_incidents"
+
+
+async def forgotten(api: Api, query: Query) -> str:
+    """Open an incident whose start was told, to a service on call that lost it, and was never confirmed."""
+    incident = await api.open()
+    query("UPDATE incidents.incident SET escalation_confirmed_at = NULL, assigned_to = NULL, team = NULL")
+    return str(incident.id)
+
+
+async def test_an_incident_that_on_call_lost_is_started_again(
+    start_replica: StartReplica, oncall: FakeOnCall, query: Query
+) -> None:
+    api = await start_replica(reconcile_seconds=0.2)
+    oncall.status = 503
+    incident = await api.open()
+    query("DELETE FROM incidents.outbox")
+
+    async def exported() -> bool:
+        return await api.metric(GAUGE) == 1
+
+    await eventually(exported)
+    oncall.status = None
+
+    async def confirmed() -> bool:
+        return (await api.show(incident.id)).assigned_to == "Alice"
+
+    await eventually(confirmed)
+
+    async def none_left() -> bool:
+        return await api.metric(GAUGE) == 0
+
+    await eventually(none_left)
+    assert len(oncall.starts) == 1
+
+
+async def test_an_escalation_whose_confirmation_was_lost_is_asked_for_and_not_started_again(
+    api: Api, oncall: FakeOnCall, query: Query
+) -> None:
+    incident_id = await forgotten(api, query)
+    assert await reconcile(api.desk, api.client.app[ONCALL], older_than=0.0) is False
+    shown = await api.show(incident_id)
+    assert (shown.assigned_to, shown.team) == ("Alice", "platform")
+    assert [what for what, _ in oncall.calls] == ["start", "ask"]
+    await reconcile(api.desk, api.client.app[ONCALL], older_than=0.0)
+    assert [what for what, _ in oncall.calls] == ["start", "ask"]
+
+
+async def test_what_is_young_answered_or_on_its_way_is_left_alone(
+    start_replica: StartReplica, oncall: FakeOnCall, query: Query
+) -> None:
+    api = await start_replica(assign_seconds=0)
+    incident_id = await forgotten(api, query)
+    await reconcile(api.desk, api.client.app[ONCALL], older_than=3600.0)
+    await api.change(incident_id, status="acknowledged")
+    await reconcile(api.desk, api.client.app[ONCALL], older_than=0.0)
+    oncall.hold()
+    await api.open(service="search")
+    await reconcile(api.desk, api.client.app[ONCALL], older_than=0.0)
+    oncall.release()
+    assert "ask" not in [what for what, _ in oncall.calls]
+
+
+async def test_two_replicas_that_find_the_same_start_it_once(
+    start_replica: StartReplica, oncall: FakeOnCall, query: Query
+) -> None:
+    replicas = [await start_replica(), await start_replica()]
+    incident_id = await forgotten(replicas[0], query)
+    oncall.escalations.clear()
+    await asyncio.gather(
+        *(reconcile(replica.desk, replica.client.app[ONCALL], older_than=0.0) for replica in replicas * 3)
+    )
+
+    async def confirmed() -> bool:
+        return (await replicas[1].show(incident_id)).team == "platform"
+
+    await eventually(confirmed)
+    rows = query("SELECT count(*) FROM incidents.outbox WHERE key = %(key)s", key=incident_id)
+    assert rows == [{"count": 2}], "the first one, and one more"
+
+
+async def test_a_start_that_on_call_refused_is_parked_and_tried_again_until_it_is_taken(
+    start_replica: StartReplica, oncall: FakeOnCall, query: Query
+) -> None:
+    api = await start_replica(assign_seconds=0, reconcile_seconds=0.2)
+    oncall.status = 422
+    incident = await api.open()
+
+    def parked() -> bool:
+        return query("SELECT count(*) FROM incidents.outbox WHERE parked_at IS NOT NULL") == [{"count": 1}]
+
+    await eventually(parked)
+    oncall.status = None
+
+    async def confirmed() -> bool:
+        return (await api.show(incident.id)).assigned_to == "Alice"
+
+    await eventually(confirmed)
+    assert query("SELECT count(*) FROM incidents.outbox") == [{"count": 1}], "the parked row itself went out"
+
+
+async def test_many_are_asked_about_a_hundred_at_a_time(
+    start_replica: StartReplica, oncall: FakeOnCall, query: Query
+) -> None:
+    api = await start_replica(assign_seconds=0)
+    await api.correlate(*(alert(service=f"service-{number}") for number in range(120)))
+    await eventually(lambda: len(oncall.starts) == 120)
+
+    def all_confirmed() -> bool:
+        return query("SELECT count(*) FROM incidents.incident WHERE escalation_confirmed_at IS NULL") == [{"count": 0}]
+
+    await eventually(all_confirmed)
+    query("UPDATE incidents.incident SET escalation_confirmed_at = NULL")
+    assert await reconcile(api.desk, api.client.app[ONCALL], older_than=0.0) is True
+    assert await api.metric(GAUGE) == 120
+    assert await reconcile(api.desk, api.client.app[ONCALL], older_than=0.0) is False
+    assert all_confirmed()
+    assert len(oncall.starts) == 120
+
+
+async def test_alerts_correlate_while_on_call_is_away_and_all_is_told_once_it_is_back(
+    api: Api, oncall: FakeOnCall
+) -> None:
+    oncall.status = 503
+    keyed = alert(dedup_key="k")
+    [opened] = await api.correlate(keyed)
+    await api.correlate(alert(service="search"))
+    await api.change(opened["incident_id"], status="acknowledged", actor="priya")
+    oncall.calls.clear()
+    oncall.status = None
+    await eventually(lambda: len(oncall.stops) == 1)
+    await eventually(lambda: len(oncall.starts) == 2)
+    told = [what for what, incident_id in oncall.calls if str(incident_id) == opened["incident_id"]]
+    assert told == ["start", "stop"]
+
+
+@pytest.mark.parametrize("kind", ["raise", "execute_then_raise"])
+@pytest.mark.parametrize("point", ["incidents.start_escalation", "incidents.stop_escalation"])
+async def test_a_message_that_fails_on_the_way_is_told_again_with_the_same_key(
+    api: Api, oncall: FakeOnCall, monkeypatch: pytest.MonkeyPatch, point: str, kind: str
+) -> None:
+    monkeypatch.setenv("FAULT_POINT", f"{point}:{kind}")
+    incident = await api.open()
+    await api.change(incident.id, status="acknowledged")
+    await eventually(lambda: len(oncall.stops) >= 1)
+
+    async def settled() -> bool:
+        return await api.metric('tocsin_outbox_deliveries_total{kind="stop_escalation",outcome="done"}') == 1
+
+    await eventually(settled)
+    assert (await api.show(incident.id)).assigned_to == "Alice"
+    twice = kind == "execute_then_raise"
+    what = "start" if "start" in point else "stop"
+    assert oncall.told(what, incident.id) == 1 + twice
+    assert len(set(oncall.keys)) == 2, "one key for the start, one for the stop, whatever the number of tries"
+
+
+@pytest.mark.parametrize("kind", ["raise", "execute_then_raise"])
+async def test_a_reconciliation_that_fails_half_way_is_done_by_the_next(
+    start_replica: StartReplica, oncall: FakeOnCall, query: Query, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    api = await start_replica(reconcile_seconds=0.1)
+    for point in ("incidents.ask_escalations", "incidents.restart_escalations"):
+        monkeypatch.setenv("FAULT_POINT", f"{point}:{kind}")
+        oncall.escalations.clear()
+        incident_id = await forgotten(api, query)
+
+        async def confirmed(incident_id: str = incident_id) -> bool:
+            return (await api.show(incident_id)).assigned_to == "Alice"
+
+        await eventually(confirmed)
+        await api.change(incident_id, status="resolved")

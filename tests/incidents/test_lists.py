@@ -1,0 +1,140 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.incidents.api import Api
+from tests.incidents.conftest import Query
+from tocsin.contracts.incidents import ChangeIncident, OpenIncident
+from tocsin.incidents.service.changes import change_incident, open_incident
+
+PATH = "/api/v1/incidents"
+NOON = datetime(2026, 10, 22, 12, 0, tzinfo=UTC)
+SEEN = [
+    ({"title": "Checkout answers 5xx", "service": "checkout", "severity": "critical"}, {"status": "acknowledged"}),
+    ({"title": "Search is slow", "service": "search", "severity": "high", "assigned_to": "Bob"}, {}),
+    ({"title": "Disk full", "service": "db", "severity": "low", "description": "on db-7 since noon"}, {}),
+    ({"title": "Disk almost full", "service": "db", "severity": "medium"}, {"status": "resolved"}),
+]
+
+
+@pytest.fixture
+async def seen(api: Api, query: Query) -> Api:
+    """Four incidents, numbered 1 to 4, opened a minute apart."""
+    for position, (given, change) in enumerate(SEEN):
+        when = NOON + timedelta(minutes=position)
+        incident = await open_incident(api.desk, OpenIncident.model_validate(given), actor="dele", now=when)
+        wanted = ChangeIncident.model_validate(change)
+        await change_incident(api.desk, incident.id, wanted, actor="dele", now=when)
+    query("UPDATE incidents.incident SET team = 'storage' WHERE service = 'db'")
+    return api
+
+
+FILTERS: list[tuple[dict[str, Any], list[int]]] = [
+    ({}, [4, 3, 2, 1]),
+    ({"status": "open"}, [3, 2]),
+    ({"status": ["open", "acknowledged"]}, [3, 2, 1]),
+    ({"severity": "HIGH"}, [2]),
+    ({"severity": ["low", "medium"]}, [4, 3]),
+    ({"service": "db"}, [4, 3]),
+    ({"service": "db", "status": "resolved"}, [4]),
+    ({"assigned_to": "Bob"}, [2]),
+    ({"team": "storage"}, [4, 3]),
+    ({"since": "2026-10-22T12:02:00Z"}, [4, 3]),
+    ({"until": "2026-10-22T12:02:00Z"}, [2, 1]),
+    ({"since": "2026-10-22T14:01:00+02:00", "until": "2026-10-22T12:03:00"}, [3, 2]),
+    ({"since": "9999-12-31T23:59:59Z"}, []),
+    ({"until": "0001-01-01T00:00:00Z"}, []),
+    ({"q": "disk"}, [4, 3]),
+    ({"q": '"disk full"'}, [3]),
+    ({"q": "disk -almost"}, [3]),
+    ({"q": "slow or 5xx"}, [2, 1]),
+    ({"q": "search"}, [2]),
+    ({"q": "noon"}, [3]),
+    ({"q": "%"}, []),
+    ({"q": "'; DROP TABLE incidents.incident; --"}, []),
+    ({"q": "nothing"}, []),
+]
+
+
+async def test_a_list_shows_what_its_filters_ask_for_newest_first(seen: Api) -> None:
+    for filters, numbers in FILTERS:
+        answer = await seen.get(PATH, **filters)
+        assert answer.status == 200, answer.body
+        assert [item["number"] for item in answer.body["items"]] == numbers, filters
+        assert answer.body["next_cursor"] is None
+
+
+async def test_a_page_after_the_other_shows_every_incident_once_even_if_new_ones_come(seen: Api) -> None:
+    first = (await seen.get(PATH, limit=2)).body
+    await seen.open(service="late")
+    second = (await seen.get(PATH, limit=2, cursor=first["next_cursor"])).body
+    assert [item["number"] for item in first["items"] + second["items"]] == [4, 3, 2, 1]
+    assert second["next_cursor"] is None
+
+
+async def test_incidents_of_the_same_instant_are_paged_without_loss(api: Api) -> None:
+    given = OpenIncident.model_validate({"title": "Same", "service": "same", "severity": "low"})
+    opened = {str((await open_incident(api.desk, given, actor="dele", now=NOON)).id) for _ in range(5)}
+    found, cursor = [], None
+    while True:
+        page = (await api.get(PATH, limit=2, **({"cursor": cursor} if cursor else {}))).body
+        found += [item["id"] for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert len(found) == 5
+    assert set(found) == opened
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"limit": 0}, "?limit"),
+    ({"limit": 201}, "?limit"),
+    ({"limit": "many"}, "?limit"),
+    ({"cursor": "nonsense"}, "?cursor"),
+    ({"status": "closed"}, "?status.0"),
+    ({"severity": "ouch"}, "?severity.0"),
+    ({"since": "yesterday"}, "?since"),
+    ({"q": ""}, "?q"),
+    ({"page": 2}, "?page"),
+    ({"service": ["a", "b"]}, "?service"),
+]
+
+
+async def test_a_query_that_makes_no_sense_is_refused_with_its_parameter_named(api: Api) -> None:
+    for query, pointer in REFUSED:
+        answer = await api.get(PATH, **query)
+        assert answer.status == 422, query
+        assert answer.body["errors"][0]["pointer"] == pointer
+
+
+async def test_addresses_without_parameters_refuse_unknown_ones(api: Api) -> None:
+    await api.open()
+    for suffix in ("/1", "/1/metrics", "/stream"):
+        assert (await api.get(PATH + suffix, verbose="yes")).status == 422, suffix
+
+
+async def test_a_long_timeline_is_paged_newest_first(api: Api) -> None:
+    incident = await api.open()
+    for number in range(205):
+        report = {"event_key": f"k{number}", "event_type": "paged", "actor": "oncall-service", "detail": f"{number}"}
+        await api.ask("POST", f"{PATH}/{incident.id}/timeline", report)
+    shown = await api.show(incident.id)
+    assert len(shown.timeline) == 200
+    rest = (await api.get(f"{PATH}/{incident.id}/timeline", cursor=shown.timeline_cursor)).body
+    details = [entry.detail for entry in shown.timeline] + [entry["detail"] for entry in rest["items"]]
+    assert details[:205] == [str(number) for number in reversed(range(205))]
+    assert len(details) == 207
+    assert rest["next_cursor"] is None
+    page = (await api.get(f"{PATH}/{incident.id}/timeline", limit=10)).body
+    assert [entry["detail"] for entry in page["items"]] == [str(number) for number in range(204, 194, -1)]
+    assert (await api.get(f"{PATH}/{incident.id}/timeline", cursor="x")).status == 422
+
+
+async def test_states_are_told_many_at_once_and_unknown_ones_are_missing(seen: Api) -> None:
+    ids = {item["id"]: item["status"] for item in (await seen.get(PATH)).body["items"]}
+    unknown = "00000000-0000-7000-8000-000000000000"
+    answer = await seen.ask("POST", f"{PATH}/states", {"incident_ids": [*ids, unknown]})
+    assert answer.status == 200
+    assert answer.body == {"states": ids}
+    assert (await seen.ask("POST", f"{PATH}/states", {"incident_ids": [unknown] * 1001})).status == 422

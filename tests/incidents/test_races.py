@@ -1,0 +1,234 @@
+"""What happens at the same place at the same time: a second connection holds the lock that everybody waits for."""
+
+import asyncio
+from collections.abc import Awaitable
+
+import pytest
+from psycopg2.extensions import connection
+
+from tests.fakes.oncall import FakeOnCall
+from tests.incidents.api import Answer, Api, alert
+from tests.incidents.conftest import Query, StartReplica
+from tests.support.waiting import eventually
+from tocsin.contracts.incidents import EventType
+
+
+class Gate:
+    """Holds an incident's row, and lets requests queue up behind it in an order that the test chooses."""
+
+    def __init__(self, holder: connection, query: Query) -> None:
+        self._holder = holder
+        self._query = query
+        self._waiting: list[asyncio.Future[Answer]] = []
+
+    def hold(self, incident_id: str) -> None:
+        with self._holder.cursor() as cursor:
+            cursor.execute("SELECT FROM incidents.incident WHERE id = %s FOR UPDATE", [incident_id])
+
+    async def queue(self, request: Awaitable[Answer]) -> None:
+        """Start a request, and wait until it waits for the lock."""
+        self._waiting.append(asyncio.ensure_future(request))
+        await eventually(lambda: self._blocked() == len(self._waiting))
+
+    async def open(self) -> list[Answer]:
+        """Let everybody go, in the order in which they came."""
+        self._holder.rollback()
+        return await asyncio.gather(*self._waiting)
+
+    def _blocked(self) -> int:
+        [row] = self._query(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+            "AND application_name = 'tocsin-incidents' AND datname = current_database()"
+        )
+        return int(row["count"])
+
+
+@pytest.fixture
+def gate(second_connection: connection, query: Query) -> Gate:
+    return Gate(second_connection, query)
+
+
+def patch(api: Api, incident_id: object, **given: str) -> Awaitable[Answer]:
+    return api.ask("PATCH", f"/api/v1/incidents/{incident_id}", given)
+
+
+def tell(api: Api, told: dict[str, object]) -> Awaitable[Answer]:
+    return api.ask("POST", "/api/v1/incidents/correlate", {"alerts": [told]})
+
+
+async def opened_by(api: Api, told: dict[str, object]) -> str:
+    """Tell an alert, and wait until on-call has confirmed the incident that it opens: that waits for the lock, too."""
+    incident_id = str((await api.correlate(told))[0]["incident_id"])
+
+    async def assigned() -> bool:
+        return (await api.show(incident_id)).assigned_to is not None
+
+    await eventually(assigned)
+    return incident_id
+
+
+async def test_an_alert_that_comes_before_the_resolve_belongs_to_the_resolved_incident(
+    start_replica: StartReplica, gate: Gate
+) -> None:
+    one, other = await start_replica(), await start_replica()
+    incident_id = await opened_by(one, alert())
+    gate.hold(incident_id)
+    await gate.queue(tell(one, alert()))
+    await gate.queue(patch(other, incident_id, status="resolved"))
+    told, resolved = await gate.open()
+    assert told.body["results"][0]["incident_id"] == incident_id
+    assert resolved.body["status"] == "resolved"
+    said = [entry["event_type"] for entry in resolved.body["timeline"]]
+    assert said.index("resolved") < said.index("alert_attached"), "newest first: attached, then resolved"
+
+
+async def test_an_alert_that_comes_after_the_resolve_opens_a_new_incident(
+    start_replica: StartReplica, gate: Gate
+) -> None:
+    one, other = await start_replica(), await start_replica()
+    incident_id = await opened_by(one, alert())
+    gate.hold(incident_id)
+    await gate.queue(patch(other, incident_id, status="resolved"))
+    await gate.queue(tell(one, alert()))
+    resolved, told = await gate.open()
+    assert resolved.status == 200
+    assert told.body["results"][0]["action"] == "new_incident"
+    assert (await one.show(incident_id)).alert_count == 1
+    assert (await one.show(told.body["results"][0]["incident_id"])).status == "open"
+
+
+async def test_a_repeat_that_comes_after_the_resolve_moves_to_a_new_incident(api: Api, gate: Gate) -> None:
+    keyed = alert(dedup_key="k")
+    incident_id = await opened_by(api, keyed)
+    gate.hold(incident_id)
+    await gate.queue(patch(api, incident_id, status="resolved"))
+    await gate.queue(tell(api, keyed | {"version": 2, "occurrences": 2}))
+    _, told = await gate.open()
+    assert told.body["results"][0]["action"] == "new_incident"
+    assert EventType.ALERT_MOVED in [entry.event_type for entry in (await api.show(incident_id)).timeline]
+
+
+async def test_the_last_recovery_and_a_new_alert_leave_nothing_resolved_that_fires(api: Api, gate: Gate) -> None:
+    keyed = alert(dedup_key="k")
+    incident_id = await opened_by(api, keyed)
+    gate.hold(incident_id)
+    await gate.queue(tell(api, keyed | {"version": 2, "status": "resolved"}))
+    await gate.queue(tell(api, alert()))
+    recovered, told = await gate.open()
+    assert recovered.body["results"][0]["action"] == "resolved"
+    home = await api.show(told.body["results"][0]["incident_id"])
+    assert (home.status, home.firing_count) == ("open", 1)
+    assert str(home.id) != incident_id
+    assert (await api.show(incident_id)).status == "resolved"
+
+
+async def test_two_acknowledgements_at_once_are_one(
+    start_replica: StartReplica, gate: Gate, oncall: FakeOnCall
+) -> None:
+    one, other = await start_replica(), await start_replica()
+    incident = await one.open()
+    gate.hold(str(incident.id))
+    await gate.queue(patch(one, incident.id, status="acknowledged", actor="priya"))
+    await gate.queue(patch(other, incident.id, status="acknowledged", actor="carol"))
+    first, second = await gate.open()
+    assert (first.status, second.status) == (200, 200)
+    assert first.body["acknowledged_at"] == second.body["acknowledged_at"]
+    said = [(entry["event_type"], entry["actor"]) for entry in second.body["timeline"]]
+    assert said.count(("acknowledged", "priya")) == 1
+    assert ("acknowledged", "carol") not in said
+    await eventually(lambda: oncall.told("stop", incident.id) == 1)
+    measured = [await replica.metric("incident_mtta_seconds_count") for replica in (one, other)]
+    assert measured == [1, 0]
+
+
+async def test_an_acknowledgement_behind_a_resolve_is_a_conflict(api: Api, gate: Gate) -> None:
+    incident = await api.open()
+    gate.hold(str(incident.id))
+    await gate.queue(patch(api, incident.id, status="resolved"))
+    await gate.queue(patch(api, incident.id, status="acknowledged"))
+    resolved, acknowledged = await gate.open()
+    assert (resolved.status, acknowledged.status) == (200, 409)
+
+
+async def test_a_resolve_behind_an_acknowledgement_keeps_its_times_in_order(api: Api, gate: Gate) -> None:
+    incident = await api.open()
+    gate.hold(str(incident.id))
+    await gate.queue(patch(api, incident.id, status="acknowledged"))
+    await gate.queue(patch(api, incident.id, status="resolved"))
+    acknowledged, resolved = await gate.open()
+    assert (acknowledged.status, resolved.status) == (200, 200)
+    shown = await api.show(incident.id)
+    assert shown.mtta_seconds is not None
+    assert shown.mttr_seconds is not None
+    assert 0 < shown.mtta_seconds <= shown.mttr_seconds
+
+
+async def test_of_two_changes_of_one_version_one_is_refused(start_replica: StartReplica, gate: Gate) -> None:
+    one, other = await start_replica(), await start_replica()
+    incident = await one.open()
+    path = f"/api/v1/incidents/{incident.id}"
+    gate.hold(str(incident.id))
+    await gate.queue(one.ask("PATCH", path, {"assigned_to": "Bob"}, If_Match='"1"'))
+    await gate.queue(other.ask("PATCH", path, {"assigned_to": "Eve"}, If_Match='"1"'))
+    first, second = await gate.open()
+    assert (first.status, second.status) == (200, 412)
+    assert (await one.show(incident.id)).assigned_to == "Bob"
+
+
+async def test_one_idempotency_key_at_two_replicas_at_once_opens_one_incident(
+    start_replica: StartReplica, query: Query
+) -> None:
+    replicas = [await start_replica(), await start_replica()]
+    body = {"title": "Disk full", "service": "db", "severity": "low"}
+    answers = await asyncio.gather(
+        *(replicas[number % 2].ask("POST", "/api/v1/incidents", body, Idempotency_Key="k") for number in range(10))
+    )
+    assert {answer.status for answer in answers} == {201}
+    assert len({answer.body["id"] for answer in answers}) == 1
+    assert query("SELECT count(*) FROM incidents.incident") == [{"count": 1}]
+
+
+async def test_a_lock_that_is_held_too_long_is_a_503_that_says_when_to_come_back(
+    start_replica: StartReplica, gate: Gate
+) -> None:
+    api = await start_replica(db_lock_timeout_seconds=0.2)
+    incident = await api.open()
+    gate.hold(str(incident.id))
+    refused = await patch(api, incident.id, status="acknowledged")
+    assert refused.status == 503
+    assert refused.headers["Retry-After"] == "1"
+    assert (await api.show(incident.id)).status == "open", "reading does not wait"
+    elsewhere = await api.open(service="search")
+    assert (await patch(api, elsewhere.id, status="acknowledged")).status == 200
+    await gate.open()
+    assert (await patch(api, incident.id, status="acknowledged")).status == 200
+
+
+@pytest.mark.parametrize("kind", ["raise", "execute_then_raise"])
+@pytest.mark.parametrize("point", ["incidents.correlate", "incidents.open", "incidents.change", "incidents.report"])
+async def test_a_request_that_fails_before_or_after_its_commit_is_repeated_without_a_second_effect(
+    api: Api, query: Query, monkeypatch: pytest.MonkeyPatch, point: str, kind: str
+) -> None:
+    monkeypatch.setenv("FAULT_POINT", f"{point}:{kind}")
+    body = {"title": "Disk full", "service": "db", "severity": "low"}
+    told = alert(service="db", severity="low")
+
+    async def insist(method: str, path: str, given: object, key: str) -> Answer:
+        answers = [await api.ask(method, path, given, Idempotency_Key=key) for _ in range(2)]
+        assert answers[0].status in {200, 201, 503}
+        assert answers[1].status in {200, 201}
+        return answers[1]
+
+    incident = (await insist("POST", "/api/v1/incidents", body, "open")).body
+    path = f"/api/v1/incidents/{incident['id']}"
+    [result] = (await insist("POST", "/api/v1/incidents/correlate", {"alerts": [told]}, "correlate")).body["results"]
+    assert (result["incident_id"], result["action"]) == (incident["id"], "attached_to_existing_incident")
+    await insist("PATCH", path, {"status": "acknowledged", "notes": "seen"}, "change")
+    report = {"event_key": "e", "event_type": "paged", "actor": "oncall-service", "detail": "Paged."}
+    await insist("POST", f"{path}/timeline", report, "report")
+    shown = await api.show(incident["id"])
+    said = sorted(entry.event_type for entry in shown.timeline if entry.event_type is not EventType.ASSIGNED)
+    assert said == ["acknowledged", "alert_attached", "created", "note_added", "paged"]
+    assert len(shown.notes) == 1
+    assert shown.alert_count == 1
+    assert query("SELECT count(*) FROM incidents.incident") == [{"count": 1}]

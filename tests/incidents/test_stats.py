@@ -1,0 +1,127 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.incidents.api import Api
+from tocsin.contracts.incidents import ChangeIncident, OpenIncident
+from tocsin.incidents.service.changes import change_incident, open_incident
+from tocsin.incidents.service.reading import summarise
+from tocsin.kernel.errors import InvalidRequestError
+
+NOON = datetime(2026, 10, 22, 12, 0, tzinfo=UTC)
+PATH = "/api/v1/incidents/stats/summary"
+NOTHING = {"count": 0, "mean_seconds": None, "median_seconds": None, "p95_seconds": None}
+
+
+async def lived(api: Api, service: str, severity: str, when: datetime, **minutes: float) -> None:
+    """Open an incident at *when*, and take it through the states that *minutes* names, that long after."""
+    given = OpenIncident.model_validate({"title": "Down", "service": service, "severity": severity})
+    incident = await open_incident(api.desk, given, actor="dele", now=when)
+    for status, after in minutes.items():
+        wanted = ChangeIncident.model_validate({"status": status})
+        await change_incident(api.desk, incident.id, wanted, actor="dele", now=when + timedelta(minutes=after))
+
+
+@pytest.fixture
+async def history(api: Api) -> Api:
+    await lived(api, "checkout", "critical", NOON - timedelta(days=1), acknowledged=1, resolved=10)
+    await lived(api, "checkout", "high", NOON, acknowledged=2, resolved=20)
+    await lived(api, "checkout", "high", NOON, acknowledged=6)
+    await lived(api, "search", "low", NOON, resolved=30)
+    await lived(api, "search", "low", NOON)
+    await lived(api, "ancient", "low", NOON - timedelta(days=40), resolved=1)
+    return api
+
+
+async def test_a_summary_has_exact_counts_means_medians_and_percentiles(history: Api) -> None:
+    answer = await history.get(PATH, since="2026-10-21T00:00:00Z", until="2026-10-23T00:00:00Z")
+    assert answer.status == 200
+    found = answer.body
+    assert found["total"] == 5
+    assert found["by_status"] == {"open": 1, "acknowledged": 1, "in_progress": 0, "resolved": 3}
+    assert found["by_severity"] == {"critical": 1, "high": 2, "medium": 0, "low": 2}
+    # Acknowledged after 1, 2, 6 and 30 minutes; resolved after 10, 20 and 30.
+    assert found["mtta"] == {
+        "count": 4,
+        "mean_seconds": 585.0,
+        "median_seconds": 240.0,
+        "p95_seconds": pytest.approx(360 + 0.85 * (1800 - 360)),
+    }
+    assert found["mttr"] == {
+        "count": 3,
+        "mean_seconds": 1200.0,
+        "median_seconds": 1200.0,
+        "p95_seconds": pytest.approx(1200 + 0.9 * 600),
+    }
+    services = {item["service"]: item for item in found["by_service"]}
+    assert list(services) == ["checkout", "search"]
+    assert services["checkout"]["incidents"] == 3
+    assert services["checkout"]["mtta"]["median_seconds"] == 120.0
+    assert services["search"]["mttr"] == {
+        "count": 1,
+        "mean_seconds": 1800.0,
+        "median_seconds": 1800.0,
+        "p95_seconds": 1800.0,
+    }
+    assert [(day["starts_at"], day["incidents"]) for day in found["over_time"]] == [
+        ("2026-10-21T00:00:00Z", 1),
+        ("2026-10-22T00:00:00Z", 4),
+    ]
+    assert found["over_time"][0]["mttr"]["mean_seconds"] == 600.0
+
+
+async def test_a_summary_is_of_the_last_thirty_days_unless_told_otherwise(history: Api) -> None:
+    now = NOON + timedelta(hours=3)
+    found = await summarise(history.desk.db, since=None, until=None, now=now)
+    assert (found.since, found.until) == (now - timedelta(days=30), now)
+    assert found.total == 5
+    assert len(found.over_time) == 31
+    earlier = await summarise(history.desk.db, since=None, until=NOON - timedelta(days=39), now=now)
+    assert earlier.total == 1
+    assert earlier.by_service[0].service == "ancient"
+
+
+async def test_a_summary_of_nothing_is_zeros(api: Api) -> None:
+    found = (await api.get(PATH)).body
+    assert found["total"] == 0
+    assert set(found["by_status"].values()) == {0}
+    assert found["mtta"] == found["mttr"] == NOTHING
+    assert found["by_service"] == []
+    assert {day["incidents"] for day in found["over_time"]} == {0}
+
+
+async def test_a_summary_names_the_fifty_services_with_most_incidents(api: Api) -> None:
+    for number in range(52):
+        await lived(api, f"service-{number:02}", "low", NOON)
+    await lived(api, "service-51", "low", NOON)
+    found = await summarise(api.desk.db, since=None, until=None, now=NOON + timedelta(hours=1))
+    assert len(found.by_service) == 50
+    assert found.by_service[0].service == "service-51"
+    assert found.total == 53
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"since": "2026-10-22T12:00:00Z", "until": "2026-10-22T12:00:00Z"}, "?since"),
+    ({"since": "2025-10-20T12:00:00Z", "until": "2026-10-22T12:00:00Z"}, "?since"),
+    ({"since": "0001-01-01T00:00:00Z"}, "?since"),
+    ({"since": "9999-12-31T00:00:00Z"}, "?since"),
+    ({"until": "0001-01-02T00:00:00Z"}, "?until"),
+    ({"until": "later"}, "?until"),
+    ({"service": "checkout"}, "?service"),
+]
+
+
+async def test_a_window_that_makes_no_sense_is_refused(api: Api) -> None:
+    for query, pointer in REFUSED:
+        answer = await api.get(PATH, **query)
+        assert answer.status == 422, query
+        assert answer.body["errors"][0]["pointer"] == pointer
+
+
+async def test_the_longest_window_is_a_leap_year(api: Api) -> None:
+    end = datetime(2029, 1, 1, tzinfo=UTC)
+    found = await summarise(api.desk.db, since=end - timedelta(days=366), until=end)
+    assert len(found.over_time) == 366
+    with pytest.raises(InvalidRequestError):
+        await summarise(api.desk.db, since=end - timedelta(days=366, microseconds=1), until=end)
