@@ -88,7 +88,8 @@ class Hub:
                     position = event.position
                 if not events:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(news.wait(), LOOK_SECONDS)
+                        async with asyncio.timeout(LOOK_SECONDS):
+                            await news.wait()
 
     async def close(self, _app: web.Application) -> None:
         """End every client's stream; a handler of `on_shutdown`."""
