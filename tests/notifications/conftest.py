@@ -16,12 +16,14 @@ from tocsin.notifications.settings import Settings
 
 Start: TypeAlias = Callable[..., Awaitable[Service]]
 Arm: TypeAlias = Callable[..., None]
+# Polls and back-off in hundredths of a second; what only ends an attempt that hangs is generous, for a busy machine.
 QUICK = {
-    "lease_seconds": 3.0,
+    "lease_seconds": 15.0,
     "poll_seconds": 0.05,
     "retry_min_seconds": 0.02,
     "retry_max_seconds": 0.1,
-    "send_timeout_seconds": 1.0,
+    "send_timeout_seconds": 5.0,
+    "ask_state_seconds": 5.0,
     "give_up_tries": 4,
 }
 

@@ -73,14 +73,13 @@ async def status(db_dsn: str, notification_id: str) -> str:
     return found
 
 
-async def test_a_killed_sender_leaves_its_message_to_the_next_under_the_same_id(
+async def test_a_sender_killed_between_send_and_record_leaves_the_same_id_to_the_next(
     launch: Launch, receiver: Receiver, db_dsn: str
 ) -> None:
-    receiver.script.append(answers_when(asyncio.Event(), answers(200)))
-    dying = await launch()
+    dying = await launch(FAULT_POINT="notifications.mark:kill")
     notification = await notify(dying, page(receiver.url))
-    await eventually(lambda: receiver.running == 1)
-    await dying.kill()
+    assert await dying.ended() == -signal.SIGKILL
+    assert receiver.deliveries == [notification]
     await launch()
     assert await status(db_dsn, notification) == "sent"
     assert receiver.deliveries == [notification] * 2

@@ -22,6 +22,8 @@ from tests.notifications.neighbours import Neighbours
 from tests.support.waiting import eventually
 from tocsin.kernel import clock
 
+never = answers_after(60, answers(200))
+
 
 async def test_a_page_arrives_whole_under_its_delivery_id(service: Service, receiver: Receiver) -> None:
     order = page(receiver.url)
@@ -67,7 +69,7 @@ async def test_any_2xx_is_success(service: Service, receiver: Receiver, status: 
     (attempt,) = found["attempts"]
     assert (attempt["outcome"], attempt["code"]) == ("sent", status)
     assert attempt["answer"] == ("thank you" if status != 204 else "")
-    assert 0 < attempt["seconds"] < 1
+    assert 0 < attempt["seconds"] < 5
 
 
 @pytest.mark.parametrize("status", [301, 307, 400, 401, 404, 408, 410, 422])
@@ -88,14 +90,14 @@ async def test_redirects_and_other_4xx_are_final(service: Service, receiver: Rec
         (answers(429), 429, "HTTP 429: "),
         (resets, None, "no answer that can be read"),
         (talks_garbage, None, "no answer that can be read"),
-        (answers_after(5, answers(200)), None, "no answer in time"),
+        (never, None, "no answer in time"),
     ],
     ids=["500", "503", "429", "reset", "garbage", "slow"],
 )
 async def test_what_may_pass_is_tried_again_under_the_same_id_with_the_same_bytes(
     start: Start, receiver: Receiver, behaviour: Behaviour, code: int | None, reason: str
 ) -> None:
-    service = await start(send_timeout_seconds=0.2)
+    service = await start(send_timeout_seconds=0.5 if behaviour is never else 5)
     receiver.script.extend([behaviour, behaviour])
     order = page(receiver.url)
     found = await service.ended(await service.notify(order))
@@ -129,7 +131,7 @@ async def test_a_message_is_given_up_when_its_time_is_over(start: Start, receive
     started = clock.monotonic()
     found = await service.ended(await service.notify(message(receiver.url)))
     assert found["status"] == "failed"
-    assert clock.monotonic() - started < 3
+    assert clock.monotonic() - started < 5
     assert len(found["attempts"]) > 3
 
 
@@ -161,8 +163,7 @@ async def test_a_body_of_a_gibibyte_is_not_read(service: Service, receiver: Rece
     assert max(counted) < 16 * 1024**2
 
 
-async def test_a_success_that_trickles_is_a_success(start: Start, receiver: Receiver) -> None:
-    service = await start(send_timeout_seconds=2.5)
+async def test_a_success_that_trickles_is_a_success(service: Service, receiver: Receiver) -> None:
     receiver.script.append(trickles)
     found = await service.ended(await service.notify(message(receiver.url)))
     assert found["status"] == "sent"
