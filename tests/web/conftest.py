@@ -9,12 +9,14 @@ from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpClient
 from aiohttp.test_utils import TestClient
 
+from tests.fakes.upstream import FakeUpstream
 from tests.support.browser import running_browser
 from tests.web.night import Services
 from tests.web.visiting import Visit
 from tocsin.web.app import create_app
 from tocsin.web.settings import Settings
 
+URLS = ("alert_ingestion_url", "incident_management_url", "oncall_service_url", "notification_service_url")
 Client: TypeAlias = TestClient[web.Request, web.Application]
 StartWeb: TypeAlias = Callable[..., Awaitable[Client]]
 
@@ -52,6 +54,19 @@ async def start_web(services: Services, aiohttp_client: AiohttpClient) -> StartW
 @pytest.fixture
 async def client(start_web: StartWeb) -> Client:
     return await start_web()
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[FakeUpstream]:
+    async with FakeUpstream().serving() as peer:
+        yield peer
+        peer.lines.put_nowait(b"")
+
+
+@pytest.fixture
+async def door(start_web: StartWeb, upstream: FakeUpstream) -> Client:
+    """The gateway before one upstream that stands for all four."""
+    return await start_web(**dict.fromkeys(URLS, upstream.url), gateway_silence_seconds=0.5, gateway_write_seconds=0.5)
 
 
 @pytest.fixture

@@ -70,6 +70,18 @@ async def test_a_refused_change_shows_the_present_state_in_place(visit: Visit, s
     assert [text for text in visit.complaints if "409" not in text] == []
 
 
+async def test_a_click_that_does_not_arrive_says_so_and_can_be_repeated(visit: Visit, services: Services) -> None:
+    services.fill()
+    page = await live(await visit.open("/incidents/2481"))
+    await page.route("**/acknowledge", lambda route: route.abort())
+    await page.get_by_role("button", name="Acknowledge").click()
+    await expect(page.locator("#notices")).to_contain_text("This did not reach Tocsin")
+    await page.unroute("**/acknowledge")
+    await page.get_by_role("button", name="Acknowledge").click()
+    await expect(page.locator("#answer h2")).to_have_text("Answered by somebody via web")
+    await expect(page.locator("#notices")).to_be_empty()
+
+
 async def test_everything_works_without_javascript(visit: Visit, services: Services) -> None:
     services.fill()
     page = await visit.open(java_script_enabled=False)

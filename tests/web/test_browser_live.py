@@ -40,6 +40,16 @@ async def test_a_storm_is_fetched_about_once_a_second(visit: Visit, services: Se
     assert visit.complaints == []
 
 
+async def test_a_refresh_dims_no_button(visit: Visit, services: Services) -> None:
+    services.fill()
+    page = await live(await visit.open())
+    services.messages.gate.clear()
+    services.incidents.tell(services.incidents.incidents[2481], EventType.NOTE_ADDED, "Ann")
+    await expect(page.locator("main.htmx-request")).to_be_visible()
+    await expect(page.get_by_role("button", name="Acknowledge incident 2481")).to_have_css("opacity", "1")
+    services.messages.gate.set()
+
+
 async def test_what_somebody_types_is_not_swapped_away(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open("/incidents/2481"))

@@ -207,8 +207,13 @@ async def test_a_problem_page_carries_the_request_s_id(client: Client) -> None:
     assert "night-7 Quote this when you ask for help" in page.text()
 
 
-async def test_the_web_service_is_ready_while_others_are_away(client: Client, services: Services) -> None:
+async def test_the_web_service_is_ready_while_others_are_away_and_names_them(
+    client: Client, services: Services
+) -> None:
     for peer in (services.alerts, services.incidents, services.schedules, services.messages):
         await peer.go_away()
     async with client.get("/health/ready") as answer:
         assert answer.status == 200
+        found = (await answer.json())["dependencies"]
+    assert found.keys() == {"alert-ingestion", "incident-management", "oncall-service", "notification-service"}
+    assert all("cannot be reached" in word for word in found.values())

@@ -10,6 +10,7 @@ from tests.web.html import Html
 from tests.web.night import Services
 from tests.web.reading import BROWSER, FRAGMENTS, read
 from tocsin.contracts.incidents import EventType, IncidentStatus
+from tocsin.contracts.notifications import NotificationStatus
 from tocsin.contracts.oncall import Level
 
 
@@ -124,6 +125,13 @@ async def test_the_timeline_draws_each_message_under_its_page_and_not_twice(clie
     assert "E-mailDeliveredin 0.8 s to priya@halyard.example" in timeline
     assert "WebhookRetrying2 attempts: 503 Service Unavailable, next in 2" in timeline
     assert "E-mail to Priya Raman delivered." not in timeline
+
+
+async def test_a_message_that_failed_says_why(client: Client, services: Services) -> None:
+    services.fill()
+    failed = {"status": NotificationStatus.FAILED, "reason": "410 Gone"}
+    services.messages.messages = [message.model_copy(update=failed) for message in services.messages.messages]
+    assert "WebhookFailed410 Gone" in (await read(client, "/incidents/2481")).text("timeline")
 
 
 async def test_without_the_notification_service_its_report_stays_in_the_timeline(

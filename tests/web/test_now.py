@@ -10,6 +10,8 @@ from tests.web.reading import FRAGMENTS, read
 from tocsin.contracts.incidents import IncidentStatus
 from tocsin.contracts.model import Severity
 from tocsin.contracts.notifications import NotificationStatus
+from tocsin.web.rounds import REMEMBERED, Memory
+from tocsin.web.views.answer import Answer
 
 
 def order(page: Html) -> list[str]:
@@ -237,6 +239,27 @@ async def test_without_incident_management_now_says_that_it_does_not_know(client
 async def test_with_nothing_remembered_the_strip_does_not_invent_anybody(client: Client, services: Services) -> None:
     await services.schedules.go_away()
     assert "Who is on call cannot be shown" in (await read(client, "/")).text("strip")
+
+
+async def test_a_question_that_is_refused_leaves_its_part_out_and_is_no_outage(
+    client: Client, services: Services
+) -> None:
+    services.be_quiet()
+    services.alerts.statuses.append(422)
+    page = await read(client, "/")
+    assert "Alerts last" not in page.text("rail")
+    assert page.text("notices") == ""
+
+
+def test_memory_forgets_what_was_not_renewed_for_longest() -> None:
+    memory = Memory()
+    answers = {str(number): Answer(number, scene.ago(), fresh=False) for number in range(REMEMBERED + 1)}
+    for key, answer in answers.items():
+        memory.keep(key, answer)
+        memory.keep("0", answers["0"])
+    assert memory.recall("0") == answers["0"]
+    assert memory.recall("1") is None
+    assert memory.recall("2") == answers["2"]
 
 
 async def test_a_service_that_hangs_costs_the_page_one_short_time_out(start_web: StartWeb, services: Services) -> None:

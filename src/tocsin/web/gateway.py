@@ -35,6 +35,8 @@ HOP_BY_HOP: Final = frozenset(
 """Between two neighbours only (RFC 9110, section 7.6.1; RFC 2616, section 13.5.1)."""
 NOT_FORWARDED: Final = HOP_BY_HOP | {"host", "expect", "cookie", "origin", "referer", "forwarded", "x-real-ip"}
 """Ours alone, or a claim about the way here that a service must not believe; so are `X-Forwarded-*`."""
+OWN_WORDS: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+"""What the client library would add: the caller speaks for itself, or says nothing."""
 INTERNAL: Final = frozenset(
     {
         ("incidents", "correlate"),
@@ -65,7 +67,11 @@ class Gateway:
             sock_read=self.settings.gateway_silence_seconds,
         )
         async with ClientSession(
-            connector=TCPConnector(limit=0), cookie_jar=DummyCookieJar(), timeout=timeout, auto_decompress=False
+            connector=TCPConnector(limit=0),
+            cookie_jar=DummyCookieJar(),
+            timeout=timeout,
+            auto_decompress=False,
+            skip_auto_headers=OWN_WORDS,
         ) as self._session:
             yield
 

@@ -14,6 +14,8 @@ from tocsin.web.views.answer import Answer
 from tocsin.web.views.away import Degraded, degraded
 
 T = TypeVar("T")
+REMEMBERED: Final = 500
+"""How many answers a process keeps: one for the strip, one an incident looked at."""
 
 
 @dataclass(slots=True)
@@ -22,7 +24,18 @@ class Memory:
 
     away: dict[str, datetime] = field(default_factory=dict)
     """Since when a service has not answered."""
-    known: dict[str, Answer[Any]] = field(default_factory=dict)
+    _known: dict[str, Answer[Any]] = field(default_factory=dict)
+
+    def recall(self, key: str) -> Answer[Any] | None:
+        """Return what was last known under *key*."""
+        return self._known.get(key)
+
+    def keep(self, key: str, answer: Answer[Any]) -> None:
+        """Remember *answer*, and forget what has not been renewed for longest once there is too much."""
+        self._known.pop(key, None)
+        self._known[key] = answer
+        if len(self._known) > REMEMBERED:
+            del self._known[next(iter(self._known))]
 
 
 MEMORY = web.AppKey("MEMORY", Memory)
@@ -53,9 +66,8 @@ class Round:
         """Ask, and remember the answer under *key*; where *peer* is away, return what was last known."""
         value = await self.ask(peer, question)
         if value is None:
-            known: Answer[T] = self._memory.known.get(key, Answer(None, self.at, fresh=False))
-            return known
-        self._memory.known[key] = Answer(value, self.at, fresh=False)
+            return self._memory.recall(key) or Answer(None, self.at, fresh=False)
+        self._memory.keep(key, Answer(value, self.at, fresh=False))
         return Answer(value, self.at, fresh=True)
 
     def close(self) -> Degraded:

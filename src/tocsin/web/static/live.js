@@ -161,7 +161,11 @@ document.addEventListener("htmx:finally:request", (event) => {
 });
 
 document.addEventListener("htmx:error", (event) => {
-  if (event.detail.ctx?.sourceElement === main) goDown();
+  const { ctx } = event.detail;
+  if (ctx?.sourceElement === main) goDown();
+  else if (ctx && !ctx.response) {
+    document.getElementById("notices").replaceChildren(document.getElementById("unsent").content.cloneNode(true));
+  }
 });
 
 // ---- What a person does
