@@ -174,7 +174,7 @@ METHODS_REFUSED = [
     ("PUT", f"{PATH}/1", {"GET", "HEAD", "PATCH"}),
     ("GET", f"{PATH}/correlate", {"POST"}),
     ("GET", f"{PATH}/states", {"POST"}),
-    ("POST", f"{PATH}/stream", {"GET", "HEAD"}),
+    ("HEAD", f"{PATH}/stream", {"GET"}),
     ("PATCH", f"{PATH}/stats/summary", {"GET", "HEAD"}),
     ("DELETE", f"{PATH}/{UNKNOWN}/timeline", {"GET", "HEAD", "POST"}),
 ]
@@ -224,6 +224,31 @@ async def test_a_database_that_is_away_is_a_503_and_the_next_try_succeeds(api: A
 
     await eventually(back)
     assert len(await api.correlate(alert())) == 1
+
+
+async def test_headers_that_are_no_text_are_replaced_or_refused(api: Api) -> None:
+    incident = await api.open()
+    path = f"{PATH}/{incident.id}"
+    for header, value in [("X-Actor", b"d\xffle"), ("X-Request-ID", b"\xff"), ("If-Match", b"\xff")]:
+        request = b"\r\n".join(
+            [
+                b"PATCH " + path.encode() + b" HTTP/1.1",
+                b"Host: test",
+                b"Connection: close",
+                b"Content-Length: 14",
+                header.encode() + b": " + value,
+                b"",
+                b'{"notes": "x"}',
+            ]
+        )
+        reader, writer = await asyncio.open_connection(api.client.host, api.client.port)
+        writer.write(request)
+        status = int((await reader.read()).split()[1])
+        writer.close()
+        await writer.wait_closed()
+        assert status in {200, 422}, header
+    shown = await api.show(incident.id)
+    assert shown.notes[0].author == "d?le"
 
 
 async def test_hostile_paths_leave_no_trace_in_the_metrics(api: Api) -> None:

@@ -42,6 +42,7 @@ async def look_twice(api: Api) -> None:
 async def test_every_change_is_an_event_with_what_a_list_shows(api: Api) -> None:
     async with follow(api) as (stream, ready):
         assert (ready.event, ready.data) == ("ready", {})
+        assert stream.response.headers["X-Request-ID"]
         incident = await api.open()
         await api.change(incident.id, status="acknowledged", actor="priya")
         events = await stream.take(3)
