@@ -6,13 +6,15 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import psutil
+from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from tests.support.waiting import eventually
 from tocsin.cli.app import main
@@ -56,14 +58,14 @@ class Up:
     @property
     def output(self) -> str:
         """What it has said so far."""
-        return "\n".join(self.lines)
+        return "\n".join((*self.lines, *self.errors))
 
     async def says(self, text: str) -> None:
         """Wait until it says *text*; fail with all it said when it ends without."""
 
         def said() -> bool:
             over = self.process.returncode is not None
-            assert not over or text in self.output, f"{text!r} was never said:\n{self.output}\n{self.errors}"
+            assert not over or text in self.output, f"{text!r} was never said:\n{self.output}"
             return text in self.output
 
         await eventually(said, timeout=START_SECONDS)
@@ -75,6 +77,19 @@ class Up:
         self._seen.update(children)
         named = {child.cmdline()[-1].removeprefix("tocsin."): child for child in children}
         return {name: child for name, child in named.items() if name in {service.name for service in SERVICES}}
+
+    async def is_ready(self) -> None:
+        """Wait until every service answers that it is ready."""
+        async with ClientSession(timeout=ClientTimeout(total=2)) as session:
+
+            async def ready(url: str) -> bool:
+                with suppress(ClientError, TimeoutError):
+                    async with session.get(f"{url}/health/ready") as response:
+                        return response.ok
+                return False
+
+            for service in SERVICES:
+                await eventually(partial(ready, self.place.url(service)), timeout=20)
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, as a terminal or a system would."""
@@ -154,8 +169,3 @@ def _run(arguments: tuple[str, ...]) -> Said:
         else:
             status = 0
     return Said(status, out.getvalue(), err.getvalue())
-
-
-def database(dsn: str) -> Mapping[str, str]:
-    """Return the environment that names a database."""
-    return {"DATABASE_URL": dsn}

@@ -11,9 +11,9 @@ import pytest
 
 from tests.cli.conftest import FakeGateway
 from tests.cli.running import TOCSIN, tocsin
-from tocsin.cli import postgres
+from tocsin.cli import ports, postgres
 from tocsin.cli.console import CommandError
-from tocsin.cli.services import SERVICES
+from tocsin.cli.services import SERVICES, Place
 from tocsin.cli.supervisor import LAUNCHER
 from tocsin.migrate import inspect, migrate
 
@@ -149,3 +149,28 @@ def test_a_process_that_got_the_number_of_a_dead_server_is_not_taken_for_it(tmp_
     (tmp_path / "postgresql").mkdir()
     (tmp_path / "postgresql" / "postmaster.pid").write_text(f"{os.getpid()}\n")
     assert postgres.Embedded(tmp_path).pid() is None
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8101"),
+        ("0.0.0.0", "http://127.0.0.1:8101"),  # noqa: S104 - that is the point
+        ("::", "http://[::1]:8101"),
+        ("10.1.2.3", "http://10.1.2.3:8101"),
+        ("localhost", "http://localhost:8101"),
+    ],
+)
+def test_the_services_find_each_other_wherever_they_listen(address: str, url: str) -> None:
+    place = Place(address, 100)
+    assert place.url(SERVICES[0]) == url
+    assert place.environment(SERVICES[1])["ALERT_INGESTION_URL"] == url
+
+
+def test_an_address_that_is_not_this_machines_is_named() -> None:
+    with pytest.raises(CommandError, match=r"cannot listen on 192\.0\.2\.1, port \d+: Cannot assign"):
+        ports.refuse_taken(Place("192.0.2.1", 20_000))
+
+
+def test_a_port_that_nobody_holds_has_no_owner_to_name() -> None:
+    assert "another user" in ports.owner(1)

@@ -10,9 +10,8 @@ from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
-from aiohttp import ClientSession
 
-from tests.cli.running import free_place, tocsin_up
+from tests.cli.running import free_place, tocsin, tocsin_up
 from tests.support.waiting import eventually
 from tocsin.cli.postgres import Embedded, exclusive
 from tocsin.cli.services import SERVICES
@@ -34,14 +33,11 @@ def data() -> Iterator[Path]:
 
 
 async def test_it_starts_five_services_that_answer_and_one_ctrl_c_ends_them_all(db_dsn: str) -> None:
-    async with tocsin_up(DATABASE_URL=db_dsn) as up, ClientSession() as session:
+    async with tocsin_up(DATABASE_URL=db_dsn) as up:
         await up.says("curl ")
         assert set(up.services()) == {service.name for service in SERVICES}
-        for service in SERVICES:
-            url = up.place.url(service)
-            assert url in up.output
-            async with session.get(f"{url}/health/ready") as response:
-                assert response.status == 200
+        assert all(up.place.url(service) in up.output for service in SERVICES)
+        await up.is_ready()
         up.signal(signal.SIGINT)
         assert await up.ends() == 0
         assert up.lines[-1] == "Stopped."
@@ -50,7 +46,7 @@ async def test_it_starts_five_services_that_answer_and_one_ctrl_c_ends_them_all(
 async def test_it_ends_cleanly_while_it_still_starts(data: Path) -> None:
     async with tocsin_up("--data", str(data)) as up:
         await up.says("Waiting until all services are ready")
-        up.signal(signal.SIGINT)
+        up.signal(signal.SIGHUP)  # what a closed terminal sends
         assert await up.ends() == 0
         assert READY not in up.output
         assert Embedded(data).pid() is None
@@ -62,18 +58,27 @@ async def test_a_killed_one_leaves_no_service_behind_and_the_next_takes_its_data
         database = Embedded(data).pid()
         first.signal(signal.SIGKILL)
         assert await first.ends() == -signal.SIGKILL
-        assert Embedded(data).pid() == database
+        assert Embedded(data).pid() == database is not None
     async with tocsin_up("--data", str(data), place=first.place) as second:
         await second.says(READY)
         assert "taken over" in second.output
         assert Embedded(data).pid() == database
+        checked = await tocsin("check", "--data", str(data), "--port-offset", str(second.place.offset))
+        assert (checked.status, checked.err) == (0, "")
+
+        os.kill(database, signal.SIGKILL)
+        await second.says("!! PostgreSQL died; it starts again")
+        await eventually(lambda: Embedded(data).pid() not in {None, database}, timeout=20)
+        await second.is_ready()
         second.signal(signal.SIGINT)
         assert await second.ends() == 0
         assert Embedded(data).pid() is None
+    assert "(0 applied)" in (await tocsin("migrate", "--data", str(data))).out
+    assert Embedded(data).pid() is None, "what a command started, it stops"
 
 
-async def test_a_service_that_dies_is_started_again_loudly(db_dsn: str) -> None:
-    async with tocsin_up(DATABASE_URL=db_dsn) as up:
+async def test_a_service_that_dies_is_started_again_loudly_beside_lines_that_stay_json(db_dsn: str) -> None:
+    async with tocsin_up("--json", DATABASE_URL=db_dsn) as up:
         await up.says(READY)
         before = up.services()
         before["oncall"].kill()
@@ -84,22 +89,8 @@ async def test_a_service_that_dies_is_started_again_loudly(db_dsn: str) -> None:
         assert after == before
         up.signal(signal.SIGTERM)
         assert await up.ends() == 0
-
-
-async def test_an_embedded_database_that_dies_is_started_again_loudly(data: Path) -> None:
-    async with tocsin_up("--data", str(data)) as up, ClientSession() as session:
-        await up.says(READY)
-        before = Embedded(data).pid()
-        assert before is not None
-        os.kill(before, signal.SIGKILL)
-        await up.says("!! PostgreSQL died; it starts again")
-        url = f"{up.place.url(SERVICES[0])}/health/ready"
-
-        async def ready() -> bool:
-            async with session.get(url) as response:
-                return response.status == 200 and Embedded(data).pid() not in {None, before}
-
-        await eventually(ready, timeout=20)
+    events = [json.loads(line)["event"] for line in up.lines]
+    assert events.count("listening") == 6
 
 
 async def test_a_service_that_hangs_is_killed_and_all_is_over_within_five_seconds(db_dsn: str) -> None:
@@ -145,15 +136,6 @@ async def test_a_second_one_on_the_same_data_is_refused_and_names_the_first(tmp_
     said = "\n".join(up.errors)
     assert f"process {os.getpid()} already runs Tocsin on the data in {tmp_path}" in said
     assert "--data FOLDER" in said
-
-
-async def test_json_prints_the_services_lines_as_they_are_and_nothing_else(db_dsn: str) -> None:
-    async with tocsin_up("--json", DATABASE_URL=db_dsn) as up:
-        await eventually(lambda: READY in "\n".join(up.errors), timeout=60)
-        up.signal(signal.SIGHUP)  # what a closed terminal sends
-        assert await up.ends() == 0
-    events = [json.loads(line)["event"] for line in up.lines]
-    assert events.count("listening") == 5
 
 
 async def test_a_wrong_setting_stops_the_start_with_one_line(db_dsn: str) -> None:

@@ -42,7 +42,9 @@ async def up(options: Options, settings: DatabaseSettings) -> None:
         async with _database(options, settings, stop) as (dsn, server):
             await _migrate(dsn, options.voice)
             stage = await store.look(dsn) if options.demo else None
-            environment = {"DATABASE_URL": dsn, **_default_team(stage)}
+            # Messages carry a link to their incident.
+            public_url = os.environ.get("PUBLIC_URL") or options.place.url(WEB)
+            environment = {"DATABASE_URL": dsn, "PUBLIC_URL": public_url, **_default_team(stage)}
             children = [Child(service, options.place, options.voice, environment) for service in SERVICES]
             stop.kills = [child.kill for child in children]
             async with asyncio.TaskGroup() as group:
