@@ -19,7 +19,9 @@ from tocsin.oncall.settings import Settings
 
 Client: TypeAlias = TestClient[web.Request, web.Application]
 QUICK = {
-    "lease_seconds": 1.0,
+    # A busy machine is not a stuck one.
+    "db_lock_timeout_seconds": 30.0,
+    "db_statement_timeout_seconds": 30.0,
     "poll_seconds": 0.2,
     "retry_min_seconds": 0.02,
     "retry_max_seconds": 0.1,
@@ -102,6 +104,15 @@ async def told(oncall: OnCall, incident_id: str, *entries: tuple[str, str]) -> N
     """Wait until exactly these entries (type, words) of an incident have reached the timeline, in this order."""
     await eventually(lambda: len(oncall.timeline.told(incident_id)) >= len(entries))
     assert oncall.timeline.told(incident_id) == list(entries)
+
+
+async def metric(oncall: OnCall, name: str, value: float) -> None:
+    """Wait until a metric has a value."""
+
+    async def shown() -> bool:
+        return (await oncall.metrics()).get(name) == value
+
+    await eventually(shown)
 
 
 @pytest.fixture

@@ -166,12 +166,8 @@ async def waits_for_lock(oncall: OnCall, table: str) -> None:
     )
 
 
-PATIENT = {"poll_seconds": 60, "db_lock_timeout_seconds": 20, "db_statement_timeout_seconds": 20}
-"""Nothing happens by itself, and whoever waits for a lock goes on waiting."""
-
-
 async def test_an_answer_in_the_middle_of_a_step_withdraws_the_pages_of_the_step(replica: Replica) -> None:
-    oncall = await replica(**PATIENT)
+    oncall = await replica(poll_seconds=60)
     await oncall.team()
     incident_id = (await oncall.start())["incident_id"]
     await delivered(oncall, incident_id, (1, "Ada", "mock"))
@@ -193,7 +189,7 @@ async def test_an_answer_in_the_middle_of_a_step_withdraws_the_pages_of_the_step
 
 
 async def test_a_step_in_the_middle_of_an_answer_is_not_taken(replica: Replica) -> None:
-    oncall = await replica(**PATIENT)
+    oncall = await replica(poll_seconds=60)
     await oncall.team()
     incident_id = (await oncall.start())["incident_id"]
     await delivered(oncall, incident_id, (1, "Ada", "mock"))

@@ -11,7 +11,7 @@ from tocsin.clients.incidents import INCIDENTS
 from tocsin.clients.notifications import NOTIFICATIONS
 from tocsin.contracts.incidents import AppendTimelineEntry
 from tocsin.contracts.notifications import Notify, VoidNotifications
-from tocsin.contracts.oncall import DeliveryFailed
+from tocsin.contracts.oncall import Channel, DeliveryFailed
 from tocsin.kernel.db import DB, Cursor
 from tocsin.kernel.errors import RejectedError
 from tocsin.kernel.faults import FaultPoint
@@ -55,14 +55,18 @@ def handlers(app: web.Application) -> Mapping[str, Handler]:
             async with PAGE():
                 await app[NOTIFICATIONS].notify(order, idempotency_key=str(message.message_id))
         except RejectedError as exc:
-            # Parked it would wait for ever; as a failed delivery it brings the next level.
-            log.exception("page refused", notification_id=message.key, channel=order.channel)
-            failure = DeliveryFailed(notification_id=message.message_id, detail=str(exc))
-            await app[PAGER].delivery_failed(order.incident_id, failure, key=None)
-            return None
+            refusal = str(exc)
+        else:
+            return count_page(order.channel)
+        # Parked it would wait for ever; as a failed delivery it brings the next level.
+        log.error("page refused", notification_id=message.key, channel=order.channel, reason=refusal)
+        failure = DeliveryFailed(notification_id=message.message_id, detail=refusal)
+        await app[PAGER].delivery_failed(order.incident_id, failure, key=None)
+        return None
 
+    def count_page(channel: Channel) -> AfterDelivery:
         async def count(_cur: Cursor) -> None:
-            app[METRICS].notifications.labels(order.channel).inc()
+            app[METRICS].notifications.labels(channel).inc()
 
         return count
 

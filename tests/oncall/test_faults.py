@@ -1,0 +1,150 @@
+"""Each step of on-call that fails half-way, before or after it was done: a repeat leads to the same end."""
+
+from collections.abc import Callable
+from pathlib import Path
+from signal import SIGCONT, SIGSTOP
+from typing import Any, TypeAlias
+
+import pytest
+from aiohttp import ClientSession
+
+from tests.fakes.notifications import FakeNotifications
+from tests.fakes.timeline import FakeTimeline
+from tests.oncall.conftest import OnCall, delivered, person, start_of
+from tests.support.postgres import run
+from tests.support.system import Replica as Process
+from tests.support.waiting import eventually
+from tocsin.kernel.faults import POINTS
+from tocsin.kernel.ids import new_id
+
+Arm: TypeAlias = Callable[[str], None]
+ASKED = ["oncall.create_schedule", "oncall.start", "oncall.escalate", "oncall.delivery_failed", "oncall.stop"]
+"""Points that a caller runs into, and is answered 503."""
+IN_THE_BACKGROUND = ["oncall.page", "oncall.timeline", "oncall.void", "oncall.step_due"]
+KINDS = ["raise", "execute_then_raise"]
+
+
+@pytest.fixture
+def arm(monkeypatch: pytest.MonkeyPatch) -> Arm:
+    """Arm a fault point for one failure."""
+    return lambda point: monkeypatch.setenv("FAULT_POINT", point)
+
+
+def test_every_point_of_on_call_is_tested_here() -> None:
+    assert sorted(ASKED + IN_THE_BACKGROUND) == sorted(name for name in POINTS if name.startswith("oncall."))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_caller_who_repeats_after_a_failure_has_one_effect(oncall: OnCall, kind: str, arm: Arm) -> None:
+    incident_id = str(new_id())
+
+    async def insist(point: str, path: str, body: Any) -> Any:
+        arm(f"{point}:{kind}")
+        await oncall.post(path, body, status=503, key=point)
+        return await oncall.post(path, body, key=point)
+
+    people = [person("Ada"), person("Bob", role="secondary")]
+    team = {"team": "Payments", "rotation_type": "weekly", "members": people}
+    await insist("oncall.create_schedule", "/api/v1/schedules", team)
+    await insist("oncall.start", "/api/v1/escalations", start_of(incident_id))
+    escalated = await insist("oncall.escalate", "/api/v1/escalate", {"incident_id": incident_id})
+    failed = {"notification_id": escalated["pages"][-1]["notification_id"]}
+    path = f"/api/v1/escalations/{incident_id}"
+    await insist("oncall.delivery_failed", f"{path}/delivery-failed", failed)
+    stopped = await insist("oncall.stop", f"{path}/stop", {"reason": "resolved", "actor": "Ada"})
+    assert (stopped["step"], stopped["stop_reason"]) == (3, "resolved")
+    assert [(page["step"], page["person"]) for page in stopped["pages"]] == [
+        (1, "Ada"),
+        (2, "Bob"),
+        (3, "Ada"),
+        (3, "Bob"),
+    ]
+    assert len((await oncall.get("/api/v1/schedules"))["items"]) == 1
+    assert oncall.rows("SELECT count(*) FROM oncall.outbox WHERE kind = 'void_notifications'") == [{"count": 1}]
+
+
+async def retried(oncall: OnCall, kind: str) -> None:
+    """Wait until rows of *kind* have been retried, and are all done."""
+    rows = "SELECT max(attempts) AS most, every(done_at IS NOT NULL) AS done FROM oncall.outbox WHERE kind = %(kind)s"
+    await eventually(lambda: oncall.rows(rows, kind=kind) == [{"most": 2, "done": True}])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_fails_in_the_background_is_done_in_the_end(oncall: OnCall, kind: str, arm: Arm) -> None:
+    await oncall.team()
+    arm(f"oncall.page:{kind}")
+    incident_id = (await oncall.start())["incident_id"]
+    await retried(oncall, "page")
+    arm(f"oncall.timeline:{kind}")
+    await oncall.post("/api/v1/escalate", {"incident_id": incident_id}, status=201)
+    await retried(oncall, "timeline")
+    arm(f"oncall.void:{kind}")
+    await oncall.stop(incident_id)
+    await retried(oncall, "void_notifications")
+    assert oncall.notifications.paged(incident_id) == [(1, "Ada", "mock"), (2, "Bob", "mock")]
+    assert len({heard.idempotency_key for heard in oncall.notifications.heard if "void" in heard.path}) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_due_step_that_fails_is_taken_once_in_the_end(oncall: OnCall, kind: str, arm: Arm) -> None:
+    await oncall.team()
+    incident_id = (await oncall.start())["incident_id"]
+    failures = 'tocsin_worker_ticks_total{outcome="error",worker="escalations"}'
+    arm(f"oncall.step_due:{kind}")
+    oncall.rows("UPDATE oncall.escalation SET next_action_at = now()")
+
+    async def has_failed() -> bool:
+        return (await oncall.metrics())[failures] == 1
+
+    await eventually(has_failed)
+    await delivered(oncall, incident_id, (1, "Ada", "mock"), (2, "Bob", "mock"))
+
+
+@pytest.mark.slow
+async def test_a_replica_that_was_paused_past_its_lease_changes_nothing_more(
+    db_dsn: str, tmp_path: Path, notifications: FakeNotifications, timeline: FakeTimeline
+) -> None:
+    environment = {
+        "DATABASE_URL": db_dsn,
+        "INCIDENT_MANAGEMENT_URL": timeline.url,
+        "NOTIFICATION_SERVICE_URL": notifications.url,
+        "LEASE_SECONDS": "2",
+        "POLL_SECONDS": "0.1",
+    }
+    paused, other = (Process("oncall", environment, tmp_path / f"{name}.log") for name in ("paused", "other"))
+    async with ClientSession() as session:
+
+        async def post(path: str, body: Any) -> Any:
+            async with session.post(paused.url + path, json=body) as response:
+                assert response.ok, await response.text()
+                return await response.json()
+
+        async def has_gone_on() -> bool:
+            """Say whether it has tried to record how its delivery ended: too late, or not at all."""
+            async with session.get(f"{paused.url}/metrics") as response:
+                metrics = await response.text()
+            name = 'tocsin_outbox_deliveries_total{kind="page",outcome="%s"} 1.0'
+            return any(name % outcome in metrics for outcome in ("fenced", "retry"))
+
+        try:
+            await paused.start()
+            members = [person("Ada"), person("Bob", role="secondary")]
+            await post("/api/v1/schedules", {"team": "Payments", "rotation_type": "weekly", "members": members})
+            notifications.gate.clear()
+            incident_id = (await post("/api/v1/escalations", start_of(str(new_id()))))["incident_id"]
+            await eventually(lambda: notifications.heard)
+            paused.send(SIGSTOP)
+            await other.start()
+            notifications.gate.set()
+            await eventually(lambda: len(notifications.heard) == 2, timeout=10)
+            done = "SELECT attempts, done_at FROM oncall.outbox WHERE kind = 'page' AND done_at IS NOT NULL"
+            (row,) = await eventually(lambda: run(db_dsn, done))
+            paused.send(SIGCONT)
+            await eventually(has_gone_on)
+            assert run(db_dsn, done) == [row]
+            assert row["attempts"] == 2
+            assert notifications.paged(incident_id) == [(1, "Ada", "mock")]
+        finally:
+            for process in (paused, other):
+                if process.started:
+                    await process.kill()

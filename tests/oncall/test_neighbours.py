@@ -1,0 +1,85 @@
+"""Notification-service and incident management: away, back, and refusing."""
+
+from tests.oncall.conftest import OnCall, delivered, metric, person, start_of
+from tests.support.waiting import eventually
+from tocsin.kernel.ids import new_id
+
+SENT = 'oncall_notifications_sent_total{channel="mock"}'
+
+
+async def test_pages_wait_for_notification_service_and_go_out_once_it_is_back(oncall: OnCall) -> None:
+    await oncall.team()
+    await oncall.notifications.go_away()
+    started = [await oncall.start(number=number) for number in range(3)]
+    await metric(oncall, "tocsin_outbox_undone_rows", 3)
+    assert (await oncall.metrics())[SENT] == 0
+    assert [item["assigned_to"] for item in started] == ["Ada"] * 3, "incidents open all the same"
+    await oncall.notifications.come_back()
+    for item in started:
+        await delivered(oncall, item["incident_id"], (1, "Ada", "mock"))
+    await metric(oncall, SENT, 3)
+
+
+async def test_a_page_is_repeated_under_one_delivery_id_and_one_key(oncall: OnCall) -> None:
+    await oncall.team()
+    oncall.notifications.statuses.extend([503, 500, 429])
+    started = await oncall.start()
+    await delivered(oncall, started["incident_id"], (1, "Ada", "mock"))
+    heard = oncall.notifications.heard
+    assert len(heard) == 4
+    page_id = started["pages"][0]["notification_id"]
+    assert {(item.idempotency_key, item.body["notification_id"]) for item in heard} == {(page_id, page_id)}
+
+
+async def test_the_request_id_goes_with_the_page_and_the_report(oncall: OnCall) -> None:
+    await oncall.team()
+    body = start_of(str(new_id()))
+    await oncall.client.post("/api/v1/escalations", json=body, headers={"X-Request-ID": "night-1"})
+    await eventually(lambda: oncall.notifications.heard and oncall.timeline.heard)
+    assert {item.request_id for item in oncall.notifications.heard + oncall.timeline.heard} == {"night-1"}
+
+
+async def test_the_timeline_is_told_in_order_once_incident_management_is_back(oncall: OnCall) -> None:
+    await oncall.team("Payments", person("Ada"), person("Bob", role="secondary"))
+    await oncall.timeline.go_away()
+    incident_id = (await oncall.start())["incident_id"]
+    for _ in range(2):
+        await oncall.post("/api/v1/escalate", {"incident_id": incident_id}, status=201)
+    await eventually(lambda: len(oncall.notifications.paged(incident_id)) == 4)
+    await oncall.timeline.come_back()
+    await eventually(lambda: len(oncall.timeline.told(incident_id)) == 6)
+    assert [kind for kind, _ in oncall.timeline.told(incident_id)] == [
+        "paged", "escalated", "paged", "escalated", "paged", "paged",
+    ]  # fmt: skip
+
+
+async def test_reports_that_cannot_be_made_do_not_hold_up_the_withdrawal_of_pages(oncall: OnCall) -> None:
+    await oncall.team()
+    await oncall.timeline.go_away()
+    started = await oncall.start()
+    await delivered(oncall, started["incident_id"], (1, "Ada", "mock"))
+    await oncall.stop(started["incident_id"])
+    await eventually(lambda: oncall.notifications.voided)
+
+
+async def test_a_page_that_is_refused_for_good_brings_the_next_level(oncall: OnCall) -> None:
+    await oncall.team("Payments", person("Ada"), person("Bob", role="secondary"))
+    oncall.notifications.statuses.append(422)
+    incident_id = (await oncall.start())["incident_id"]
+    await delivered(oncall, incident_id, (2, "Bob", "mock"))
+    escalation = await oncall.get(f"/api/v1/escalations/{incident_id}")
+    assert (escalation["step"], escalation["pages"][0]["failure"]) == (2, "told to answer 422")
+    await metric(oncall, SENT, 1)
+    assert oncall.rows("SELECT count(*) FROM oncall.outbox WHERE parked_at IS NOT NULL") == [{"count": 0}]
+
+
+async def test_pages_are_counted_by_channel(oncall: OnCall) -> None:
+    contacts = [
+        {"channel": "email", "address": "a@example.net"},
+        {"channel": "webhook", "address": "https://a.example"},
+    ]
+    await oncall.team("Payments", person("Ada", contacts=contacts), person("Bob", role="secondary"))
+    incident_id = (await oncall.start())["incident_id"]
+    await oncall.post("/api/v1/escalate", {"incident_id": incident_id}, status=201)
+    for channel in ("email", "webhook", "mock"):
+        await metric(oncall, f'oncall_notifications_sent_total{{channel="{channel}"}}', 1)
