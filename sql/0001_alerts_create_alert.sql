@@ -43,7 +43,8 @@ CREATE INDEX alert_service_created_at_id_idx ON alerts.alert (service, created_a
 CREATE INDEX alert_severity_created_at_id_idx ON alerts.alert (severity, created_at DESC, id DESC);
 CREATE INDEX alert_fingerprint_created_at_id_idx ON alerts.alert (fingerprint, created_at DESC, id DESC);
 CREATE INDEX alert_resolved_idx ON alerts.alert (created_at DESC, id DESC) WHERE resolved_at IS NOT NULL;
-CREATE INDEX alert_message_idx ON alerts.alert USING gin (to_tsvector('simple', message));
+-- New entries wait in a list that some INSERT merges when it is full: a short one, so that no sender waits long for that.
+CREATE INDEX alert_message_idx ON alerts.alert USING gin (to_tsvector('simple', message)) WITH (gin_pending_list_limit = 256);
 
 -- Where an alert belongs, and what incident management knows of it: one narrow row for each alert, so that correlating
 -- it does not rewrite what its sender said. `version` rises with every change that incident management must be told;

@@ -51,14 +51,14 @@ class Entry:
     """One alert of one request, under the id that it gets if it turns out to be a new one."""
 
     id: UUID
+    alert: IncomingAlert
     request_id: UUID
     receiver: str
-    alert: IncomingAlert
 
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """Reports that an alert fires, folded into one row: those of one key, or a single one without."""
+    """Neighbouring reports that the alert of one key fires, folded into one row."""
 
     entries: list[Entry]
 
@@ -166,34 +166,42 @@ def new_alert(entry: Entry, at: datetime) -> StoredAlert:
     )
 
 
-def plan_steps(entries: Iterable[Entry]) -> list[Step]:
-    """Arrange *entries* into the fewest steps that, taken in turn, do what the entries would do one by one.
+def split_by_key(requests: Iterable[Iterable[Entry]]) -> tuple[list[Entry], list[Entry]]:
+    """Return the entries without a key, which are independent of all others, and those with one, in their order."""
+    alone: list[Entry] = []
+    keyed: list[Entry] = []
+    for entries in requests:
+        for entry in entries:
+            (alone if entry.alert.dedup_key is None else keyed).append(entry)
+    return alone, keyed
 
-    Reports without a key are independent. Those of one key keep their order; neighbours that say it fires are folded.
-    Within a step rows are sorted by key, so that two replicas lock them in the same order.
+
+def plan_steps(entries: Iterable[Entry]) -> list[Step]:
+    """Arrange *entries*, all with a key, into the fewest steps that do what they would do one by one.
+
+    Those of one key keep their order; neighbours that say it fires are folded. Within a step rows are sorted by key, so
+    that two replicas lock them in the same order.
     """
     steps: list[Step] = []
     runs: dict[str, Firing] = {}
     free: dict[str, int] = {}  # the first step that may still take a key
     for entry in entries:
-        key = entry.alert.dedup_key
+        key = entry.alert.dedup_key or ""
         firing = entry.alert.status is AlertStatus.FIRING
         if firing and key in runs:
             runs[key].entries.append(entry)
             continue
-        index = free.get(key, 0) if key is not None else 0
+        index = free.get(key, 0)
         if index == len(steps):
             steps.append(Step())
         if firing:
-            run = Firing([entry])
-            steps[index].firing.append(run)
-            if key is not None:
-                runs[key], free[key] = run, index
+            runs[key] = Firing([entry])
+            steps[index].firing.append(runs[key])
+            free[key] = index
         else:
+            runs.pop(key, None)
             steps[index].resolved.append(entry)
-            if key is not None:
-                runs.pop(key, None)
-                free[key] = index + 1
+            free[key] = index + 1
     for step in steps:
         step.firing.sort(key=lambda run: run.entries[0].alert.dedup_key or "")
         step.resolved.sort(key=lambda entry: entry.alert.dedup_key or "")

@@ -9,21 +9,32 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 import structlog
 from aiohttp import web
 
-from tocsin.alerts.domain import Entry, IncomingAlert, Receipt, Report, StoredAlert, entry_ids, new_alert, plan_steps
+from tocsin.alerts.domain import (
+    Entry,
+    IncomingAlert,
+    Receipt,
+    Report,
+    StoredAlert,
+    entry_ids,
+    new_alert,
+    plan_steps,
+    split_by_key,
+)
 from tocsin.alerts.metrics import AlertMetrics
 from tocsin.alerts.repository import storing
 from tocsin.alerts.repository.storing import RequestRow
 from tocsin.alerts.settings import Settings
 from tocsin.alerts.telling import Teller, Waiting
-from tocsin.contracts.alerts import AlertAction
+from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.kernel import clock, randomness
-from tocsin.kernel.db import Cursor, Database, transaction
+from tocsin.kernel.db import Database, autocommit, transaction
 from tocsin.kernel.errors import InvalidRequestError, UnavailableError
 from tocsin.kernel.faults import FaultPoint
 from tocsin.kernel.request_id import REQUEST_ID
@@ -36,8 +47,8 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 """What one commit takes: that many alerts, or bytes of requests; but at least one request."""
 MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
 """Beyond that senders are told to come back later."""
-DATA_ERRORS: Final = frozenset({"22", "23"})
-"""SQLSTATE classes of data that cannot be stored, and of constraints that do not hold."""
+DATA_ERRORS: Final = frozenset({"22", "23", "54"})
+"""SQLSTATE classes of data that cannot be stored, of constraints that do not hold, and of what is too large."""
 RETRY_SECONDS: Final = (0.05, 0.2)
 """Between tries while the database is away."""
 
@@ -54,10 +65,20 @@ class Submission:
     request_id: str = field(default_factory=REQUEST_ID.get)
     stored: bool = False
 
+    def entries(self) -> list[Entry]:
+        """Return its alerts under their ids."""
+        ids = entry_ids(self.request.id, len(self.alerts))
+        return [Entry(*pair, self.request.id, self.request.receiver) for pair in zip(ids, self.alerts, strict=True)]
+
     @property
     def open(self) -> bool:
         """Whether it still is to be stored."""
         return not (self.stored or self.answer.done())
+
+    def succeed(self, receipts: list[Receipt]) -> None:
+        """Answer with *receipts*."""
+        if not self.answer.done():
+            self.answer.set_result(receipts)
 
     def fail(self, error: Exception) -> None:
         """Answer with *error*."""
@@ -158,8 +179,8 @@ class Intake:
         """Store *batch*, halving it down to what the database refuses. Raise UnavailableError."""
         try:
             with self._metrics.stage.labels("commit").time():
-                async with COMMIT(), transaction(self._db) as cur:
-                    reports = await store(cur, batch, grace=self._grace)
+                async with COMMIT():
+                    reports = await store(self._db, batch, grace=self._grace)
         except UnavailableError:
             raise
         except Exception as exc:  # noqa: BLE001 - a value may be refused by the driver, the serialiser or the server
@@ -195,7 +216,7 @@ class Intake:
                 submission.fail(exc)
             else:
                 entries = entry_ids(first.id, len(submission.alerts))
-                submission.answer.set_result([receipts[entry] for entry in entries])
+                submission.succeed([receipts[entry] for entry in entries])
         return [submission for submission, first in zip(batch, firsts, strict=True) if first is None]
 
     def _count(self, batch: Iterable[Submission]) -> None:
@@ -213,42 +234,35 @@ class Intake:
         self._teller.hand_over(stored)
 
 
-async def store(cur: Cursor, batch: Iterable[Submission], *, grace: float) -> dict[UUID, Report]:
-    """Store *batch* in the caller's transaction; return what each reported alert did, by its id."""
-    batch = list(batch)
-    at = await storing.insert_requests(cur, [submission.request for submission in batch], now=None)
-    reports: dict[UUID, Report] = {}
-    for step in plan_steps(_entries(batch)):
-        keyed = [run for run in step.firing if run.entries[0].alert.dedup_key is not None]
-        alone = [run.entries[0] for run in step.firing if run.entries[0].alert.dedup_key is None]
-        if alone:
-            await storing.insert_alerts(cur, alone, at=at, grace=grace)
-            reports |= {entry.id: Report(entry.id, AlertAction.PENDING, new_alert(entry, at)) for entry in alone}
-        if keyed:
-            met = await storing.upsert_firing(cur, keyed, at=at, grace=grace)
-            reports |= {entry: Report(alert.id, _fired(entry, alert), alert) for entry, alert in met.items()}
-        if step.resolved:
-            met = await storing.resolve_open(cur, step.resolved, at=at, grace=grace)
-            reports |= {entry: Report(alert.id, AlertAction.RESOLVED, alert) for entry, alert in met.items()}
-            ignored = [entry for entry in step.resolved if entry.id not in met]
-            if ignored:
-                await storing.insert_alerts(cur, ignored, at=at, grace=grace)
-            reports |= {entry.id: Report(entry.id, AlertAction.IGNORED, None) for entry in ignored}
+async def store(db: Database, batch: Sequence[Submission], *, grace: float) -> dict[UUID, Report]:
+    """Store *batch* in one transaction; return what each reported alert did, by its id."""
+    requests = [submission.request for submission in batch]
+    alone, keyed = split_by_key(submission.entries() for submission in batch)
+    async with transaction(db) if keyed else autocommit(db) as cur:
+        at = await storing.insert_batch(cur, requests, alone, now=None, grace=grace)
+        reports = {entry.id: _report_alone(entry, at) for entry in alone}
+        for step in plan_steps(keyed):
+            if step.firing:
+                met = await storing.upsert_firing(cur, step.firing, at=at, grace=grace)
+                reports |= {entry: _report_met(entry, alert, AlertAction.REPEATED) for entry, alert in met.items()}
+            if step.resolved:
+                met = await storing.resolve_open(cur, step.resolved, at=at, grace=grace)
+                reports |= {entry: _report_met(entry, alert, AlertAction.RESOLVED) for entry, alert in met.items()}
+                ignored = [entry for entry in step.resolved if entry.id not in met]
+                if ignored:
+                    await storing.insert_batch(cur, (), ignored, now=at, grace=grace)
+                reports |= {entry.id: _report_alone(entry, at) for entry in ignored}
     return reports
 
 
-def _fired(entry: UUID, alert: StoredAlert) -> AlertAction:
-    return AlertAction.PENDING if alert.id == entry else AlertAction.REPEATED
+def _report_alone(entry: Entry, at: datetime) -> Report:
+    if entry.alert.status is AlertStatus.RESOLVED:
+        return Report(entry.id, AlertAction.IGNORED, None)
+    return Report(entry.id, AlertAction.PENDING, new_alert(entry, at))
 
 
-def _entries(batch: Iterable[Submission]) -> list[Entry]:
-    return [
-        Entry(entry, submission.request.id, submission.request.receiver, alert)
-        for submission in batch
-        for entry, alert in zip(
-            entry_ids(submission.request.id, len(submission.alerts)), submission.alerts, strict=True
-        )
-    ]
+def _report_met(entry: UUID, alert: StoredAlert, did: AlertAction) -> Report:
+    return Report(alert.id, AlertAction.PENDING if alert.id == entry else did, alert)
 
 
 def check_same(first: RequestRow, again: RequestRow) -> None:

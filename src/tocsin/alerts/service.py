@@ -16,7 +16,7 @@ from tocsin.alerts.repository.storing import RequestRow
 from tocsin.contracts.alerts import Alert, AlertDetail, AlertStatus, RawRequest
 from tocsin.contracts.model import Page
 from tocsin.kernel import clock
-from tocsin.kernel.db import Database, Row, transaction
+from tocsin.kernel.db import Database, Row, autocommit
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.paging import page_of
 
@@ -50,7 +50,7 @@ async def ingest(
 
 async def list_alerts(db: Database, query: AlertQuery) -> Page[Alert]:
     """Return a page of alerts, newest first."""
-    async with transaction(db) as cur:
+    async with autocommit(db) as cur:
         rows = await reading.list_alerts(cur, query)
     items, cursor = page_of(rows, query.limit, _alert)
     return Page[Alert](items=items, next_cursor=cursor)
@@ -58,7 +58,7 @@ async def list_alerts(db: Database, query: AlertQuery) -> Page[Alert]:
 
 async def get_alert(db: Database, alert_id: UUID) -> AlertDetail:
     """Return an alert with the request that brought its newest report. Raise NotFoundError."""
-    async with transaction(db) as cur:
+    async with autocommit(db) as cur:
         alert, request = await reading.get_alert(cur, alert_id)
     return AlertDetail.model_validate({**_with_status(alert), "request": _request(request)})
 

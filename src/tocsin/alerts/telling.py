@@ -17,7 +17,7 @@ from tocsin.alerts.settings import Settings
 from tocsin.clients.incidents import IncidentsClient
 from tocsin.contracts.incidents import AlertState, CorrelateAlerts, Correlation
 from tocsin.kernel import clock
-from tocsin.kernel.db import Database, transaction
+from tocsin.kernel.db import Database, autocommit
 from tocsin.kernel.errors import DomainError, UpstreamError
 from tocsin.kernel.faults import FaultPoint
 from tocsin.kernel.http_client import Budget
@@ -104,7 +104,7 @@ class Teller:
         told = {correlation.alert_id: correlation for correlation in answer.results}
         pairs = [(alert, told[alert.id]) for alert in alerts if alert.id in told]
         with self._metrics.stage.labels("link").time():
-            async with LINK(), transaction(self._db) as cur:
+            async with LINK(), autocommit(self._db) as cur:
                 await telling.link_alerts(cur, pairs)
         for alert, correlation in pairs:
             result = RESULT_OF.get(correlation.action)

@@ -11,7 +11,7 @@ from tocsin.alerts.metrics import AlertMetrics
 from tocsin.alerts.repository import telling
 from tocsin.alerts.settings import Settings
 from tocsin.alerts.telling import Teller
-from tocsin.kernel.db import Database, transaction
+from tocsin.kernel.db import Database, autocommit
 from tocsin.kernel.errors import RejectedError
 from tocsin.kernel.faults import FaultPoint
 from tocsin.kernel.http_client import Budget
@@ -43,7 +43,7 @@ class Sweeper:
 
     async def tick(self, _app: web.Application) -> bool:
         """Tell one batch. Raise UnavailableError where somebody is away: the worker backs off."""
-        async with SWEEP(), transaction(self._db) as cur:
+        async with SWEEP(), autocommit(self._db) as cur:
             alerts = await telling.lease_untold(cur, now=None, lease=self._settings.lease_seconds, limit=self._limit)
         if not alerts:
             return False
@@ -58,7 +58,7 @@ class Sweeper:
 
     async def measure(self, _app: web.Application) -> bool:
         """Publish how many alerts wait, and for how long."""
-        async with transaction(self._db) as cur:
+        async with autocommit(self._db) as cur:
             number, seconds = await telling.measure_untold(cur, now=None)
         self._metrics.untold.set(number)
         self._metrics.oldest_untold.set(seconds)
@@ -78,7 +78,7 @@ class Sweeper:
             await self._postpone(alerts, self._settings.retry_max_seconds)
 
     async def _postpone(self, alerts: Sequence[StoredAlert], seconds: float) -> None:
-        async with transaction(self._db) as cur:
+        async with autocommit(self._db) as cur:
             await telling.postpone(cur, [alert.id for alert in alerts], now=None, seconds=seconds)
 
 

@@ -1,4 +1,4 @@
-"""Statements that take alerts in. All of them run in one transaction, whose time is *at*."""
+"""Statements that take alerts in: `insert_batch` first, then, in the same transaction at its time, what has a key."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from uuid import UUID
 
 from tocsin.alerts.domain import Entry, Firing, Receipt, StoredAlert, fingerprint
 from tocsin.alerts.repository.rows import document, stored_alert
-from tocsin.contracts.alerts import AlertAction, AlertStatus
-from tocsin.kernel.db import Cursor, execute, fetch_all, fetch_one, required
+from tocsin.contracts.alerts import AlertAction
+from tocsin.kernel.db import Cursor, fetch_all, fetch_one, required
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,53 +23,49 @@ class RequestRow:
     body: bytes
 
 
-async def insert_requests(cur: Cursor, requests: Iterable[RequestRow], *, now: datetime | None) -> datetime:
-    """Insert requests, and return the time of the transaction. Fails where one is there already: it is the guard."""
+async def insert_batch(
+    cur: Cursor, requests: Sequence[RequestRow], entries: Sequence[Entry], *, now: datetime | None, grace: float
+) -> datetime:
+    """Insert requests, and those of their alerts that can meet no open one; return the transaction's time.
+
+    These are alerts without a key, and resolves without a fire, which are not told. Fails where a request is there
+    already: it is the guard.
+    """
     row = await fetch_one(
         cur,
         """
-        WITH stored AS (
+        WITH request AS (
             INSERT INTO alerts.request (id, idempotency_key, receiver, content_type, body, created_at)
             SELECT id, idempotency_key, receiver, content_type, decode(body, 'hex'), COALESCE(%(now)s, now())
             FROM json_to_recordset(%(requests)s)
                 AS i (id uuid, idempotency_key text, receiver text, content_type text, body text)
+        ), input AS MATERIALIZED (
+            SELECT *, COALESCE(%(now)s, now()) AS at, status = 'resolved' AS resolved
+            FROM json_to_recordset(%(alerts)s) AS i (
+                id uuid, request_id uuid, service text, severity text, message text, labels jsonb, links jsonb,
+                source text, receiver text, dedup_key text, fingerprint text, remark text, fired_at timestamptz,
+                status text)
+        ), alert AS (
+            INSERT INTO alerts.alert (id, request_id, service, severity, message, labels, links, source, receiver,
+                dedup_key, fingerprint, occurrences, remark, fired_at, created_at, last_seen_at, resolved_at)
+            SELECT id, request_id, service, severity, message, labels, links, source, receiver, dedup_key, fingerprint,
+                1, remark, fired_at, at, at, CASE WHEN resolved THEN at END
+            FROM input
+        ), correlation AS (
+            INSERT INTO alerts.correlation (alert_id, action, told_version, created_at, changed_at, next_tell_at)
+            SELECT id, CASE WHEN resolved THEN 'ignored' ELSE 'pending' END, CASE WHEN resolved THEN 1 ELSE 0 END,
+                at, at, at + %(grace)s * interval '1 second'
+            FROM input
         )
         SELECT COALESCE(%(now)s, now()) AS at
         """,
         requests=document([_request(request) for request in requests]),
+        alerts=document([_alert(entry) for entry in entries]),
         now=now,
+        grace=grace,
     )
     at: datetime = required(row)["at"]
     return at
-
-
-async def insert_alerts(cur: Cursor, entries: Iterable[Entry], *, at: datetime, grace: float) -> None:
-    """Insert alerts that no other can meet: those without a key, and resolves without a fire, which are not told."""
-    await execute(
-        cur,
-        """
-        WITH input AS MATERIALIZED (
-            SELECT * FROM json_to_recordset(%(alerts)s) AS i (
-                id uuid, request_id uuid, service text, severity text, message text, labels jsonb, links jsonb,
-                source text, receiver text, dedup_key text, fingerprint text, remark text, fired_at timestamptz,
-                resolved_at timestamptz)
-        ), stored AS (
-            INSERT INTO alerts.alert (id, request_id, service, severity, message, labels, links, source, receiver,
-                dedup_key, fingerprint, occurrences, remark, fired_at, created_at, last_seen_at, resolved_at)
-            SELECT id, request_id, service, severity, message, labels, links, source, receiver, dedup_key, fingerprint,
-                1, remark, fired_at, %(at)s, %(at)s, resolved_at
-            FROM input
-        )
-        INSERT INTO alerts.correlation (alert_id, action, told_version, created_at, changed_at, next_tell_at)
-        SELECT id, CASE WHEN resolved_at IS NULL THEN 'pending' ELSE 'ignored' END,
-            CASE WHEN resolved_at IS NULL THEN 0 ELSE 1 END,
-            %(at)s, %(at)s, %(at)s + %(grace)s * interval '1 second'
-        FROM input
-        """,
-        alerts=document([_alert(entry, at=at) for entry in entries]),
-        at=at,
-        grace=grace,
-    )
 
 
 async def upsert_firing(cur: Cursor, runs: Iterable[Firing], *, at: datetime, grace: float) -> dict[UUID, StoredAlert]:
@@ -192,7 +188,7 @@ def _request(request: RequestRow) -> dict[str, Any]:
     }
 
 
-def _alert(entry: Entry, *, at: datetime | None = None) -> dict[str, Any]:
+def _alert(entry: Entry) -> dict[str, Any]:
     alert = entry.alert
     return {
         "id": entry.id,
@@ -208,7 +204,7 @@ def _alert(entry: Entry, *, at: datetime | None = None) -> dict[str, Any]:
         "fingerprint": fingerprint(alert.service, alert.severity, alert.message),
         "remark": alert.remark,
         "fired_at": alert.starts_at,
-        "resolved_at": at if alert.status is AlertStatus.RESOLVED else None,
+        "status": alert.status,
     }
 
 

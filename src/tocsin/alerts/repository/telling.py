@@ -41,15 +41,14 @@ async def lease_untold(cur: Cursor, *, now: datetime | None, lease: float, limit
     rows = await fetch_all(
         cur,
         """
-        WITH due AS (
-            SELECT alert_id FROM alerts.correlation
-            WHERE told_version < version AND next_tell_at <= COALESCE(%(now)s, now())
-            ORDER BY next_tell_at LIMIT %(limit)s
-            FOR UPDATE SKIP LOCKED
-        ), taken AS (
+        WITH taken AS (
             UPDATE alerts.correlation AS c
             SET next_tell_at = COALESCE(%(now)s, now()) + %(lease)s * interval '1 second'
-            FROM due WHERE c.alert_id = due.alert_id
+            WHERE c.alert_id = ANY (ARRAY(
+                SELECT alert_id FROM alerts.correlation
+                WHERE told_version < version AND next_tell_at <= COALESCE(%(now)s, now())
+                ORDER BY next_tell_at LIMIT %(limit)s
+                FOR UPDATE SKIP LOCKED))
             RETURNING c.alert_id, c.incident_id, c.version
         )
         SELECT a.*, incident_id, version FROM taken JOIN alerts.alert AS a ON a.id = alert_id
