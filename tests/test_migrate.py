@@ -39,14 +39,16 @@ def held(dsn: str, statement: LiteralString) -> Iterator[None]:
         yield
 
 
+WAITING = """
+    SELECT pid FROM pg_stat_activity
+    WHERE application_name = 'tocsin-migrate' AND datname = current_database() AND wait_event_type = 'Lock'
+    """
+
+
 async def kill_when_it_waits_for_a_lock(dsn: str) -> None:
     """Start a migrator; kill -9 it while the server holds it up inside a statement."""
-    waiting = """
-        SELECT pid FROM pg_stat_activity
-        WHERE application_name = 'tocsin-migrate' AND datname = current_database() AND wait_event_type = 'Lock'
-        """
     with start_migrator(dsn) as process:
-        await eventually(lambda: run(dsn, waiting), timeout=20)
+        await eventually(lambda: run(dsn, WAITING), timeout=20)
         process.kill()
 
 
@@ -128,6 +130,15 @@ async def test_a_migrator_killed_between_a_file_and_the_note_of_it_has_done_neit
     with held(db_dsn, "LOCK TABLE migrations.applied IN EXCLUSIVE MODE"):
         await kill_when_it_waits_for_a_lock(db_dsn)
     assert migrate(db_dsn) == [name]
+
+
+async def test_a_database_that_goes_away_in_the_middle_is_one_line(empty_dsn: str) -> None:
+    with held(empty_dsn, "CREATE SCHEMA oncall"), start_migrator(empty_dsn) as process:
+        await eventually(lambda: run(empty_dsn, WAITING), timeout=20)
+        run(empty_dsn, f"SELECT pg_terminate_backend(pid) FROM ({WAITING}) AS migrator")
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("tocsin.migrate: the database could not be migrated: ")
 
 
 def test_a_lock_that_is_never_released_is_named(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:

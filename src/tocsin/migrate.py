@@ -94,8 +94,8 @@ def migrate(dsn: str) -> list[str]:
             _take_lock(backend)
             backend.execute(f"CREATE SCHEMA IF NOT EXISTS {backend.schema}")
             return [_apply(backend, migration) for migration in backend.to_apply(_migrations())]
-        except backend.DatabaseError as exc:
-            message = f"the database refused to be migrated: {_one_line(exc)}"
+        except backend.driver.Error as exc:  # a connection that broke off is no DatabaseError
+            message = f"the database could not be migrated: {_one_line(exc)}"
             raise MigrationError(message) from exc
 
 
@@ -108,8 +108,8 @@ def inspect(dsn: str) -> DatabaseState:
             applied = {name for (name,) in rows}
             pending = [str(migration.id) for migration in _migrations() if migration.id not in applied]
             return DatabaseState(backend.value("SHOW server_version"), backend.value("SHOW server_encoding"), pending)
-        except backend.DatabaseError as exc:
-            message = f"the database refused to say what is applied: {_one_line(exc)}"
+        except backend.driver.Error as exc:
+            message = f"the database does not say what is applied: {_one_line(exc)}"
             raise MigrationError(message) from exc
 
 
