@@ -192,7 +192,12 @@ async def _run(server: PostgresServer, command: str, *arguments: str) -> tuple[i
             user=server.system_user,
             env={**os.environ, "PGDATA": str(server.pgdata)},
         )
-        code = await process.wait()
+        try:
+            code = await process.wait()
+        except asyncio.CancelledError:
+            process.send_signal(signal.SIGINT)  # pg_ctl passes it on to the server that it is starting
+            await process.wait()
+            raise
         output.seek(0)
         return code, output.read().decode(errors="replace").strip()
 
