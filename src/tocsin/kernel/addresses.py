@@ -26,16 +26,20 @@ async def addresses(dsn: Mapping[str, str], seconds: float) -> list[dict[str, st
     found: list[dict[str, str]] = []
     for index, host in enumerate(hosts):
         port = (ports[index] if len(ports) > 1 else ports[0]) or DEFAULT_PORT
-        found += [{"host": host, "hostaddr": address, "port": port} for address in await _resolved(host, seconds)]
+        found += [{"host": host, "hostaddr": address, "port": port} for address in await _found(host, seconds)]
     return found
 
 
-async def _resolved(host: str, seconds: float) -> list[str]:
-    loop = asyncio.get_running_loop()
+async def _found(host: str, seconds: float) -> list[str]:
     try:
         async with asyncio.timeout(seconds):
-            found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            return await resolve(host)
     except (OSError, TimeoutError) as exc:
         log.warning("database name does not resolve", host=host, reason=str(exc) or "time-out")
         return []
+
+
+async def resolve(host: str) -> list[str]:
+    """Return the addresses of *host*, off the event loop. Raise OSError where it has none."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return [str(info[4][0]) for info in found]

@@ -1,16 +1,12 @@
-"""The one file that speaks to the driver.
+"""The database: a pool of connections, transactions, statements.
 
-aiopg 1.4 on psycopg2 is what the project was asked to use. Its traps stay in here (each has a test):
+What is promised here, beyond the driver (each has a test):
 
 * An error swallowed in a transaction turns COMMIT into ROLLBACK without a word: `transaction` looks at the tag.
 * A lost answer to COMMIT leaves the outcome unknown: callers make their ids before the first try and repeat with them.
-* libpq resolves names with a blocking call, and aiopg watches only the first socket of a name that has several
-  addresses: names are resolved by the event loop, and the addresses tried one after the other.
+* Names are resolved by the event loop, and their addresses tried one after the other (`addresses`).
 * aiopg's own pool connects one at a time under a lock, so that a dead route makes every waiter wait for the sum of the
   time-outs: the pool here connects side by side and, once a connect has failed, fails everybody at once for a moment.
-* The server's statement_timeout arrives as CancelledError.
-* aiopg waits by asyncio.wait_for, which before Python 3.12 loses a cancellation that comes together with the answer:
-  where the count of cancellations has risen, it is raised again.
 """
 
 import asyncio
@@ -29,6 +25,7 @@ from psycopg2.extras import RealDictCursor, register_uuid
 
 from tocsin.kernel import clock
 from tocsin.kernel.addresses import addresses
+from tocsin.kernel.connection import Connection, connect
 from tocsin.kernel.errors import (
     CommitLostError,
     DatabaseUnavailableError,
@@ -72,7 +69,7 @@ class Database:
         self._statement_timeout = settings.db_statement_timeout_seconds
         self._lock_timeout = settings.db_lock_timeout_seconds
         self._slots = asyncio.Semaphore(settings.db_pool_size)
-        self._idle: deque[aiopg.Connection] = deque()
+        self._idle: deque[Connection] = deque()
         self._broken_until = 0.0
         self._closed = False
         self.size: Final = settings.db_pool_size
@@ -81,7 +78,7 @@ class Database:
         """When a connection was last given back in good order, by the monotonic clock."""
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[aiopg.Connection]:
+    async def connection(self) -> AsyncIterator[Connection]:
         """Lend a connection; one that breaks is thrown away. Raise DatabaseUnavailableError where none can be had."""
         try:
             async with asyncio.timeout(self._statement_timeout):
@@ -89,7 +86,7 @@ class Database:
         except TimeoutError:
             msg = "All database connections are in use; try again in a moment."
             raise DatabaseUnavailableError(msg) from None
-        conn: aiopg.Connection | None = None
+        conn: Connection | None = None
         self.in_use += 1
         try:
             with closed_by_server():
@@ -105,7 +102,7 @@ class Database:
             if conn is not None:
                 self._give_back(conn)
 
-    async def connect(self) -> aiopg.Connection:
+    async def connect(self) -> Connection:
         """Open a connection outside the pool, for LISTEN; the caller closes it."""
         if clock.monotonic() < self._broken_until:
             raise DatabaseUnavailableError(AWAY)
@@ -121,14 +118,14 @@ class Database:
         while self._idle:
             await self._idle.pop().close()
 
-    def _usable(self) -> aiopg.Connection | None:
+    def _usable(self) -> Connection | None:
         while self._idle:
             conn = self._idle.pop()
             if not conn.closed:
                 return conn
         return None
 
-    def _give_back(self, conn: aiopg.Connection) -> None:
+    def _give_back(self, conn: Connection) -> None:
         if conn.closed:
             return
         clean = not conn.isexecuting() and conn.raw.info.transaction_status == TRANSACTION_STATUS_IDLE
@@ -138,7 +135,7 @@ class Database:
         else:
             _ = conn.close()  # done at once; what it returns is for awaiting callers
 
-    async def _connect_any(self) -> aiopg.Connection:
+    async def _connect_any(self) -> Connection:
         failures: list[str] = []
         for address in await addresses(self._dsn, self._connect_timeout):
             try:
@@ -148,7 +145,7 @@ class Database:
         log.warning("database unreachable", reasons=failures)
         raise DatabaseUnavailableError(AWAY)
 
-    async def _connect_one(self, address: dict[str, str]) -> aiopg.Connection:
+    async def _connect_one(self, address: dict[str, str]) -> Connection:
         options = (
             f"-c search_path={self._schema} -c timezone=UTC"
             f" -c statement_timeout={round(self._statement_timeout * 1000)}"
@@ -170,19 +167,7 @@ class Database:
             }
         )
         # The client waits longer than the server: its own time-out would leave the statement running.
-        cancelled = _cancellations()
-        async with asyncio.timeout(self._connect_timeout):
-            conn = await aiopg.connect(
-                dsn,
-                timeout=self._statement_timeout + 1,
-                enable_hstore=False,
-                enable_json=False,
-                enable_uuid=False,
-            )
-        if _cancellations() > cancelled:
-            _ = conn.close()
-            raise asyncio.CancelledError
-        return conn
+        return await connect(dsn, connect_timeout=self._connect_timeout, statement_timeout=self._statement_timeout + 1)
 
 
 @contextmanager
@@ -225,7 +210,7 @@ async def transaction(db: Database) -> AsyncIterator[Cursor]:
             raise CommitLostError(msg)
 
 
-async def _roll_back(conn: aiopg.Connection, cur: Cursor) -> None:
+async def _roll_back(conn: Connection, cur: Cursor) -> None:
     """End the transaction; where that fails, the connection ends, and the first error is the one to tell."""
     if conn.closed or cur.closed or conn.isexecuting():
         return
@@ -248,24 +233,11 @@ async def autocommit(db: Database) -> AsyncIterator[Cursor]:
 
 async def execute(cur: Cursor, sql: str, **params: Any) -> int:
     """Run one statement; return how many rows it touched."""
-    cancelled = _cancellations()
     try:
         await cur.execute(sql, params or None)  # None: a literal % stays a %
-    except asyncio.CancelledError:
-        if _cancellations() > cancelled:
-            raise
-        # aiopg 1.4 reports the server's statement_timeout as a cancellation; gone when QueryCanceled comes instead.
-        raise StatementTimeoutError(TOO_LONG) from None
     except (TimeoutError, OSError) as exc:
         raise DatabaseUnavailableError(AWAY) from exc
-    if _cancellations() > cancelled:
-        raise asyncio.CancelledError
     return int(cur.rowcount)
-
-
-def _cancellations() -> int:
-    task = asyncio.current_task()
-    return task.cancelling() if task is not None else 0
 
 
 async def fetch_all(cur: Cursor, sql: str, **params: Any) -> list[Row]:

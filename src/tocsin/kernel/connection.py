@@ -1,0 +1,105 @@
+"""One connection to PostgreSQL: aiopg's, without its traps.
+
+aiopg 1.4 on psycopg2 is what the project was asked to use, and is no longer developed. What is overridden here is
+private to it, and held by a test for each:
+
+* It watches the first socket that libpq opens, and libpq may open another while it connects.
+* When libpq closes a broken socket, aiopg can leave a reader or a writer behind: uvloop then refuses the next socket of
+  that number, and nothing connects again. To find out it calls select(), which takes no number above 1023.
+* It waits by asyncio.wait_for, which before Python 3.12 loses a cancellation that comes together with the answer.
+* It reports the server's statement_timeout as a cancellation.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import Any, Final
+
+import aiopg
+import psycopg2
+from psycopg2.extensions import POLL_ERROR, POLL_OK, POLL_WRITE
+
+CONNECTION_BAD: Final = 1
+"""libpq's own word for a connection that is lost; psycopg2 does not always notice."""
+
+
+class Connection(aiopg.Connection):
+    """A connection that notices whatever happens to its socket."""
+
+    _connected = False
+
+    @staticmethod
+    def _ready(weak_self: Any) -> None:
+        connection = weak_self()
+        if connection is not None:
+            connection.advance()
+
+    def advance(self) -> None:
+        """Let libpq read and write what it can; called when the socket is ready."""
+        try:
+            state = self._conn.poll()
+            if state == POLL_ERROR:
+                msg = "libpq reports an error that it does not name"
+                raise psycopg2.OperationalError(msg)
+        except psycopg2.Error as exc:
+            self._answer(exc)
+            if self._conn.closed or self._conn.info.status == CONNECTION_BAD:
+                self._notifies_proxy.close(exc)
+                self._close()
+            return
+        while self._conn.notifies:
+            self._notifies.put_nowait(self._conn.notifies.pop(0))
+        if not self._connected:
+            self._unwatch()
+            self._fileno = self._conn.fileno()
+            self._loop.add_reader(self._fileno, self._ready, self._weakref)
+        self._watch_for_writing(wanted=state == POLL_WRITE)
+        if state == POLL_OK:
+            self._connected = True
+            self._answer(None)
+
+    def _answer(self, exc: psycopg2.Error | None) -> None:
+        if self._waiter is None or self._waiter.done():
+            return
+        if exc is None:
+            self._waiter.set_result(None)
+        else:
+            self._waiter.set_exception(exc)
+
+    async def _poll(self, waiter: asyncio.Future[None], timeout: float) -> None:  # noqa: ASYNC109 - aiopg's signature
+        self.advance()
+        try:
+            async with asyncio.timeout(timeout):
+                await waiter
+        except (asyncio.CancelledError, TimeoutError):
+            self._close()
+            raise
+        finally:
+            self._waiter = None
+
+    def _close(self) -> None:
+        self._unwatch()
+        super()._close()
+
+    def _watch_for_writing(self, *, wanted: bool) -> None:
+        if self._fileno is not None and wanted != self._writing:
+            self._writing = wanted
+            if wanted:
+                self._loop.add_writer(self._fileno, self._ready, self._weakref)
+            else:
+                self._loop.remove_writer(self._fileno)
+
+    def _unwatch(self) -> None:
+        if self._fileno is not None:
+            for forget in (self._loop.remove_writer, self._loop.remove_reader):
+                with suppress(OSError):  # the loop may ask the kernel about a socket that libpq has closed
+                    forget(self._fileno)
+        self._fileno = None
+        self._writing = False
+
+
+async def connect(dsn: str, *, connect_timeout: float, statement_timeout: float) -> Connection:
+    """Open a connection. Raise psycopg2.Error, TimeoutError or OSError; a statement gives up after its own time."""
+    connection = Connection(dsn, statement_timeout, enable_json=False, enable_hstore=False, enable_uuid=False)
+    async with asyncio.timeout(connect_timeout):
+        _ = await connection  # itself
+    return connection

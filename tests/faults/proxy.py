@@ -1,0 +1,166 @@
+"""A TCP proxy that misbehaves on demand: slow, deaf in one direction, cut off in mid-word, gone and back again."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from enum import StrEnum
+from typing import TypeAlias
+
+from psycopg2.extensions import make_dsn, parse_dsn
+
+from tocsin.kernel import clock
+from tocsin.kernel.tasks import create_task
+
+Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Greet: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bytes | None]]
+"""Speaks to a client first; returns what the server is to hear before the rest, or None where it hears nothing."""
+CHUNK = 65_536
+# SO_LINGER with no time: closing the socket sends RST instead of FIN.
+RESET = struct.pack("ii", 1, 0)
+
+
+class Way(StrEnum):
+    """Which way bytes go."""
+
+    UP = "to the server"
+    DOWN = "to the client"
+
+
+class Proxy:
+    """Stands between a client and a server. Everything set here holds for open and new connections alike."""
+
+    def __init__(self, upstream: Callable[[], Awaitable[Streams]]) -> None:
+        self._upstream = upstream
+        self._server: asyncio.Server | None = None
+        self._flows = {way: asyncio.Event() for way in Way}
+        self._pairs: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
+        self.port = 0
+        self.latency = 0.0
+        """Seconds that each chunk is held up."""
+        self.limits: dict[Way, int] = {}
+        """Bytes that may still go each way; then every connection that needs more is cut."""
+        self.passed = dict.fromkeys(Way, 0)
+        """Bytes that went each way."""
+        self.greet: Greet | None = None
+        self.accepted = 0
+        """Connections that came so far."""
+        self.heal()
+
+    def drop(self, *ways: Way) -> None:
+        """Let nothing through these ways, without a word: what is sent waits, as TCP resends it, for `heal`."""
+        for way in ways or Way:
+            self._flows[way].clear()
+
+    def heal(self) -> None:
+        """Let everything through again, what waited first."""
+        for event in self._flows.values():
+            event.set()
+        self.latency = 0.0
+        self.limits.clear()
+
+    async def reset(self) -> None:
+        """Reset every open connection."""
+        for writers in self._pairs.values():
+            for writer in writers:
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        await self._end()
+
+    async def go_away(self) -> None:
+        """Refuse new connections, and reset those that are open."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        await self.reset()
+
+    async def come_back(self) -> None:
+        """Listen, on the port of before."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _end(self) -> None:
+        pairs = list(self._pairs)
+        for task in pairs:
+            task.cancel()
+        await asyncio.gather(*pairs, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task of our own: asyncio reports the end of the one that it starts for a connection as an error.
+        self.accepted += 1
+        task = create_task(self._relay(reader, writer), name="proxied")
+        self._pairs[task] = [writer]
+        task.add_done_callback(self._pairs.pop)
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers = self._pairs[asyncio.current_task()]  # type: ignore[index]
+        pumps: list[asyncio.Task[None]] = []
+        try:
+            first = await self.greet(reader, writer) if self.greet is not None else b""
+            if first is None:
+                return
+            up_reader, up_writer = await self._upstream()
+            writers.append(up_writer)
+            up_writer.write(first)
+            pumps = [
+                create_task(self._pump(reader, up_writer, Way.UP), name="up"),
+                create_task(self._pump(up_reader, writer, Way.DOWN), name="down"),
+            ]
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        except OSError:
+            return  # the server is away: so are we
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+            for each in writers:
+                each.transport.abort()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
+        with suppress(ConnectionError):
+            while chunk := await reader.read(CHUNK):
+                if self.latency:
+                    await clock.sleep(self.latency)
+                await self._flows[way].wait()
+                allowed = chunk[: self.limits.get(way, len(chunk))]
+                if way in self.limits:
+                    self.limits[way] -= len(allowed)
+                self.passed[way] += len(allowed)
+                writer.write(allowed)
+                await writer.drain()
+                if len(allowed) < len(chunk):
+                    return
+
+
+@asynccontextmanager
+async def proxied(upstream: Callable[[], Awaitable[Streams]]) -> AsyncIterator[Proxy]:
+    """Stand in front of what *upstream* opens, on a port of its own, until the end of the block."""
+    proxy = Proxy(upstream)
+    await proxy.come_back()
+    try:
+        yield proxy
+    finally:
+        await proxy.go_away()
+
+
+@asynccontextmanager
+async def proxied_port(port: int) -> AsyncIterator[Proxy]:
+    """Stand in front of a port of this machine."""
+    async with proxied(lambda: asyncio.open_connection("127.0.0.1", port)) as proxy:
+        yield proxy
+
+
+async def database_upstream(dsn: str) -> Streams:
+    """Open a connection to the PostgreSQL at *dsn*, by port or socket."""
+    parts = parse_dsn(dsn)
+    host, port = parts.get("host", ""), parts.get("port", "5432")
+    if host.startswith("/"):
+        return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
+    return await asyncio.open_connection(host, int(port))
+
+
+@asynccontextmanager
+async def proxied_database(dsn: str) -> AsyncIterator[tuple[Proxy, str]]:
+    """Stand in front of a PostgreSQL; yield the proxy and the address that leads through it."""
+    async with proxied(lambda: database_upstream(dsn)) as proxy:
+        yield proxy, make_dsn(dsn, host="127.0.0.1", port=str(proxy.port))

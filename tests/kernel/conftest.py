@@ -1,0 +1,64 @@
+"""What the kernel's tests share: settings that are quick to give up, and databases that close themselves."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+import uvloop
+
+from tests.support.postgres import run
+from tocsin.kernel.db import Database
+from tocsin.kernel.settings import ServiceSettings
+
+QUICK = {
+    "db_pool_size": 4,
+    "db_connect_timeout_seconds": 1.0,
+    "db_statement_timeout_seconds": 1.0,
+    "db_lock_timeout_seconds": 0.5,
+    "lease_seconds": 2.0,
+    "poll_seconds": 0.2,
+    "retry_min_seconds": 0.02,
+    "retry_max_seconds": 0.1,
+}
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+OpenDatabase = Callable[..., Database]
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
+    """Run what touches the driver on both loops: services use uvloop, tools and most tests asyncio's own."""
+    factories: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
+    if item.path.name.startswith("test_db_"):
+        factories["uvloop"] = uvloop.new_event_loop
+    return factories
+
+
+def quick_settings(dsn: str, **given: Any) -> ServiceSettings:
+    """Return settings whose time-outs are tenths of a second."""
+    return ServiceSettings.model_validate({"database_url": dsn, **QUICK, **given})
+
+
+@pytest.fixture
+def things_dsn(empty_dsn: str) -> str:
+    """A database with one table, `things.thing`."""
+    run(empty_dsn, "CREATE SCHEMA things CREATE TABLE thing (id integer PRIMARY KEY, name text)")
+    return empty_dsn
+
+
+@pytest.fixture
+async def open_database() -> AsyncIterator[OpenDatabase]:
+    """Open pools that are closed at the end of the test."""
+    async with AsyncExitStack() as stack:
+
+        def open_one(dsn: str, *, schema: str = "things", **given: Any) -> Database:
+            database = Database(quick_settings(dsn, **given), schema=schema)
+            stack.push_async_callback(database.close)
+            return database
+
+        yield open_one
+
+
+@pytest.fixture
+def things(things_dsn: str, open_database: OpenDatabase) -> Database:
+    return open_database(things_dsn)
