@@ -14,12 +14,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-OUT: Final = Console(highlight=False, soft_wrap=True)
-"""Answers."""
-ERR: Final = Console(stderr=True, highlight=False, soft_wrap=True)
-"""Everything that is not an answer: progress, warnings, errors."""
-
-
 PIPE_WIDTH: Final = 240
 """Columns of a table that no terminal shows: its reader wants whole lines."""
 CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
@@ -34,15 +28,33 @@ PROGRAM: Final = "tocsin" if shutil.which("tocsin") else os.path.relpath(Path(sy
 class CommandError(Exception):
     """A command cannot do what it was asked: what happened, and what to do about it."""
 
-    def __init__(self, message: str, advice: str = "", *, status: int = 1) -> None:
+    def __init__(self, message: str = "", advice: str = "", *, status: int = 1) -> None:
         super().__init__(message)
         self.advice = advice
         self.status = status
 
 
+class Output(Console):
+    """A console whose reader may go away, as `head` does: then the command ends in order, and without a word."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise CommandError where rich would end the process on the spot, with services still running."""
+        try:
+            super().on_broken_pipe()
+        except SystemExit as exc:
+            raise CommandError from exc
+
+
+OUT: Final = Output(highlight=False, soft_wrap=True)
+"""Answers."""
+ERR: Final = Output(stderr=True, highlight=False, soft_wrap=True)
+"""Everything that is not an answer: progress, warnings, errors."""
+
+
 def report(error: CommandError) -> None:
     """Print an expected error: what happened in red, what to do below it."""
-    ERR.print(f"tocsin: {error}", style="bold red", markup=False)
+    if str(error):
+        ERR.print(f"tocsin: {error}", style="bold red", markup=False)
     if error.advice:
         ERR.print(error.advice, markup=False)
 
@@ -92,7 +104,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Table:
 
 def show_table(made: Table) -> None:
     """Print a table; on a terminal it wraps inside its columns."""
-    console = OUT if OUT.is_terminal else Console(file=sys.stdout, width=PIPE_WIDTH)
+    console = OUT if OUT.is_terminal else Output(file=sys.stdout, width=PIPE_WIDTH)
     console.print(made, soft_wrap=False)
 
 

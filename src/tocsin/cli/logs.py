@@ -29,8 +29,11 @@ def show(service: str, line: bytes, *, raw: bool) -> None:
     """Print one line of a service's output: as it is, or in the form for people."""
     text = line.decode(errors="replace").rstrip("\r\n")
     if raw:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            OUT.on_broken_pipe()
     elif text.strip():
         OUT.print(render(service, text))
 
