@@ -1,0 +1,31 @@
+"""Small questions to a database, for tests that do something to it meanwhile."""
+
+from tests.support.postgres import run
+from tocsin.kernel.db import Database, fetch_all, transaction
+from tocsin.kernel.errors import DatabaseUnavailableError
+
+
+async def ask(db: Database, sql: str = "SELECT 1 AS one") -> list[dict[str, object]]:
+    async with transaction(db) as cur:
+        return [dict(row) for row in await fetch_all(cur, sql)]
+
+
+async def backend(db: Database) -> int:
+    (row,) = await ask(db, "SELECT pg_backend_pid() AS pid")
+    return int(str(row["pid"]))
+
+
+def connections(dsn: str) -> int:
+    (row,) = run(dsn, "SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = 'tocsin-things'")
+    return int(row["n"])
+
+
+def terminate(dsn: str) -> None:
+    run(dsn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tocsin-things'")
+
+
+async def answers(db: Database) -> bool:
+    try:
+        return await ask(db) == [{"one": 1}]
+    except DatabaseUnavailableError:
+        return False

@@ -1,0 +1,204 @@
+"""The database breaks off, is cut off, falls silent, goes away and comes back."""
+
+import asyncio
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from psycopg2.extensions import make_dsn
+
+from tests.faults.proxy import Way, proxied_database
+from tests.kernel.asking import answers, ask, backend, terminate
+from tests.kernel.conftest import OpenDatabase
+from tests.support.postgres import run
+from tests.support.waiting import eventually
+from tocsin.kernel import clock
+from tocsin.kernel.db import Database, execute, transaction
+from tocsin.kernel.errors import DatabaseUnavailableError, NotFoundError
+from tocsin.kernel.tasks import create_task
+
+SELECT_TAKES = 1_023
+
+
+def is_asleep(dsn: str) -> bool:
+    return bool(run(dsn, "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"))
+
+
+async def test_a_backend_that_ended_while_idle_is_replaced(things_dsn: str, things: Database) -> None:
+    pid = await backend(things)
+    terminate(things_dsn)
+
+    async def is_replaced() -> bool:
+        try:
+            return await backend(things) != pid
+        except DatabaseUnavailableError:
+            return False  # it was asked before the loop had heard of the end
+
+    await eventually(is_replaced)
+
+
+async def test_a_backend_that_ends_in_a_transaction_is_the_database_breaking_off(
+    things_dsn: str, things: Database
+) -> None:
+    async def insert() -> None:
+        async with transaction(things) as cur:
+            await execute(cur, "INSERT INTO thing VALUES (1)")
+            terminate(things_dsn)
+            await execute(cur, "INSERT INTO thing VALUES (2)")
+
+    with pytest.raises(DatabaseUnavailableError):
+        await insert()
+    assert await ask(things, "SELECT id FROM thing") == []
+
+
+async def test_a_backend_that_ends_in_mid_statement_is_the_database_breaking_off(
+    things_dsn: str, things: Database
+) -> None:
+    asking = create_task(ask(things, "SELECT pg_sleep(30)"), name="asking")
+    await eventually(
+        lambda: run(things_dsn, "SELECT 1 AS one FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'")
+    )
+    terminate(things_dsn)
+    with pytest.raises(DatabaseUnavailableError):
+        await asking
+    assert await ask(things) == [{"one": 1}]
+
+
+async def test_a_reset_while_a_large_statement_is_being_sent_breaks_off_and_the_next_connects(
+    things_dsn: str, open_database: OpenDatabase
+) -> None:
+    async with proxied_database(things_dsn) as (proxy, dsn):
+        db = open_database(dsn, db_statement_timeout_seconds=20)
+        await ask(db)
+        proxy.drop(Way.UP)
+
+        async def send_much() -> None:
+            async with transaction(db) as cur:
+                await execute(cur, "SELECT length(%(text)s)", text="x" * 30_000_000)
+
+        sending = create_task(send_much(), name="sending")
+        await clock.sleep(0.1)
+        await proxy.reset()
+        with pytest.raises(DatabaseUnavailableError):
+            await sending
+        proxy.heal()
+        assert await ask(db) == [{"one": 1}]
+
+
+@pytest.mark.parametrize("allowed", [0, 1, 60, 400, 700, 20_000, 100_000])
+async def test_an_answer_cut_off_anywhere_is_the_database_breaking_off(
+    things_dsn: str, open_database: OpenDatabase, allowed: int
+) -> None:
+    async with proxied_database(things_dsn) as (proxy, dsn):
+        db = open_database(dsn)
+        proxy.limits[Way.DOWN] = allowed
+        with pytest.raises(DatabaseUnavailableError):
+            await ask(db, "SELECT repeat('x', 1000) FROM generate_series(1, 200)")
+        proxy.heal()
+        await eventually(lambda: answers(db))
+
+
+async def test_a_silent_database_is_given_up_in_bounded_time(things_dsn: str, open_database: OpenDatabase) -> None:
+    async with proxied_database(things_dsn) as (proxy, dsn):
+        db = open_database(dsn, db_statement_timeout_seconds=0.3, db_connect_timeout_seconds=0.3)
+        await ask(db)
+        proxy.drop()
+        started = clock.monotonic()
+        outcomes = await asyncio.gather(*(ask(db) for _ in range(12)), return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {DatabaseUnavailableError}
+        # One may wait for the client's time-out on an old connection; nobody waits for the sum of the others.
+        assert clock.monotonic() - started < 3.0
+        proxy.heal()
+        await eventually(lambda: answers(db))
+
+
+async def test_once_a_connect_has_failed_others_fail_at_once_for_a_moment(
+    things_dsn: str, open_database: OpenDatabase
+) -> None:
+    async with proxied_database(things_dsn) as (proxy, dsn):
+        db = open_database(dsn)
+        await proxy.go_away()
+        with pytest.raises(DatabaseUnavailableError):
+            await ask(db)
+        await proxy.come_back()
+        with pytest.raises(DatabaseUnavailableError):
+            await ask(db)
+        assert proxy.accepted == 0
+        await eventually(lambda: answers(db))
+
+
+async def test_a_database_that_goes_away_and_comes_back_is_found_again(
+    things_dsn: str, open_database: OpenDatabase
+) -> None:
+    async with proxied_database(things_dsn) as (proxy, dsn):
+        db = open_database(dsn)
+        for _ in range(3):
+            await asyncio.gather(*(ask(db) for _ in range(8)))
+            await proxy.go_away()
+            for _ in range(5):
+                with pytest.raises(DatabaseUnavailableError):
+                    await ask(db)
+            await proxy.come_back()
+            await eventually(lambda: answers(db))
+
+
+async def test_the_first_error_is_told_where_rolling_back_fails_too(things_dsn: str, things: Database) -> None:
+    async def refuse() -> None:
+        async with transaction(things) as cur:
+            await execute(cur, "SELECT 1")
+            terminate(things_dsn)
+            raise NotFoundError
+
+    with pytest.raises(NotFoundError):
+        await refuse()
+    assert await ask(things) == [{"one": 1}]
+
+
+async def test_a_database_that_takes_no_changes_is_unavailable_and_is_connected_to_anew(
+    things_dsn: str, things: Database
+) -> None:
+    async def insert() -> None:
+        await ask(things, "INSERT INTO thing VALUES (1) RETURNING id")
+
+    pid = await backend(things)
+    (database,) = run(things_dsn, "SELECT current_database() AS name")
+    run(things_dsn, f"ALTER DATABASE {database['name']} SET default_transaction_read_only = on")
+    terminate(things_dsn)
+    await eventually(lambda: answers(things))
+    with pytest.raises(DatabaseUnavailableError, match="no changes"):
+        await insert()
+    writable = make_dsn(things_dsn, options="-c default_transaction_read_only=off")
+    run(writable, f"ALTER DATABASE {database['name']} RESET default_transaction_read_only")
+    await insert()
+    assert await backend(things) != pid
+
+
+@pytest.fixture
+def many_open_files() -> Iterator[None]:
+    """Take every file number that select() knows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(2_048, hard)), hard))
+    with ExitStack() as stack:
+        number = 0
+        while number < SELECT_TAKES:
+            number = os.dup(0)
+            stack.callback(os.close, number)
+        yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_open_files")
+async def test_a_process_with_many_open_files_hears_of_a_broken_connection_at_once(
+    things_dsn: str, open_database: OpenDatabase
+) -> None:
+    async with proxied_database(things_dsn) as (proxy, dsn):
+        db = open_database(dsn, db_statement_timeout_seconds=20)
+        asking = create_task(ask(db, "SELECT pg_sleep(30)"), name="asking")
+        await eventually(lambda: is_asleep(things_dsn))
+        started = clock.monotonic()
+        await proxy.reset()
+        with pytest.raises(DatabaseUnavailableError):
+            await asking
+        assert clock.monotonic() - started < 2.0

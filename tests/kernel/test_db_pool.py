@@ -1,0 +1,179 @@
+"""The pool and its transactions, with a database that is there."""
+
+import asyncio
+
+import psycopg2
+import pytest
+
+from tests.kernel.asking import ask, backend, connections
+from tests.kernel.conftest import OpenDatabase
+from tests.support.postgres import run
+from tests.support.waiting import eventually
+from tocsin.kernel import clock
+from tocsin.kernel.db import Database, check_dsn, execute, fetch_one, required, transaction
+from tocsin.kernel.errors import (
+    DatabaseUnavailableError,
+    NotFoundError,
+    StatementTimeoutError,
+    TransactionConflictError,
+)
+from tocsin.kernel.tasks import create_task
+
+
+async def test_connections_are_used_again(things: Database) -> None:
+    assert await backend(things) == await backend(things)
+
+
+async def test_a_statement_that_takes_too_long_is_ended_and_its_connection_goes_on(things: Database) -> None:
+    pid = await backend(things)
+    with pytest.raises(StatementTimeoutError):
+        await ask(things, "SELECT pg_sleep(30)")
+    assert await backend(things) == pid
+
+
+async def test_a_lock_that_is_not_to_be_had_is_a_time_out(things: Database) -> None:
+    async with transaction(things) as holder:
+        await execute(holder, "LOCK TABLE thing")
+        with pytest.raises(StatementTimeoutError):
+            await ask(things, "SELECT * FROM thing")
+    assert await ask(things, "SELECT * FROM thing") == []
+
+
+async def test_of_two_that_block_each_other_one_is_told_to_try_again(
+    things_dsn: str, open_database: OpenDatabase
+) -> None:
+    db = open_database(things_dsn, db_statement_timeout_seconds=10, db_lock_timeout_seconds=10)
+    await ask(db, "INSERT INTO thing VALUES (1), (2) RETURNING id")
+    both_hold_one = asyncio.Barrier(2)
+
+    async def take(first: int, second: int) -> None:
+        async with transaction(db) as cur:
+            await execute(cur, "UPDATE thing SET name = 'x' WHERE id = %(id)s", id=first)
+            await both_hold_one.wait()
+            await execute(cur, "UPDATE thing SET name = 'x' WHERE id = %(id)s", id=second)
+
+    outcomes = await asyncio.gather(take(1, 2), take(2, 1), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes if outcome is not None] == [TransactionConflictError]
+
+
+async def test_where_every_connection_is_in_use_one_waits_and_then_is_told(
+    things_dsn: str, open_database: OpenDatabase
+) -> None:
+    db = open_database(things_dsn, db_pool_size=2, db_statement_timeout_seconds=0.3)
+    async with db.connection(), db.connection():
+        with pytest.raises(DatabaseUnavailableError, match="in use"):
+            await ask(db)
+    assert await ask(db) == [{"one": 1}]
+
+
+async def test_a_statement_that_is_cancelled_leaves_nothing_behind(things_dsn: str, things: Database) -> None:
+    for _ in range(2 * things.size):
+        asking = create_task(ask(things, "SELECT pg_sleep(30)"), name="asking")
+        await eventually(lambda: things.in_use == 1)
+        await clock.sleep(0.02)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    assert things.in_use == 0
+    assert await ask(things) == [{"one": 1}]
+    await eventually(lambda: connections(things_dsn) == 1)
+
+
+async def test_waiting_for_a_connection_can_be_cancelled(things_dsn: str, open_database: OpenDatabase) -> None:
+    db = open_database(things_dsn, db_pool_size=2)
+    async with db.connection(), db.connection():
+        waiting = [create_task(ask(db), name="waiting") for _ in range(20)]
+        await clock.sleep(0.02)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    assert db.in_use == 0
+    assert [await ask(db) for _ in range(3)] == [[{"one": 1}]] * 3
+
+
+async def test_nothing_leaks_however_transactions_end(things_dsn: str, things: Database) -> None:
+    async def end(number: int) -> None:
+        patience = 5 if number % 3 else 0.001 * (number % 7)
+        async with asyncio.timeout(patience), transaction(things) as cur:
+            await execute(cur, "SELECT 1" if number % 2 else "SELECT 1/0")
+
+    for _ in range(10):
+        await asyncio.gather(*(end(number) for number in range(20)), return_exceptions=True)
+    assert things.in_use == 0
+    await eventually(lambda: connections(things_dsn) <= things.size)
+    assert run(things_dsn, "SELECT 1 AS one FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'") == []
+    await things.close()
+    await eventually(lambda: connections(things_dsn) == 0)
+
+
+async def test_an_error_in_a_transaction_rolls_back_and_is_told_as_it_is(things: Database) -> None:
+    async def refuse() -> None:
+        async with transaction(things) as cur:
+            await execute(cur, "INSERT INTO thing VALUES (1)")
+            required(await fetch_one(cur, "SELECT FROM thing WHERE id = 2"), "There is no thing 2.")
+
+    pid = await backend(things)
+    with pytest.raises(NotFoundError, match="no thing 2"):
+        await refuse()
+    assert await ask(things, "SELECT id FROM thing") == []
+    assert await backend(things) == pid
+
+
+@pytest.mark.parametrize("error", [TimeoutError, FileNotFoundError])
+async def test_an_error_of_the_code_inside_is_not_taken_for_the_databases(
+    things: Database, error: type[Exception]
+) -> None:
+    async def fail() -> None:
+        async with transaction(things):
+            raise error
+
+    with pytest.raises(error):
+        await fail()
+
+
+async def test_a_value_too_large_for_an_index_is_no_outage(things: Database) -> None:
+    async def insert() -> None:
+        async with transaction(things) as cur:
+            await execute(cur, "CREATE INDEX ON thing (name)")
+            await execute(
+                cur, "INSERT INTO thing SELECT 1, string_agg(md5(n::text), '') FROM generate_series(1, 900) AS n"
+            )
+
+    with pytest.raises(psycopg2.errors.ProgramLimitExceeded):
+        await insert()
+    assert await ask(things) == [{"one": 1}]
+
+
+async def test_a_literal_percent_sign_needs_no_parameters(things: Database) -> None:
+    assert await ask(things, "SELECT 'a%b' LIKE 'a%' AS fits") == [{"fits": True}]
+
+
+async def test_a_pool_that_was_closed_keeps_nothing(things_dsn: str, things: Database) -> None:
+    await ask(things)
+    await things.close()
+    assert await ask(things) == [{"one": 1}]
+    await eventually(lambda: connections(things_dsn) == 0)
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql:/user:hunter2@host/name",
+        "postgresql://user:hunter2@host:port/name",
+        "host=a port=x password=hunter2",
+        "mysql://user:hunter2@host/name",
+        "host=a nonsense=hunter2",
+    ],
+)
+def test_a_wrong_address_is_refused_without_its_password(dsn: str) -> None:
+    with pytest.raises(ValueError, match="not a PostgreSQL address") as caught:
+        check_dsn(dsn)
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "dsn", ["postgresql://u:p@h:5432/n", "host=/run/db dbname=n", "postgresql://a,b:6000/n", "host=a,b port=1,2"]
+)
+def test_what_libpq_takes_is_taken(dsn: str) -> None:
+    check_dsn(dsn)
