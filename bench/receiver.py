@@ -29,7 +29,8 @@ class Receiver:
 
     async def next_arrival(self) -> float:
         """Return when the next page arrived; raise TimeoutError after ARRIVE_SECONDS."""
-        return await asyncio.wait_for(self._arrived.get(), ARRIVE_SECONDS)
+        async with asyncio.timeout(ARRIVE_SECONDS):
+            return await self._arrived.get()
 
     async def take(self, request: web.Request) -> web.Response:
         """Note the time, answer 204."""

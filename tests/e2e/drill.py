@@ -144,7 +144,8 @@ class Drill:
         watcher = asyncio.get_running_loop().create_task(self._watch(incident, "acknowledged"))
         await self.world.first_page(incident, seconds=PATIENCE_SECONDS)
         await self.change(incident, "acknowledged")
-        await asyncio.wait_for(watcher, PATIENCE_SECONDS)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await watcher
 
     async def _watch(self, incident: str, wanted: str) -> None:
         """Follow the event stream until it tells of *wanted*; a stream that breaks off is resumed where it stood."""

@@ -113,7 +113,8 @@ class Replica:
         if self._process is None:
             msg = f"{self.service} was never started"
             raise RuntimeError(msg)
-        return await asyncio.wait_for(self._process.wait(), 10)
+        async with asyncio.timeout(10):
+            return await self._process.wait()
 
     async def kill(self) -> None:
         """End it with SIGKILL."""
