@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 import uvloop
+from aiohttp import web
+from aiohttp.pytest_plugin import AiohttpServer
+from prometheus_client import CollectorRegistry
 
+from tests.kernel.scripted import Peer, open_client, status
 from tests.support.postgres import run
 from tocsin.kernel.db import Database
+from tocsin.kernel.http_client import ServiceClient
 from tocsin.kernel.settings import ServiceSettings
 
 QUICK = {
@@ -62,3 +67,26 @@ async def open_database() -> AsyncIterator[OpenDatabase]:
 @pytest.fixture
 def things(things_dsn: str, open_database: OpenDatabase) -> Database:
     return open_database(things_dsn)
+
+
+@pytest.fixture
+def peer() -> Peer:
+    return Peer([status(200)])
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+async def port(peer: Peer, aiohttp_server: AiohttpServer) -> int:
+    app = web.Application(client_max_size=2**26)
+    app.router.add_route("*", "/{path:.*}", peer.answer)
+    return int((await aiohttp_server(app)).port or 0)
+
+
+@pytest.fixture
+async def client(port: int, registry: CollectorRegistry) -> AsyncIterator[ServiceClient]:
+    async with open_client(port, registry) as one:
+        yield one

@@ -215,7 +215,7 @@ class ServiceClient:
             self._fail("answers something that is not HTTP", "protocol", cause=exc)
         if response.status in PASSING or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self._fail(
-                f"answers {response.status}", "status", retry_after=_seconds(response.headers.get("Retry-After"))
+                f"answers {response.status}", "status", retry_after=retry_seconds(response.headers.get("Retry-After"))
             )
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise RejectedError(response.status, _detail(raw, self.peer, response.status))
@@ -261,7 +261,7 @@ def _wait(state: RetryCallState) -> float:
     return max(asked, _backoff(state))
 
 
-def _seconds(retry_after: str | None) -> float:
+def retry_seconds(retry_after: str | None) -> float:
     """Return what `Retry-After` asks for; a date, which none of our services sends, counts as nothing."""
     return float(retry_after) if retry_after is not None and re.fullmatch(r"[0-9]{1,9}", retry_after) else 0.0
 
