@@ -31,6 +31,14 @@ def in_utc(value: datetime) -> datetime:
         raise ValueError(msg) from exc
 
 
+def written_out(value: Any) -> Any:
+    """Refuse numbers where RFC 3339 is meant: whether they are seconds or milliseconds nobody can tell."""
+    if isinstance(value, datetime) or (isinstance(value, str) and "-" in value[1:]):
+        return value
+    msg = "an instant is written as in RFC 3339, such as 2026-10-22T01:14:08Z"
+    raise ValueError(msg)
+
+
 def as_lower(value: Any) -> Any:
     """Let senders write `CRITICAL` where the contract says `critical`."""
     return value.lower() if isinstance(value, str) else value
@@ -41,7 +49,7 @@ Line = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256), AfterValidator(without_nul)
 ]
 """A name that people read in a list: 1 to 256 characters, no white space around."""
-Instant = Annotated[datetime, AfterValidator(in_utc)]
+Instant = Annotated[datetime, BeforeValidator(written_out), AfterValidator(in_utc)]
 Labels = Annotated[
     dict[Annotated[Text, Field(max_length=256)], Annotated[Text, Field(max_length=4096)]], Field(max_length=128)
 ]

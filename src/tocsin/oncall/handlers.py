@@ -98,7 +98,7 @@ async def post_escalation(request: web.Request) -> web.Response:
     return respond(await request.app[PAGER].start(given, key=idempotency_key(request)))
 
 
-@describes(Escalation, body=StopEscalation, headers=KEY, internal=True)
+@describes(Escalation, body=StopEscalation, problems=(HTTPStatus.NOT_FOUND,), headers=KEY, internal=True)
 async def post_stop(request: web.Request) -> web.Response:
     """Page no more for an incident and withdraw what has not gone out, even if the start has not arrived yet."""
     incident_id = path_uuid(request, "incident_id")

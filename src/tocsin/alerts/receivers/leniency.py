@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError, WithJsonSchema
 
 from tocsin.contracts.alerts import Link
 from tocsin.contracts.model import Instant, without_nul
@@ -41,10 +41,14 @@ def _as_instant(value: Any) -> datetime | None:
     return instant if instant.year > 1 else None
 
 
-LooseText = Annotated[str, BeforeValidator(_as_text)]
+LooseText = Annotated[str, BeforeValidator(_as_text), WithJsonSchema({"description": "Text; anything is taken."})]
 """Text; null is empty, anything else is its JSON."""
 LooseTexts = Annotated[dict[LooseText, LooseText], BeforeValidator(_or_empty)]
-LooseInstant = Annotated[datetime | None, BeforeValidator(_as_instant)]
+LooseInstant = Annotated[
+    datetime | None,
+    BeforeValidator(_as_instant),
+    WithJsonSchema({"description": "RFC 3339; anything is taken, and what cannot be read counts as none."}),
+]
 """An instant; None where there is none, or none that can be read."""
 
 
