@@ -1,7 +1,7 @@
 """What the kernel's tests share: settings that are quick to give up, and databases that close themselves."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -11,24 +11,17 @@ from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpServer
 from prometheus_client import CollectorRegistry
 
+from tests.kernel.quick import quick_settings
+from tests.kernel.replica import Replica
 from tests.kernel.scripted import Peer, open_client, status
 from tests.support.postgres import run
 from tocsin.kernel.db import Database
 from tocsin.kernel.http_client import ServiceClient
-from tocsin.kernel.settings import ServiceSettings
 
-QUICK = {
-    "db_pool_size": 4,
-    "db_connect_timeout_seconds": 1.0,
-    "db_statement_timeout_seconds": 1.0,
-    "db_lock_timeout_seconds": 0.5,
-    "lease_seconds": 2.0,
-    "poll_seconds": 0.2,
-    "retry_min_seconds": 0.02,
-    "retry_max_seconds": 0.1,
-}
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 OpenDatabase = Callable[..., Database]
+StartReplica = Callable[..., Awaitable[Replica]]
+Rows = Callable[[], list[dict[str, Any]]]
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
@@ -37,11 +30,6 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory
     if item.path.name.startswith("test_db_"):
         factories["uvloop"] = uvloop.new_event_loop
     return factories
-
-
-def quick_settings(dsn: str, **given: Any) -> ServiceSettings:
-    """Return settings whose time-outs are tenths of a second."""
-    return ServiceSettings.model_validate({"database_url": dsn, **QUICK, **given})
 
 
 @pytest.fixture
@@ -90,3 +78,27 @@ async def port(peer: Peer, aiohttp_server: AiohttpServer) -> int:
 async def client(port: int, registry: CollectorRegistry) -> AsyncIterator[ServiceClient]:
     async with open_client(port, registry) as one:
         yield one
+
+
+@pytest.fixture
+async def start(db_dsn: str) -> AsyncIterator[StartReplica]:
+    """Start one more replica on the same database."""
+    async with AsyncExitStack() as stack:
+
+        async def start_one(**given: Any) -> Replica:
+            return await stack.enter_async_context(Replica(db_dsn, **given).running())
+
+        yield start_one
+
+
+@pytest.fixture
+async def idle(db_dsn: str) -> AsyncIterator[Replica]:
+    """A replica whose worker does not run: the test leases and delivers by hand."""
+    one = Replica(db_dsn)
+    yield one
+    await one.db.close()
+
+
+@pytest.fixture
+def rows(db_dsn: str) -> Rows:
+    return lambda: run(db_dsn, "SELECT * FROM oncall.outbox ORDER BY id")

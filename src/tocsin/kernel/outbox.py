@@ -210,6 +210,7 @@ class Outbox:
         delay = backoff(message.attempts, self._settings.retry_min_seconds, self._settings.retry_max_seconds)
         async with transaction(self._db) as cur:
             await outbox_rows.mark_retry(cur, message, reason=reason, delay=delay, now=now)
+        asyncio.get_running_loop().call_later(delay, self.wake)  # the poll may be much later
 
     async def _park(self, message: OutboxMessage, reason: str, *, now: datetime | None) -> None:
         self._count(message, "parked")

@@ -1,0 +1,299 @@
+"""The outbox: what must be told is told, in order, once where nothing fails, and never given up."""
+
+import asyncio
+
+import psycopg2
+import pytest
+
+from tests.kernel.conftest import Rows, StartReplica
+from tests.kernel.replica import Replica, Words
+from tests.support.postgres import run
+from tests.support.waiting import eventually
+from tocsin.kernel import clock
+from tocsin.kernel.db import Cursor, execute, transaction
+from tocsin.kernel.errors import RejectedError, UpstreamError
+from tocsin.kernel.ids import new_id
+from tocsin.kernel.outbox import backoff
+from tocsin.kernel.request_id import REQUEST_ID
+
+
+async def test_what_is_enqueued_is_delivered_once_and_kept_as_done(start: StartReplica, rows: Rows) -> None:
+    replica = await start(poll_seconds=0.02)
+    REQUEST_ID.set("the-request")
+    message_id = await replica.say("hello")
+    await eventually(lambda: rows()[0]["done_at"])
+    await clock.sleep(0.1)
+    (message,) = replica.heard
+    assert (message.message_id, message.kind, message.key) == (message_id, "say", "k")
+    assert message.payload == {"text": "hello"}
+    assert message.request_id == "the-request"
+    assert message.attempts == 1
+    assert replica.count("done") == 1
+
+
+async def test_nothing_is_told_of_a_change_that_was_rolled_back(start: StartReplica, rows: Rows) -> None:
+    replica = await start()
+
+    async def change_one_s_mind() -> None:
+        async with transaction(replica.db) as cur:
+            await replica.outbox.enqueue(cur, kind="say", key="k", payload=Words(text="never"))
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await change_one_s_mind()
+    await replica.say("afterwards", key="other")
+    await eventually(lambda: replica.count("done") == 1)
+    assert replica.texts() == ["afterwards"]
+    assert len(rows()) == 1
+
+
+async def test_a_kind_that_nobody_delivers_is_refused_when_it_is_enqueued(idle: Replica) -> None:
+    async with transaction(idle.db) as cur:
+        with pytest.raises(ValueError, match="no handler delivers 'sing'"):
+            await idle.outbox.enqueue(cur, kind="sing", key="k", payload=Words(text="la"))
+
+
+async def test_the_rows_of_a_key_are_delivered_in_order_one_at_a_time(start: StartReplica) -> None:
+    replica = await start()
+    replica.errors = [UpstreamError("away"), UpstreamError("away")]
+    for number in range(6):
+        await replica.say(str(number))
+    await eventually(lambda: replica.count("done") == 6)
+    assert replica.texts() == ["0", "0", "0", "1", "2", "3", "4", "5"]
+
+
+async def test_many_rows_enqueued_at_once_keep_their_order(start: StartReplica) -> None:
+    replica = await start()
+    async with transaction(replica.db) as cur:
+        await replica.outbox.enqueue_many(
+            cur, kind="say", rows=[(new_id(), f"k{number % 2}", Words(text=str(number))) for number in range(20)]
+        )
+    replica.outbox.wake()
+    await eventually(lambda: replica.count("done") == 20)
+    assert replica.texts("k0") == [str(number) for number in range(0, 20, 2)]
+    assert replica.texts("k1") == [str(number) for number in range(1, 20, 2)]
+
+
+async def test_keys_are_delivered_side_by_side(start: StartReplica) -> None:
+    replica = await start()
+    replica.gate.clear()
+    for number in range(30):
+        await replica.say("x", key=str(number))
+    await eventually(lambda: len(replica.heard) == 30)
+    replica.gate.set()
+    await eventually(lambda: replica.count("done") == 30)
+
+
+async def test_a_key_that_hangs_does_not_hold_up_the_others(start: StartReplica) -> None:
+    replica = await start()
+    replica.gate.clear()
+    await replica.say("hangs", key="a")
+    await eventually(lambda: replica.heard)
+    replica.gate.set()
+    replica.gate = asyncio.Event()
+    replica.gate.set()
+    await replica.say("goes on", key="b")
+    await eventually(lambda: "goes on" in replica.texts())
+
+
+async def test_a_row_is_delivered_at_once_and_not_at_the_next_poll(start: StartReplica) -> None:
+    replica = await start(poll_seconds=60)
+    await replica.say("first")
+    await eventually(lambda: replica.count("done") == 1)
+    started = clock.monotonic()
+    await replica.say("second")
+    await eventually(lambda: replica.count("done") == 2)
+    assert clock.monotonic() - started < 1.0
+
+
+async def test_a_wake_up_that_was_missed_costs_a_poll(start: StartReplica) -> None:
+    replica = await start(poll_seconds=0.1)
+    async with transaction(replica.db) as cur:
+        await replica.outbox.enqueue(cur, kind="say", key="k", payload=Words(text="quiet"))
+    await eventually(lambda: replica.count("done") == 1)
+
+
+async def test_what_fails_comes_back_later_and_later_with_the_same_message_id(start: StartReplica, rows: Rows) -> None:
+    replica = await start()
+    replica.errors = [UpstreamError("peer is away"), TimeoutError(), RuntimeError("a bug")]
+    message_id = await replica.say("stubborn")
+    await eventually(lambda: replica.count("done") == 1)
+    assert [message.message_id for message in replica.heard] == [message_id] * 4
+    assert [message.attempts for message in replica.heard] == [1, 2, 3, 4]
+    assert replica.count("retry") == 3
+    assert rows()[0]["last_error"] is None
+
+
+async def test_what_fails_is_tried_again_when_its_back_off_ends_and_not_at_the_next_poll(start: StartReplica) -> None:
+    replica = await start(poll_seconds=60)
+    replica.errors = [UpstreamError("away"), UpstreamError("away")]
+    await replica.say("x")
+    await eventually(lambda: replica.count("done") == 1)
+
+
+async def test_the_reason_of_a_failure_is_kept_whatever_it_says(idle: Replica, rows: Rows) -> None:
+    await idle.say("x")
+    (message,) = await idle.outbox.lease(now=None, limit=9)
+    idle.errors = [UpstreamError("NUL \0 and \udcff and " + "x" * 10_000)]
+    await idle.outbox.deliver(message, now=None)
+    (row,) = rows()
+    assert row["last_error"].startswith("NUL  and ? and xxx")
+    assert len(row["last_error"]) <= 2_000
+    assert row["done_at"] is None
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 5, 40, 2_000])
+def test_back_off_doubles_up_to_its_end_and_is_jittered(attempts: int) -> None:
+    full = min(30.0, 0.5 * 2.0 ** min(attempts - 1, 100))
+    waits = {backoff(attempts, 0.5, 30.0) for _ in range(50)}
+    assert len(waits) > 10
+    assert all(full / 2 <= wait <= full for wait in waits)
+
+
+async def test_a_refusal_parks_the_row_and_lets_its_key_go_on(start: StartReplica, rows: Rows) -> None:
+    replica = await start()
+    replica.errors = [RejectedError(422, "No such person.")]
+    await replica.say("refused")
+    await replica.say("next")
+    await eventually(lambda: replica.count("done") == 1)
+    refused, following = rows()
+    assert refused["parked_at"]
+    assert refused["done_at"] is None
+    assert refused["last_error"] == "No such person."
+    assert following["done_at"]
+    assert replica.texts() == ["refused", "next"]
+    assert replica.count("parked") == 1
+
+
+async def test_a_kind_of_a_newer_version_is_left_alone_and_keeps_its_place(
+    start: StartReplica, rows: Rows, db_dsn: str
+) -> None:
+    run(
+        db_dsn,
+        "INSERT INTO oncall.outbox (message_id, kind, key, payload, request_id)"
+        " VALUES (gen_random_uuid(), 'sing', 'k', '{}', '-')",
+    )
+    replica = await start(poll_seconds=0.02)
+    await replica.say("after the song")
+    await replica.say("elsewhere", key="other")
+    await eventually(lambda: replica.count("done") == 1)
+    await clock.sleep(0.1)
+    assert replica.texts() == ["elsewhere"]
+    song, waiting, _ = rows()
+    assert (song["attempts"], waiting["attempts"]) == (0, 0)
+
+
+async def test_what_an_answer_changes_here_commits_with_the_row(start: StartReplica, db_dsn: str, rows: Rows) -> None:
+    run(db_dsn, "CREATE TABLE oncall.told (at timestamptz, transaction xid8)")
+    replica = await start()
+
+    async def note(cur: Cursor) -> None:
+        await execute(cur, "INSERT INTO oncall.told VALUES (now(), pg_current_xact_id())")
+
+    replica.after = note
+    await replica.say("x")
+    await eventually(lambda: replica.changes == 1)
+    (told,) = run(db_dsn, "SELECT at FROM oncall.told")
+    assert told["at"] == rows()[0]["done_at"]
+
+
+async def test_where_what_an_answer_changes_cannot_be_kept_the_row_comes_back(start: StartReplica, rows: Rows) -> None:
+    replica = await start()
+    failures = 2
+
+    async def fail_twice(cur: Cursor) -> None:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            await execute(cur, "SELECT 1/0")
+
+    replica.after = fail_twice
+    await replica.say("x")
+    await eventually(lambda: replica.count("done") == 1)
+    assert [message.attempts for message in replica.heard] == [1, 2, 3]
+    assert rows()[0]["done_at"]
+    assert replica.changes == 1
+
+
+async def test_one_can_wait_for_a_delivery(start: StartReplica) -> None:
+    replica = await start(poll_seconds=60)
+    message_id = await replica.say("x")
+    assert await replica.outbox.settled(message_id, 5.0)
+
+
+async def test_waiting_for_a_delivery_ends_when_it_takes_too_long(start: StartReplica) -> None:
+    replica = await start()
+    replica.errors = [UpstreamError("away")] * 100
+    message_id = await replica.say("x")
+    started = clock.monotonic()
+    assert not await replica.outbox.settled(message_id, 0.2)
+    assert clock.monotonic() - started < 1.0
+
+
+async def test_waiting_for_a_delivery_hears_of_another_replicas_and_of_one_long_past(start: StartReplica) -> None:
+    here, there = await start(), await start()
+    here.gate.clear()
+    there.gate.clear()
+    message_id = await here.say("x")
+    await eventually(lambda: here.heard or there.heard)
+    waiter = there if here.heard else here
+    waiting = asyncio.ensure_future(waiter.outbox.settled(message_id, 5.0))
+    here.gate.set()
+    there.gate.set()
+    assert await waiting
+    assert await waiter.outbox.settled(message_id, 5.0)
+
+
+async def test_the_metrics_say_how_far_behind_it_is(start: StartReplica, db_dsn: str) -> None:
+    run(
+        db_dsn,
+        "INSERT INTO oncall.outbox (message_id, kind, key, payload, request_id, created_at, parked_at)"
+        " SELECT gen_random_uuid(), 'sing', n::text, '{}', '-', now() - interval '100 s',"
+        "   CASE WHEN n > 3 THEN now() END"
+        " FROM generate_series(1, 5) AS n",
+    )
+    replica = await start(poll_seconds=0.05)
+    ask = replica.registry.get_sample_value
+    await eventually(lambda: ask("tocsin_outbox_undone_rows") == 3)
+    assert ask("tocsin_outbox_parked_rows") == 2
+    oldest = ask("tocsin_outbox_oldest_seconds")
+    assert oldest is not None
+    assert 100 <= oldest < 130
+
+
+async def test_what_was_done_long_ago_is_deleted_and_nothing_else(start: StartReplica, db_dsn: str) -> None:
+    run(
+        db_dsn,
+        "INSERT INTO oncall.outbox (message_id, kind, key, payload, request_id, done_at, parked_at)"
+        " SELECT gen_random_uuid(), 'sing', n::text, '{}', '-',"
+        "   CASE WHEN n <= 2500 THEN now() - interval '25 hours' WHEN n = 2501 THEN now() - interval '23 hours' END,"
+        "   CASE WHEN n = 2503 THEN now() - interval '1 year' END"
+        " FROM generate_series(1, 2503) AS n",
+    )
+    await start(poll_seconds=0.05)
+    left = "SELECT key FROM oncall.outbox ORDER BY id"
+    await eventually(lambda: len(run(db_dsn, left)) == 3)
+    assert [row["key"] for row in run(db_dsn, left)] == ["2501", "2502", "2503"]
+
+
+async def test_the_database_may_go_away_in_mid_delivery(start: StartReplica, db_dsn: str, rows: Rows) -> None:
+    replica = await start()
+    replica.gate.clear()
+    await replica.say("x")
+    await eventually(lambda: replica.heard)
+    kick = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tocsin-oncall'"
+    run(db_dsn, kick)
+    replica.gate.set()
+    await eventually(lambda: rows()[0]["done_at"])
+
+
+async def test_two_rows_of_one_message_are_refused(idle: Replica) -> None:
+    message_id = new_id()
+
+    async def enqueue() -> None:
+        async with transaction(idle.db) as cur:
+            await idle.outbox.enqueue(cur, kind="say", key="k", payload=Words(text="x"), message_id=message_id)
+
+    await enqueue()
+    with pytest.raises(psycopg2.errors.UniqueViolation):
+        await enqueue()

@@ -1,0 +1,181 @@
+"""Leases: a row belongs to one replica at a time, and to the next when that one is gone."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.conftest import Rows, StartReplica
+from tests.kernel.replica import Replica
+from tests.support.postgres import run
+from tests.support.waiting import eventually
+from tocsin.kernel import clock
+from tocsin.kernel.db import Cursor, execute
+from tocsin.kernel.errors import RejectedError
+
+ROOT = Path(__file__).parents[2]
+NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+
+async def test_a_leased_row_is_nobody_elses_until_its_lease_ends(idle: Replica) -> None:
+    await idle.say("x")
+    (leased,) = await idle.outbox.lease(now=NOON, limit=9)
+    assert leased.attempts == 1
+    assert await idle.outbox.lease(now=NOON + timedelta(seconds=1.9), limit=9) == []
+    (again,) = await idle.outbox.lease(now=NOON + timedelta(seconds=2.0), limit=9)
+    assert again.message_id == leased.message_id
+    assert again.attempts == 2
+
+
+async def test_only_the_oldest_undone_row_of_a_key_is_leased(idle: Replica) -> None:
+    for text, key in [("a1", "a"), ("b1", "b"), ("a2", "a"), ("b2", "b")]:
+        await idle.say(text, key=key)
+    first = await idle.outbox.lease(now=NOON, limit=9)
+    assert sorted(str(message.payload["text"]) for message in first) == ["a1", "b1"]
+    await idle.outbox.deliver(next(message for message in first if message.key == "a"), now=NOON)
+    (second,) = await idle.outbox.lease(now=NOON, limit=9)
+    assert second.payload == {"text": "a2"}
+
+
+async def test_no_more_rows_are_leased_than_asked_for(idle: Replica) -> None:
+    for number in range(5):
+        await idle.say("x", key=str(number))
+    assert len(await idle.outbox.lease(now=NOON, limit=3)) == 3
+    assert len(await idle.outbox.lease(now=NOON, limit=3)) == 2
+
+
+async def test_one_paused_past_its_lease_changes_nothing(idle: Replica, rows: Rows, db_dsn: str) -> None:
+    run(db_dsn, "CREATE TABLE oncall.told (attempt integer)")
+    await idle.say("x")
+    (paused,) = await idle.outbox.lease(now=NOON, limit=9)
+    later = NOON + timedelta(seconds=3)
+    (successor,) = await idle.outbox.lease(now=later, limit=9)
+
+    def note(attempt: int) -> None:
+        async def after(cur: Cursor) -> None:
+            await execute(cur, "INSERT INTO oncall.told VALUES (%(attempt)s)", attempt=attempt)
+
+        idle.after = after
+
+    note(1)
+    await idle.outbox.deliver(paused, now=later)
+    assert rows()[0]["done_at"] is None
+    assert idle.count("fenced") == 1
+    note(2)
+    await idle.outbox.deliver(successor, now=later)
+    assert rows()[0]["done_at"] == later
+    assert [row["attempt"] for row in run(db_dsn, "SELECT attempt FROM oncall.told")] == [2]
+    assert idle.changes == 1
+
+
+@pytest.mark.parametrize("error", [None, TimeoutError(), RejectedError(422, "no")])
+async def test_one_paused_past_its_lease_cannot_undo_what_its_successor_did(
+    idle: Replica, rows: Rows, error: Exception | None
+) -> None:
+    await idle.say("x")
+    (paused,) = await idle.outbox.lease(now=NOON, limit=9)
+    (successor,) = await idle.outbox.lease(now=NOON + timedelta(seconds=3), limit=9)
+    await idle.outbox.deliver(successor, now=NOON + timedelta(seconds=3))
+    before = rows()
+    idle.errors = [] if error is None else [error]
+    await idle.outbox.deliver(paused, now=NOON + timedelta(seconds=4))
+    assert rows() == before
+
+
+async def test_a_delivery_may_not_take_as_long_as_its_lease(start: StartReplica, rows: Rows) -> None:
+    replica = await start(lease_seconds=0.3)
+    replica.gate.clear()
+    await replica.say("slow")
+    await eventually(lambda: replica.count("retry") >= 1)
+    assert rows()[0]["last_error"] == "no answer in time"
+    replica.gate.set()
+    await eventually(lambda: rows()[0]["done_at"])
+
+
+async def test_replicas_never_deliver_a_row_beside_each_other(start: StartReplica, rows: Rows) -> None:
+    replicas = [await start(poll_seconds=0.02, lease_seconds=20) for _ in range(3)]
+    for number in range(120):
+        await replicas[number % 3].say(str(number), key=str(number % 17))
+    await eventually(lambda: all(row["done_at"] for row in rows()), timeout=20)
+    delivered = Counter(message.message_id for replica in replicas for message in replica.heard)
+    assert set(delivered.values()) == {1}
+    assert len(delivered) == 120
+
+
+async def test_the_order_of_a_key_holds_across_replicas(start: StartReplica, rows: Rows) -> None:
+    replicas = [await start(poll_seconds=0.02, lease_seconds=20) for _ in range(3)]
+    told: list[str] = []
+    for replica in replicas:
+        replica.told = told
+    for number in range(40):
+        await replicas[number % 3].say(str(number))
+    await eventually(lambda: all(row["done_at"] for row in rows()), timeout=20)
+    assert told == [str(number) for number in range(40)]
+
+
+@asynccontextmanager
+async def telling(dsn: str, heard: Path, fault: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.kernel.telling",
+        dsn,
+        str(heard),
+        cwd=ROOT,
+        env={**os.environ, "FAULT_POINT": fault},
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+@pytest.mark.parametrize("point", ["lease", "deliver", "mark_done"])
+async def test_one_that_is_killed_is_taken_over_from_under_the_same_message_id(
+    idle: Replica, db_dsn: str, rows: Rows, tmp_path: Path, point: str
+) -> None:
+    heard = tmp_path / "heard"
+    heard.touch()
+    message_id = await idle.say("x")
+    async with telling(db_dsn, heard, f"outbox.{point}:kill") as process:
+        assert await process.wait() == -signal.SIGKILL
+    assert rows()[0]["done_at"] is None
+    async with telling(db_dsn, heard):
+        await eventually(lambda: rows()[0]["done_at"], timeout=20)
+    times = 2 if point == "mark_done" else 1  # killed between the delivery and the mark: the receiver hears it again
+    assert heard.read_text().split() == [str(message_id)] * times
+
+
+async def test_a_process_that_stops_lets_its_deliveries_finish(db_dsn: str, rows: Rows) -> None:
+    replica = Replica(db_dsn)
+    async with replica.running():
+        replica.gate.clear()
+        await replica.say("x")
+        await eventually(lambda: replica.heard)
+        asyncio.get_running_loop().call_later(0.2, replica.gate.set)
+    assert rows()[0]["done_at"]
+
+
+async def test_a_process_that_stops_waits_only_so_long(
+    db_dsn: str, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tocsin.kernel.outbox.STOP_SECONDS", 0.2)
+    replica = Replica(db_dsn, lease_seconds=60)
+    async with replica.running():
+        replica.gate.clear()
+        await replica.say("x")
+        await eventually(lambda: replica.heard)
+        started = clock.monotonic()
+    assert clock.monotonic() - started < 1.5
+    (row,) = rows()
+    assert row["done_at"] is None
+    assert row["attempts"] == 1
