@@ -1,0 +1,99 @@
+"""A repeated request has no second effect."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from tests.kernel.conftest import OpenDatabase
+from tests.support.postgres import run
+from tests.support.waiting import eventually
+from tocsin.kernel import idempotency
+from tocsin.kernel.db import DB, Database, transaction
+from tocsin.kernel.errors import InvalidRequestError
+from tocsin.kernel.idempotency import body_hash, claim, forget_old_keys
+from tocsin.kernel.ids import new_id
+from tocsin.kernel.workers import WORKER_METRICS, WorkerMetrics
+
+ASKED = body_hash("POST", "/x", b"{}")
+
+
+@pytest.fixture
+def db(db_dsn: str, open_database: OpenDatabase) -> Database:
+    return open_database(db_dsn, schema="incidents")
+
+
+async def ask(db: Database, resource: UUID, *, key: str = "k", digest: bytes = ASKED) -> UUID | None:
+    async with transaction(db) as cur:
+        return await claim(cur, key=key, digest=digest, resource_id=resource)
+
+
+async def test_the_first_has_the_key_and_a_repeat_gets_the_firsts_resource(db: Database) -> None:
+    first = new_id()
+    assert await ask(db, first) is None
+    assert await ask(db, new_id()) == first
+    assert await ask(db, new_id(), key="another") is None
+
+
+@pytest.mark.parametrize(
+    "other", [body_hash("PATCH", "/x", b"{}"), body_hash("POST", "/y", b"{}"), body_hash("POST", "/x", b"{ }")]
+)
+async def test_a_key_used_for_something_else_is_refused(db: Database, other: bytes) -> None:
+    await ask(db, new_id())
+    with pytest.raises(InvalidRequestError) as caught:
+        await ask(db, new_id(), digest=other)
+    assert caught.value.errors[0]["pointer"] == "Idempotency-Key"
+
+
+def test_method_path_and_body_cannot_be_taken_for_each_other() -> None:
+    assert body_hash("POST", "/x", b"y") != body_hash("POST", "/xy", b"") != body_hash("POST/x", "y", b"")
+
+
+async def test_of_many_at_once_one_is_the_first(db_dsn: str, open_database: OpenDatabase) -> None:
+    db = open_database(db_dsn, schema="incidents", db_lock_timeout_seconds=10, db_statement_timeout_seconds=10)
+    resources = [new_id() for _ in range(12)]
+    answers = await asyncio.gather(*(ask(db, resource) for resource in resources))
+    (winner,) = [resource for resource, answer in zip(resources, answers, strict=True) if answer is None]
+    assert {answer for answer in answers if answer is not None} == {winner}
+
+
+async def test_a_first_that_rolls_back_leaves_the_key_to_the_next(db: Database) -> None:
+    async def roll_back() -> None:
+        async with transaction(db) as cur:
+            await claim(cur, key="k", digest=ASKED, resource_id=new_id())
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await roll_back()
+    assert await ask(db, new_id()) is None
+
+
+async def test_a_key_is_free_again_after_a_day(db: Database, db_dsn: str) -> None:
+    first = new_id()
+    await ask(db, first)
+    run(db_dsn, "UPDATE incidents.idempotency SET created_at = now() - interval '23 hours 59 minutes'")
+    assert await ask(db, new_id()) == first
+    run(db_dsn, "UPDATE incidents.idempotency SET created_at = now() - interval '24 hours 1 minute'")
+    second = new_id()
+    assert await ask(db, second, digest=body_hash("POST", "/other", b"")) is None
+    assert await ask(db, new_id(), digest=body_hash("POST", "/other", b"")) == second
+
+
+async def test_old_keys_are_forgotten(db: Database, db_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idempotency, "SWEEP_SECONDS", 0.05)
+    run(
+        db_dsn,
+        "INSERT INTO incidents.idempotency SELECT n::text, '', gen_random_uuid(),"
+        "   now() - CASE WHEN n > 1 THEN interval '25 hours' ELSE interval '23 hours' END"
+        " FROM generate_series(1, 1500) AS n",
+    )
+    app = web.Application()
+    app[DB] = db
+    app[WORKER_METRICS] = WorkerMetrics.register(CollectorRegistry())
+    app.cleanup_ctx.append(forget_old_keys())
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await eventually(lambda: [row["key"] for row in run(db_dsn, "SELECT key FROM incidents.idempotency")] == ["1"])
+    await runner.cleanup()
