@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 from tocsin.kernel import clock
 from tocsin.kernel.ids import new_id
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 ATTEMPT = ClientTimeout(total=2)
 
 

@@ -1,4 +1,4 @@
-"""Named places where a test can make a process fail: `FAULT_POINT=<name>:kill|raise|execute_then_raise|sleep`.
+"""Named places where a test can make a process fail: `FAULT_POINT=<name>:kill|raise|execute_then_raise|sleep[,…]`.
 
 Each step boundary declares itself once, at import, so that a test can list them all and refuse an untested one. An
 armed point fails once in a process, then works, so that a test sees the recovery. Nothing happens unless the variable
@@ -73,5 +73,5 @@ class FaultPoint:
         if value == self._seen:
             return None
         self._seen = value
-        name, _, kind = value.partition(":")
-        return FaultKind(kind) if name == self.name else None
+        kinds = {name: kind for name, _, kind in (point.partition(":") for point in value.split(","))}
+        return FaultKind(kinds[self.name]) if self.name in kinds else None
