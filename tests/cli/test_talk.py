@@ -38,7 +38,7 @@ INCIDENT: dict[str, Any] = {
             "id": ID,
             "event_type": "paged",
             "actor": "on-call",
-            "detail": "Paged Ada by mock.",
+            "detail": "Paged Ada by console.",
             "data": {},
             "created_at": "2026-11-21T10:00:01Z",
         }
@@ -124,7 +124,7 @@ async def test_no_incidents_are_a_sentence(gateway: FakeGateway) -> None:
 async def test_an_incident_is_shown_with_its_timeline(gateway: FakeGateway) -> None:
     gateway.answers[f"GET {ONE}"] = (200, INCIDENT)
     said = await tocsin("incidents", "show", "#12")
-    for words in ("#12 p95 latency [bold]above 2 s", "Since the deploy.", "Paged Ada by mock.", "2 (1 firing)"):
+    for words in ("#12 p95 latency [bold]above 2 s", "Since the deploy.", "Paged Ada by console.", "2 (1 firing)"):
         assert words in said.out
 
 

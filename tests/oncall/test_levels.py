@@ -111,7 +111,7 @@ async def test_with_no_team_at_all_the_catch_all_is_paged_again_and_again_and_sa
     assert {page["recipient"] for page in oncall.notifications.pages.values()} == {"nobody-on-call"}
     await eventually(lambda: len(oncall.timeline.told(incident_id)) >= 4)
     nobody = ("nobody_on_call", "Nobody is on call for Operations at any level: the catch-all is paged")
-    paged = ("paged", "Paged catch-all (nobody is on call for Operations) by mock")
+    paged = ("paged", "Paged catch-all (nobody is on call for Operations) by console")
     assert oncall.timeline.told(incident_id)[:4] == [nobody, paged, nobody, paged]
     assert (await oncall.metrics())['tocsin_oncall_catch_all_pages_total{reason="nobody_on_call"}'] >= 2
     assert "catch-all paged" in capsys.readouterr().out

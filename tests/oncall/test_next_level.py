@@ -43,9 +43,9 @@ async def test_escalate_pages_the_next_level_now_and_says_who_asked(oncall: OnCa
     await told(
         oncall,
         incident_id,
-        ("paged", f"Paged Ada ({ada}) by mock"),
+        ("paged", f"Paged Ada ({ada}) by console"),
         ("escalated", f"Escalated to level 2, secondary of Payments: {why}"),
-        ("paged", f"Paged Bob ({bob}) by mock"),
+        ("paged", f"Paged Bob ({bob}) by console"),
     )
     assert oncall.timeline.entries(incident_id)[1]["actor"] == "Eve"
     assert (await oncall.metrics())['escalations_total{team="Payments"}'] == 1

@@ -15,7 +15,7 @@ from tocsin.oncall.rotation import DAY, WEEK, Rotation, daily_anchor, weekly_anc
 LEVELS: Final = (Level.PRIMARY, Level.SECONDARY, Level.EVERYONE)
 """In the order in which they are paged; after the last one the first again."""
 CATCH_ALL_PERSON: Final = "catch-all"
-CHANNEL_WORDS: Final = {Channel.MOCK: "mock", Channel.WEBHOOK: "webhook", Channel.EMAIL: "e-mail"}
+CHANNEL_WORDS: Final = {Channel.MOCK: "console", Channel.WEBHOOK: "webhook", Channel.EMAIL: "e-mail"}
 PERIODS: Final = {RotationType.WEEKLY: WEEK, RotationType.DAILY: DAY}
 
 
