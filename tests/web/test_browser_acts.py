@@ -3,6 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
+from tests.support.waiting import eventually
 from tests.web import scene
 from tests.web.night import Services
 from tests.web.visiting import Visit, live
@@ -58,7 +59,9 @@ async def test_the_same_words_twice_are_two_notes(visit: Visit, services: Servic
 async def test_a_refused_change_shows_the_present_state_in_place(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open("/incidents/2481"))
-    # Nobody tells this page: the change reaches it with the refusal.
+    # Once it has caught up with its stream, nobody tells this page of the change: that reaches it with the refusal.
+    await eventually(lambda: [heard.path for heard in services.incidents.heard].count("/api/v1/incidents/2481") == 2)
+    await expect(page.locator("main.htmx-request")).to_have_count(0)
     ended = services.incidents.incidents[2481]
     services.incidents.incidents[2481] = ended.model_copy(
         update={"status": IncidentStatus.RESOLVED, "resolved_at": scene.ago(seconds=1), "mttr_seconds": 107.0}

@@ -114,7 +114,7 @@ async def test_buttons_that_changed_take_no_click_that_was_on_its_way(visit: Vis
 async def test_a_lost_connection_says_since_when_and_comes_back_up_to_date(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open())
-    await services.incidents.go_away()
+    await page.context.set_offline(offline=True)
     services.incidents.cut_streams()
     await expect(page.locator("#live-word")).to_contain_text(
         re.compile(r"Reconnecting since \d\d:\d\d:\d\d, timers stopped")
@@ -122,7 +122,7 @@ async def test_a_lost_connection_says_since_when_and_comes_back_up_to_date(visit
     stopped = await page.locator("#inc-2481 .fuse time").text_content()
     services.incidents.incidents[2490] = scene.incident(2490, "Happened meanwhile")
     assert await page.locator("#inc-2481 .fuse time").text_content() == stopped
-    await services.incidents.come_back()
+    await page.context.set_offline(offline=False)
     await expect(page.locator("#live-word")).to_have_text("Live", timeout=30_000)
     await expect(page.locator("#inc-2490")).to_contain_text("Happened meanwhile")
 

@@ -263,7 +263,7 @@ def test_memory_forgets_what_was_not_renewed_for_longest() -> None:
 
 
 async def test_a_service_that_hangs_costs_the_page_one_short_time_out(start_web: StartWeb, services: Services) -> None:
-    client = await start_web(part_seconds=0.2)
+    client = await start_web(part_seconds=1.0)
     services.fill()
     services.messages.gate.clear()
     page = await read(client, "/")
