@@ -3,23 +3,28 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import uvloop
 from aiohttp import web
-from aiohttp.pytest_plugin import AiohttpServer
+from aiohttp.pytest_plugin import AiohttpClient, AiohttpServer
+from aiohttp.test_utils import TestClient
 from prometheus_client import CollectorRegistry
 
+from tests.kernel import edge as edge_routes
 from tests.kernel.quick import quick_settings
 from tests.kernel.replica import Replica
 from tests.kernel.scripted import Peer, open_client, status
 from tests.support.postgres import run
+from tocsin.kernel.app import base_app
 from tocsin.kernel.db import Database
 from tocsin.kernel.http_client import ServiceClient
+from tocsin.kernel.settings import ProcessSettings
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 OpenDatabase = Callable[..., Database]
+EdgeClient: TypeAlias = TestClient[web.Request, web.Application]
 StartReplica = Callable[..., Awaitable[Replica]]
 Rows = Callable[[], list[dict[str, Any]]]
 
@@ -102,3 +107,11 @@ async def idle(db_dsn: str) -> AsyncIterator[Replica]:
 @pytest.fixture
 def rows(db_dsn: str) -> Rows:
     return lambda: run(db_dsn, "SELECT * FROM oncall.outbox ORDER BY id")
+
+
+@pytest.fixture
+async def edge(aiohttp_client: AiohttpClient) -> EdgeClient:
+    """A client of an application with nothing but the kernel's own and the routes of `edge.py`."""
+    app = base_app(ProcessSettings.model_validate({}), service="edge")
+    app.add_routes(edge_routes.ROUTES)
+    return await aiohttp_client(app)

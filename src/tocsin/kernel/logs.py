@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from tocsin.kernel import clock
@@ -42,6 +43,15 @@ def configure(*, service: str, level: str, instance: str = "") -> None:
     root.handlers = [handler]
     root.setLevel(level)
     logging.getLogger("asyncio").setLevel(max(logging.WARNING, root.level))
+    logging.getLogger("aiohttp.server").addFilter(blame_the_sender)
+
+
+def blame_the_sender(record: logging.LogRecord) -> bool:
+    """Make a request that is no HTTP one line of information; aiohttp takes it for an error of ours, with traceback."""
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.exc_info = None
+    return record.levelno >= logging.getLogger().level
 
 
 def render(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
