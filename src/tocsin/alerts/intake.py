@@ -42,9 +42,13 @@ from tocsin.kernel.tasks import create_task
 
 log = structlog.get_logger(__name__)
 COMMIT: Final = FaultPoint("alerts.commit")
-MAX_ALERTS: Final = 1_000
+MAX_ALERTS: Final = 200
 MAX_BYTES: Final = 4 * 1024 * 1024
-"""What one commit takes: that many alerts, or bytes of requests; but at least one request."""
+"""What one commit takes: that many alerts, or bytes of requests; but at least one request.
+
+Larger commits cost less for each alert, but then storing, telling and answering take turns instead of running side by
+side: of 100, 200 and 1,000, 200 took in most on two cores, by a tenth.
+"""
 MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
 """Beyond that senders are told to come back later."""
 DATA_ERRORS: Final = frozenset({"22", "23", "54"})

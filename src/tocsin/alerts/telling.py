@@ -28,7 +28,7 @@ from tocsin.kernel.tasks import create_task
 log = structlog.get_logger(__name__)
 TELL: Final = FaultPoint("alerts.tell")
 LINK: Final = FaultPoint("alerts.link")
-MAX_ALERTS: Final = 1_000
+MAX_ALERTS: Final = 200
 """Alerts in one call."""
 FAILURES: Final = 3
 """In a row: then the breaker opens."""
