@@ -48,7 +48,8 @@ async def _run(app: web.Application, settings: ProcessSettings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=FINISH_SECONDS)
+    # aiohttp waits this long twice; one request that hangs must leave the workers their time to stop.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=FINISH_SECONDS / 2)
     try:
         await runner.setup()
         gc.collect()

@@ -1,6 +1,7 @@
 """Settings: read from the environment, once, at start-up, and refused there when they are wrong."""
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -56,9 +57,10 @@ class ProcessSettings(BaseSettings):
             if path and name not in values:
                 try:
                     values[name] = Path(path).read_text(encoding="utf-8").strip()
-                except OSError as exc:
-                    msg = f"{name.upper()}{FILE_SUFFIX} names {path}, which cannot be read: {exc.strerror}"
-                    raise ValueError(msg) from exc
+                except (OSError, UnicodeDecodeError) as exc:
+                    reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8"
+                    msg = f"{name.upper()}{FILE_SUFFIX} names {path}, which cannot be read: {reason}"
+                    raise ValueError(msg) from None
         return values
 
 
@@ -114,6 +116,9 @@ def load(settings: type[S]) -> S:
     """Read *settings* from the environment; exit with 78 (EX_CONFIG) and a line for each that is wrong."""
     try:
         return settings()
-    except (ValidationError, SettingsError) as exc:
-        sys.stderr.write((describe(exc, settings) if isinstance(exc, ValidationError) else str(exc)) + "\n")
-        raise SystemExit(os.EX_CONFIG) from exc
+    except ValidationError as exc:
+        told = describe(exc, settings)
+    except SettingsError as exc:  # a list or an object that is no JSON; pydantic-settings names the field in words only
+        told = re.sub(r'.*field "(\w+)".*', lambda found: f"{found[1].upper()}: not a JSON document", str(exc))
+    sys.stderr.write(told + "\n")
+    raise SystemExit(os.EX_CONFIG)

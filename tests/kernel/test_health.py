@@ -1,0 +1,127 @@
+"""Health: alive whatever else is away; ready when what is needed answers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import pytest
+from aiohttp import web
+from aiohttp.pytest_plugin import AiohttpClient
+
+from tests.faults.proxy import Proxy, proxied_database
+from tests.kernel.conftest import EdgeClient
+from tests.kernel.quick import quick_settings
+from tests.support.waiting import eventually
+from tocsin.kernel import clock, health
+from tocsin.kernel.app import base_app, with_database
+from tocsin.kernel.db import DB, execute, transaction
+from tocsin.kernel.errors import UpstreamError
+from tocsin.kernel.tasks import create_task
+
+StartService = Callable[..., Awaitable[tuple[EdgeClient, Proxy]]]
+
+
+@pytest.fixture
+async def start_service(things_dsn: str, aiohttp_client: AiohttpClient) -> AsyncIterator[StartService]:
+    """Start an application whose database a test can take away."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**given: object) -> tuple[EdgeClient, Proxy]:
+            proxy, dsn = await stack.enter_async_context(proxied_database(things_dsn))
+            settings = quick_settings(dsn, **given)
+            app = base_app(settings, service="things")
+            with_database(app, settings, schema="things")
+            return await aiohttp_client(app), proxy
+
+        yield start
+
+
+async def ready(client: EdgeClient) -> tuple[int, dict[str, str]]:
+    async with client.get("/health/ready") as response:
+        body = await response.json()
+        assert body["service"] == "things"
+        return response.status, {"": body["status"], **body["dependencies"]}
+
+
+async def test_a_process_is_alive_whatever_is_away(start_service: StartService) -> None:
+    client, proxy = await start_service()
+    await proxy.go_away()
+    async with client.get("/health") as response:
+        assert response.status == 200
+        body = await response.json()
+    assert (body["status"], body["service"]) == ("ok", "things")
+    assert body["version"]
+
+
+async def test_a_service_is_ready_while_its_database_answers(start_service: StartService) -> None:
+    client, proxy = await start_service()
+    assert await ready(client) == (200, {"": "ok", "database": "ok"})
+    await proxy.go_away()
+    status, told = await ready(client)
+    assert (status, told[""]) == (503, "unavailable")
+    assert "database" in told["database"]
+    await proxy.come_back()
+
+    async def is_ready() -> bool:
+        return (await ready(client))[0] == 200
+
+    await eventually(is_ready)
+
+
+async def test_a_silent_database_is_told_in_bounded_time(
+    start_service: StartService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "CHECK_SECONDS", 0.2)
+    client, proxy = await start_service(db_statement_timeout_seconds=20, db_connect_timeout_seconds=20)
+    proxy.drop()
+    started = clock.monotonic()
+    assert await ready(client) == (503, {"": "unavailable", "database": "no answer in time"})
+    assert clock.monotonic() - started < 1.0
+
+
+async def test_what_a_service_can_do_without_is_named_and_does_not_count(start_service: StartService) -> None:
+    client, _ = await start_service()
+
+    async def away(_app: web.Application) -> None:
+        message = "oncall-service cannot be reached"
+        raise UpstreamError(message)
+
+    client.app[health.READINESS].optional["oncall-service"] = away
+    status, told = await ready(client)
+    assert status == 200
+    assert told["oncall-service"] == "oncall-service cannot be reached"
+
+
+async def test_one_on_its_way_out_is_not_ready_and_still_alive(start_service: StartService) -> None:
+    client, _ = await start_service()
+    client.app[health.READINESS].stopping = True
+    assert await ready(client) == (503, {"": "stopping", "database": "ok"})
+    async with client.get("/health") as response:
+        assert response.status == 200
+
+
+async def test_a_busy_service_stays_ready_and_one_whose_statements_all_hang_does_not(
+    start_service: StartService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "CHECK_SECONDS", 0.3)
+    client, _ = await start_service(db_pool_size=2, db_statement_timeout_seconds=20)
+    db = client.app[DB]
+
+    async def work(seconds: float, times: int) -> None:
+        for _ in range(times):
+            async with transaction(db) as cur:
+                await execute(cur, "SELECT pg_sleep(%(seconds)s)", seconds=seconds)
+
+    busy = [create_task(work(0.05, 20), name="busy") for _ in range(12)]
+    await eventually(lambda: db.in_use == 2 and db.answered_at)
+    assert (await ready(client))[0] == 200
+    for task in busy:
+        task.cancel()
+    await asyncio.gather(*busy, return_exceptions=True)
+    hanging = [create_task(work(10, 1), name="hanging") for _ in range(2)]
+    await eventually(lambda: db.in_use == 2)
+    await clock.sleep(0.4)
+    assert await ready(client) == (503, {"": "unavailable", "database": "no answer in time"})
+    for task in hanging:
+        task.cancel()
+    await asyncio.gather(*hanging, return_exceptions=True)

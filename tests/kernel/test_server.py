@@ -1,0 +1,198 @@
+"""A real process: it starts or says in a line why not, and stops well when it is told."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientError, ClientSession
+
+from tests.support.waiting import eventually
+from tocsin.kernel import clock
+from tocsin.kernel.tasks import create_task
+
+ROOT = Path(__file__).parents[2]
+
+
+class Running:
+    """A server process, and the lines that it logged."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.lines: list[dict[str, Any]] = []
+        self._reading = create_task(self._read(), name="reading")
+
+    async def _read(self) -> None:
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            self.lines.append(json.loads(line))
+
+    def events(self) -> list[str]:
+        return [str(line["event"]) for line in self.lines]
+
+    @property
+    def url(self) -> str:
+        (listening,) = [line for line in self.lines if line["event"] == "listening"]
+        return f"http://{listening['addresses'][0]}"
+
+    async def end(self) -> tuple[int, str]:
+        """Wait for its end; return the exit code and what it said on standard error."""
+        assert self.process.stderr is not None
+        said = (await self.process.stderr.read()).decode()
+        code = await self.process.wait()
+        await self._reading
+        return code, said
+
+
+Launch = Callable[..., Awaitable[Running]]
+
+
+@pytest.fixture
+async def launch() -> AsyncIterator[Launch]:
+    """Start a server process; it is killed at the end where it still runs."""
+    started: list[Running] = []
+
+    async def start(**environment: str) -> Running:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tests.kernel.serving",
+            cwd=ROOT,
+            env={**os.environ, "PORT": "0", **environment},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        started.append(Running(process))
+        return started[-1]
+
+    yield start
+    for running in started:
+        if running.process.returncode is None:
+            running.process.kill()
+        await running.end()
+
+
+async def listening(running: Running) -> Running:
+    await eventually(lambda: "listening" in running.events(), timeout=20)
+    return running
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_stops_when_it_is_told(launch: Launch, number: signal.Signals) -> None:
+    running = await listening(await launch())
+    async with ClientSession() as session, session.get(f"{running.url}/health") as response:
+        assert response.status == 200
+    started = clock.monotonic()
+    running.process.send_signal(number)
+    code, said = await running.end()
+    assert (code, said) == (0, "")
+    assert clock.monotonic() - started < 5.0
+    assert running.events()[-2:] == ["stopping", "stopped"]
+
+
+async def test_a_request_in_flight_is_finished(launch: Launch) -> None:
+    running = await listening(await launch())
+    async with ClientSession() as session:
+
+        async def ask() -> str:
+            async with session.get(f"{running.url}/slow/2.5") as response:
+                return await response.text()
+
+        asking = create_task(ask(), name="asking")
+        await clock.sleep(0.3)
+        started = clock.monotonic()
+        running.process.terminate()
+        assert await asking == "finished"
+    code, _ = await running.end()
+    assert code == 0
+    assert clock.monotonic() - started < 5.0
+
+
+async def test_while_it_drains_it_is_not_ready_and_still_serves(launch: Launch) -> None:
+    running = await listening(await launch(DRAIN_SECONDS="1.5"))
+    async with ClientSession() as session:
+
+        async def status(path: str) -> int:
+            async with session.get(running.url + path) as response:
+                return response.status
+
+        assert await status("/health/ready") == 200
+        running.process.terminate()
+
+        async def is_draining() -> bool:
+            return await status("/health/ready") == 503
+
+        await eventually(is_draining)
+        assert await status("/health") == 200
+        assert await status("/slow/0") == 200
+    code, _ = await running.end()
+    assert code == 0
+
+
+async def test_after_it_stopped_nobody_is_let_in(launch: Launch) -> None:
+    running = await listening(await launch())
+    url = running.url
+    running.process.terminate()
+    await running.end()
+    async with ClientSession() as session:
+        with pytest.raises(ClientError):
+            await session.get(f"{url}/health")
+
+
+@pytest.mark.parametrize("environment", [{"STUCK_SECONDS": "60"}, {}])
+async def test_what_does_not_end_is_given_up_within_five_seconds(launch: Launch, environment: dict[str, str]) -> None:
+    running = await listening(await launch(**environment))
+    async with ClientSession() as session:
+        asking = create_task(session.get(f"{running.url}/slow/60").__aenter__(), name="asking")
+        await clock.sleep(0.3)
+        started = clock.monotonic()
+        running.process.terminate()
+        code, _ = await running.end()
+        assert clock.monotonic() - started < 5.5
+        assert code == 0
+        with pytest.raises(ClientError):
+            await asking
+    assert ("stopped before all work was finished" in " ".join(running.events())) == ("STUCK_SECONDS" in environment)
+
+
+async def test_a_taken_port_is_told_in_one_line(launch: Launch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, said = await (await launch(PORT=str(port))).end()
+    assert code == 1
+    (line,) = said.splitlines()
+    assert line.startswith(f"edge cannot listen on 127.0.0.1:{port} (Address already in use). Stop what uses the port")
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "name.invalid"])
+async def test_an_address_that_is_not_ours_is_told_in_one_line(launch: Launch, address: str) -> None:
+    code, said = await (await launch(BIND_ADDRESS=address)).end()
+    assert code == 1
+    (line,) = said.splitlines()
+    assert line.startswith(f"edge cannot listen on {address}:0 (")
+
+
+async def test_a_wrong_setting_is_told_in_one_line(launch: Launch) -> None:
+    code, said = await (await launch(PORT="http")).end()
+    assert code == 78
+    (line,) = said.splitlines()
+    assert line.startswith("PORT is 'http', which is not allowed: ")
+
+
+async def test_every_line_of_its_log_is_json_and_names_it(launch: Launch) -> None:
+    running = await listening(await launch(INSTANCE="edge-7"))
+    async with ClientSession() as session, session.get(f"{running.url}/slow/0") as response:
+        request_id = response.headers["X-Request-ID"]
+    running.process.terminate()
+    await running.end()
+    assert {(line["service"], line["instance"]) for line in running.lines} == {("edge", "edge-7")}
+    (line,) = [line for line in running.lines if line["event"] == "request"]
+    assert line["request_id"] == request_id
