@@ -139,6 +139,7 @@ async def telling(dsn: str, heard: Path, fault: str = "") -> AsyncIterator[async
         await process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", ["lease", "deliver", "mark_done"])
 async def test_one_that_is_killed_is_taken_over_from_under_the_same_message_id(
     idle: Replica, db_dsn: str, rows: Rows, tmp_path: Path, point: str

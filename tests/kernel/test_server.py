@@ -17,6 +17,7 @@ from tests.support.waiting import eventually
 from tocsin.kernel import clock
 from tocsin.kernel.tasks import create_task
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 
 
