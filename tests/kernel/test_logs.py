@@ -18,7 +18,7 @@ from tocsin.kernel import logs
 from tocsin.kernel.request_id import REQUEST_ID
 
 Capture: TypeAlias = pytest.CaptureFixture[str]
-HOSTILE = ["a\r\nb", '{"event": "forged"}\n{"level": "error"}', "\x1b[2Jred", "\u2028\u2029\x85", "\0", "\ud800"]
+HOSTILE = ["a\r\nb", '{"event": "forged"}\n{"level": "error"}', "\x1b[2Jred", "\u2028\u2029\x85", "\0"]
 
 
 @pytest.fixture
@@ -78,6 +78,12 @@ def test_hostile_text_is_nothing_but_text(written: Capture, text: str) -> None:
     first, second = lines(written)
     assert first["path"] == text
     assert second["event"] == text
+
+
+def test_half_a_surrogate_pair_is_written_as_an_escape(written: Capture) -> None:
+    structlog.get_logger("x").info("request", path="\ud800")
+    (line,) = lines(written)
+    assert line["path"] == "\ud800"
 
 
 @pytest.mark.parametrize("text", ["x" * 2**20, "\x00" * 2**20, "\N{POLICE CARS REVOLVING LIGHT}" * 2**18])
