@@ -127,6 +127,7 @@ class Drill:
         await self.world.first_page(incident, seconds=PATIENCE_SECONDS)
         # As after a restore of on-call's schema from an older backup.
         run(self.dsn, "DELETE FROM oncall.escalation WHERE incident_id = %(id)s", {"id": incident})
+        run(self.dsn, "DELETE FROM oncall.idempotency WHERE resource_id = %(id)s", {"id": incident})
         run(
             self.dsn,
             "UPDATE incidents.incident SET escalation_confirmed_at = NULL, created_at = created_at - interval '1 hour'"

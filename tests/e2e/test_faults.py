@@ -25,8 +25,8 @@ OUTBOX_OWNERS = SERVICES[1:]
 NIGHTS = 3
 MOST_DRILLS = 4
 HEAL_SECONDS = 30.0
-IN_FLIGHT_SECONDS = 3.0
-"""What may still arrive after the answer: the one message being sent, and who slept before asking."""
+IN_FLIGHT_SECONDS = 10.0
+"""What may still arrive after the answer: the message in flight, and one whose asker has just failed."""
 
 
 def points_of(service: str) -> list[str]:
