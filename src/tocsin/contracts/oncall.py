@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema, model_validator
 
 from tocsin.contracts.addresses import Address, Email, mail_address, webhook_url
 from tocsin.contracts.model import Instant, Line, Model, Severity, Text
@@ -93,7 +93,27 @@ def start_in_calendar(value: date) -> date:
     return value
 
 
+def whole_minute(value: time) -> time:
+    """Refuse seconds, and an offset: the time zone has its own field."""
+    if value.tzinfo or value.second or value.microsecond:
+        msg = "must be hours and minutes, such as 09:00"
+        raise ValueError(msg)
+    return value
+
+
 CalendarInstant = Annotated[Instant, AfterValidator(in_calendar)]
+
+# The formats "time" and "date-time" of JSON Schema demand an offset, which a wall clock has not.
+WallClockMinute = Annotated[
+    time,
+    AfterValidator(whole_minute),
+    PlainSerializer(lambda value: value.isoformat("minutes"), return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9](:00)?$"}),
+]
+WallClock = Annotated[
+    datetime,
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}$"}),
+]
 
 
 class Contact(Model):
@@ -128,7 +148,7 @@ class ScheduleIn(Model):
     services: Annotated[list[Line], Field(max_length=1_000)] = []
     """What the team owns: incidents of these services page it."""
     time_zone: Annotated[str, AfterValidator(known_zone)] = "UTC"
-    handoff_time: time = time(0, 0)
+    handoff_time: WallClockMinute = time(0, 0)
     """Local wall clock, to the minute."""
     handoff_weekday: Weekday | None = None
     """For a weekly rotation only; by default the weekday of `start`, or Monday."""
@@ -139,13 +159,10 @@ class ScheduleIn(Model):
 
     @model_validator(mode="after")
     def check(self) -> Self:
-        """Refuse two members of one name, and a handoff that is not a plain minute."""
+        """Refuse two members of one name, and two weekdays for one handoff."""
         names = [member.name for member in self.members]
         if len(set(names)) != len(names):
             msg = "two members have the same name"
-            raise ValueError(msg)
-        if self.handoff_time.tzinfo or self.handoff_time.second or self.handoff_time.microsecond:
-            msg = "handoff_time is hours and minutes, such as 09:00"
             raise ValueError(msg)
         if self.rotation_type is RotationType.WEEKLY and self.start and self.handoff_weekday:
             starts_on = list(Weekday)[self.start.weekday()]
@@ -159,7 +176,7 @@ class Schedule(ScheduleIn):
     """A stored schedule."""
 
     id: UUID
-    anchor: datetime
+    anchor: WallClock
     """Local wall clock at which a turn of the first member begins; all handoffs are counted from it."""
     created_at: Instant
 
