@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.support.postgres import Server, any_server
@@ -19,6 +20,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 def pytest_configure() -> None:
     # Ended by `timeout` or a CI runner, fixtures must be torn down as on Ctrl-C: one of them is a PostgreSQL.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # By default a traceback shows every frame's variables, for which a test that fails on purpose takes a second.
+    renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
 
 
 @pytest.fixture(scope="session")

@@ -17,10 +17,16 @@ QUICK = {
     "lease_seconds": 2.0,
     "poll_seconds": 0.05,
     "retry_max_seconds": 0.2,
-    "tell_grace_seconds": 0.1,
     "breaker_seconds": 0.2,
-    "commit_patience_seconds": 10.0,
+    # A busy machine is not a stuck one, and a slow call is not a lost one.
+    "db_lock_timeout_seconds": 30.0,
+    "db_statement_timeout_seconds": 30.0,
+    "commit_patience_seconds": 30.0,
+    "correlate_timeout_seconds": 30.0,
+    "tell_grace_seconds": 60.0,
 }
+SWEEPING = {"tell_grace_seconds": 0.1}
+"""Beside those, where the sweeper has work to do."""
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import psycopg2
 import pytest
 
 from tests.alerts.api import ALERTMANAGER, ALERTS, Service, alert
-from tests.alerts.conftest import Start
+from tests.alerts.conftest import SWEEPING, Start
 from tests.fakes.incidents import FakeIncidents
 from tests.support.postgres import Server, run
 from tests.support.waiting import eventually
@@ -46,15 +46,13 @@ async def in_one_batch(service: Service, *bodies: dict[str, Any]) -> list[tuple[
         first = create_task(post(alert(message="first")), name="first")
         await commit_waits(service)
         tasks = [create_task(post(body), name="later") for body in bodies]
-        running = "tocsin_http_requests_in_progress"
-        # One more is the scrape itself.
-        await eventually(lambda: is_running(service, running, len(bodies) + 2))
+        await eventually(lambda: waits(service, len(bodies)))
     await first
     return await asyncio.gather(*tasks)
 
 
-async def is_running(service: Service, sample: str, number: int) -> bool:
-    return await service.metric(sample) == number
+async def waits(service: Service, number: int) -> bool:
+    return await service.metric("tocsin_alerts_waiting_requests") == number
 
 
 async def test_what_arrives_while_a_commit_runs_goes_into_the_next(service: Service, incidents: FakeIncidents) -> None:
@@ -109,8 +107,9 @@ async def test_a_fire_and_a_resolve_in_one_batch_are_told_as_they_ended(
 
 
 async def test_a_commit_whose_answer_was_lost_stores_nothing_twice(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    service = await start(**SWEEPING)
     monkeypatch.setenv("FAULT_POINT", f"alerts.commit:{FaultKind.EXECUTE_THEN_RAISE}")
     answers = await asyncio.gather(*(service.send(expect=None, dedup_key=f"{number % 3}") for number in range(9)))
     assert {answer["alert_id"] for answer in answers} == {

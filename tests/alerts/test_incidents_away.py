@@ -6,13 +6,18 @@ from typing import Any
 import pytest
 
 from tests.alerts.api import Service
-from tests.alerts.conftest import Start
+from tests.alerts.conftest import SWEEPING, Start
 from tests.fakes.incidents import FakeIncidents
 from tests.support.waiting import eventually
 from tocsin.kernel.faults import FaultKind
 from tocsin.kernel.tasks import create_task
 
 UNTOLD = "SELECT alert_id FROM alerts.correlation WHERE told_version < version"
+
+
+@pytest.fixture
+async def service(start: Start) -> Service:
+    return await start(**SWEEPING)
 
 
 async def correlated(service: Service, alert_id: str) -> dict[str, Any]:
@@ -38,7 +43,7 @@ async def test_an_alert_is_accepted_while_incident_management_is_away_and_told_w
 
 
 async def test_a_sender_does_not_wait_for_a_slow_incident_management(start: Start, incidents: FakeIncidents) -> None:
-    service = await start(correlate_timeout_seconds=0.1)
+    service = await start(correlate_timeout_seconds=0.1, **SWEEPING)
     incidents.hold()
     answer = await service.send(expect=202)
     incidents.release()
@@ -69,7 +74,7 @@ async def test_an_answer_that_got_lost_changes_nothing_the_second_time(
 async def test_after_three_failures_nobody_is_made_to_wait_until_it_is_back(
     start: Start, incidents: FakeIncidents
 ) -> None:
-    service = await start(breaker_seconds=60.0, tell_grace_seconds=60.0)
+    service = await start(breaker_seconds=60.0)
     incidents.statuses.extend([503] * 3)
     for _ in range(6):
         await service.send(expect=202)
@@ -77,7 +82,7 @@ async def test_after_three_failures_nobody_is_made_to_wait_until_it_is_back(
 
 
 async def test_the_breaker_closes_again(start: Start, incidents: FakeIncidents) -> None:
-    service = await start(breaker_seconds=0.05, tell_grace_seconds=60.0)
+    service = await start(breaker_seconds=0.05)
     incidents.statuses.extend([503] * 4)
 
     async def is_correlated() -> bool:
@@ -108,11 +113,11 @@ async def test_a_backlog_is_told_oldest_first_and_measured(service: Service, inc
 
 
 async def test_a_backlog_is_told_by_whichever_replica_is_alive(start: Start, incidents: FakeIncidents) -> None:
-    first = await start(poll_seconds=3_600.0)
+    first = await start(poll_seconds=3_600.0, **SWEEPING)
     await incidents.go_away()
     answer = await first.send(expect=202)
     await first.client.server.close()
-    second = await start()
+    second = await start(**SWEEPING)
     await incidents.come_back()
     await correlated(second, answer["alert_id"])
 
@@ -136,7 +141,7 @@ async def test_an_alert_that_is_refused_waits_and_the_others_are_told(
 
 
 async def test_what_changes_while_it_is_told_is_told_again(start: Start, incidents: FakeIncidents) -> None:
-    replicas = [await start(correlate_timeout_seconds=5.0), await start(correlate_timeout_seconds=5.0)]
+    replicas = [await start(**SWEEPING), await start(**SWEEPING)]
     incidents.hold()
     sending = asyncio.gather(
         replicas[0].send(dedup_key="disk"), replicas[1].send(dedup_key="disk"), replicas[0].send(dedup_key="disk")
@@ -152,8 +157,7 @@ async def test_what_changes_while_it_is_told_is_told_again(start: Start, inciden
 
 
 async def test_an_answer_that_comes_late_does_not_overwrite_a_newer_one(start: Start, incidents: FakeIncidents) -> None:
-    settings = {"correlate_timeout_seconds": 10.0, "tell_grace_seconds": 60.0}
-    slow, quick = [await start(**settings), await start(**settings)]
+    slow, quick = [await start(), await start()]
     late = incidents.delay_next()
     sending = create_task(slow.send(dedup_key="disk"), name="slow")
     await eventually(lambda: incidents.known)

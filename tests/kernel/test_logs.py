@@ -26,9 +26,10 @@ def written(capsys: Capture) -> Iterator[Capture]:
     """Configure logging for this test; what it writes is captured."""
     root = logging.getLogger()
     handlers, level, asyncio_level = root.handlers, root.level, logging.getLogger("asyncio").level
+    others = structlog.get_config()
     logs.configure(service="alerts", level="INFO", instance="one")
     yield capsys
-    structlog.reset_defaults()
+    structlog.configure(**others)
     root.handlers = handlers
     root.setLevel(level)
     logging.getLogger("asyncio").setLevel(asyncio_level)

@@ -100,6 +100,7 @@ class Intake:
         self._patience = settings.commit_patience_seconds
         self._grace = settings.tell_grace_seconds
         self._waiting: deque[Submission] = deque()
+        metrics.waiting.set_function(lambda: len(self._waiting))
         self._waiting_bytes = 0
         self._keyed: dict[str, Submission] = {}
         self._bell = asyncio.Event()

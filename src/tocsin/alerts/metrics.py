@@ -19,6 +19,7 @@ RESULT_OF: Final = {AlertAction.NEW_INCIDENT: "new_incident", AlertAction.ATTACH
 class AlertMetrics:
     """Alerts in, alerts told, and what waits."""
 
+    waiting: Gauge
     received: Counter
     correlated: Counter
     processing: Histogram
@@ -32,6 +33,9 @@ class AlertMetrics:
     def register(cls, registry: CollectorRegistry) -> Self:
         """Declare the metrics on *registry*, each label value at zero."""
         metrics = cls(
+            waiting=Gauge(
+                "tocsin_alerts_waiting_requests", "Requests that wait for the next commit.", registry=registry
+            ),
             received=Counter(
                 "alerts_received_total", "Alerts accepted, repeats included.", ["severity"], registry=registry
             ),
