@@ -123,6 +123,13 @@ def test_a_variable_goes_before_its_file(load_with: Load, tmp_path: Path) -> Non
     assert load_with(PORT="2", PORT_FILE=str(file)).port == 2
 
 
+def test_an_empty_file_is_none(load_with: Load, tmp_path: Path) -> None:
+    file = tmp_path / "pin"
+    file.write_text("\n")
+    pin: SecretStr = getattr(load_with(PIN_FILE=str(file)), "pin")  # noqa: B009 - only the example has it
+    assert pin.get_secret_value() == "0000"
+
+
 def test_a_file_that_cannot_be_read_is_told(
     capsys: pytest.CaptureFixture[str], load_with: Load, tmp_path: Path
 ) -> None:

@@ -51,12 +51,13 @@ class ProcessSettings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def read_secret_files(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Fill `<name>` from the file named by `<NAME>_FILE`, unless `<NAME>` itself is given."""
+        """Fill `<name>` from the file named by `<NAME>_FILE`, unless `<NAME>` is given; an empty file is none."""
         for name in cls.model_fields:
             path = os.environ.get(name.upper() + FILE_SUFFIX)
             if path and name not in values:
                 try:
-                    values[name] = Path(path).read_text(encoding="utf-8").strip()
+                    value = Path(path).read_text(encoding="utf-8").strip()
+                    values |= {name: value} if value else {}
                 except (OSError, UnicodeDecodeError) as exc:
                     reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8"
                     msg = f"{name.upper()}{FILE_SUFFIX} names {path}, which cannot be read: {reason}"
