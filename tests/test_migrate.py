@@ -1,5 +1,8 @@
 """The migrator against a real PostgreSQL."""
 
+import base64
+import hashlib
+import hmac
 import os
 import subprocess
 import sys
@@ -15,7 +18,8 @@ import pytest
 from tests.support.postgres import Server, run
 from tests.support.waiting import eventually
 from tocsin import migrate as migrator
-from tocsin.migrate import MigrationError, migrate, sql_folder
+from tocsin.kernel.ids import new_id
+from tocsin.migrate import MigrationError, let_roles_log_in, migrate, sql_folder
 
 NAMES = sorted(path.stem for path in sql_folder().glob("*.sql"))
 SCHEMAS = ("alerts", "incidents", "notifications", "oncall")
@@ -209,3 +213,33 @@ def test_a_services_role_sees_its_own_schema_only_and_defines_nothing(db_dsn: st
         ):
             with pytest.raises(psycopg2.errors.InsufficientPrivilege):
                 cursor.execute(statement)
+
+
+@pytest.fixture
+def role(empty_dsn: str, tmp_path: Path) -> Iterator[str]:
+    """A role that may not log in, and a file with a password for it."""
+    name = f"role '{new_id().hex}"
+    run(empty_dsn, f'CREATE ROLE "{name}" NOLOGIN')
+    (tmp_path / name).write_text("pass'word\n")
+    yield name
+    run(empty_dsn, f'DROP ROLE "{name}"')
+
+
+def test_a_role_logs_in_with_the_password_in_its_file_of_which_the_server_sees_a_hash(
+    empty_dsn: str, role: str, tmp_path: Path
+) -> None:
+    assert let_roles_log_in(empty_dsn, tmp_path) == [role]
+    (kept,) = run(empty_dsn, "SELECT rolpassword, rolcanlogin FROM pg_authid WHERE rolname = %(role)s", {"role": role})
+    assert kept["rolcanlogin"]
+    kind, salted, keys = kept["rolpassword"].split("$")
+    rounds, salt = salted.split(":")
+    password = hashlib.pbkdf2_hmac("sha256", b"pass'word", base64.b64decode(salt), int(rounds))
+    client_key = hmac.digest(password, b"Client Key", "sha256")
+    assert kind == "SCRAM-SHA-256"
+    assert base64.b64decode(keys.split(":")[0]) == hashlib.sha256(client_key).digest()  # RFC 5802, section 3
+
+
+def test_a_password_for_a_role_that_does_not_exist_is_refused_in_one_line(empty_dsn: str, tmp_path: Path) -> None:
+    (tmp_path / "nobody_at_all").write_text("secret")
+    with pytest.raises(MigrationError, match=r'^the roles could not be given their passwords: role "nobody_at_all"'):
+        let_roles_log_in(empty_dsn, tmp_path)

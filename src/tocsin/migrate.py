@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import DirectoryPath, SecretStr
 from yoyo import read_migrations
 from yoyo.backends.core.postgresql import PostgresqlBackend
 
@@ -46,6 +46,8 @@ class MigrateSettings(ProcessSettings):
 
     database_url: SecretStr
     """A libpq address; its user owns what the migrations create."""
+    role_passwords: DirectoryPath | None = None
+    """A folder with a file for each role that may log in from now on: its name is the role, its text the password."""
 
 
 class _Backend(PostgresqlBackend):  # type: ignore[misc]  # yoyo 9 ships no types
@@ -99,6 +101,25 @@ def migrate(dsn: str) -> list[str]:
             raise MigrationError(message) from exc
 
 
+def let_roles_log_in(dsn: str, folder: Path) -> list[str]:
+    """Give each role that has a file in *folder* the password in there, and return the roles' names.
+
+    What reaches the server, and perhaps its log, is what it keeps: a salted hash. Raise `MigrationError` as `migrate`.
+    """
+    with _Backend(dsn, "applied") as backend:
+        try:
+            driver, cursor = backend.driver.extensions, backend.connection.cursor()
+            paths = sorted(folder.iterdir())
+            for path in paths:
+                password = path.read_text(encoding="utf-8").strip()
+                verifier = driver.encrypt_password(password, path.name, cursor, "scram-sha-256")
+                cursor.execute(f"ALTER ROLE {driver.quote_ident(path.name, cursor)} LOGIN PASSWORD %s", (verifier,))
+            return [path.name for path in paths]
+        except (OSError, backend.driver.Error) as exc:
+            message = f"the roles could not be given their passwords: {_one_line(exc)}"
+            raise MigrationError(message) from exc
+
+
 def inspect(dsn: str) -> DatabaseState:
     """Return what server it is and what `migrate` would apply, changing nothing. Raise `MigrationError` as it does."""
     with _Backend(dsn, "applied") as backend:
@@ -125,13 +146,18 @@ def sql_folder() -> Path:
 
 def main() -> None:
     """Migrate the database that DATABASE_URL names; exit with one line and status 1 where that fails."""
+    settings = load(MigrateSettings)
+    dsn = settings.database_url.get_secret_value()
     try:
-        applied = migrate(load(MigrateSettings).database_url.get_secret_value())
+        applied = migrate(dsn)
+        roles = let_roles_log_in(dsn, settings.role_passwords) if settings.role_passwords else []
     except MigrationError as exc:
         sys.exit(f"tocsin.migrate: {exc}")
     for name in applied:
         sys.stdout.write(f"applied {name}\n")
     sys.stdout.write(f"the schema is up to date ({len(applied)} applied)\n")
+    if roles:
+        sys.stdout.write(f"may log in: {', '.join(roles)}\n")
 
 
 def _check(backend: _Backend) -> None:
