@@ -6,7 +6,7 @@ SYNCED := .venv/.synced
 SERVICES := alerts incidents oncall notifications web
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools run test test-fast lint format docs bench clean
+.PHONY: help setup tools run up down test test-fast lint format docs bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -24,6 +24,12 @@ tools: $(SYNCED) ## Have the browser, Alertmanager and wrk ready that tests and 
 
 run: $(SYNCED) ## Start Tocsin with a demo world on an embedded PostgreSQL
 	@$(BIN)/tocsin up --demo
+
+up: ## Start the whole system in containers, with Prometheus and Grafana
+	docker compose up --detach --build --wait
+
+down: ## Stop the containers; the data stays in their volumes
+	docker compose down
 
 test: tools ## Run every check that needs no container, and hold the coverage floor, per service too
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report= --cov-fail-under=0
