@@ -1,6 +1,7 @@
 """Health: alive whatever else is away; ready when what is needed answers."""
 
 import asyncio
+import importlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -11,11 +12,15 @@ from aiohttp.pytest_plugin import AiohttpClient
 from tests.faults.proxy import Proxy, proxied_database
 from tests.kernel.conftest import EdgeClient
 from tests.kernel.quick import quick_settings
+from tests.kernel.scripted import Peer, never
+from tests.support.settings_page import settings_of
+from tests.support.system import URL_OF
 from tests.support.waiting import eventually
 from tocsin.kernel import clock, health
 from tocsin.kernel.app import base_app, with_database
 from tocsin.kernel.db import DB, execute, transaction
 from tocsin.kernel.errors import UpstreamError
+from tocsin.kernel.http_client import ServiceClient
 from tocsin.kernel.tasks import create_task
 
 StartService = Callable[..., Awaitable[tuple[EdgeClient, Proxy]]]
@@ -125,3 +130,37 @@ async def test_a_busy_service_stays_ready_and_one_whose_statements_all_hang_does
     for task in hanging:
         task.cancel()
     await asyncio.gather(*hanging, return_exceptions=True)
+
+
+NEIGHBOURS = {
+    "alerts": {"incident-management"},
+    "incidents": {"oncall-service"},
+    "oncall": {"incident-management", "notification-service"},
+    "notifications": {"incident-management", "oncall-service"},
+    "web": {"alert-ingestion", "incident-management", "oncall-service", "notification-service"},
+}
+
+
+@pytest.mark.parametrize("service", NEIGHBOURS)
+async def test_each_service_is_ready_without_its_neighbours_and_names_them(
+    db_dsn: str, aiohttp_client: AiohttpClient, service: str
+) -> None:
+    away = dict.fromkeys((name.lower() for name in URL_OF.values()), "http://127.0.0.1:1")
+    settings = settings_of(service).model_validate({"database_url": db_dsn, **away})
+    client = await aiohttp_client(importlib.import_module(f"tocsin.{service}.app").create_app(settings))
+    async with client.get("/health/ready") as response:
+        body = await response.json()
+        assert response.status == 200
+    assert body["dependencies"].keys() - {"database"} == NEIGHBOURS[service]
+    assert all("cannot be reached" in body["dependencies"][name] for name in NEIGHBOURS[service])
+
+
+async def test_a_neighbour_that_hangs_does_not_keep_readiness_waiting(
+    start_service: StartService, peer: Peer, client: ServiceClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "NEIGHBOUR_SECONDS", 0.1)
+    peer.script = [never]
+    asking, _ = await start_service()
+    asking.app[health.READINESS].optional["peer"] = health.neighbour_answers(client)
+    status, told = await ready(asking)
+    assert (status, told["peer"]) == (200, "peer does not answer in time; try again in a moment.")

@@ -10,7 +10,7 @@ from tocsin.alerts.settings import Settings
 from tocsin.alerts.telling import Teller
 from tocsin.alerts.worker import Sweeper, sweeping
 from tocsin.clients.incidents import INCIDENTS, IncidentsClient
-from tocsin.kernel.app import REGISTRY, base_app, with_database
+from tocsin.kernel.app import REGISTRY, base_app, with_database, with_neighbours
 from tocsin.kernel.http_client import CLIENT_METRICS
 
 
@@ -25,5 +25,6 @@ def create_app(settings: Settings) -> web.Application:
     app.add_routes(ROUTES)
     sweeper = Sweeper(db, teller, metrics, settings)
     # Torn down in reverse: what still waits is stored, then told, before its connections close.
-    app.cleanup_ctx.extend([incidents.context, teller.context, intake.context, *sweeping(sweeper, settings)])
+    with_neighbours(app, incidents)
+    app.cleanup_ctx.extend([teller.context, intake.context, *sweeping(sweeper, settings)])
     return app

@@ -11,7 +11,7 @@ from tocsin.incidents.service import DESK, Desk, escalations
 from tocsin.incidents.service.stream import HUB, Hub
 from tocsin.incidents.settings import SETTINGS, Settings
 from tocsin.incidents.worker import workers
-from tocsin.kernel.app import REGISTRY, base_app, with_database
+from tocsin.kernel.app import REGISTRY, base_app, with_database, with_neighbours
 from tocsin.kernel.doorbell import Doorbell
 from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.kernel.idempotency import forget_old_keys
@@ -43,5 +43,6 @@ def create_app(settings: Settings) -> web.Application:
     doorbell.wakes(hub.wakeup)
     app.add_routes(ROUTES)
     app.on_shutdown.append(hub.close)
-    app.cleanup_ctx.extend([oncall.context, doorbell.context, outbox.context, *workers(app), forget_old_keys()])
+    with_neighbours(app, oncall)
+    app.cleanup_ctx.extend([doorbell.context, outbox.context, *workers(app), forget_old_keys()])
     return app

@@ -7,7 +7,7 @@ from prometheus_client.aiohttp import make_aiohttp_handler
 
 from tocsin.kernel import health, openapi
 from tocsin.kernel.db import DB, Database, database
-from tocsin.kernel.http_client import CLIENT_METRICS, ClientMetrics
+from tocsin.kernel.http_client import CLIENT_METRICS, ClientMetrics, ServiceClient
 from tocsin.kernel.middlewares import (
     CORS_ORIGINS,
     HTTP_METRICS,
@@ -63,3 +63,10 @@ def with_database(app: web.Application, settings: ServiceSettings, *, schema: st
     app[health.READINESS].required["database"] = health.database_answers
     app.cleanup_ctx.append(database)
     return app[DB]
+
+
+def with_neighbours(app: web.Application, *clients: ServiceClient) -> None:
+    """Keep *clients* while *app* runs, and make readiness name the services behind them: it works on without."""
+    for client in clients:
+        app.cleanup_ctx.append(client.context)
+        app[health.READINESS].optional[client.peer] = health.neighbour_answers(client)

@@ -6,14 +6,18 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from aiohttp import web
+from pydantic import BaseModel
 
 from tocsin.kernel import build_info, clock
 from tocsin.kernel.db import DB, execute, transaction
 from tocsin.kernel.errors import DomainError
+from tocsin.kernel.http_client import Budget, ServiceClient
 
 Check: TypeAlias = Callable[[web.Application], Awaitable[None]]
 """Returns when the dependency is there; raises DomainError when it is not."""
 CHECK_SECONDS: Final = 1.0
+NEIGHBOUR_SECONDS: Final = 0.5
+"""Less: whoever asks whether this service is ready must not give up because a neighbour hangs."""
 
 
 @dataclass(slots=True)
@@ -37,6 +41,19 @@ async def database_answers(app: web.Application) -> None:
         return  # every connection is at work, and answered: a busy replica must not be taken out of service for it
     async with transaction(db) as cur:
         await execute(cur, "SELECT 1")
+
+
+def neighbour_answers(client: ServiceClient) -> Check:
+    """Return the check that asks another service whether it is alive, and not how its own neighbours are."""
+
+    async def check(_app: web.Application) -> None:
+        await client.get("/health", _Health, budget=Budget(1, NEIGHBOUR_SECONDS, NEIGHBOUR_SECONDS))
+
+    return check
+
+
+class _Health(BaseModel):
+    status: str
 
 
 async def get_health(request: web.Request) -> web.Response:

@@ -1,7 +1,6 @@
 """The one way to call another service: typed, bounded, retried where that helps, with one idempotency key."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -25,6 +24,7 @@ from tenacity.wait import wait_random_exponential
 from tocsin.kernel import clock, request_id
 from tocsin.kernel.errors import RejectedError, UpstreamError
 from tocsin.kernel.request_id import REQUEST_ID
+from tocsin.kernel.retry_after import retry_seconds
 
 M = TypeVar("M", bound=BaseModel)
 PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
@@ -259,11 +259,6 @@ def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     asked = error.retry_after if isinstance(error, TransientError) else 0.0
     return max(asked, _backoff(state))
-
-
-def retry_seconds(retry_after: str | None) -> float:
-    """Return what `Retry-After` asks for; a date, which none of our services sends, counts as nothing."""
-    return float(retry_after) if retry_after is not None and re.fullmatch(r"[0-9]{1,9}", retry_after) else 0.0
 
 
 def _json(body: BaseModel, *, changed_only: bool) -> bytes:

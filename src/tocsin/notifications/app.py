@@ -8,7 +8,7 @@ from aiohttp import web
 from tocsin.clients.incidents import INCIDENTS, IncidentsClient
 from tocsin.clients.oncall import ONCALL, OnCallClient
 from tocsin.contracts.oncall import Channel as ChannelName
-from tocsin.kernel.app import REGISTRY, base_app, with_database
+from tocsin.kernel.app import REGISTRY, base_app, with_database, with_neighbours
 from tocsin.kernel.doorbell import Doorbell
 from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.kernel.idempotency import forget_old_keys
@@ -53,10 +53,9 @@ def create_app(settings: Settings) -> web.Application:
             async for _ in dispatcher.context(app):
                 yield
 
+    with_neighbours(app, app[INCIDENTS], app[ONCALL])
     app.cleanup_ctx.extend(
         [
-            app[INCIDENTS].context,
-            app[ONCALL].context,
             app[OUTBOX].context,
             forget_old_keys(),
             look_after(HOUSEKEEPING_POLLS * settings.poll_seconds),

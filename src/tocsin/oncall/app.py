@@ -4,7 +4,7 @@ from aiohttp import web
 
 from tocsin.clients.incidents import INCIDENTS, IncidentsClient
 from tocsin.clients.notifications import NOTIFICATIONS, NotificationsClient
-from tocsin.kernel.app import REGISTRY, base_app, with_database
+from tocsin.kernel.app import REGISTRY, base_app, with_database, with_neighbours
 from tocsin.kernel.doorbell import Doorbell
 from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.kernel.idempotency import forget_old_keys
@@ -33,10 +33,9 @@ def create_app(settings: Settings) -> web.Application:
     doorbell.wakes(due)
     doorbell.wakes(app[OUTBOX].wakeup)
     app.add_routes(ROUTES)
+    with_neighbours(app, app[INCIDENTS], app[NOTIFICATIONS])
     app.cleanup_ctx.extend(
         [
-            app[INCIDENTS].context,
-            app[NOTIFICATIONS].context,
             app[OUTBOX].context,
             worker("escalations", step_due, interval=settings.poll_seconds, wakeup=due),
             worker("gauges", refresh_gauges, interval=settings.gauge_seconds, wakeup=app[SCHEDULES_CHANGED]),

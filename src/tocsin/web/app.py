@@ -1,15 +1,13 @@
 """The web service, wired."""
 
 from aiohttp import web
-from pydantic import BaseModel
 
 from tocsin.clients.alerts import ALERTS, AlertsClient
 from tocsin.clients.incidents import INCIDENTS, IncidentsClient
 from tocsin.clients.notifications import NOTIFICATIONS, NotificationsClient
 from tocsin.clients.oncall import ONCALL, OnCallClient
-from tocsin.kernel.app import base_app
-from tocsin.kernel.health import CHECK_SECONDS, READINESS, Check
-from tocsin.kernel.http_client import CLIENT_METRICS, Budget, ServiceClient
+from tocsin.kernel.app import base_app, with_neighbours
+from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.web import defences, templating
 from tocsin.web.errors import error_page_middleware
 from tocsin.web.gateway import GATEWAY, Gateway
@@ -35,20 +33,7 @@ def create_app(settings: Settings) -> web.Application:
     app[NOTIFICATIONS] = NotificationsClient(settings.notification_service_url, app[CLIENT_METRICS])
     templating.set_up(app)
     app.add_routes(ROUTES)
-    for client in (app[ALERTS], app[INCIDENTS], app[ONCALL], app[NOTIFICATIONS]):
-        app.cleanup_ctx.append(client.context)
-        app[READINESS].optional[client.peer] = _alive(client)
+    with_neighbours(app, app[ALERTS], app[INCIDENTS], app[ONCALL], app[NOTIFICATIONS])
     app.cleanup_ctx.append(app[GATEWAY].context)
     app.on_shutdown.append(app[GATEWAY].end_streams)
     return app
-
-
-class _Health(BaseModel):
-    status: str
-
-
-def _alive(client: ServiceClient) -> Check:
-    async def check(_app: web.Application) -> None:
-        await client.get("/health", _Health, budget=Budget(1, CHECK_SECONDS, CHECK_SECONDS))
-
-    return check

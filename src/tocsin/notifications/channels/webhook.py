@@ -7,7 +7,6 @@ import ssl
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from email.utils import parsedate_to_datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Final
@@ -27,7 +26,8 @@ from aiohttp import (
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tocsin.contracts.notifications import WebhookBody
-from tocsin.kernel import build_info, clock, request_id
+from tocsin.kernel import build_info, request_id
+from tocsin.kernel.retry_after import retry_seconds
 from tocsin.notifications.channels.guard import guarded_socket
 from tocsin.notifications.domain import Message, Outcome
 from tocsin.notifications.settings import Settings
@@ -88,24 +88,12 @@ def body_of(message: Message, public_url: str | None) -> bytes:
     return body.model_dump_json().encode()
 
 
-def retry_after(value: str | None) -> float:
-    """Return the seconds that a Retry-After header asks for (RFC 9110, section 10.2.3); 0 for what cannot be read."""
-    if value is None:
-        return 0.0
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - clock.now()).total_seconds())
-    except (ValueError, TypeError, OverflowError):  # TypeError: a date without a zone
-        return 0.0
-
-
 def _outcome(response: ClientResponse, answer: str) -> Outcome:
     status = response.status
     if status in SUCCESS:
         return Outcome.sent(answer, status)
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Outcome.retry(f"HTTP {status}: {answer}", status, retry_after(response.headers.get(hdrs.RETRY_AFTER)))
+        return Outcome.retry(f"HTTP {status}: {answer}", status, retry_seconds(response.headers.get(hdrs.RETRY_AFTER)))
     return Outcome.failed(f"HTTP {status}: {answer}", status)
 
 

@@ -1,0 +1,25 @@
+"""`Retry-After`: when to come back, in seconds or as a date (RFC 9110, section 10.2.3)."""
+
+import re
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from tocsin.kernel import clock
+
+MOST_SECONDS: Final = 86_400.0
+
+
+def retry_seconds(value: str | None) -> float:
+    """Return the seconds that *value* asks for, from 0 to a day; 0 for what cannot be read.
+
+    A date is compared with this machine's clock, which may be another than the sender's: take it for a wish.
+    """
+    if value is None:
+        return 0.0
+    if re.fullmatch(r"[0-9]+", value):
+        return min(float(value[:9]), MOST_SECONDS)
+    try:
+        seconds = (parsedate_to_datetime(value) - clock.now()).total_seconds()
+    except (ValueError, TypeError, OverflowError):  # TypeError: a date without a zone
+        return 0.0
+    return min(max(0.0, seconds), MOST_SECONDS)
