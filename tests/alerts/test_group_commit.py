@@ -117,6 +117,7 @@ async def test_a_commit_whose_answer_was_lost_stores_nothing_twice(
     }
     assert service.rows("SELECT count(*), sum(occurrences) AS seen FROM alerts.alert") == [{"count": 3, "seen": 9}]
     assert service.rows("SELECT count(*) FROM alerts.request") == [{"count": 9}]
+    assert await service.metric('alerts_received_total{severity="high"}') == 9
     await eventually(lambda: not service.rows("SELECT 1 FROM alerts.correlation WHERE told_version < version"))
 
 

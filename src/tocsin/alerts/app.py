@@ -4,6 +4,7 @@ from aiohttp import web
 
 from tocsin.alerts.intake import Intake
 from tocsin.alerts.metrics import METRICS, AlertMetrics
+from tocsin.alerts.parser import PARSER, Parser
 from tocsin.alerts.routes import ROUTES
 from tocsin.alerts.service import INTAKE
 from tocsin.alerts.settings import Settings
@@ -22,9 +23,10 @@ def create_app(settings: Settings) -> web.Application:
     incidents = app[INCIDENTS] = IncidentsClient(settings.incident_management_url, app[CLIENT_METRICS])
     teller = Teller(db, incidents, metrics, settings)
     intake = app[INTAKE] = Intake(db, metrics, teller, settings)
+    parser = app[PARSER] = Parser()
     app.add_routes(ROUTES)
     sweeper = Sweeper(db, teller, metrics, settings)
     # Torn down in reverse: what still waits is stored, then told, before its connections close.
     with_neighbours(app, incidents)
-    app.cleanup_ctx.extend([teller.context, intake.context, *sweeping(sweeper, settings)])
+    app.cleanup_ctx.extend([parser.context, teller.context, intake.context, *sweeping(sweeper, settings)])
     return app

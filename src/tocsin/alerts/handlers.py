@@ -8,6 +8,7 @@ from aiohttp import hdrs, web
 from tocsin.alerts import service
 from tocsin.alerts.domain import Receipt
 from tocsin.alerts.metrics import METRICS
+from tocsin.alerts.parser import PARSER
 from tocsin.alerts.receivers import alertmanager, generic
 from tocsin.alerts.receivers.alertmanager import Webhook
 from tocsin.alerts.repository.reading import AlertQuery
@@ -71,6 +72,7 @@ async def post_alertmanager(request: web.Request) -> web.Response:
 
 async def _ingest(request: web.Request, receiver: str, limit: int) -> list[Receipt]:
     return await service.ingest(
+        request.app[PARSER],
         request.app[INTAKE],
         request.app[METRICS],
         receiver=receiver,

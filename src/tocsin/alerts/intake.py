@@ -7,10 +7,10 @@ known, the same rows are tried again, and what turns out to be there is answered
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 import structlog
@@ -41,6 +41,7 @@ from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.tasks import create_task
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 COMMIT: Final = FaultPoint("alerts.commit")
 MAX_ALERTS: Final = 200
 MAX_BYTES: Final = 4 * 1024 * 1024
@@ -51,6 +52,8 @@ side: of 100, 200 and 1,000, 200 took in most on two cores, by a tenth.
 """
 MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
 """Beyond that senders are told to come back later."""
+STATEMENT_ROWS: Final = 500
+"""Alerts with a key in one statement."""
 DATA_ERRORS: Final = frozenset({"22", "23", "54"})
 """SQLSTATE classes of data that cannot be stored, of constraints that do not hold, and of what is too large."""
 RETRY_SECONDS: Final = (0.05, 0.2)
@@ -222,13 +225,16 @@ class Intake:
             else:
                 entries = entry_ids(first.id, len(submission.alerts))
                 submission.succeed([receipts[entry] for entry in entries])
+        # Under their own id: a commit of ours whose outcome nobody could say has stored them.
+        self._count([submission for submission, first in known if first.id == submission.request.id])
         return [submission for submission, first in zip(batch, firsts, strict=True) if first is None]
 
     def _count(self, batch: Iterable[Submission]) -> None:
         severities = Counter(alert.severity for submission in batch for alert in submission.alerts)
         for severity, number in severities.items():
             self._metrics.received.labels(severity).inc(number)
-        self._metrics.batch.observe(severities.total())
+        if severities:
+            self._metrics.batch.observe(severities.total())
 
     def _hand_over(self, batch: Iterable[Submission], reports: dict[UUID, Report]) -> None:
         stored = []
@@ -247,17 +253,23 @@ async def store(db: Database, batch: Sequence[Submission], *, grace: float) -> d
         at = await storing.insert_batch(cur, requests, alone, now=None, grace=grace)
         reports = {entry.id: _report_alone(entry, at) for entry in alone}
         for step in plan_steps(keyed):
-            if step.firing:
-                met = await storing.upsert_firing(cur, step.firing, at=at, grace=grace)
+            for firing in _parts(step.firing):
+                met = await storing.upsert_firing(cur, firing, at=at, grace=grace)
                 reports |= {entry: _report_met(entry, alert, AlertAction.REPEATED) for entry, alert in met.items()}
-            if step.resolved:
-                met = await storing.resolve_open(cur, step.resolved, at=at, grace=grace)
+            for resolved in _parts(step.resolved):
+                met = await storing.resolve_open(cur, resolved, at=at, grace=grace)
                 reports |= {entry: _report_met(entry, alert, AlertAction.RESOLVED) for entry, alert in met.items()}
-                ignored = [entry for entry in step.resolved if entry.id not in met]
+                ignored = [entry for entry in resolved if entry.id not in met]
                 if ignored:
                     await storing.insert_batch(cur, (), ignored, now=at, grace=grace)
                 reports |= {entry.id: _report_alone(entry, at) for entry in ignored}
     return reports
+
+
+def _parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield *rows* in parts of which none keeps the event loop for long: a group may have ten thousand."""
+    for start in range(0, len(rows), STATEMENT_ROWS):
+        yield rows[start : start + STATEMENT_ROWS]
 
 
 def _report_alone(entry: Entry, at: datetime) -> Report:

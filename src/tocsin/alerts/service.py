@@ -1,15 +1,14 @@
 """What alert-ingestion does for its callers."""
 
-from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
 from aiohttp import web
 
-from tocsin.alerts.domain import IncomingAlert, Receipt
+from tocsin.alerts.domain import Receipt
 from tocsin.alerts.intake import Intake
 from tocsin.alerts.metrics import AlertMetrics
-from tocsin.alerts.receivers import alertmanager, generic
+from tocsin.alerts.parser import Parser
 from tocsin.alerts.repository import reading
 from tocsin.alerts.repository.reading import AlertQuery
 from tocsin.alerts.repository.storing import RequestRow
@@ -21,22 +20,25 @@ from tocsin.kernel.ids import new_id
 from tocsin.kernel.paging import page_of
 
 INTAKE: Final = web.AppKey("INTAKE", Intake)
-RECEIVERS: Final[dict[str, Callable[[bytes], list[IncomingAlert]]]] = {
-    generic.RECEIVER: generic.parse,
-    alertmanager.RECEIVER: alertmanager.parse,
-}
 MAX_CONTENT_TYPE: Final = 256
 
 
 async def ingest(
-    intake: Intake, metrics: AlertMetrics, *, receiver: str, body: bytes, content_type: str, key: str | None
+    parser: Parser,
+    intake: Intake,
+    metrics: AlertMetrics,
+    *,
+    receiver: str,
+    body: bytes,
+    content_type: str,
+    key: str | None,
 ) -> list[Receipt]:
     """Store a sender's request durably and have its alerts correlated; return what became of each, in their order.
 
-    Raise MalformedRequestError, InvalidRequestError, and UnavailableError where nothing could be stored.
+    Raise MalformedRequestError, InvalidRequestError, TooLargeError, and UnavailableError where nothing could be stored.
     """
     started = clock.monotonic()
-    alerts = RECEIVERS[receiver](body)
+    alerts = await parser.parse(receiver, body)
     if not alerts:
         return []
     # A header may hold any byte; what is not UTF-8 arrives as lone surrogates, which no database takes.

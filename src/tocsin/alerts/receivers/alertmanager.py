@@ -4,9 +4,11 @@ After prometheus/alertmanager `notify/webhook/webhook.go` and `template/template
 itself, with its own status: a group fires as long as one of its alerts does.
 """
 
-from typing import Annotated, Any, Final
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from tocsin.alerts.domain import IncomingAlert, service_of, severity_of
 from tocsin.alerts.receivers.leniency import (
@@ -26,6 +28,8 @@ from tocsin.kernel.requests import parse_json
 RECEIVER: Final = "alertmanager"
 MAX_ALERTS: Final = 10_000
 MAX_FINGERPRINT: Final = 200
+MAX_FNV_BYTES: Final = 4_096
+"""Of labels, whose FNV-1a is taken a byte at a time."""
 FNV_OFFSET: Final = 14_695_981_039_346_656_037
 FNV_PRIME: Final = 1_099_511_628_211
 FNV_MASK: Final = (1 << 64) - 1
@@ -37,16 +41,12 @@ LINK_ANNOTATIONS: Final = {
 }
 
 
-def _or_none_of_them(value: Any) -> Any:
-    return [] if value is None else value
-
-
 class WebhookAlert(Model):
     """One alert of a group."""
 
     status: LooseText = AlertStatus.FIRING.value
-    labels: LooseTexts = Field(default_factory=dict)
-    annotations: LooseTexts = Field(default_factory=dict)
+    labels: LooseTexts | None = None
+    annotations: LooseTexts | None = None
     startsAt: LooseInstant = None  # noqa: N815 - Alertmanager's name
     endsAt: LooseInstant = None  # noqa: N815 - Alertmanager's name
     generatorURL: LooseText = ""  # noqa: N815 - Alertmanager's name
@@ -56,7 +56,7 @@ class WebhookAlert(Model):
 class Webhook(Model):
     """What Alertmanager posts. Only what is used is named; the request is stored as it came."""
 
-    alerts: Annotated[list[WebhookAlert], Field(max_length=MAX_ALERTS), BeforeValidator(_or_none_of_them)]
+    alerts: Annotated[list[WebhookAlert] | None, Field(max_length=MAX_ALERTS)]
     externalURL: LooseText = ""  # noqa: N815 - Alertmanager's name
 
 
@@ -64,27 +64,33 @@ def parse(body: bytes) -> list[IncomingAlert]:
     """Read a group's alerts. Raise MalformedRequestError, and InvalidRequestError where there is no list of alerts."""
     group = parse_json(body, Webhook)
     source = group.externalURL[:MAX_LINE] or RECEIVER
-    return [_alert(alert, source) for alert in group.alerts]
+    return [_alert(alert, source) for alert in group.alerts or ()]
 
 
 def label_fingerprint(labels: dict[str, str]) -> str:
-    """Return the FNV-1a (64 bit) of the sorted labels in hex, as prometheus/common `model/signature.go` has it."""
+    """Return the FNV-1a (64 bit) of the sorted labels in hex, as prometheus/common `model/signature.go` has it.
+
+    Of very long ones another hash: they are of no Alertmanager that has to be agreed with.
+    """
+    text = b"".join(b"%b\xff%b\xff" % (name.encode(), labels[name].encode()) for name in sorted(labels))
+    if len(text) > MAX_FNV_BYTES:
+        return blake2b(text, digest_size=16).hexdigest()
     value = FNV_OFFSET
-    for name in sorted(labels):
-        for byte in b"%b\xff%b\xff" % (name.encode(), labels[name].encode()):
-            value = (value ^ byte) * FNV_PRIME & FNV_MASK
+    for byte in text:
+        value = (value ^ byte) * FNV_PRIME & FNV_MASK
     return f"{value:016x}"
 
 
 def _alert(given: WebhookAlert, source: str) -> IncomingAlert:
+    all_labels, annotations = given.labels or {}, given.annotations or {}
     status, status_remark = _status(given.status)
-    service, service_remark = service_of(given.labels)
-    severity, severity_remark = severity_of(given.labels.get("severity"))
-    message, message_remark = bounded_message(_message(given))
-    labels, labels_remark = bounded_labels(given.labels)
-    links, links_remark = usable_links(_links(given))
+    service, service_remark = service_of(all_labels)
+    severity, severity_remark = severity_of(all_labels.get("severity"))
+    message, message_remark = bounded_message(_message(all_labels, annotations))
+    labels, labels_remark = bounded_labels(all_labels)
+    links, links_remark = usable_links(_links(given.generatorURL, annotations))
     known = given.fingerprint.strip()
-    key = known if 0 < len(known) <= MAX_FINGERPRINT else label_fingerprint(given.labels)
+    key = known if 0 < len(known) <= MAX_FINGERPRINT else label_fingerprint(all_labels)
     return IncomingAlert(
         service=service[:MAX_LINE].strip(),
         severity=severity,
@@ -107,13 +113,13 @@ def _status(word: str) -> tuple[AlertStatus, str | None]:
     return AlertStatus.FIRING, f"The status {word[:64]!r} is not known: taken as firing."
 
 
-def _message(given: WebhookAlert) -> str:
+def _message(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
     """Return the summary and, below it, the description; without either the alert's name."""
-    texts = [given.annotations.get(name, "").strip() for name in ("summary", "description", "message")]
+    texts = [annotations.get(name, "").strip() for name in ("summary", "description", "message")]
     found = list(dict.fromkeys(filter(None, texts)))
-    return "\n".join(found) or given.labels.get("alertname", "").strip() or "An alert without a message."
+    return "\n".join(found) or labels.get("alertname", "").strip() or "An alert without a message."
 
 
-def _links(given: WebhookAlert) -> list[tuple[str, str]]:
-    annotated = [(given.annotations.get(name, ""), text) for name, text in LINK_ANNOTATIONS.items()]
-    return [*annotated, (given.generatorURL, "Source")]
+def _links(source: str, annotations: Mapping[str, str]) -> list[tuple[str, str]]:
+    annotated = [(annotations.get(name, ""), text) for name, text in LINK_ANNOTATIONS.items()]
+    return [*annotated, (source, "Source")]

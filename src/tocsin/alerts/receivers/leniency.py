@@ -28,10 +28,6 @@ def _as_text(value: Any) -> str:
     return "" if value is None else json.dumps(value)
 
 
-def _or_empty(value: Any) -> Any:
-    return {} if value is None else value
-
-
 def _as_instant(value: Any) -> datetime | None:
     try:
         instant = _INSTANT.validate_python(value)
@@ -43,7 +39,7 @@ def _as_instant(value: Any) -> datetime | None:
 
 LooseText = Annotated[str, BeforeValidator(_as_text), WithJsonSchema({"description": "Text; anything is taken."})]
 """Text; null is empty, anything else is its JSON."""
-LooseTexts = Annotated[dict[LooseText, LooseText], BeforeValidator(_or_empty)]
+LooseTexts = dict[LooseText, LooseText]
 LooseInstant = Annotated[
     datetime | None,
     BeforeValidator(_as_instant),

@@ -1,0 +1,84 @@
+"""Large requests, well meant or not, keep nobody else waiting."""
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from tests.alerts.api import ALERTMANAGER, ALERTS, Service
+from tests.support.waiting import eventually
+from tocsin.alerts import parser
+from tocsin.alerts.domain import IncomingAlert
+from tocsin.alerts.receivers import alertmanager
+from tocsin.kernel.tasks import create_task
+
+
+def group(alerts: int, **annotations: str) -> dict[str, Any]:
+    return {"alerts": [{"labels": {"service": f"s{n}"}, "annotations": annotations} for n in range(alerts)]}
+
+
+LARGE = group(1, summary="x" * parser.SMALL_BYTES)
+
+
+@pytest.fixture
+def reading(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Keep Alertmanager's groups from being read before this is set."""
+    goes_on = threading.Event()
+
+    def held_up(body: bytes) -> list[IncomingAlert]:
+        assert goes_on.wait(30)
+        return alertmanager.parse(body)
+
+    monkeypatch.setitem(parser.RECEIVERS, alertmanager.RECEIVER, held_up)
+    return goes_on
+
+
+async def test_an_alert_is_answered_while_a_large_group_is_being_read(
+    service: Service, reading: threading.Event
+) -> None:
+    large = create_task(service.post(ALERTMANAGER, LARGE), name="large")
+    await eventually(lambda: service.client.app and service.client.app[parser.PARSER].waiting == 1)
+    await service.send()
+    assert not large.done()
+    reading.set()
+    assert len((await large)["alerts"]) == 1
+
+
+async def test_more_large_groups_than_can_be_read_are_told_to_come_back(
+    service: Service, reading: threading.Event
+) -> None:
+    tasks = [create_task(service.post(ALERTMANAGER, LARGE, expect=None), name="large") for _ in range(10)]
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    assert "large requests" in (await done.pop())["detail"]
+    reading.set()
+    answers = await asyncio.gather(*tasks)
+    assert sum("alerts" in answer for answer in answers) == parser.MAX_WAITING
+
+
+@pytest.mark.parametrize("unit", ["1", "{}", "[]", '{"labels":1}', '{"labels":{"a":[[[]]]}}'])
+async def test_more_values_than_any_group_has_are_refused_before_they_are_read(
+    service: Service, reading: threading.Event, unit: str
+) -> None:
+    body = b'{"alerts":[%b]}' % b",".join([unit.encode()] * 300_001)
+    refused = await service.post(ALERTMANAGER, body, expect=413)
+    assert "300000 values" in refused["detail"]
+    assert not reading.is_set()
+
+
+async def test_errors_beyond_counting_are_told_as_a_number(service: Service) -> None:
+    labels = {str(number): number for number in range(2_000)}
+    body = {"service": "checkout", "severity": "high", "message": "m", "labels": labels}
+    refused = await service.post(ALERTS, body, expect=422)
+    assert refused["errors"] == [{"pointer": "#", "detail": "There are 2000 errors, too many to tell."}]
+
+
+async def test_a_group_larger_than_a_statement_is_stored_whole_and_answered_in_its_order(service: Service) -> None:
+    firing = group(1_201)
+    first = (await service.post(ALERTMANAGER, firing))["alerts"]
+    again = (await service.post(ALERTMANAGER, firing))["alerts"]
+    assert [alert["alert_id"] for alert in again] == [alert["alert_id"] for alert in first]
+    rows = service.rows("SELECT id::text, service FROM alerts.alert")
+    assert {alert["alert_id"]: f"s{n}" for n, alert in enumerate(first)} == {row["id"]: row["service"] for row in rows}
+    over = {"alerts": [{**alert, "status": "resolved"} for alert in firing["alerts"]]}
+    assert {alert["action"] for alert in (await service.post(ALERTMANAGER, over))["alerts"]} == {"resolved"}
