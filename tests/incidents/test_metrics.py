@@ -1,12 +1,17 @@
 from datetime import UTC, datetime, timedelta
 
 from tests.incidents.api import Api, alert
-from tests.incidents.conftest import StartReplica
+from tests.incidents.conftest import Query, StartReplica
 from tests.support.waiting import eventually
 from tocsin.contracts.incidents import ChangeIncident, IncidentStatus
 from tocsin.incidents.service.changes import change_incident
 
 NOON = datetime(2026, 10, 22, 12, 0, tzinfo=UTC)
+
+
+def of(service: str, *, severity: str = "high", team: str = "platform") -> str:
+    """Return the labels of a sample, as they are written."""
+    return f'{{service="{service}",severity="{severity}",team="{team}"}}'
 
 
 async def test_every_label_starts_at_zero(api: Api) -> None:
@@ -36,20 +41,20 @@ async def test_the_number_of_incidents_is_the_databases_on_every_replica_and_aft
 
         await eventually(counted)
         assert await replica.metric('tocsin_incidents_unresolved_incidents{severity="critical"}') == 1
-        assert await replica.metric('tocsin_incidents_service_unresolved_incidents{service="checkout"}') == 1
+        assert await replica.metric(f"tocsin_incidents_service_unresolved_incidents{of('checkout')}") == 1
 
 
 async def test_open_incidents_are_shown_for_the_busiest_services_and_the_rest_together(api: Api) -> None:
     results = await api.correlate(*(alert(service=f"service-{number:02}") for number in range(23)))
 
     async def counted() -> bool:
-        return await api.metric('tocsin_incidents_service_unresolved_incidents{service="other"}') == 3
+        return await api.metric(f"tocsin_incidents_service_unresolved_incidents{of('other')}") == 3
 
     await eventually(counted)
     await api.change(results[0]["incident_id"], status="resolved")
 
     async def gone() -> bool:
-        return await api.metric('tocsin_incidents_service_unresolved_incidents{service="service-00"}') is None
+        return await api.metric(f"tocsin_incidents_service_unresolved_incidents{of('service-00')}") is None
 
     await eventually(gone)
 
@@ -85,3 +90,47 @@ async def test_an_incident_that_resolves_itself_is_measured_too(api: Api) -> Non
     await api.correlate(keyed | {"version": 2, "status": "resolved"})
     assert await api.metric("incident_mtta_seconds_count") == 1
     assert await api.metric("incident_mttr_seconds_count") == 1
+
+
+async def test_the_last_day_is_told_by_service_team_and_severity_whatever_this_process_has_seen(
+    api: Api, query: Query
+) -> None:
+    answered = await api.open(severity="critical")
+    await api.open(severity="critical")
+    forgotten = await api.open(severity="critical")
+    await api.correlate(alert(service="search"), alert(service="search"))
+    await api.change(answered.id, status="resolved")
+    query(
+        "UPDATE incidents.incident SET acknowledged_at = created_at + interval '2 minutes',"
+        " resolved_at = created_at + interval '9 minutes' WHERE resolved_at IS NOT NULL"
+    )
+    query(
+        "UPDATE incidents.incident SET created_at = created_at - interval '25 hours' WHERE id = %(id)s",
+        id=str(forgotten.id),
+    )
+    expected = {"incidents": 2, "alerts": 0, "acknowledged_incidents": 1, "acknowledgement_seconds": 120}
+    expected |= {"resolved_incidents": 1, "resolution_seconds": 540}
+
+    async def told() -> dict[str, float | None]:
+        labels = of("checkout", severity="critical")
+        return {name: await api.metric(f"tocsin_incidents_last_day_{name}{labels}") for name in expected}
+
+    async def as_expected() -> bool:
+        return await told() == expected
+
+    await eventually(as_expected)
+    assert await api.metric(f"tocsin_incidents_last_day_alerts{of('search')}") == 2
+
+
+async def test_the_last_day_names_the_noisiest_services_and_puts_the_rest_together(api: Api) -> None:
+    quiet = [alert(service=f"a-quiet-{number:02}") for number in range(22)]
+    noisy = [alert(service="z-noisy") for _ in range(3)]
+    await api.correlate(*quiet, *noisy)
+
+    async def counted() -> bool:
+        return await api.metric(f"tocsin_incidents_last_day_incidents{of('other')}") == 3
+
+    await eventually(counted)
+    assert await api.metric(f"tocsin_incidents_last_day_alerts{of('z-noisy')}") == 3
+    assert await api.metric(f"tocsin_incidents_last_day_incidents{of('a-quiet-18')}") == 1
+    assert await api.metric(f"tocsin_incidents_last_day_incidents{of('a-quiet-19')}") is None

@@ -45,6 +45,8 @@ async def up(options: Options, settings: DatabaseSettings) -> None:
             # Messages carry a link to their incident.
             public_url = os.environ.get("PUBLIC_URL") or options.place.url(WEB)
             environment = {"DATABASE_URL": dsn, "PUBLIC_URL": public_url, **_default_team(stage)}
+            if server is not None and "DISK_PATH" not in os.environ:
+                environment["DISK_PATH"] = str(options.data)
             children = [Child(service, options.place, options.voice, environment) for service in SERVICES]
             stop.kills = [child.kill for child in children]
             async with asyncio.TaskGroup() as group:

@@ -11,6 +11,8 @@ from tocsin.contracts.model import Severity
 from tocsin.incidents.domain.states import Step
 
 MINUTE, HOUR = 60.0, 3600.0
+GROUP: Final = ("service", "team", "severity")
+"""What incidents are told apart by. Bounded by whoever counts them: the busiest services, and `other`."""
 BUCKETS: Final = (
     MINUTE,
     2 * MINUTE,
@@ -28,6 +30,35 @@ BUCKETS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class LastDay:
+    """The incidents of the last 24 hours, as they are now: sums and counts, so that any selection has a mean."""
+
+    incidents: Gauge
+    alerts: Gauge
+    acknowledged: Gauge
+    acknowledgement_seconds: Gauge
+    resolved: Gauge
+    resolution_seconds: Gauge
+
+    @classmethod
+    def register(cls, registry: CollectorRegistry) -> Self:
+        """Declare the metrics on *registry*."""
+
+        def gauge(name: str, what: str) -> Gauge:
+            text = f"Of the incidents opened in the last 24 hours: {what}."
+            return Gauge(f"tocsin_incidents_last_day_{name}", text, GROUP, registry=registry)
+
+        return cls(
+            gauge("incidents", "how many there are"),
+            gauge("alerts", "how many alerts they have"),
+            gauge("acknowledged_incidents", "how many were acknowledged"),
+            gauge("acknowledgement_seconds", "how long those took to be acknowledged, all together"),
+            gauge("resolved_incidents", "how many were resolved"),
+            gauge("resolution_seconds", "how long those took to be resolved, all together"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentMetrics:
     """The service's own metrics."""
 
@@ -37,6 +68,7 @@ class IncidentMetrics:
     mttr: Histogram
     unresolved_by_severity: Gauge
     unresolved_by_service: Gauge
+    last_day: LastDay
     unescalated: Gauge
     stream_clients: Gauge
 
@@ -69,9 +101,10 @@ class IncidentMetrics:
             Gauge(
                 "tocsin_incidents_service_unresolved_incidents",
                 "Incidents that are not resolved, of the services that have most; `other` has the rest.",
-                ["service"],
+                GROUP,
                 registry=registry,
             ),
+            LastDay.register(registry),
             Gauge(
                 "tocsin_incidents_unescalated_incidents",
                 "Unacknowledged incidents for which no paging is confirmed and none is on its way. Must be zero.",

@@ -1,14 +1,18 @@
 """What incident management does by itself, beside the outbox."""
 
+from collections.abc import Sequence
+from dataclasses import fields
+
 from aiohttp import web
+from prometheus_client import Gauge
 
 from tocsin.clients.oncall import ONCALL
-from tocsin.incidents.metrics import METRICS
+from tocsin.incidents.metrics import GROUP, METRICS
 from tocsin.incidents.repository import stats
 from tocsin.incidents.service import DESK, escalations
 from tocsin.incidents.service.stream import HUB
 from tocsin.incidents.settings import SETTINGS
-from tocsin.kernel.db import DB, transaction
+from tocsin.kernel.db import DB, Row, transaction
 from tocsin.kernel.workers import Context, worker
 
 SERVICES_SHOWN = 20
@@ -30,16 +34,22 @@ async def count(app: web.Application) -> bool:
         by_status = await stats.count_by_status(cur)
         by_severity = await stats.count_unresolved_by_severity(cur)
         by_service = await stats.count_unresolved_by_service(cur, limit=SERVICES_SHOWN)
+        of_last_day = await stats.count_last_day(cur, limit=SERVICES_SHOWN, now=None)
     metrics = app[METRICS]
     for status, number in by_status.items():
         metrics.incidents.labels(status).set(number)
     for severity, number in by_severity.items():
         metrics.unresolved_by_severity.labels(severity).set(number)
-    metrics.unresolved_by_service.clear()
-    rest = sum(by_severity.values()) - sum(by_service.values())
-    for service, number in (by_service | {"other": rest}).items():
-        metrics.unresolved_by_service.labels(service).set(number)
+    _replace(metrics.unresolved_by_service, by_service, "incidents")
+    for field in fields(metrics.last_day):
+        _replace(getattr(metrics.last_day, field.name), of_last_day, field.name)
     return False
+
+
+def _replace(gauge: Gauge, rows: Sequence[Row], column: str) -> None:
+    gauge.clear()
+    for row in rows:
+        gauge.labels(*(row[name] for name in GROUP)).set(row[column])
 
 
 async def reconcile(app: web.Application) -> bool:

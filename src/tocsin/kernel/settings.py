@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, DirectoryPath, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 S = TypeVar("S", bound=BaseSettings)
@@ -86,6 +86,8 @@ class ServiceSettings(ProcessSettings):
     """Back-off after the first failure; doubles with each."""
     retry_max_seconds: Seconds = 30.0
     """The longest back-off."""
+    disk_path: DirectoryPath = Path("/")
+    """A folder whose file system's free space is exported: PostgreSQL's, where this process can see it."""
 
     @field_validator("database_url")
     @classmethod

@@ -29,6 +29,7 @@ class WorkerMetrics:
 
     ticks: Counter
     last_success: Gauge
+    interval: Gauge
 
     @classmethod
     def register(cls, registry: CollectorRegistry) -> Self:
@@ -39,7 +40,13 @@ class WorkerMetrics:
             ),
             Gauge(
                 "tocsin_worker_last_success_timestamp_seconds",
-                "When a background loop last ended a round without an error.",
+                "When a background loop last ended a round without an error; until it has, when it began.",
+                ["worker"],
+                registry=registry,
+            ),
+            Gauge(
+                "tocsin_worker_interval_seconds",
+                "How long a background loop waits at most between two rounds.",
                 ["worker"],
                 registry=registry,
             ),
@@ -62,6 +69,8 @@ def worker(name: str, tick: Tick, *, interval: float, wakeup: Wakeup | None = No
         metrics = app[WORKER_METRICS]
         for outcome in ("ok", "error"):
             metrics.ticks.labels(name, outcome)
+        metrics.interval.labels(name).set(interval)
+        metrics.last_success.labels(name).set(clock.now().timestamp())
         task = create_task(_loop(app, name, tick, interval, stop, bell), name=name)
         yield
         stop.set()

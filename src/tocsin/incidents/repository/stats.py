@@ -91,17 +91,54 @@ async def count_unresolved_by_severity(cur: Cursor) -> dict[Severity, int]:
     return {Severity(row["severity"]): row["incidents"] for row in rows}
 
 
-async def count_unresolved_by_service(cur: Cursor, *, limit: int) -> dict[str, int]:
-    """Return how many incidents of each service are not resolved, for the *limit* services that have most."""
-    rows = await fetch_all(
+async def count_unresolved_by_service(cur: Cursor, *, limit: int) -> list[Row]:
+    """Return how many incidents of each service, team and severity are not resolved.
+
+    The *limit* services that have most keep their names; the others are `other`, so that the answer stays short.
+    """
+    return await fetch_all(
         cur,
         """
-        SELECT service, count(*) AS incidents FROM incidents.incident WHERE status <> 'resolved'
-        GROUP BY service ORDER BY incidents DESC, service LIMIT %(limit)s
+        WITH figures AS MATERIALIZED (
+            SELECT service, COALESCE(team, '') AS team, severity, count(*) AS incidents
+            FROM incidents.incident WHERE status <> 'resolved' GROUP BY 1, 2, 3),
+        busiest AS (
+            SELECT service FROM figures GROUP BY service ORDER BY sum(incidents) DESC, service LIMIT %(limit)s)
+        SELECT COALESCE(busiest.service, 'other') AS service, team, severity, sum(incidents) AS incidents
+        FROM figures LEFT JOIN busiest USING (service) GROUP BY 1, 2, 3
         """,
         limit=limit,
     )
-    return {row["service"]: row["incidents"] for row in rows}
+
+
+async def count_last_day(cur: Cursor, *, limit: int, now: datetime | None) -> list[Row]:
+    """Return what the incidents of the last 24 hours come to, by service, team and severity.
+
+    The *limit* services that had most alerts keep their names; the others are `other`, so that the answer stays short.
+    """
+    return await fetch_all(
+        cur,
+        """
+        WITH figures AS MATERIALIZED (
+            SELECT service, COALESCE(team, '') AS team, severity, count(*) AS incidents, sum(alert_count) AS alerts,
+                   count(acknowledged_at) AS acknowledged,
+                   COALESCE(sum(EXTRACT(epoch FROM acknowledged_at - created_at)), 0) AS acknowledgement_seconds,
+                   count(resolved_at) AS resolved,
+                   COALESCE(sum(EXTRACT(epoch FROM resolved_at - created_at)), 0) AS resolution_seconds
+            FROM incidents.incident
+            WHERE created_at > COALESCE(%(now)s, now()) - interval '24 hours' GROUP BY 1, 2, 3),
+        busiest AS (
+            SELECT service FROM figures GROUP BY service ORDER BY sum(alerts) DESC, sum(incidents) DESC, service
+            LIMIT %(limit)s)
+        SELECT COALESCE(busiest.service, 'other') AS service, team, severity,
+               sum(incidents) AS incidents, sum(alerts) AS alerts,
+               sum(acknowledged) AS acknowledged, sum(acknowledgement_seconds) AS acknowledgement_seconds,
+               sum(resolved) AS resolved, sum(resolution_seconds) AS resolution_seconds
+        FROM figures LEFT JOIN busiest USING (service) GROUP BY 1, 2, 3
+        """,
+        limit=limit,
+        now=now,
+    )
 
 
 def _part(row: Mapping[str, Any]) -> dict[str, Any]:
