@@ -1,6 +1,7 @@
 """One night in small: everything the services do for each other, by a client that keeps a ledger and never gives up."""
 
 import asyncio
+from collections.abc import Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -112,10 +113,10 @@ class Drill:
         incident = await self.opened("refused")
         page = await self.world.first_page(incident, seconds=PATIENCE_SECONDS)
         assert page.person == SECONDARY
-        self.world.refused.discard(f"{self.name}-refused")
-        await self.request("POST", "oncall", "/api/v1/escalate", {"incident_id": incident, "reason": "drill"})
         path = f"/api/v1/notifications?incident_id={incident}&status=failed"
         failed = await eventually(lambda: self._items(path), timeout=PATIENCE_SECONDS)
+        self.world.refused.discard(f"{self.name}-refused")
+        await self.request("POST", "oncall", "/api/v1/escalate", {"incident_id": incident, "reason": "drill"})
         await self.request("POST", "notifications", f"/api/v1/notifications/{failed[0]['id']}/redeliver")
         await eventually(
             lambda: any(page.person == PRIMARY for page in self.world.pages_for(incident)), timeout=PATIENCE_SECONDS
@@ -170,12 +171,13 @@ class Drill:
         items: list[Any] = (await self.request("GET", "notifications", path))["items"]
         return items
 
-    def late_pages(self, grace: float) -> list[str]:
-        """Return pages that arrived more than *grace* seconds after their incident was answered."""
+    def late_pages(self, grace: float, *, unasked: Set[str] = frozenset()) -> list[str]:
+        """Return pages that arrived more than *grace* seconds after their incident was answered, but for *unasked*."""
         return [
             f"{page.person} {page.at - self.answered_at[str(page.incident_id)]:.1f} s after the answer"
             for page in self.world.received
             if page.at > self.answered_at.get(str(page.incident_id), float("inf")) + grace
+            and page.delivery_id not in unasked
         ]
 
     def doubled_pages(self) -> list[str]:

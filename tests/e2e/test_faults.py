@@ -25,8 +25,12 @@ OUTBOX_OWNERS = SERVICES[1:]
 NIGHTS = 3
 MOST_DRILLS = 4
 HEAL_SECONDS = 30.0
-IN_FLIGHT_SECONDS = 10.0
-"""What may still arrive after the answer: the message in flight, and one whose asker has just failed."""
+IN_FLIGHT_SECONDS = 2.0
+"""How long after the answer a page may still arrive: it was asked about before, and is sent while its lease of a second
+lasts; another second is for these people's own loop.
+
+A page that nobody could be asked about goes out all the same, by promise; it is known by its sender's log.
+"""
 
 
 def points_of(service: str) -> list[str]:
@@ -89,14 +93,21 @@ async def test_a_failure_at_any_step_loses_nothing_and_leaves_nothing_undone(
                 break
     assert {service: sorted(failed_at(system[service])[seen[service] :]) for service in armed} == armed
     await all_healed(dsn, set().union(*(drill.accepted for drill in drills)), f"{name}-%")
+    unasked = unasked_at(system["notifications"])
     for drill in drills:
-        assert drill.late_pages(IN_FLIGHT_SECONDS) == []
+        assert drill.late_pages(IN_FLIGHT_SECONDS, unasked=unasked) == []
         assert drill.doubled_pages() == []
 
 
 def failed_at(replica: Replica) -> list[str]:
     """Return the points at which a replica has failed so far, in order, from its log."""
     return [json.loads(line)["point"] for line in replica.log.splitlines() if '"fault injected"' in line]
+
+
+def unasked_at(replica: Replica) -> set[str]:
+    """Return the messages that went out though nobody could say whether they were still wanted, from the log."""
+    lines = [json.loads(line) for line in replica.log.splitlines() if '"pages go out unasked"' in line]
+    return {notification for line in lines for notification in line["notification_ids"]}
 
 
 @asynccontextmanager

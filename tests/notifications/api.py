@@ -84,7 +84,7 @@ class Service:
         async def held() -> bool:
             return holds(await self.find(notification_id))
 
-        await eventually(held, timeout=8.0)
+        await eventually(held)
         return await self.find(notification_id)
 
     async def metric(self, name: str, **labels: str) -> float:

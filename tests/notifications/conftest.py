@@ -1,6 +1,8 @@
 """notification-service on a database of its own, between neighbours and receivers that speak real HTTP and SMTP."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import pytest
@@ -15,15 +17,15 @@ from tocsin.notifications.app import create_app
 from tocsin.notifications.settings import Settings
 
 Start: TypeAlias = Callable[..., Awaitable[Service]]
-Arm: TypeAlias = Callable[..., None]
+Arm: TypeAlias = Callable[[FaultPoint, FaultKind], asyncio.Event]
 # Polls and back-off in hundredths of a second; what only ends an attempt that hangs is generous, for a busy machine.
 QUICK = {
-    "lease_seconds": 15.0,
+    "lease_seconds": 60.0,
     "poll_seconds": 0.05,
     "retry_min_seconds": 0.02,
     "retry_max_seconds": 0.1,
-    "send_timeout_seconds": 5.0,
-    "ask_state_seconds": 5.0,
+    "send_timeout_seconds": 30.0,
+    "ask_state_seconds": 30.0,
     "give_up_tries": 4,
 }
 
@@ -68,13 +70,15 @@ async def service(start: Start) -> Service:
 
 @pytest.fixture
 async def arm(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Arm]:
-    """Make a fault point fail once; *sleep* says for how many seconds where it fails by sleeping."""
+    """Make a fault point fail once; where it fails by sleeping it sleeps until the event that this returns is set."""
     points: list[FaultPoint] = []
 
-    def armed(point: FaultPoint, kind: FaultKind, *, sleep: float = 60.0) -> None:
+    def armed(point: FaultPoint, kind: FaultKind) -> asyncio.Event:
         points.append(point)
+        awake = asyncio.Event()
         monkeypatch.setenv("FAULT_POINT", f"{point.name}:{kind}")
-        monkeypatch.setenv("FAULT_SLEEP_SECONDS", str(sleep))
+        monkeypatch.setattr("tocsin.kernel.faults.clock", SimpleNamespace(sleep=lambda _seconds: awake.wait()))
+        return awake
 
     yield armed
     monkeypatch.delenv("FAULT_POINT", raising=False)

@@ -21,8 +21,10 @@ class Neighbours:
     """Whether no incident is known at all."""
     status: int = 200
     """What questions for states are answered with."""
+    failures: int = 0
+    """How many questions are answered 503 first."""
     delay: float = 0.0
-    """Seconds before they are."""
+    """Seconds before they are answered."""
     asked: list[list[str]] = field(default_factory=list)
     timeline: list[tuple[str, Any]] = field(default_factory=list)
     failed: list[tuple[str, Any]] = field(default_factory=list)
@@ -44,6 +46,9 @@ class Neighbours:
         ids = (await request.json())["incident_ids"]
         self.asked.append(ids)
         await clock.sleep(self.delay)
+        if self.failures:
+            self.failures -= 1
+            return web.json_response({"detail": "as told"}, status=503)
         if self.status != 200:
             return web.json_response({"detail": "as told"}, status=self.status)
         states = {} if self.unknown else {incident: self.states.get(incident, "open") for incident in ids}

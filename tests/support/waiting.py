@@ -17,7 +17,7 @@ async def eventually(predicate: Callable[[], Awaitable[T]], timeout: float = ...
 async def eventually(predicate: Callable[[], T], timeout: float = ..., every: float = ...) -> T: ...  # noqa: ASYNC109
 
 
-async def eventually(predicate: Callable[[], Any], timeout: float = 10.0, every: float = 0.01) -> Any:  # noqa: ASYNC109
+async def eventually(predicate: Callable[[], Any], timeout: float = 30.0, every: float = 0.01) -> Any:  # noqa: ASYNC109
     """Return the first true answer of *predicate*, which may be async; after *timeout* seconds fail with the last."""
     deadline = clock.monotonic() + timeout
     while True:

@@ -30,6 +30,8 @@ from tocsin.notifications.settings import Settings
 log = structlog.get_logger(__name__)
 LEASE_SHARE: Final = 0.8
 """Of what is left of a lease, for sending; the rest is for recording how that went."""
+ASK_TRIES: Final = 3
+"""Within ASK_STATE_SECONDS: a connection that breaks must not page somebody who has just answered."""
 LEASE: Final = FaultPoint("notifications.lease")
 ASK: Final = FaultPoint("notifications.ask")
 SEND: Final = FaultPoint("notifications.send")
@@ -83,14 +85,14 @@ class Delivery:
 
     async def _answered(self, pages: Sequence[LeasedMessage]) -> dict[UUID, IncidentStatus]:
         seconds = self.settings.ask_state_seconds
-        budget = Budget(attempts=1, seconds=seconds, attempt_seconds=seconds)
+        budget = Budget(attempts=ASK_TRIES, seconds=seconds, attempt_seconds=seconds)
         incident_ids = sorted({page.incident_id for page in pages})
         try:
             async with ASK():
                 answer = await self.incidents.states(incident_ids, idempotency_key=str(new_id()), budget=budget)
         except (UnavailableError, RejectedError) as exc:
             self.metrics.questions.labels("unanswered").inc()
-            log.warning("pages go out unasked", pages=len(pages), reason=str(exc))
+            log.warning("pages go out unasked", notification_ids=[str(page.id) for page in pages], reason=str(exc))
             return {}
         self.metrics.questions.labels("answered").inc()
         return {
