@@ -1,7 +1,7 @@
 """One night in small: everything the services do for each other, by a client that keeps a ledger and never gives up."""
 
 import asyncio
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -171,7 +171,7 @@ class Drill:
         items: list[Any] = (await self.request("GET", "notifications", path))["items"]
         return items
 
-    def late_pages(self, grace: float, *, unasked: Set[str] = frozenset()) -> list[str]:
+    def late_pages(self, grace: float, *, unasked: AbstractSet[str] = frozenset()) -> list[str]:
         """Return pages that arrived more than *grace* seconds after their incident was answered, but for *unasked*."""
         return [
             f"{page.person} {page.at - self.answered_at[str(page.incident_id)]:.1f} s after the answer"

@@ -82,7 +82,7 @@ class Replica:
                 except (OSError, TimeoutError):
                     return False
 
-            await eventually(is_ready, timeout=30)
+            await eventually(is_ready, timeout=120)
 
     @property
     def log(self) -> str:
