@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -44,15 +44,22 @@ class Receiver:
 async def receiver() -> AsyncIterator[Receiver]:
     """Yield a receiver on this machine's own address."""
     taking = Receiver()
+    async with listening(taking.take) as url:
+        taking.url = f"{url}/page"
+        yield taking
+
+
+@asynccontextmanager
+async def listening(take: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[str]:
+    """Hand every POST on this machine's own address to *take*, at a free port; yield the URL."""
     app = web.Application()
-    app.add_routes([web.post("/page", taking.take)])
+    app.add_routes([web.post("/{person}", take)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
         site = web.TCPSite(runner, own_address(), 0)
         await site.start()
         host, port = runner.addresses[0][:2]
-        taking.url = f"http://{host}:{port}/page"
-        yield taking
+        yield f"http://{host}:{port}"
     finally:
         await runner.cleanup()

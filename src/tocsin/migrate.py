@@ -95,10 +95,12 @@ def migrate(dsn: str) -> list[str]:
             _check(backend)
             _take_lock(backend)
             backend.execute(f"CREATE SCHEMA IF NOT EXISTS {backend.schema}")
-            return [_apply(backend, migration) for migration in backend.to_apply(_migrations())]
+            applied = [_apply(backend, migration) for migration in backend.to_apply(_migrations())]
+            _take_over_restored(backend)
         except backend.driver.Error as exc:  # a connection that broke off is no DatabaseError
             message = f"the database could not be migrated: {_one_line(exc)}"
             raise MigrationError(message) from exc
+        return applied
 
 
 def let_roles_log_in(dsn: str, folder: Path) -> list[str]:
@@ -196,6 +198,22 @@ def _apply(backend: _Backend, migration: Any) -> str:
             raise MigrationError(message) from exc
         backend.mark_one(migration, log=False)
     return str(migration.id)
+
+
+def _take_over_restored(backend: _Backend) -> None:
+    """Give restored changes a transaction that this server has seen.
+
+    A dump brings the numbers of another server's transactions along. Those that are still to come here would keep the
+    stream of changes waiting for them, perhaps for years.
+    """
+    if backend.value("SELECT to_regclass('incidents.timeline') IS NOT NULL") == "True":
+        backend.reset_session()
+        backend.execute(
+            """
+            UPDATE incidents.timeline SET xid = pg_current_xact_id()
+            WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())
+            """
+        )
 
 
 def _one_line(exc: Exception) -> str:

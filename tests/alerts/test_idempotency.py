@@ -68,6 +68,13 @@ async def test_the_answer_to_an_ignored_resolve_is_rebuilt(service: Service) -> 
     assert await service.send(key="k-1", dedup_key="disk", status="resolved") == ignored
 
 
+async def test_a_key_is_never_forgotten(service: Service) -> None:
+    first = await service.send(key="k-1")
+    service.rows("UPDATE alerts.request SET created_at = created_at - interval '1 year'")
+    assert await service.send(key="k-1") == first
+    assert len(await service.found()) == 1
+
+
 async def test_a_key_that_is_none_is_refused(service: Service) -> None:
     for key in ("", "x" * 256):
         await service.post(ALERTS, alert(), expect=422, key=key)

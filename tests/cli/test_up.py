@@ -14,7 +14,7 @@ import pytest
 from tests.cli.running import free_place, tocsin, tocsin_up
 from tests.support.waiting import eventually
 from tocsin.cli.postgres import Embedded, exclusive
-from tocsin.cli.services import SERVICES
+from tocsin.cli.services import SERVICES, WEB
 from tocsin.kernel import clock
 
 pytestmark = pytest.mark.slow
@@ -37,6 +37,8 @@ async def test_it_starts_five_services_that_answer_and_one_ctrl_c_ends_them_all(
         await up.says("curl ")
         assert set(up.services()) == {service.name for service in SERVICES}
         assert all(up.place.url(service) in up.output for service in SERVICES)
+        notifications = up.services()["notifications"]
+        assert notifications.environ()["PUBLIC_URL"] == up.place.url(WEB), "links in pages lead to the address it says"
         await up.is_ready()
         up.signal(signal.SIGINT)
         assert await up.ends() == 0

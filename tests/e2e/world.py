@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from aiohttp import web
-from bench.receiver import own_address
+from bench.receiver import listening, own_address
 
 from tests.support.waiting import eventually
 from tocsin.kernel import clock
@@ -78,15 +78,5 @@ class World:
 async def open_world() -> AsyncIterator[World]:
     """Yield people who answer on this machine's own address: pages never go to loopback."""
     world = World()
-    app = web.Application()
-    app.add_routes([web.post("/{person}", world.take)])
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, own_address(), 0)
-        await site.start()
-        host, port = runner.addresses[0][:2]
-        world.url = f"http://{host}:{port}"
+    async with listening(world.take) as world.url:
         yield world
-    finally:
-        await runner.cleanup()

@@ -72,30 +72,24 @@ def show(*, incident: IncidentArgument, as_json: JSONOption = False, url: URLOpt
         _print(found)
 
 
-@app.command()
-def ack(
-    *,
-    incident: IncidentArgument,
-    actor: ActorOption,
-    note: NoteOption = None,
-    as_json: JSONOption = False,
-    url: URLOption = DEFAULT_URL,
-) -> None:
-    """Acknowledge an incident: you have it, and nobody else is paged."""
-    _say(ask(url, _change(incident, IncidentStatus.ACKNOWLEDGED, actor, note)), as_json=as_json)
+def _answers_with(name: str, status: IncidentStatus, words: str) -> None:
+    """Add the command *name*, which brings an incident to *status*."""
+
+    def answer(
+        *,
+        incident: IncidentArgument,
+        actor: ActorOption,
+        note: NoteOption = None,
+        as_json: JSONOption = False,
+        url: URLOption = DEFAULT_URL,
+    ) -> None:
+        _say(ask(url, _change(incident, status, actor, note)), as_json=as_json)
+
+    app.command(name, help=words)(answer)
 
 
-@app.command()
-def resolve(
-    *,
-    incident: IncidentArgument,
-    actor: ActorOption,
-    note: NoteOption = None,
-    as_json: JSONOption = False,
-    url: URLOption = DEFAULT_URL,
-) -> None:
-    """Resolve an incident: it is over."""
-    _say(ask(url, _change(incident, IncidentStatus.RESOLVED, actor, note)), as_json=as_json)
+_answers_with("ack", IncidentStatus.ACKNOWLEDGED, "Acknowledge an incident: you have it, and nobody else is paged.")
+_answers_with("resolve", IncidentStatus.RESOLVED, "Resolve an incident: it is over.")
 
 
 def _change(

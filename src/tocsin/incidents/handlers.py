@@ -185,10 +185,8 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
 
 async def _position(request: web.Request) -> Position:
     given = request.headers.get("Last-Event-ID")
-    if not given:
-        return await request.app[HUB].position()
     try:
-        return Position.parse(given)
+        return await request.app[HUB].position(Position.parse(given) if given else None)
     except ValueError as exc:
         raise InvalidRequestError([{"pointer": "Last-Event-ID", "detail": f"This is {exc}."}]) from exc
 

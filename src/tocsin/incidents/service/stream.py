@@ -68,10 +68,19 @@ class Hub:
             return min(self._poll_seconds, SETTLE_SECONDS * 2.0 ** min(self._rounds_waited, 30))
         return unsettled or len(found) == PAGE
 
-    async def position(self) -> Position:
-        """Return where the stream stands now."""
-        async with transaction(self._db) as cur:
-            return await stream.select_position(cur)
+    async def position(self, given: Position | None) -> Position:
+        """Return where a client goes on that has everything up to *given*; without that, where the stream stands.
+
+        Beyond the stream's end nobody was ever, but in a database that is no more: a restored one starts lower.
+        """
+        try:
+            async with transaction(self._db) as cur:
+                standing = await stream.select_position(cur)
+        except UnavailableError:
+            if given is None:
+                raise
+            return given
+        return standing if given is None else min(given, standing)
 
     async def follow(self, position: Position, connected: Callable[[], bool]) -> AsyncGenerator[Event, None]:
         """Yield every change after *position*, in order, until the client is gone or the process stops."""
