@@ -38,6 +38,7 @@ async def start_replica(
             # A busy machine is not a stuck one.
             "db_lock_timeout_seconds": 30.0,
             "db_statement_timeout_seconds": 30.0,
+            "correlate_lock_seconds": 30.0,
             "poll_seconds": 0.1,
             "retry_min_seconds": 0.05,
             "retry_max_seconds": 0.1,

@@ -204,6 +204,25 @@ async def test_a_lock_that_is_held_too_long_is_a_503_that_says_when_to_come_back
     assert (await patch(api, incident.id, status="acknowledged")).status == 200
 
 
+@pytest.mark.parametrize("held", ["slot", "incident"])
+async def test_one_key_that_is_held_delays_no_other(
+    start_replica: StartReplica, second_connection: connection, held: str
+) -> None:
+    api = await start_replica(correlate_lock_seconds=0.2)
+    stuck, free = alert(service="stuck"), alert(service="free")
+    first = {told["alert_id"]: told["incident_id"] for told in await api.correlate(stuck, free)}
+    with second_connection.cursor() as cursor:
+        cursor.execute(f"SELECT FROM incidents.{held} WHERE service = 'stuck' FOR UPDATE")
+    again = [alert(service=service) for service in ("stuck", "free", "new")]
+    attached, opened = await api.correlate(*again)
+    assert (attached["alert_id"], attached["incident_id"]) == (again[1]["alert_id"], first[free["alert_id"]])
+    assert (opened["alert_id"], opened["action"]) == (again[2]["alert_id"], "new_incident")
+    assert await api.correlate(again[0]) == []
+    second_connection.rollback()
+    told = await api.correlate(*again)
+    assert told == [{**told[0], "incident_id": first[stuck["alert_id"]]}, attached, opened]
+
+
 @pytest.mark.parametrize("kind", ["raise", "execute_then_raise"])
 @pytest.mark.parametrize("point", ["incidents.correlate", "incidents.open", "incidents.change", "incidents.report"])
 async def test_a_request_that_fails_before_or_after_its_commit_is_repeated_without_a_second_effect(

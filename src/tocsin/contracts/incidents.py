@@ -250,7 +250,7 @@ class Correlation(Model):
 
 
 class Correlations(Model):
-    """The answer to a batch, in its order."""
+    """The answer to a batch, in its order. What is missing was held up by something else: tell it again."""
 
     results: list[Correlation]
 

@@ -36,6 +36,7 @@ def create_app(settings: Settings) -> web.Application:
         doorbell=doorbell,
         metrics=metrics,
         window=timedelta(minutes=settings.correlation_window_minutes),
+        lock_seconds=settings.correlate_lock_seconds,
         auto_resolve=settings.auto_resolve,
         assign_seconds=settings.assign_seconds,
     )

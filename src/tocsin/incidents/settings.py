@@ -17,6 +17,8 @@ class Settings(ServiceSettings):
     """Where oncall-service is reached."""
     correlation_window_minutes: Annotated[float, Field(gt=0, le=10_080)] = 5.0
     """For how long after its creation an incident takes new alerts of its service and severity."""
+    correlate_lock_seconds: Seconds = 0.25
+    """How long correlating waits for what another transaction holds; then what is held is left out, and told later."""
     auto_resolve: bool = True
     """Whether an incident resolves itself once every one of its alerts was resolved by its sender."""
     assign_seconds: Annotated[float, Field(ge=0, le=10)] = 1.0

@@ -29,6 +29,7 @@ from tocsin.kernel.connection import Connection, connect
 from tocsin.kernel.errors import (
     CommitLostError,
     DatabaseUnavailableError,
+    LockTimeoutError,
     NotFoundError,
     StatementTimeoutError,
     TransactionConflictError,
@@ -175,7 +176,9 @@ def closed_by_server() -> Iterator[None]:
     """Turn the driver's ways of saying "the database is away" into one error. Others pass: they are bugs."""
     try:
         yield
-    except (psycopg2.errors.QueryCanceled, psycopg2.errors.LockNotAvailable) as exc:
+    except psycopg2.errors.LockNotAvailable as exc:
+        raise LockTimeoutError(TOO_LONG) from exc
+    except psycopg2.errors.QueryCanceled as exc:
         raise StatementTimeoutError(TOO_LONG) from exc
     except (psycopg2.errors.DeadlockDetected, psycopg2.errors.SerializationFailure) as exc:
         msg = "Two changes met at the same place; try again."

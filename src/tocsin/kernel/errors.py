@@ -93,6 +93,10 @@ class StatementTimeoutError(UnavailableError):
     code = "statement-timeout"
 
 
+class LockTimeoutError(StatementTimeoutError):
+    """Another transaction has held for too long what a statement waited for."""
+
+
 class TransactionConflictError(UnavailableError):
     """The database ended this transaction so that another could go on: repeat it with the same ids."""
 

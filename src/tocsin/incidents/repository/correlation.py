@@ -12,11 +12,12 @@ from tocsin.incidents.domain.correlation import Link, LinkWrite, Slot, Touched, 
 from tocsin.kernel.db import Cursor, execute, fetch_all
 
 
-async def lock_slots(cur: Cursor, slots: Collection[Slot]) -> None:
-    """Lock the slots in key order, making those that are new."""
+async def lock_slots(cur: Cursor, slots: Collection[Slot], *, seconds: float) -> None:
+    """Lock the slots in key order, making those that are new; the transaction waits *seconds* for each lock."""
     await execute(
         cur,
         """
+        SET LOCAL lock_timeout = %(milliseconds)s;
         INSERT INTO incidents.slot (service, severity)
         SELECT service, severity FROM unnest(%(services)s::text[], %(severities)s::text[]) AS slot (service, severity)
         ORDER BY service, severity
@@ -25,7 +26,30 @@ async def lock_slots(cur: Cursor, slots: Collection[Slot]) -> None:
         """,
         services=[service for service, _ in slots],
         severities=[severity.value for _, severity in slots],
+        milliseconds=round(seconds * 1000),
     )
+
+
+async def lock_free_slots(cur: Cursor, slots: Collection[Slot], *, seconds: float) -> set[Slot]:
+    """Lock those of the slots that nobody holds, making those that are new, and return them."""
+    rows = await fetch_all(
+        cur,
+        """
+        SET LOCAL lock_timeout = %(milliseconds)s;
+        INSERT INTO incidents.slot (service, severity)
+        SELECT service, severity FROM unnest(%(services)s::text[], %(severities)s::text[]) AS slot (service, severity)
+        ORDER BY service, severity
+        ON CONFLICT (service, severity) DO NOTHING;
+        SELECT service, severity FROM incidents.slot
+        WHERE (service, severity) IN (SELECT * FROM unnest(%(services)s::text[], %(severities)s::text[]))
+        ORDER BY service, severity
+        FOR NO KEY UPDATE SKIP LOCKED
+        """,
+        services=[service for service, _ in slots],
+        severities=[severity.value for _, severity in slots],
+        milliseconds=round(seconds * 1000),
+    )
+    return {(row["service"], Severity(row["severity"])) for row in rows}
 
 
 async def select_links(cur: Cursor, alert_ids: Sequence[UUID]) -> dict[UUID, Link]:

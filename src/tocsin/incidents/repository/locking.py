@@ -5,6 +5,7 @@ Whoever changes a state holds the row's lock, so that nothing attaches to what i
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from tocsin.contracts.incidents import IncidentStatus
@@ -20,23 +21,25 @@ async def select_now(cur: Cursor, now: datetime | None) -> datetime:
     return at
 
 
-async def lock_incidents(cur: Cursor, incident_ids: Collection[UUID]) -> dict[UUID, StoredIncident]:
+_LOCK: Final = """
+    SELECT id, number, title, service, severity, status, assigned_to, firing_count, created_at, acknowledged_at,
+           resolved_at, version
+    FROM incidents.incident
+    WHERE id = ANY(%(incident_ids)s::uuid[])
+    ORDER BY id
+    FOR NO KEY UPDATE
+"""
+
+
+async def lock_incidents(
+    cur: Cursor, incident_ids: Collection[UUID], *, free_only: bool = False
+) -> dict[UUID, StoredIncident]:
     """Lock incidents in the order of their ids, so that no two transactions wait for each other, and return them.
 
-    Against other changes only: NO KEY leaves the foreign keys of alerts, notes and timeline free to look.
+    Against other changes only: NO KEY leaves the foreign keys of alerts, notes and timeline free to look. With
+    *free_only* those that somebody holds are left out.
     """
-    rows = await fetch_all(
-        cur,
-        """
-        SELECT id, number, title, service, severity, status, assigned_to, firing_count, created_at, acknowledged_at,
-               resolved_at, version
-        FROM incidents.incident
-        WHERE id = ANY(%(incident_ids)s::uuid[])
-        ORDER BY id
-        FOR NO KEY UPDATE
-        """,
-        incident_ids=list(incident_ids),
-    )
+    rows = await fetch_all(cur, _LOCK + " SKIP LOCKED" * free_only, incident_ids=list(incident_ids))
     return {row["id"]: _stored(row) for row in rows}
 
 

@@ -21,6 +21,7 @@ class Desk:
     """Rung after every commit that left something to tell or to show."""
     metrics: IncidentMetrics
     window: timedelta
+    lock_seconds: float
     auto_resolve: bool
     assign_seconds: float
 
