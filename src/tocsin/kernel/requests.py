@@ -36,6 +36,11 @@ async def read_body(request: web.Request, *, limit: int = BODY_LIMIT) -> bytes:
         raise UnsupportedMediaTypeError(msg)
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
+    if request.content.is_eof():  # a small body came together with its head
+        arrived = request.content.read_nowait()
+        if len(arrived) > limit:
+            raise _too_large(limit)
+        return arrived
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk
