@@ -142,7 +142,9 @@ def service_of(labels: Mapping[str, str]) -> tuple[str, str | None]:
 
 def entry_ids(request_id: UUID, count: int) -> list[UUID]:
     """Return the ids of a request's alerts: they follow from its own, so that a repeated request finds them again."""
-    return [request_id, *(UUID(int=request_id.int + position) for position in range(1, count))][:count]
+    if count == 1:
+        return [request_id]
+    return [UUID(int=request_id.int + position) for position in range(count)]
 
 
 def new_alert(entry: Entry, at: datetime) -> StoredAlert:

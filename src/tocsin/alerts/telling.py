@@ -30,6 +30,8 @@ TELL: Final = FaultPoint("alerts.tell")
 LINK: Final = FaultPoint("alerts.link")
 MAX_ALERTS: Final = 200
 """Alerts in one call."""
+CALLS: Final = 2
+"""At once: while incident management works on one, the links of the other are written and its senders answered."""
 FAILURES: Final = 3
 """In a row: then the breaker opens."""
 
@@ -77,19 +79,19 @@ class Teller:
         seconds = settings.correlate_timeout_seconds
         self._live = Budget(attempts=1, seconds=seconds, attempt_seconds=seconds)
         self._waiting: deque[Waiting] = deque()
-        self._running: asyncio.Task[None] | None = None
+        self._running: set[asyncio.Task[None]] = set()
 
     def hand_over(self, stored: Iterable[Waiting]) -> None:
         """Tell what was *stored*, at once or with the next call, and answer. Nobody waits for that here."""
         self._waiting.extend(stored)
-        if self._waiting and (self._running is None or self._running.done()):
-            self._running = create_task(self._run(), name="tell")
+        self._running = {task for task in self._running if not task.done()}
+        if self._waiting and len(self._running) < CALLS:
+            self._running.add(create_task(self._run(), name="tell"))
 
     async def context(self, _app: web.Application) -> AsyncIterator[None]:
         """Let what is running end at the end (a cleanup context)."""
         yield
-        if self._running is not None:
-            await self._running
+        await asyncio.gather(*self._running)
 
     async def tell(self, alerts: Sequence[StoredAlert], budget: Budget) -> dict[UUID, Correlation]:
         """Tell incident management how *alerts* stand, and link them to their incidents.
