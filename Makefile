@@ -5,6 +5,9 @@ BIN := .venv/bin
 SYNCED := .venv/.synced
 SERVICES := alerts incidents oncall notifications web
 
+# Tests start processes by the hundred, each twice as long where Python may not keep what it compiled.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help setup tools run up down test test-fast lint format docs bench clean
 

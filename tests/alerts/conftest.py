@@ -9,18 +9,18 @@ from pytest_aiohttp.plugin import AiohttpClient
 
 from tests.alerts.api import Service
 from tests.fakes.incidents import FakeIncidents
+from tests.support.waiting import PATIENT
 from tocsin.alerts.app import create_app
 from tocsin.alerts.settings import Settings
 
 Start: TypeAlias = Callable[..., Awaitable[Service]]
 QUICK = {
+    **PATIENT,
     "lease_seconds": 2.0,
     "poll_seconds": 0.05,
     "retry_max_seconds": 0.2,
     "breaker_seconds": 0.2,
-    # A busy machine is not a stuck one, and a slow call is not a lost one.
-    "db_lock_timeout_seconds": 30.0,
-    "db_statement_timeout_seconds": 30.0,
+    # A slow call is not a lost one.
     "commit_patience_seconds": 30.0,
     "correlate_timeout_seconds": 30.0,
     "tell_grace_seconds": 60.0,

@@ -89,13 +89,13 @@ class Up:
                 return False
 
             for service in SERVICES:
-                await eventually(partial(ready, self.place.url(service)), timeout=20)
+                await eventually(partial(ready, self.place.url(service)), timeout=START_SECONDS)
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, as a terminal or a system would."""
         self.process.send_signal(number)
 
-    async def ends(self, seconds: float = STOP_SECONDS) -> int:
+    async def ends(self, seconds: float = START_SECONDS) -> int:
         """Wait for its end, and that no service outlives it; return its exit code."""
         started = clock.monotonic()
         async with asyncio.timeout(START_SECONDS):
@@ -103,7 +103,7 @@ class Up:
         took = clock.monotonic() - started
         assert took < seconds, f"it took {took:.1f} s to stop:\n{self.output}"
         await asyncio.gather(*self._readers)
-        await eventually(lambda: not any(map(_lives, self._seen)), timeout=1)
+        await eventually(lambda: not any(map(_lives, self._seen)))
         return code
 
 
@@ -142,7 +142,7 @@ async def tocsin_up(*arguments: str, place: Place | None = None, **environment: 
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
-            await up.ends(START_SECONDS)
+            await up.ends()
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ async def test_a_start_that_is_killed_is_continued_by_the_next_and_a_third_adds_
             pages = (await get(up, "/api/v1/notifications", incident_id=opened["id"]))["items"]
             return [page for page in pages if page["status"] == "sent" and page["channel"] == "mock"]
 
-        assert await eventually(paged, timeout=10)
+        assert await eventually(paged)
     seeded = world(db_dsn)
     async with tocsin_up("--demo", DATABASE_URL=db_dsn) as up:
         await up.says(READY)
@@ -101,7 +101,7 @@ async def test_its_removal_leaves_nothing_of_it_and_all_that_is_ones_own(
             (own,) = (await get(up, "/api/v1/incidents", service="anything"))["items"]
             return own["team"] == TEAMS[0].team
 
-        assert await eventually(assigned, timeout=10), "there is somebody of the demo for a newcomer's first alert"
+        assert await eventually(assigned), "there is somebody of the demo for a newcomer's first alert"
         await tocsin("demo", "remove")
         kept = rows(db_dsn)
         assert (kept["alerts.alert"], kept["incidents.incident"], kept["oncall.escalation"]) == (1, 1, 1)

@@ -1,10 +1,35 @@
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.e2e.world import World, open_world
+from tests.support.postgres import Server
 from tests.support.system import System, running_system
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A system that the tests of one file share: each has services of its own in it."""
+
+    system: System
+    world: World
+    dsn: str
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def standing(
+    postgres: Server, template_db: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Standing]:
+    """Start five processes once for all tests of a file, which run on the file's own loop."""
+    folder = tmp_path_factory.mktemp("standing")
+    name = postgres.create(template=template_db)
+    async with open_world() as world, running_system(postgres.dsn(name), folder, world.environment) as system:
+        await system.post("oncall", "/api/v1/schedules", world.team)
+        yield Standing(system, world, postgres.dsn(name))
+    postgres.drop(name)
 
 
 @pytest.fixture

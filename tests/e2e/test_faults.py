@@ -8,13 +8,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import UUID
 
 import pytest
-import pytest_asyncio
 
+from tests.e2e.conftest import Standing
 from tests.e2e.drill import Drill
 from tests.e2e.invariants import broken
-from tests.e2e.world import World, open_world
-from tests.support.postgres import Server
-from tests.support.system import Replica, System, running_system
+from tests.support.system import Replica
 from tocsin.kernel import clock
 from tocsin.kernel.faults import POINTS, FaultKind
 
@@ -55,27 +53,14 @@ def test_every_fault_point_belongs_to_a_service_and_fails_in_every_way() -> None
         assert any(point in points_of(service) for service in SERVICES), point
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def night(
-    postgres: Server, template_db: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[tuple[System, World, str]]:
-    """One system for all cases: each restarts the one service that is to fail."""
-    folder = tmp_path_factory.mktemp("night")
-    name = postgres.create(template=template_db)
-    async with open_world() as world, running_system(postgres.dsn(name), folder, world.environment) as system:
-        await system.post("oncall", "/api/v1/schedules", world.team)
-        yield system, world, postgres.dsn(name)
-    postgres.drop(name)
-
-
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("kind", "armed"), nights(), ids=[f"{kind}-{number // len(FaultKind)}" for number, (kind, _) in enumerate(nights())]
 )
 async def test_a_failure_at_any_step_loses_nothing_and_leaves_nothing_undone(
-    night: tuple[System, World, str], kind: FaultKind, armed: dict[str, list[str]], request: pytest.FixtureRequest
+    standing: Standing, kind: FaultKind, armed: dict[str, list[str]], request: pytest.FixtureRequest
 ) -> None:
-    system, world, dsn = night
+    system, world, dsn = standing.system, standing.world, standing.dsn
     name = request.node.callspec.id.replace("_", "-")
     drills = [Drill(system, world, dsn, f"{name}-{number}") for number in range(MOST_DRILLS)]
     await asyncio.gather(*(system[service].stop() for service in armed))

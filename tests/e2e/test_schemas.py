@@ -1,25 +1,26 @@
 """Each service keeps to its own description, whatever it is asked: schemathesis over the real OpenAPI documents."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.system import System
+from tests.e2e.conftest import Standing
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
-EXAMPLES = 25
-"""For each operation and phase; what takes longer than a coffee belongs to a night."""
+EXAMPLES = 200 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 10
+"""For each operation, beside those that cover its description; what takes longer than a coffee belongs to a night."""
 
 
 @pytest.mark.parametrize("service", ["alerts", "incidents", "oncall", "notifications"])
 async def test_no_request_makes_a_service_fail_or_break_its_own_description(
-    system: System, service: str, tmp_path: Path
+    standing: Standing, service: str, tmp_path: Path
 ) -> None:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "schemathesis.cli", "run", f"{system[service].url}/openapi.json"),
+        *(sys.executable, "-m", "schemathesis.cli", "run", f"{standing.system[service].url}/openapi.json"),
         *("--max-examples", str(EXAMPLES), "--seed", "1", "--phases", "examples,coverage,fuzzing", "--no-color"),
         # An event stream never ends, which is what it is for.
         *("--exclude-path-regex", "/stream$", "--request-timeout", "10", "--suppress-health-check", "all"),

@@ -12,27 +12,41 @@ from uuid import UUID
 
 import pytest
 
+from tests.e2e.conftest import Standing
 from tests.e2e.invariants import broken
-from tests.e2e.world import PRIMARY, SECONDARY, World
+from tests.e2e.world import PRIMARY, SECONDARY
 from tests.support.system import System, free_port
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
-ALERT = {"service": "checkout", "severity": "critical", "message": "answers 5xx for 7.4 % of requests"}
+
+COUNTED = (
+    "incident_mtta_seconds_count",
+    "incident_mttr_seconds_count",
+    'incidents_total{status="resolved"}',
+    'incidents_created_total{severity="critical"}',
+)
+
+
+def alert(service: str) -> dict[str, str]:
+    """Return an alert of a service that only one test has."""
+    return {"service": service, "severity": "critical", "message": "answers 5xx for 7.4 % of requests"}
 
 
 async def test_an_alert_opens_an_incident_that_pages_the_person_on_call_until_it_is_resolved(
-    system: System, world: World, db_dsn: str
+    standing: Standing,
 ) -> None:
-    accepted = await system.post("alerts", "/api/v1/alerts", ALERT)
+    system, world = standing.system, standing.world
+    before = await _counts(system)
+    accepted = await system.post("alerts", "/api/v1/alerts", alert("checkout"))
     assert (accepted["status"], accepted["action"]) == ("correlated", "new_incident")
     incident = accepted["incident_id"]
 
     page = await world.first_page(incident)
     assert page.person == PRIMARY
 
-    again = await system.post("alerts", "/api/v1/alerts", ALERT)
+    again = await system.post("alerts", "/api/v1/alerts", alert("checkout"))
     assert (again["incident_id"], again["action"]) == (incident, "attached_to_existing_incident")
 
     acknowledged = await system.patch(
@@ -53,17 +67,20 @@ async def test_an_alert_opens_an_incident_that_pages_the_person_on_call_until_it
     assert kinds[0] == "created"
     assert {"assigned", "resolved"} <= set(kinds)
 
-    await _counted(system, "incident_mtta_seconds_count 1.0", "incident_mttr_seconds_count 1.0")
-    await _counted(system, 'incidents_total{status="resolved"} 1.0', 'incidents_created_total{severity="critical"} 1.0')
+    async def counted_once() -> bool:
+        return await _counts(system) == {line: number + 1 for line, number in before.items()}
+
+    await eventually(counted_once)
     ids = [UUID(accepted["alert_id"]), UUID(again["alert_id"])]
-    assert await eventually(lambda: not broken(db_dsn, accepted=ids, service="checkout"))
+    assert await eventually(lambda: not broken(standing.dsn, accepted=ids, service="checkout"))
     assert len({received.delivery_id for received in world.pages_for(incident)}) == len(world.pages_for(incident))
 
 
-async def test_who_does_not_answer_is_followed_by_the_next_person_then_everyone(system: System, world: World) -> None:
-    accepted = await system.post("alerts", "/api/v1/alerts", ALERT)
+async def test_who_does_not_answer_is_followed_by_the_next_person_then_everyone(standing: Standing) -> None:
+    system, world = standing.system, standing.world
+    accepted = await system.post("alerts", "/api/v1/alerts", alert("search"))
     incident = accepted["incident_id"]
-    await eventually(lambda: len(world.pages_for(incident)) >= 4, timeout=20)
+    await eventually(lambda: len(world.pages_for(incident)) >= 4)
     first_four = [page.person for page in world.pages_for(incident)][:4]
     assert first_four[:2] == [PRIMARY, SECONDARY]
     assert sorted(first_four[2:]) == sorted([PRIMARY, SECONDARY])
@@ -72,42 +89,43 @@ async def test_who_does_not_answer_is_followed_by_the_next_person_then_everyone(
     assert escalation["next_action_at"] is None
 
 
-async def test_a_page_that_is_refused_for_good_goes_to_the_next_person_at_once(system: System, world: World) -> None:
-    world.refused.add(ALERT["service"])
-    accepted = await system.post("alerts", "/api/v1/alerts", ALERT)
+async def test_a_page_that_is_refused_for_good_goes_to_the_next_person_at_once(standing: Standing) -> None:
+    system, world = standing.system, standing.world
+    world.refused.add("mail")
+    accepted = await system.post("alerts", "/api/v1/alerts", alert("mail"))
     page = await world.first_page(accepted["incident_id"])
     assert page.person == SECONDARY
     kinds = await eventually(lambda: _timeline_with(system, accepted["incident_id"], {"delivery_failed", "escalated"}))
     assert "delivery_failed" in kinds
 
 
-async def test_an_incident_opened_by_hand_says_who_was_paged(system: System, world: World) -> None:
+async def test_an_incident_opened_by_hand_says_who_was_paged(standing: Standing) -> None:
+    system, world = standing.system, standing.world
     body = {"title": "Label printers are offline", "service": "labels", "severity": "high"}
     incident = await system.post("web", "/api/v1/incidents", body)
     assert incident["assigned_to"] == PRIMARY
     assert (await world.first_page(incident["id"])).person == PRIMARY
 
 
-async def test_a_real_alertmanager_opens_an_incident_and_resolves_it(
-    system: System, world: World, tmp_path: Path
-) -> None:
+async def test_a_real_alertmanager_opens_an_incident_and_resolves_it(standing: Standing, tmp_path: Path) -> None:
+    system, world = standing.system, standing.world
     async with alertmanager(f"{system['alerts'].url}/api/v1/receivers/alertmanager", tmp_path) as url:
         now = datetime.now(UTC)
-        alert: dict[str, Any] = {
-            "labels": {"alertname": "HighErrorRate", "service": "checkout", "severity": "page", "instance": "a"},
-            "annotations": {"summary": "checkout answers 5xx for 7.4 % of requests"},
+        fires: dict[str, Any] = {
+            "labels": {"alertname": "HighErrorRate", "service": "payments", "severity": "page", "instance": "a"},
+            "annotations": {"summary": "payments answers 5xx for 7.4 % of requests"},
             "startsAt": now.isoformat(),
         }
-        async with system.session.post(f"{url}/api/v2/alerts", json=[alert]) as response:
+        async with system.session.post(f"{url}/api/v2/alerts", json=[fires]) as response:
             assert response.status == 200
-        found = await eventually(lambda: _only_incident(system), timeout=15)
-        assert (found["service"], found["severity"], found["status"]) == ("checkout", "critical", "open")
+        found = await eventually(lambda: _incident_of(system, "payments"))
+        assert (found["service"], found["severity"], found["status"]) == ("payments", "critical", "open")
         assert (await world.first_page(found["id"])).person == PRIMARY
 
-        alert["endsAt"] = (now + timedelta(milliseconds=1)).isoformat()
-        async with system.session.post(f"{url}/api/v2/alerts", json=[alert]) as response:
+        fires["endsAt"] = (now + timedelta(milliseconds=1)).isoformat()
+        async with system.session.post(f"{url}/api/v2/alerts", json=[fires]) as response:
             assert response.status == 200
-        incident = await eventually(lambda: _resolved(system, found["id"]), timeout=15)
+        incident = await eventually(lambda: _resolved(system, found["id"]))
         assert incident["mttr_seconds"] > 0
         assert incident["timeline"][0]["event_type"] == "resolved"
 
@@ -135,7 +153,7 @@ async def alertmanager(receiver: str, folder: Path) -> AsyncIterator[str]:
             stderr=log,
         )
     try:
-        await eventually(lambda: _listens(port), timeout=15)
+        await eventually(lambda: _listens(port))
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
@@ -159,13 +177,11 @@ async def _timeline_with(system: System, incident: str, wanted: set[str]) -> lis
     return kinds if wanted <= set(kinds) else []
 
 
-async def _counted(system: System, *lines: str) -> None:
-    async def all_there() -> bool:
-        async with system.session.get(system["incidents"].url + "/metrics") as response:
-            text = await response.text()
-        return all(line in text for line in lines)
-
-    await eventually(all_there, timeout=15)
+async def _counts(system: System) -> dict[str, float]:
+    """Return what an incident that runs its course adds one to."""
+    async with system.session.get(system["incidents"].url + "/metrics") as response:
+        samples = dict(line.rsplit(" ", 1) for line in (await response.text()).splitlines())
+    return {name: float(samples[name]) for name in COUNTED}
 
 
 async def _stopped(system: System, incident: str) -> Any:
@@ -173,8 +189,8 @@ async def _stopped(system: System, incident: str) -> Any:
     return escalation if escalation["stop_reason"] == "acknowledged" else None
 
 
-async def _only_incident(system: System) -> Any:
-    items = (await system.get("incidents", "/api/v1/incidents"))["items"]
+async def _incident_of(system: System, service: str) -> Any:
+    items = (await system.get("incidents", f"/api/v1/incidents?service={service}"))["items"]
     return items[0] if items else None
 
 

@@ -12,6 +12,7 @@ from psycopg2.extensions import connection
 from tests.fakes.oncall import FakeOnCall
 from tests.incidents.api import Api
 from tests.support.postgres import run
+from tests.support.waiting import PATIENT
 from tocsin.incidents.app import create_app
 from tocsin.incidents.settings import Settings
 
@@ -35,9 +36,7 @@ async def start_replica(
         chosen: dict[str, Any] = {
             "database_url": db_dsn,
             "oncall_service_url": str(upstream.make_url("/")),
-            # A busy machine is not a stuck one.
-            "db_lock_timeout_seconds": 30.0,
-            "db_statement_timeout_seconds": 30.0,
+            **PATIENT,
             "correlate_lock_seconds": 30.0,
             "poll_seconds": 0.1,
             "retry_min_seconds": 0.05,

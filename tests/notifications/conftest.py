@@ -12,6 +12,7 @@ from pytest_aiohttp.plugin import AiohttpClient, AiohttpServer
 from tests.fakes.receiver import Receiver, open_receiver
 from tests.notifications.api import Service
 from tests.notifications.neighbours import Neighbours
+from tests.support.waiting import PATIENT
 from tocsin.kernel.faults import FaultKind, FaultPoint
 from tocsin.notifications.app import create_app
 from tocsin.notifications.settings import Settings
@@ -20,6 +21,7 @@ Start: TypeAlias = Callable[..., Awaitable[Service]]
 Arm: TypeAlias = Callable[[FaultPoint, FaultKind], asyncio.Event]
 # Polls and back-off in hundredths of a second; what only ends an attempt that hangs is generous, for a busy machine.
 QUICK = {
+    **PATIENT,
     "lease_seconds": 60.0,
     "poll_seconds": 0.05,
     "retry_min_seconds": 0.02,

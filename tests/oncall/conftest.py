@@ -12,16 +12,14 @@ from pytest_aiohttp.plugin import AiohttpClient
 from tests.fakes.notifications import FakeNotifications
 from tests.fakes.timeline import FakeTimeline
 from tests.support.postgres import run
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENT, eventually
 from tocsin.kernel.ids import new_id
 from tocsin.oncall.app import create_app
 from tocsin.oncall.settings import Settings
 
 Client: TypeAlias = TestClient[web.Request, web.Application]
 QUICK = {
-    # A busy machine is not a stuck one.
-    "db_lock_timeout_seconds": 30.0,
-    "db_statement_timeout_seconds": 30.0,
+    **PATIENT,
     "poll_seconds": 0.2,
     "retry_min_seconds": 0.02,
     "retry_max_seconds": 0.1,

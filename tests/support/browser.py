@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from playwright.async_api import Browser, Playwright, async_playwright
+from playwright.async_api import Browser, Playwright, async_playwright, expect
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 FLAGS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
@@ -14,6 +14,9 @@ ADVICE: Final = (
     "No browser was found, and the pages are tested in a real one. Install one: `apt-get install chromium` (as root), "
     "Google Chrome, or `python -m playwright install chromium`."
 )
+
+
+expect.set_options(timeout=30_000)  # milliseconds: a busy machine is not a page that does nothing
 
 
 class NoBrowserError(RuntimeError):

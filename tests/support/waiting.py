@@ -2,11 +2,17 @@
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
 from tocsin.kernel import clock
 
 T = TypeVar("T")
+PATIENT: Final = {
+    "db_connect_timeout_seconds": 30.0,
+    "db_lock_timeout_seconds": 30.0,
+    "db_statement_timeout_seconds": 30.0,
+}
+"""Settings of a service that does not take a busy machine for a stuck one."""
 
 
 @overload
