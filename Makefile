@@ -3,7 +3,7 @@ UV_VERSION := 0.13.8
 WORKERS ?= 2
 BIN := .venv/bin
 SYNCED := .venv/.synced
-SERVICES := alerts incidents oncall notifications web
+PARTS := $(patsubst src/tocsin/%/__init__.py,%,$(wildcard src/tocsin/*/__init__.py))
 
 # Tests start processes by the hundred, each twice as long where Python may not keep what it compiled.
 export PYTHONDONTWRITEBYTECODE :=
@@ -34,10 +34,10 @@ up: ## Start the whole system in containers, with Prometheus and Grafana
 down: ## Stop the containers; the data stays in their volumes
 	docker compose down
 
-test: tools ## Run every check that needs no container, and hold the coverage floor, per service too
+test: tools ## Run every check that needs no container, and hold the coverage floor, of each package too
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report= --cov-fail-under=0
 	$(BIN)/coverage report
-	@for part in $(SERVICES); do printf '%-14s' $$part; $(BIN)/coverage report --format=total --include="src/tocsin/$$part/*" || failed=1; done; exit $${failed:-0}
+	@for part in $(PARTS); do printf '%-14s' $$part; $(BIN)/coverage report --format=total --include="src/tocsin/$$part/*" || failed=1; done; exit $${failed:-0}
 
 test-fast: $(SYNCED) ## Run the tests that take under a minute together
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow"

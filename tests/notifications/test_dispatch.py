@@ -97,9 +97,9 @@ async def test_many_pages_ask_together(
     start: Start, receiver: Receiver, neighbours: Neighbours, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders = [page(receiver.url) for _ in range(30)]
-    service = await start(sends_per_receiver=len(orders))
     with monkeypatch.context() as held:
         held.setattr("tocsin.notifications.worker.CONCURRENCY", 0)
+        service = await start(sends_per_receiver=len(orders))
         await asyncio.gather(*(service.notify(order) for order in orders))
     await eventually(lambda: len(receiver.received) == len(orders))
     assert [sorted(asked) for asked in neighbours.asked] == [sorted(order["incident_id"] for order in orders)]
