@@ -9,7 +9,7 @@ PARTS := $(patsubst src/tocsin/%/__init__.py,%,$(wildcard src/tocsin/*/__init__.
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools run up down test test-fast lint format docs bench clean
+.PHONY: help setup tools run up down test test-fast lint format docs dashboards bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -22,7 +22,7 @@ $(SYNCED): pyproject.toml uv.lock | .uv/bin/uv
 
 setup: $(SYNCED) ## Make .venv, or bring it up to date
 
-tools: $(SYNCED) ## Have the browser, Alertmanager and wrk ready that tests and bench use
+tools: $(SYNCED) ## Have the browser, Prometheus, Alertmanager and wrk ready that tests and bench use
 	@.ci/install-system-packages
 
 run: $(SYNCED) ## Start Tocsin with a demo world on an embedded PostgreSQL
@@ -53,6 +53,9 @@ format: $(SYNCED) ## Format the code and apply the safe fixes
 
 docs: $(SYNCED) ## Write docs/settings.md anew from the settings classes
 	$(BIN)/python -m tests.support.settings_page
+
+dashboards: $(SYNCED) ## Write grafana/dashboards/ anew from grafana/generate/
+	$(BIN)/python -m grafana.generate
 
 bench: tools ## Measure, beside the limits of this machine
 	$(BIN)/python -m bench
