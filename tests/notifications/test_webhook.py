@@ -44,9 +44,10 @@ async def test_a_page_arrives_whole_under_its_delivery_id(service: Service, rece
         "delivery_id": order["notification_id"],
         "incident_id": order["incident_id"],
         "message": "Payments fail",
-        "page": {**order["page"], "incident": INCIDENT},
+        "page": {**order["page"], "incident": INCIDENT, "paged_at": None},
         "incident_url": None,
         "created_at": found["created_at"],
+        "digest": None,
     }
 
 

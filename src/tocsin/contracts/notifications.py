@@ -57,6 +57,8 @@ class PageDetails(Model):
     reason: Text
     """Why this person."""
     incident: IncidentBrief
+    paged_at: Instant | None = None
+    """When on-call decided on it."""
 
 
 class Notify(Model):
@@ -119,6 +121,8 @@ class Notification(Model):
     next_attempt_at: Instant | None
     created_at: Instant
     finished_at: Instant | None
+    digest_id: UUID | None = None
+    """The delivery id under which it went out together with others, having waited for over ten minutes."""
 
 
 class VoidNotifications(Model):
@@ -132,6 +136,15 @@ class Voided(Model):
     """How many pages for the incident were stopped, by this and by earlier calls."""
 
     voided: int
+
+
+class DigestEntry(Model):
+    """One incident that a digest names."""
+
+    incident_id: UUID
+    incident: IncidentBrief
+    notification_ids: list[UUID]
+    """The pages for it that the digest stands for."""
 
 
 class WebhookBody(Model):
@@ -153,3 +166,6 @@ class WebhookBody(Model):
     incident_url: str | None
     """Where people answer; null where `PUBLIC_URL` is not set."""
     created_at: Instant
+    digest: list[DigestEntry] | None = None
+    """Null, but for pages that waited for over ten minutes: they go out as one, whose `message` names the incidents
+    that still wait, and whose `page` is the newest."""

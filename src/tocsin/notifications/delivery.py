@@ -21,7 +21,7 @@ from tocsin.kernel.faults import FaultPoint
 from tocsin.kernel.http_client import Budget
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.outbox import Outbox, backoff
-from tocsin.notifications import leases, reports
+from tocsin.notifications import digest, leases, reports
 from tocsin.notifications.channels.protocol import Channel
 from tocsin.notifications.domain import LeasedMessage, Limits, Outcome, Verdict, judge
 from tocsin.notifications.metrics import NotificationMetrics
@@ -32,6 +32,9 @@ LEASE_SHARE: Final = 0.8
 """Of what is left of a lease, for sending; the rest is for recording how that went."""
 ASK_TRIES: Final = 3
 """Within ASK_STATE_SECONDS: a connection that breaks must not page somebody who has just answered."""
+MAX_ASKED: Final = 1_000
+"""Incidents in one question."""
+OPEN: Final = IncidentStatus.OPEN
 LEASE: Final = FaultPoint("notifications.lease")
 ASK: Final = FaultPoint("notifications.ask")
 SEND: Final = FaultPoint("notifications.send")
@@ -86,27 +89,32 @@ class Delivery:
     async def _answered(self, pages: Sequence[LeasedMessage]) -> dict[UUID, IncidentStatus]:
         seconds = self.settings.ask_state_seconds
         budget = Budget(attempts=ASK_TRIES, seconds=seconds, attempt_seconds=seconds)
-        incident_ids = sorted({page.incident_id for page in pages})
-        try:
-            async with ASK():
-                answer = await self.incidents.states(incident_ids, idempotency_key=str(new_id()), budget=budget)
-        except (UnavailableError, RejectedError) as exc:
-            self.metrics.questions.labels("unanswered").inc()
-            log.warning("pages go out unasked", notification_ids=[str(page.id) for page in pages], reason=str(exc))
-            return {}
-        self.metrics.questions.labels("answered").inc()
-        return {
-            incident_id: status for incident_id, status in answer.states.items() if status is not IncidentStatus.OPEN
-        }
+        incident_ids = list(dict.fromkeys(page.incident_id for page in pages))
+        answered: dict[UUID, IncidentStatus] = {}
+        for start in range(0, len(incident_ids), MAX_ASKED):
+            asked = incident_ids[start : start + MAX_ASKED]
+            try:
+                async with ASK():
+                    answer = await self.incidents.states(asked, idempotency_key=str(new_id()), budget=budget)
+            except (UnavailableError, RejectedError) as exc:
+                self.metrics.questions.labels("unanswered").inc()
+                unasked = [str(page.id) for page in pages if page.incident_id in set(incident_ids[start:])]
+                log.warning("pages go out unasked", notification_ids=unasked, reason=str(exc))
+                break
+            self.metrics.questions.labels("answered").inc()
+            answered |= {incident: state for incident, state in answer.states.items() if state is not OPEN}
+        return answered
 
-    async def deliver(self, message: LeasedMessage, *, now: datetime | None) -> float | None:
-        """Try once, and record how it went; return the seconds until the next try, if there is to be one.
+    async def deliver(self, bundle: Sequence[LeasedMessage], *, now: datetime | None) -> float | None:
+        """Try once to send what goes out together, and record how it went.
 
-        What is not recorded comes back when the lease ends, under the same id.
+        Return the seconds until the next try, if there is to be one. What is not recorded comes back when the lease
+        ends, under the same id.
         """
+        message = bundle[0]
         request_id.REQUEST_ID.set(message.request_id)
         started = clock.monotonic()
-        outcome = await self._send(message)
+        outcome = await self._send(bundle)
         if outcome is None:
             return None
         seconds = clock.monotonic() - started
@@ -115,15 +123,17 @@ class Delivery:
             "delivery attempt",
             notification_id=str(message.id),
             incident_id=str(message.incident_id),
+            together=len(bundle),
             channel=message.channel,
             attempt=message.attempts,
             outcome=outcome.outcome,
             code=outcome.code,
             seconds=round(seconds, 6),
         )
-        return await self._record(message, outcome, seconds=seconds, now=now)
+        return await self._record(bundle, outcome, seconds=seconds, now=now)
 
-    async def _send(self, message: LeasedMessage) -> Outcome | None:
+    async def _send(self, bundle: Sequence[LeasedMessage]) -> Outcome | None:
+        message = min(bundle, key=lambda message: message.tries)
         if message.tries > self.settings.give_up_tries:
             return Outcome.failed(f"given up after {message.tries - 1} tries; of the last nothing was heard again")
         try:
@@ -133,7 +143,7 @@ class Delivery:
                     log.warning("not sent: the lease ran out", notification_id=str(message.id))
                     return None
                 async with asyncio.timeout(min(left * LEASE_SHARE, self.settings.send_timeout_seconds)):
-                    return await self.channels[message.channel].send(message.to_send())
+                    return await self.channels[message.channel].send(digest.to_send(bundle))
         except TimeoutError:
             return Outcome.retry("no answer in time")
         except Exception as exc:
@@ -142,36 +152,44 @@ class Delivery:
             return Outcome.retry(f"an error in Tocsin itself ({type(exc).__name__})")
 
     async def _record(
-        self, message: LeasedMessage, outcome: Outcome, *, seconds: float, now: datetime | None
+        self, bundle: Sequence[LeasedMessage], outcome: Outcome, *, seconds: float, now: datetime | None
     ) -> float | None:
-        pause = backoff(message.tries, self.settings.retry_min_seconds, self.settings.retry_max_seconds)
-        limits = Limits(tries=self.settings.give_up_tries, seconds=self.settings.give_up_seconds)
-        waited = message.waited_seconds + seconds
-        verdict = judge(outcome, tries=message.tries, waited_seconds=waited, pause=pause, limits=limits)
+        # One pause for all: they come back together.
+        tries = max(message.tries for message in bundle)
+        pause = backoff(tries, self.settings.retry_min_seconds, self.settings.retry_max_seconds)
+        verdicts = [(message, self._judge(message, outcome, seconds, pause)) for message in bundle]
+        digest_id = digest.digest_id(bundle)
 
-        async def write() -> bool:
+        async def write() -> set[UUID]:
             async with MARK(), transaction(self.db) as cur:
-                await leases.insert_attempt(cur, message, outcome, seconds=seconds, now=now)
-                mine = await leases.finish_attempt(cur, message, verdict, now=now)
-                if mine and verdict.status is not NotificationStatus.QUEUED:
-                    await reports.enqueue(cur, self.outbox, message, outcome, verdict)
+                await leases.insert_attempts(cur, bundle, outcome, seconds=seconds, now=now)
+                mine = await leases.finish_attempts(cur, verdicts, digest_id=digest_id, now=now)
+                finished = [pair for pair in verdicts if pair[0].id in mine and pair[1].delay is None]
+                if finished:
+                    await reports.enqueue(cur, self.outbox, finished, outcome, digest_id=digest_id)
                 return mine
 
         # The message is out: a database that is away for a moment must not send it once more.
         persistent = AsyncRetrying(
             retry=retry_if_exception_type(UnavailableError),
             wait=wait_random(0.05, 0.5),
-            stop=stop_before_delay(max(0.0, message.expires - clock.monotonic())),
+            stop=stop_before_delay(max(0.0, bundle[0].expires - clock.monotonic())),
             sleep=clock.sleep,
             reraise=True,
         )
-        mine: bool = await persistent(write)
-        if mine:
-            self._count(message, verdict, seconds=seconds)
-        else:
-            self.metrics.fenced.inc()
-            log.warning("attempt came back after its message had gone on", notification_id=str(message.id))
-        return verdict.delay
+        mine: set[UUID] = await persistent(write)
+        for message, verdict in verdicts:
+            if message.id in mine:
+                self._count(message, verdict, seconds=seconds)
+            else:
+                self.metrics.fenced.inc()
+                log.warning("attempt came back after its message had gone on", notification_id=str(message.id))
+        return min((verdict.delay for _, verdict in verdicts if verdict.delay is not None), default=None)
+
+    def _judge(self, message: LeasedMessage, outcome: Outcome, seconds: float, pause: float) -> Verdict:
+        limits = Limits(tries=self.settings.give_up_tries, seconds=self.settings.give_up_seconds)
+        waited = message.waited_seconds + seconds
+        return judge(outcome, tries=message.tries, waited_seconds=waited, pause=pause, limits=limits)
 
     def _count(self, message: LeasedMessage, verdict: Verdict, *, seconds: float) -> None:
         if verdict.status is NotificationStatus.QUEUED:

@@ -1,13 +1,19 @@
 """What a message is, and when it is worth another try: pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
-from tocsin.contracts.notifications import AttemptOutcome, NotificationKind, NotificationStatus, PageDetails
+from tocsin.contracts.notifications import (
+    AttemptOutcome,
+    DigestEntry,
+    NotificationKind,
+    NotificationStatus,
+    PageDetails,
+)
 from tocsin.contracts.oncall import Channel
 
 MAX_ANSWER_BYTES: Final = 2_048
@@ -33,9 +39,11 @@ class Message:
     page: PageDetails | None
     created_at: datetime
     attempt: int
+    digest: Sequence[DigestEntry] = ()
+    """The incidents that it names; empty where it is about one alone."""
 
     def incident_url(self, public_url: str | None) -> str | None:
-        """Return where the incident is looked at and answered; None where the pages' address is not known."""
+        """Return where the incident, or the newest, is looked at and answered; None where that address is not known."""
         return None if public_url is None else f"{public_url}/incidents/{self.incident_id}"
 
 
@@ -88,6 +96,8 @@ class LeasedMessage:
     """Since the first of those tries, by the database's clock."""
     age_seconds: float
     """Since the message was accepted, by the database's clock."""
+    late_seconds: float
+    """Since on-call decided on it, or a person wanted it again, by the database's clock."""
     request_id: str
     created_at: datetime
     redelivered_at: datetime | None

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from tocsin.kernel.db import Cursor, Row, execute, fetch_all
+from tocsin.notifications.digest import MAX_PAGES, STALE_SECONDS
 from tocsin.notifications.domain import LeasedMessage, Outcome, Verdict, leased
 
 
@@ -20,7 +22,8 @@ async def lease_due(
     """Take up to *limit* due messages for *lease* seconds: pages before other messages, the newest first.
 
     Of each lane no more are taken than its free slots, so that nothing waits, leased, for a slow receiver. The lanes
-    are found by stepping through the index, at a price that does not grow with the queue.
+    are found by stepping through the index, at a price that does not grow with the queue. Where a page is stale
+    (`digest`), the recipient's other stale ones come along: they take no slot of their own.
     """
     rows = await fetch_all(
         cur,
@@ -32,11 +35,14 @@ async def lease_due(
                     WHERE n.status = 'queued' AND n.lane > lane.name ORDER BY n.lane LIMIT 1)
             FROM lane WHERE lane.name IS NOT NULL
         ), due AS (
-            SELECT picked.id
+            SELECT picked.id, lane.name AS lane, picked.channel, picked.address, picked.stale
             FROM lane
             LEFT JOIN unnest(%(busy_lanes)s::text[], %(busy_counts)s::integer[]) AS busy (name, sends) USING (name)
             CROSS JOIN LATERAL (
-                SELECT n.id, n.kind, n.created_at FROM notifications.notification AS n
+                SELECT n.id, n.kind, n.created_at, n.channel, n.address, n.redelivered_at IS NULL AND n.kind = 'page'
+                    AND COALESCE((n.page ->> 'paged_at')::timestamptz, n.created_at)
+                        <= COALESCE(%(now)s, now()) - %(stale)s * interval '1 second' AS stale
+                FROM notifications.notification AS n
                 WHERE n.status = 'queued' AND n.lane = lane.name AND n.next_attempt_at <= COALESCE(%(now)s, now())
                 ORDER BY n.kind DESC, n.created_at DESC
                 LIMIT GREATEST(0, %(lane_limit)s - COALESCE(busy.sends, 0))
@@ -44,17 +50,39 @@ async def lease_due(
             ) AS picked
             ORDER BY picked.kind DESC, picked.created_at DESC
             LIMIT %(limit)s
+        ), companion AS (
+            SELECT picked.id
+            FROM (SELECT DISTINCT lane, channel, address FROM due WHERE stale) AS recipient
+            CROSS JOIN LATERAL (
+                SELECT n.id FROM notifications.notification AS n
+                WHERE n.status = 'queued' AND n.lane = recipient.lane AND n.kind = 'page'
+                    AND n.channel = recipient.channel AND n.address = recipient.address AND n.redelivered_at IS NULL
+                    -- Untried ones wait for nothing but this; others may be on their way.
+                    AND (n.tries = 0 OR n.next_attempt_at <= COALESCE(%(now)s, now()))
+                    AND COALESCE((n.page ->> 'paged_at')::timestamptz, n.created_at)
+                        <= COALESCE(%(now)s, now()) - %(stale)s * interval '1 second'
+                    AND n.id NOT IN (SELECT id FROM due)
+                ORDER BY n.created_at DESC
+                LIMIT %(companions)s
+                FOR UPDATE SKIP LOCKED
+            ) AS picked
+            LIMIT %(companions)s
+        ), taken AS (
+            SELECT id FROM due UNION ALL SELECT id FROM companion
         )
         UPDATE notifications.notification AS n
         SET attempts = n.attempts + 1, tries = n.tries + 1,
             first_tried_at = COALESCE(n.first_tried_at, %(now)s, now()),
             next_attempt_at = COALESCE(%(now)s, now()) + %(lease)s * interval '1 second'
-        FROM due WHERE n.id = due.id
+        FROM taken WHERE n.id = taken.id
         RETURNING n.id, n.incident_id, n.kind, n.channel, n.recipient, n.address, n.lane, n.message, n.page, n.attempts,
             n.tries, n.request_id, n.created_at, n.redelivered_at,
             EXTRACT(epoch FROM COALESCE(%(now)s, now()) - n.first_tried_at)::double precision AS waited_seconds,
             EXTRACT(epoch FROM COALESCE(%(now)s, now()) - COALESCE(n.redelivered_at, n.created_at))::double precision
-                AS age_seconds
+                AS age_seconds,
+            EXTRACT(epoch FROM COALESCE(%(now)s, now())
+                - COALESCE(n.redelivered_at, (n.page ->> 'paged_at')::timestamptz, n.created_at))::double precision
+                AS late_seconds
         """,
         now=now,
         busy_lanes=list(busy.keys()),
@@ -62,6 +90,8 @@ async def lease_due(
         lane_limit=lane_limit,
         limit=limit,
         lease=lease,
+        stale=STALE_SECONDS,
+        companions=MAX_PAGES,
     )
     return [leased(row, expires=expires) for row in rows]
 
@@ -85,21 +115,22 @@ async def void_leased(
     )
 
 
-async def insert_attempt(
-    cur: Cursor, message: LeasedMessage, outcome: Outcome, *, seconds: float, now: datetime | None
+async def insert_attempts(
+    cur: Cursor, messages: Sequence[LeasedMessage], outcome: Outcome, *, seconds: float, now: datetime | None
 ) -> None:
-    """Record one attempt; a repeat of it changes nothing."""
+    """Record one attempt to send *messages* together; a repeat of it changes nothing."""
     await execute(
         cur,
         """
         INSERT INTO notifications.attempt (notification_id, number, outcome, code, answer, started_at, seconds)
-        VALUES (%(id)s, %(number)s, %(outcome)s, %(code)s, %(answer)s,
-            COALESCE(%(now)s, now()) - %(seconds)s * interval '1 second', %(seconds)s)
+        SELECT id, number, %(outcome)s, %(code)s, %(answer)s,
+            COALESCE(%(now)s, now()) - %(seconds)s * interval '1 second', %(seconds)s
+        FROM unnest(%(ids)s::uuid[], %(numbers)s::integer[]) AS tried (id, number)
         ON CONFLICT (notification_id, number) DO NOTHING
         """,
         now=now,
-        id=message.id,
-        number=message.attempts,
+        ids=[message.id for message in messages],
+        numbers=[message.attempts for message in messages],
         outcome=outcome.outcome.value,
         code=outcome.code,
         answer=outcome.answer,
@@ -107,29 +138,36 @@ async def insert_attempt(
     )
 
 
-async def finish_attempt(cur: Cursor, message: LeasedMessage, verdict: Verdict, *, now: datetime | None) -> bool:
-    """Write what becomes of a message; False where the attempt is no longer the newest.
+async def finish_attempts(
+    cur: Cursor, verdicts: Sequence[tuple[LeasedMessage, Verdict]], *, digest_id: UUID | None, now: datetime | None
+) -> set[UUID]:
+    """Write what becomes of messages; return those whose attempt was still the newest.
 
     A message that was voided while it was on its way counts as sent all the same, once it has been: that is the truth.
     """
-    updated = await execute(
+    rows = await fetch_all(
         cur,
         """
-        UPDATE notifications.notification
-        SET status = %(status)s, reason = %(reason)s,
-            next_attempt_at = COALESCE(%(now)s, now()) + %(delay)s * interval '1 second',
-            finished_at = CASE WHEN %(status)s <> 'queued' THEN COALESCE(%(now)s, now()) END
-        WHERE id = %(id)s AND attempts = %(attempts)s
-          AND (status = 'queued' OR (status = 'voided' AND %(status)s = 'sent'))
+        UPDATE notifications.notification AS n
+        SET status = ended.status, reason = ended.reason,
+            next_attempt_at = COALESCE(%(now)s, now()) + ended.delay * interval '1 second',
+            finished_at = CASE WHEN ended.status <> 'queued' THEN COALESCE(%(now)s, now()) END,
+            digest_id = CASE WHEN ended.status = 'sent' THEN %(digest_id)s::uuid END
+        FROM unnest(%(ids)s::uuid[], %(attempts)s::integer[], %(statuses)s::text[], %(reasons)s::text[],
+                    %(delays)s::double precision[]) AS ended (id, attempts, status, reason, delay)
+        WHERE n.id = ended.id AND n.attempts = ended.attempts
+          AND (n.status = 'queued' OR (n.status = 'voided' AND ended.status = 'sent'))
+        RETURNING n.id
         """,
         now=now,
-        status=verdict.status.value,
-        reason=verdict.reason,
-        delay=verdict.delay,
-        id=message.id,
-        attempts=message.attempts,
+        digest_id=digest_id,
+        ids=[message.id for message, _ in verdicts],
+        attempts=[message.attempts for message, _ in verdicts],
+        statuses=[verdict.status.value for _, verdict in verdicts],
+        reasons=[verdict.reason for _, verdict in verdicts],
+        delays=[verdict.delay for _, verdict in verdicts],
     )
-    return updated > 0
+    return {row["id"] for row in rows}
 
 
 async def measure_queue(cur: Cursor, *, now: datetime | None) -> list[Row]:

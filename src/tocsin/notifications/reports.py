@@ -1,6 +1,6 @@
 """What others are told of a delivery: the incident's timeline, and on-call when a page will never arrive."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from tocsin.contracts.notifications import NotificationKind, NotificationStatus
 from tocsin.contracts.oncall import Channel, DeliveryFailed
 from tocsin.kernel.db import Cursor
 from tocsin.kernel.errors import RejectedError
+from tocsin.kernel.ids import new_id
 from tocsin.kernel.outbox import Handler, Outbox, OutboxMessage
 from tocsin.notifications.domain import LeasedMessage, Outcome, Verdict, one_line
 
@@ -40,11 +41,38 @@ class FailureReport(BaseModel):
     failure: DeliveryFailed
 
 
-async def enqueue(cur: Cursor, outbox: Outbox, message: LeasedMessage, outcome: Outcome, verdict: Verdict) -> None:
-    """Queue what must be told now that *message* is finished, in the transaction that finishes it."""
+async def enqueue(
+    cur: Cursor,
+    outbox: Outbox,
+    finished: Sequence[tuple[LeasedMessage, Verdict]],
+    outcome: Outcome,
+    *,
+    digest_id: UUID | None,
+) -> None:
+    """Queue what must be told now that messages are finished, in the transaction that finishes them."""
+    reports = [_report(message, outcome, verdict, digest_id) for message, verdict in finished]
+    await outbox.enqueue_many(
+        cur, kind=TIMELINE, rows=[(new_id(), str(report.incident_id), report) for report in reports]
+    )
+    lost: list[tuple[UUID, str, BaseModel]] = [
+        (new_id(), str(message.id), _failure(message, verdict))
+        for message, verdict in finished
+        if verdict.status is not NotificationStatus.SENT and message.kind is NotificationKind.PAGE
+    ]
+    if lost:
+        await outbox.enqueue_many(cur, kind=DELIVERY_FAILED, rows=lost)
+
+
+def _failure(message: LeasedMessage, verdict: Verdict) -> FailureReport:
+    failure = DeliveryFailed(notification_id=message.id, detail=verdict.reason or "")
+    return FailureReport(incident_id=message.incident_id, failure=failure)
+
+
+def _report(message: LeasedMessage, outcome: Outcome, verdict: Verdict, digest_id: UUID | None) -> TimelineReport:
     delivered = verdict.status is NotificationStatus.SENT
     event = EventType.DELIVERED if delivered else EventType.DELIVERY_FAILED
-    ending = "delivered." if delivered else f"not delivered: {verdict.reason}"
+    together = "" if digest_id is None else " with others that waited"
+    ending = f"delivered{together}." if delivered else f"not delivered: {verdict.reason}"
     entry = AppendTimelineEntry(
         event_key=f"{message.id}:{event}",
         event_type=event,
@@ -57,14 +85,10 @@ async def enqueue(cur: Cursor, outbox: Outbox, message: LeasedMessage, outcome: 
             "person": message.page.person if message.page is not None else None,
             "attempts": message.attempts,
             "code": outcome.code,
+            **({} if digest_id is None else {"digest_id": str(digest_id)}),
         },
     )
-    report = TimelineReport(incident_id=message.incident_id, entry=entry)
-    await outbox.enqueue(cur, kind=TIMELINE, key=str(message.incident_id), payload=report)
-    if not delivered and message.kind is NotificationKind.PAGE:
-        failure = DeliveryFailed(notification_id=message.id, detail=verdict.reason or "")
-        lost = FailureReport(incident_id=message.incident_id, failure=failure)
-        await outbox.enqueue(cur, kind=DELIVERY_FAILED, key=str(message.id), payload=lost)
+    return TimelineReport(incident_id=message.incident_id, entry=entry)
 
 
 def handlers(incidents: IncidentsClient, oncall: OnCallClient) -> Mapping[str, Handler]:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from tocsin.contracts.notifications import NotificationStatus, Notify
 from tocsin.kernel.db import Cursor, Json, Row, execute, fetch_all, fetch_one, required
+from tocsin.notifications.digest import GATHER_SECONDS, STALE_SECONDS
 from tocsin.notifications.domain import lane_of, shown
 
 MAX_ATTEMPTS_SHOWN = 100
@@ -32,7 +33,9 @@ async def insert_notification(
         SELECT %(id)s, %(incident_id)s, %(kind)s, %(channel)s, %(recipient)s, %(address)s, %(lane)s, %(message)s,
             %(page)s, %(request_id)s, clock.now,
             CASE WHEN answered.reason IS NULL THEN 'queued' ELSE 'voided' END, answered.reason,
-            CASE WHEN answered.reason IS NULL THEN clock.now END,
+            CASE WHEN answered.reason IS NULL THEN clock.now
+                + (%(paged_at)s::timestamptz <= clock.now - %(stale)s * interval '1 second')::integer
+                    * %(gather)s * interval '1 second' END,
             CASE WHEN answered.reason IS NOT NULL THEN clock.now END
         FROM (SELECT COALESCE(%(now)s, now()) AS now) AS clock
         LEFT JOIN notifications.answered ON answered.incident_id = %(incident_id)s AND %(kind)s = 'page'
@@ -49,6 +52,10 @@ async def insert_notification(
         lane=lane_of(order.channel, order.recipient),
         message=order.message,
         page=None if order.page is None else Json(order.page.model_dump(mode="json")),
+        # One that comes late does not come alone.
+        paged_at=(order.page and order.page.paged_at) or now or "infinity",
+        stale=STALE_SECONDS,
+        gather=GATHER_SECONDS,
         request_id=request_id,
     )
 
@@ -117,7 +124,7 @@ async def requeue(cur: Cursor, notification_id: UUID, *, now: datetime | None) -
         cur,
         """
         UPDATE notifications.notification
-        SET status = 'queued', reason = NULL, tries = 0, first_tried_at = NULL, finished_at = NULL,
+        SET status = 'queued', reason = NULL, tries = 0, first_tried_at = NULL, finished_at = NULL, digest_id = NULL,
             next_attempt_at = COALESCE(%(now)s, now()), redelivered_at = COALESCE(%(now)s, now())
         WHERE id = %(id)s AND status IN ('failed', 'voided')
         """,
@@ -133,7 +140,7 @@ async def get_notification(cur: Cursor, notification_id: UUID) -> Row:
         cur,
         """
         SELECT id, incident_id, kind, channel, recipient, page ->> 'person' AS person, message, status, reason,
-               next_attempt_at, created_at, finished_at
+               next_attempt_at, created_at, finished_at, digest_id
         FROM notifications.notification WHERE id = %(id)s
         """,
         id=notification_id,
@@ -147,7 +154,7 @@ async def list_notifications(cur: Cursor, filters: Mapping[str, Any]) -> list[Ro
         cur,
         """
         SELECT id, incident_id, kind, channel, recipient, page ->> 'person' AS person, message, status, reason,
-               next_attempt_at, created_at, finished_at
+               next_attempt_at, created_at, finished_at, digest_id
         FROM notifications.notification
         WHERE (%(incident_id)s IS NULL OR incident_id = %(incident_id)s)
           AND (%(channel)s IS NULL OR channel = %(channel)s)

@@ -18,6 +18,7 @@ from tocsin.kernel.tasks import cancel, create_task
 from tocsin.kernel.workers import STOP_SECONDS, Context, Wakeup, worker
 from tocsin.notifications import leases
 from tocsin.notifications.delivery import Delivery
+from tocsin.notifications.digest import bundled
 from tocsin.notifications.domain import LeasedMessage
 from tocsin.notifications.metrics import METRICS
 
@@ -56,31 +57,35 @@ class Dispatcher:
             return False  # the end of a delivery wakes the worker
         messages = await self._delivery.lease(busy=self._busy, limit=free, now=None)
         if messages:
-            self._busy.update(message.lane for message in messages)
-            task = create_task(self._deliver_batch(messages), name=f"batch-{messages[0].id}")
+            bundles = bundled(messages)
+            self._busy.update(bundle[0].lane for bundle in bundles)
+            task = create_task(self._deliver_batch(bundles), name=f"batch-{messages[0].id}")
             self._running.add(task)
             task.add_done_callback(self._running.discard)
             return True
         return max(0.0, self._retries[0] - clock.monotonic()) if self._retries else False
 
-    async def _deliver_batch(self, messages: list[LeasedMessage]) -> None:
+    async def _deliver_batch(self, bundles: list[list[LeasedMessage]]) -> None:
+        messages = [message for bundle in bundles for message in bundle]
         wanted = set[UUID]()
         try:
             wanted = await self._delivery.still_wanted(messages, now=None)
         except UnavailableError as exc:
             log.warning("leased messages come back when their lease ends", messages=len(messages), reason=str(exc))
         finally:
-            for message in messages:
-                if message.id not in wanted:
-                    self._release(message)
+            for bundle in bundles:
+                if not any(message.id in wanted for message in bundle):
+                    self._release(bundle[0])
         async with asyncio.TaskGroup() as group:
-            for message in messages:
-                if message.id in wanted:
-                    group.create_task(self._deliver(message), name=f"delivery-{message.id}")
+            for bundle in bundles:
+                left = [message for message in bundle if message.id in wanted]
+                if left:
+                    group.create_task(self._deliver(left), name=f"delivery-{left[0].id}")
 
-    async def _deliver(self, message: LeasedMessage) -> None:
+    async def _deliver(self, bundle: list[LeasedMessage]) -> None:
+        message = bundle[0]
         try:
-            delay = await self._delivery.deliver(message, now=None)
+            delay = await self._delivery.deliver(bundle, now=None)
             if delay is not None:
                 heappush(self._retries, clock.monotonic() + delay)
         except UnavailableError as exc:

@@ -40,9 +40,10 @@ def compose(message: Message, *, sender: str, public_url: str | None, now: datet
     values = {
         "subject": mail["Subject"],
         "text": message.text,
-        "page": message.page,
+        "page": message.page if len(message.digest) <= 1 else None,
         "opened": f"{message.page.incident.created_at:%Y-%m-%d %H:%M} UTC" if message.page is not None else "",
         "incident_url": message.incident_url(public_url),
+        "link_text": "Open the newest incident" if len(message.digest) > 1 else "Open the incident",
         "delivery_id": message.delivery_id,
     }
     mail.set_content(TEMPLATES.get_template("page.txt").render(values))
@@ -54,6 +55,8 @@ def subject_of(message: Message) -> str:
     """Return a subject that stays the same for an incident's pages: some mail programs thread by it alone."""
     if message.page is None:
         return one_line(message.text, MAX_SUBJECT)
+    if len(message.digest) > 1:
+        return f"{len(message.digest)} incidents still wait for an answer"
     incident = message.page.incident
     return one_line(f"#{incident.number} {incident.severity}: {incident.title}", MAX_SUBJECT)
 

@@ -16,7 +16,7 @@ class MockChannel:
 
     async def send(self, message: Message) -> Outcome:
         """Write the two lines."""
-        incident = message.page.incident if message.page is not None else None
+        incident = message.page.incident if message.page is not None and not message.digest else None
         about = f"#{incident.number} {incident.severity}: " if incident is not None else ""
         person = f"{message.page.person} " if message.page is not None else ""
         recipient = shown(message.address)

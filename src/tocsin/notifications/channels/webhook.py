@@ -84,6 +84,7 @@ def body_of(message: Message, public_url: str | None) -> bytes:
         page=message.page,
         incident_url=message.incident_url(public_url),
         created_at=message.created_at,
+        digest=list(message.digest) or None,
     )
     return body.model_dump_json().encode()
 

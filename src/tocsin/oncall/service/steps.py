@@ -81,7 +81,7 @@ async def take_steps(
     stored = [(item, page) for item in taken for _, group in item.pages for page in group]
     await pages.insert_pages(cur, [page for _, page in stored], now=now)
     await outbox.enqueue_many(
-        cur, kind="page", rows=[(page.id, str(page.id), _notify(item.due.start, page)) for item, page in stored]
+        cur, kind="page", rows=[(page.id, str(page.id), _notify(item.due.start, page, at)) for item, page in stored]
     )
     await outbox.enqueue_many(
         cur,
@@ -135,7 +135,7 @@ def _record(taken: TakenStep) -> escalations.StepRecord:
     )
 
 
-def _notify(start: Start, page: StoredPage) -> Notify:
+def _notify(start: Start, page: StoredPage, at: datetime) -> Notify:
     incident = start.incident
     text = f"#{incident.number} {incident.title}: {incident.severity} in {incident.service}. Paged: {page.reason}."
     return Notify(
@@ -144,7 +144,9 @@ def _notify(start: Start, page: StoredPage) -> Notify:
         recipient=page.address,
         message=text[:MAX_MESSAGE],
         kind=NotificationKind.PAGE,
-        page=PageDetails(step=page.step, level=page.level, person=page.person, reason=page.reason, incident=incident),
+        page=PageDetails(
+            step=page.step, level=page.level, person=page.person, reason=page.reason, incident=incident, paged_at=at
+        ),
         notification_id=page.id,
     )
 

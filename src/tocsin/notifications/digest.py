@@ -1,0 +1,102 @@
+"""Digests: one message instead of many pages that waited for too long. Pure.
+
+After an outage a person's pages are due all at once, and most tell of what is known by now. Those older than
+STALE_SECONDS, to one recipient over one channel, go out as one message that names each incident still unanswered.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from tocsin.contracts.notifications import DigestEntry, NotificationKind
+from tocsin.notifications.domain import LeasedMessage, Message
+
+STALE_SECONDS: Final = 600.0
+"""Since on-call decided on the page."""
+GATHER_SECONDS: Final = 5.0
+"""How long a page that arrives stale waits for others to come."""
+MAX_PAGES: Final = 1_000
+"""Taken at once beside those that are due in their turn."""
+MAX_SHOWN: Final = 50
+"""Incidents in the text."""
+
+
+def bundled(messages: Sequence[LeasedMessage]) -> list[list[LeasedMessage]]:
+    """Arrange *messages* by what goes out together, each part newest first; most are alone."""
+    newest_first = sorted(messages, key=lambda message: message.created_at, reverse=True)
+    bundles: list[list[LeasedMessage]] = []
+    stale: dict[tuple[str, str], list[LeasedMessage]] = {}
+    for message in newest_first:
+        if not is_stale(message):
+            bundles.append([message])
+        elif (recipient := (message.channel, message.address)) in stale:
+            stale[recipient].append(message)
+        else:
+            stale[recipient] = [message]
+            bundles.append(stale[recipient])
+    return bundles
+
+
+def is_stale(message: LeasedMessage) -> bool:
+    """Say whether *message* is a page that waited for too long; one that a person sends again is not."""
+    return (
+        message.kind is NotificationKind.PAGE
+        and message.redelivered_at is None
+        and message.late_seconds >= STALE_SECONDS
+    )
+
+
+def digest_id(bundle: Sequence[LeasedMessage]) -> UUID | None:
+    """Return the delivery id of what stands for *bundle*; None for a message alone, which has its own.
+
+    It follows from whose pages they are: the same pages, tried again, are the same delivery.
+    """
+    if len(bundle) == 1:
+        return None
+    ids = b"".join(sorted(message.id.bytes for message in bundle))
+    return UUID(bytes=hashlib.sha256(ids).digest()[:16])
+
+
+def to_send(bundle: Sequence[LeasedMessage]) -> Message:
+    """Return the one message that goes out for *bundle*, which is not empty."""
+    head = bundle[0]
+    alone, delivery_id = head.to_send(), digest_id(bundle)
+    if delivery_id is None:
+        return alone
+    entries = _entries(bundle)
+    return Message(
+        delivery_id=delivery_id,
+        incident_id=alone.incident_id,
+        kind=alone.kind,
+        address=alone.address,
+        text=_text(alone.text, entries, len(bundle)),
+        page=alone.page,
+        created_at=alone.created_at,
+        attempt=alone.attempt,
+        digest=entries,
+    )
+
+
+def _entries(bundle: Sequence[LeasedMessage]) -> list[DigestEntry]:
+    pages: dict[UUID, list[LeasedMessage]] = {}
+    for message in bundle:
+        pages.setdefault(message.incident_id, []).append(message)
+    return [
+        DigestEntry(incident_id=incident_id, incident=of[0].page.incident, notification_ids=[page.id for page in of])
+        for incident_id, of in pages.items()
+        if of[0].page is not None
+    ]
+
+
+def _text(newest: str, entries: Sequence[DigestEntry], pages: int) -> str:
+    told = f"This stands for {pages} pages that could not be sent in time."
+    if len(entries) == 1:
+        return f"{newest}\n\n{told}"
+    lines = [
+        f"#{entry.incident.number} {entry.incident.severity} in {entry.incident.service}: {entry.incident.title}"
+        for entry in entries[:MAX_SHOWN]
+    ]
+    if len(entries) > MAX_SHOWN:
+        lines.append(f"and {len(entries) - MAX_SHOWN} more")
+    return "\n".join([f"{len(entries)} incidents still wait for an answer, the newest first.", told, "", *lines])

@@ -1,0 +1,123 @@
+"""Pages that waited for long: one message tells what still waits."""
+
+from typing import Any
+
+import pytest
+
+from tests.fakes.receiver import Receiver, answers
+from tests.notifications.api import INCIDENT, Service, message, page
+from tests.notifications.neighbours import Neighbours
+from tests.support.postgres import run
+from tests.support.waiting import eventually
+from tocsin.notifications import repository
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let those that come late wait until the test says that all are there."""
+    monkeypatch.setattr(repository, "GATHER_SECONDS", 3_600)
+
+
+def late(recipient: str, number: int = 1, **fields: Any) -> dict[str, Any]:
+    """Return a page that on-call decided on long ago."""
+    order = page(recipient, **fields)
+    incident = {**INCIDENT, "number": number, "title": f"Incident {number}"}
+    return {**order, "page": {**order["page"], "incident": incident, "paged_at": "2026-01-01T00:00:00Z"}}
+
+
+async def queued(service: Service, dsn: str, *orders: dict[str, Any]) -> list[str]:
+    """Queue *orders*, then let them be due, the first one first; return their ids."""
+    ids = [await service.notify(order) for order in orders]
+    sql = "UPDATE notifications.notification SET next_attempt_at = now() WHERE id = ANY(%(ids)s::uuid[])"
+    run(dsn, sql, {"ids": ids})
+    return ids
+
+
+async def ended(service: Service, ids: list[str]) -> list[dict[str, Any]]:
+    return [await service.ended(notification) for notification in ids]
+
+
+async def test_pages_that_come_late_reach_a_person_as_one_message(
+    service: Service, receiver: Receiver, db_dsn: str, neighbours: Neighbours
+) -> None:
+    orders = [late(receiver.url, number) for number in range(1, 61)]
+    neighbours.states[orders[1]["incident_id"]] = "resolved"
+    ids = await queued(service, db_dsn, *orders)
+    found = await ended(service, ids)
+    assert [item["status"] for item in found] == ["sent", "voided"] + ["sent"] * 58
+    [received] = receiver.received
+    body = received.json
+    newest_first = [order["incident_id"] for order in reversed(orders) if order is not orders[1]]
+    assert [entry["incident_id"] for entry in body["digest"]] == newest_first
+    assert [entry["notification_ids"] for entry in body["digest"]] == [[i] for i in reversed([ids[0], *ids[2:]])]
+    assert body["message"].startswith("59 incidents still wait for an answer, the newest first.\n")
+    assert "#60 critical in checkout: Incident 60" in body["message"]
+    assert body["message"].endswith("\nand 9 more")
+    assert (body["kind"], body["incident_id"], body["page"]["incident"]["number"]) == ("page", newest_first[0], 60)
+    assert {item["digest_id"] for item in found if item["status"] == "sent"} == {received.delivery_id}
+    assert {len(item["attempts"]) for item in found if item["status"] == "sent"} == {1}
+    await eventually(lambda: len(neighbours.timeline) == 59)
+    assert all("with others that waited" in entry["detail"] for _, entry in neighbours.timeline)
+
+
+async def test_several_pages_for_one_incident_are_that_page_once(
+    service: Service, receiver: Receiver, db_dsn: str
+) -> None:
+    first = late(receiver.url)
+    orders = [first, *(late(receiver.url, incident_id=first["incident_id"]) for _ in range(3))]
+    await ended(service, await queued(service, db_dsn, *orders))
+    [received] = receiver.received
+    assert received.json["message"].startswith("Payments fail\n\nThis stands for 4 pages ")
+    assert len(received.json["digest"]) == 1
+
+
+async def test_fresh_pages_plain_messages_and_those_for_others_go_out_by_themselves(
+    service: Service, receiver: Receiver, db_dsn: str
+) -> None:
+    other = receiver.url + "/other"
+    orders = [late(receiver.url), late(receiver.url), late(other), page(receiver.url), message(receiver.url)]
+    found = await ended(service, await queued(service, db_dsn, *orders))
+    assert {item["status"] for item in found} == {"sent"}
+    assert len(receiver.received) == 4
+    assert sorted(len(request.json["digest"] or ()) for request in receiver.received) == [0, 0, 0, 2]
+    alone = next(request for request in receiver.received if request.path.endswith("/other"))
+    assert (alone.delivery_id, alone.json["message"]) == (found[2]["id"], "Payments fail")
+
+
+async def test_a_digest_that_fails_is_tried_again_as_the_same_delivery(
+    service: Service, receiver: Receiver, db_dsn: str
+) -> None:
+    receiver.script.append(answers(503))
+    found = await ended(service, await queued(service, db_dsn, late(receiver.url, 1), late(receiver.url, 2)))
+    assert [item["status"] for item in found] == ["sent", "sent"]
+    first, second = receiver.received
+    assert (first.delivery_id, first.body) == (second.delivery_id, second.body)
+
+
+async def test_a_digest_that_is_refused_makes_each_of_its_pages_a_dead_letter_that_can_be_sent_again(
+    service: Service, receiver: Receiver, db_dsn: str, neighbours: Neighbours
+) -> None:
+    receiver.script.append(answers(410))
+    ids = await queued(service, db_dsn, late(receiver.url, 1), late(receiver.url, 2))
+    assert [item["status"] for item in await ended(service, ids)] == ["failed", "failed"]
+    await eventually(lambda: {told["notification_id"] for _, told in neighbours.failed} == set(ids))
+    assert (await service.post(f"/api/v1/notifications/{ids[0]}/redeliver")).status == 202
+    again = await service.ended(ids[0])
+    assert (again["status"], again["digest_id"]) == ("sent", None)
+    assert receiver.received[-1].delivery_id == ids[0]
+
+
+async def test_a_backlog_of_ten_thousand_pages_becomes_few_messages(
+    service: Service, receiver: Receiver, db_dsn: str
+) -> None:
+    await ended(service, await queued(service, db_dsn, late(receiver.url)))
+    columns = "incident_id, kind, channel, recipient, address, lane, message, page, request_id"
+    run(
+        db_dsn,
+        f"INSERT INTO notifications.notification (id, {columns}) SELECT gen_random_uuid(), gen_random_uuid(), "
+        f"{columns.partition(', ')[2]} FROM notifications.notification, generate_series(1, 10000)",
+    )
+    left = "SELECT count(*) AS left FROM notifications.notification WHERE status = 'queued'"
+    await eventually(lambda: run(db_dsn, left) == [{"left": 0}], timeout=60)
+    assert len(receiver.received) <= 1 + 12
+    assert sum(len(request.json["digest"] or "1") for request in receiver.received) == 10_001
