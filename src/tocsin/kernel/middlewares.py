@@ -1,5 +1,6 @@
 """What happens around every request: its id, one canonical log line, its metrics."""
 
+import logging
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final, Self
@@ -92,7 +93,8 @@ def _leave_traces(request: web.Request, metrics: HTTPMetrics, status: int, secon
     route = route_of(request)
     method = request.method if request.method in METHODS else "other"
     metrics.observe(method, route, status, seconds)
-    if route not in QUIET_ROUTES or status >= HTTPStatus.BAD_REQUEST:
+    telling = route not in QUIET_ROUTES or status >= HTTPStatus.BAD_REQUEST
+    if telling and log.is_enabled_for(logging.INFO):  # the words cost more than leaving them out
         log.info(
             "request",
             method=method,
