@@ -69,6 +69,7 @@ def test_an_empty_database_gets_every_file_in_order_and_a_migrated_one_none(empt
     assert migrate(empty_dsn) == []
 
 
+@pytest.mark.slow
 def test_the_command_names_what_it_applied(empty_dsn: str) -> None:
     status, out, err = run_migrator(empty_dsn)
     assert (status, err) == (0, "")
@@ -118,6 +119,7 @@ def test_a_file_may_leave_the_transaction_for_what_cannot_run_in_one(empty_dsn: 
     assert run(empty_dsn, "SELECT indexname FROM pg_indexes WHERE schemaname = 'public'") == [{"indexname": "a_id_idx"}]
 
 
+@pytest.mark.slow
 async def test_a_migrator_killed_inside_a_file_leaves_the_file_to_the_next(empty_dsn: str) -> None:
     with ThreadPoolExecutor(1) as pool:
         with held(empty_dsn, "CREATE SCHEMA oncall"):
@@ -127,6 +129,7 @@ async def test_a_migrator_killed_inside_a_file_leaves_the_file_to_the_next(empty
     assert migrate(empty_dsn) == []
 
 
+@pytest.mark.slow
 async def test_a_migrator_killed_between_a_file_and_the_note_of_it_has_done_neither(db_dsn: str) -> None:
     name = "0004_notifications_create_notification"
     run(db_dsn, "DROP SCHEMA notifications CASCADE")
@@ -136,6 +139,7 @@ async def test_a_migrator_killed_between_a_file_and_the_note_of_it_has_done_neit
     assert migrate(db_dsn) == [name]
 
 
+@pytest.mark.slow
 async def test_a_database_that_goes_away_in_the_middle_is_one_line(empty_dsn: str) -> None:
     with held(empty_dsn, "CREATE SCHEMA oncall"), start_migrator(empty_dsn) as process:
         await eventually(lambda: run(empty_dsn, WAITING), timeout=20)

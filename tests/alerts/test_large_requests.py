@@ -73,6 +73,7 @@ async def test_errors_beyond_counting_are_told_as_a_number(service: Service) -> 
     assert refused["errors"] == [{"pointer": "#", "detail": "There are 2000 errors, too many to tell."}]
 
 
+@pytest.mark.slow
 async def test_a_group_larger_than_a_statement_is_stored_whole_and_answered_in_its_order(service: Service) -> None:
     firing = group(1_201)
     first = (await service.post(ALERTMANAGER, firing))["alerts"]

@@ -105,6 +105,7 @@ def test_a_service_is_not_started_for_a_parent_that_is_gone() -> None:
     assert ended.stdout == b""
 
 
+@pytest.mark.slow
 async def test_serve_becomes_the_service() -> None:
     process = await asyncio.create_subprocess_exec(
         *(TOCSIN, "serve", "web"), stdout=asyncio.subprocess.PIPE, env={**os.environ, "PORT": "0"}

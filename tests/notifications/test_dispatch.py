@@ -136,6 +136,7 @@ async def test_after_an_outage_pages_go_first_and_the_newest_before_older_ones(
     assert receiver.deliveries == [first, newer, older, plain]
 
 
+@pytest.mark.slow
 async def test_two_replicas_send_each_message_once(start: Start, receiver: Receiver) -> None:
     replicas = [await start(), await start()]
     orders = [page(receiver.url) for _ in range(100)]

@@ -20,6 +20,7 @@ def promtool(*arguments: str | Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_prometheus_accepts_its_configuration_and_finds_the_rules_beside_it() -> None:
     promtool("check", "config", PROMETHEUS / "prometheus.yml")
     promtool("check", "rules", *RULES)
@@ -27,6 +28,7 @@ def test_prometheus_accepts_its_configuration_and_finds_the_rules_beside_it() ->
     assert sorted(PROMETHEUS.glob(pattern)) == RULES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
 def test_each_alert_fires_when_it_should_and_not_otherwise(path: Path) -> None:
     promtool("test", "rules", path)

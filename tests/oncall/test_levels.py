@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import Any
 
 import psycopg2
+import pytest
 
 from tests.oncall.conftest import OnCall, Replica, delivered, person
 from tests.support.waiting import eventually
@@ -135,6 +136,7 @@ async def test_a_schedule_that_cannot_be_read_pages_the_catch_all_and_holds_up_n
     assert (await oncall.start(service="Search"))["assigned_to"] == "Sue"
 
 
+@pytest.mark.slow
 async def test_replicas_that_step_the_same_due_rows_take_each_step_once(replica: Replica) -> None:
     replicas = [await replica(due_batch_size=7, poll_seconds=60) for _ in range(3)]
     await replicas[0].team("Payments", person("Ada"), person("Bob", role="secondary"))

@@ -85,6 +85,7 @@ def test_the_second_before_a_handoff_belongs_to_the_turn_before(rotation: Rotati
     assert rotation.handoff(before) < handoff == rotation.handoff(before + 1)
 
 
+@pytest.mark.slow
 @given(rotation=ROTATIONS, since=INSTANTS, days=st.integers(1, 90))
 def test_a_window_has_the_same_turns_as_a_full_expansion(rotation: Rotation, since: datetime, days: int) -> None:
     until = since + timedelta(days=days)
