@@ -139,7 +139,7 @@ async def test_a_paused_sender_changes_nothing_after_its_lease(launch: Launch, r
     receiver.script.append(answers_when(release, answers(410)))
     paused = await launch()
     notification = await notify(paused, page(receiver.url))
-    await eventually(lambda: receiver.running == 1)
+    await eventually(lambda: receiver.received)
     paused.send(signal.SIGSTOP)
     release.set()  # it will find its answer when it wakes up
     end_lease(db_dsn, notification)
@@ -157,7 +157,7 @@ async def test_it_stops_within_five_seconds_though_a_receiver_hangs(
     receiver.script.append(answers_when(asyncio.Event(), answers(200)))
     stopping = await launch()
     notification = await notify(stopping, message(receiver.url))
-    await eventually(lambda: receiver.running == 1)
+    await eventually(lambda: receiver.received)
     began = clock.monotonic()
     assert await stopping.stop() == 0
     assert clock.monotonic() - began < 5
