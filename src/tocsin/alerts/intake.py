@@ -241,7 +241,7 @@ class Intake:
         for submission in batch:
             submission.stored = True
             mine = [reports[entry] for entry in entry_ids(submission.request.id, len(submission.alerts))]
-            stored.append(Waiting(mine, submission.answer, submission.request_id))
+            stored.append(Waiting(mine, submission.answer, submission.request_id, submission.request.trace_context))
         self._teller.hand_over(stored)
 
 

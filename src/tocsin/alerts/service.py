@@ -18,6 +18,7 @@ from tocsin.kernel import clock
 from tocsin.kernel.db import Database, Row, autocommit
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.paging import page_of
+from tocsin.kernel.tracing import TRACING
 
 INTAKE: Final = web.AppKey("INTAKE", Intake)
 MAX_CONTENT_TYPE: Final = 256
@@ -43,7 +44,7 @@ async def ingest(
         return []
     # A header may hold any byte; what is not UTF-8 arrives as lone surrogates, which no database takes.
     readable = content_type[:MAX_CONTENT_TYPE].encode("utf-8", "replace").decode()
-    receipts = await intake.submit(RequestRow(new_id(), key, receiver, readable, body), alerts)
+    receipts = await intake.submit(RequestRow(new_id(), key, receiver, readable, body, TRACING.context()), alerts)
     seconds = clock.monotonic() - started
     for _ in receipts:
         metrics.processing.observe(seconds)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -24,6 +24,7 @@ from tocsin.kernel.http_client import Budget
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.tasks import create_task
+from tocsin.kernel.tracing import TRACING
 
 log = structlog.get_logger(__name__)
 TELL: Final = FaultPoint("alerts.tell")
@@ -66,6 +67,7 @@ class Waiting:
     reports: Sequence[Report]
     answer: asyncio.Future[list[Receipt]]
     request_id: str = field(default_factory=REQUEST_ID.get)
+    trace_context: str | None = None
 
 
 class Teller:
@@ -93,13 +95,27 @@ class Teller:
         yield
         await asyncio.gather(*self._running)
 
-    async def tell(self, alerts: Sequence[StoredAlert], budget: Budget) -> dict[UUID, Correlation]:
+    async def tell(
+        self, alerts: Sequence[StoredAlert], budget: Budget, trace_contexts: Mapping[UUID, str]
+    ) -> dict[UUID, Correlation]:
         """Tell incident management how *alerts* stand, and link them to their incidents.
 
+        *trace_contexts* has the traces that brought them: the first is gone on with, the others are linked to it.
         Raise UpstreamError where it does not answer, RejectedError where it refuses, DatabaseUnavailableError where the
         links cannot be written: then the alerts are told again, which changes nothing.
         """
-        batch = CorrelateAlerts.model_construct(alerts=[_state(alert) for alert in alerts])
+        traced = [trace_contexts[alert.id] for alert in alerts if alert.id in trace_contexts] if trace_contexts else []
+        if not traced:
+            return await self._tell(alerts, budget, trace_contexts)
+        first, *others = traced
+        with TRACING.span("tell alerts", parent=first, links=others, tocsin__alerts=len(alerts)):
+            return await self._tell(alerts, budget, trace_contexts)
+
+    async def _tell(
+        self, alerts: Sequence[StoredAlert], budget: Budget, trace_contexts: Mapping[UUID, str]
+    ) -> dict[UUID, Correlation]:
+        states = [_state(alert, trace_contexts.get(alert.id)) for alert in alerts]
+        batch = CorrelateAlerts.model_construct(alerts=states)
         with self._metrics.stage.labels("tell").time():
             async with TELL():
                 answer = await self._incidents.correlate(batch, idempotency_key=str(new_id()), budget=budget)
@@ -119,7 +135,10 @@ class Teller:
             batch = self._take()
             alone = len(batch) == 1
             REQUEST_ID.set(batch[0].request_id if alone else f"batch-{new_id()}")
-            told = await self._told(newest_states(report for waiting in batch for report in waiting.reports))
+            told = await self._told(
+                newest_states(report for waiting in batch for report in waiting.reports),
+                _trace_contexts(batch) if TRACING.on else {},
+            )
             for waiting in batch:
                 if not waiting.answer.done():
                     waiting.answer.set_result([receipt_of(report, told) for report in waiting.reports])
@@ -132,14 +151,14 @@ class Teller:
             alerts += len(batch[-1].reports)
         return batch
 
-    async def _told(self, alerts: Sequence[StoredAlert]) -> dict[UUID, Correlation]:
+    async def _told(self, alerts: Sequence[StoredAlert], trace_contexts: Mapping[UUID, str]) -> dict[UUID, Correlation]:
         """Return where incident management put *alerts*; without what it could not say in time."""
         told: dict[UUID, Correlation] = {}
         for start in range(0, len(alerts), MAX_ALERTS):
             if not self._breaker.allows():
                 break
             try:
-                told |= await self.tell(alerts[start : start + MAX_ALERTS], self._live)
+                told |= await self.tell(alerts[start : start + MAX_ALERTS], self._live, trace_contexts)
             except DomainError as exc:
                 if isinstance(exc, UpstreamError):
                     self._breaker.failed()
@@ -152,7 +171,16 @@ class Teller:
         return told
 
 
-def _state(alert: StoredAlert) -> AlertState:
+def _trace_contexts(batch: Iterable[Waiting]) -> dict[UUID, str]:
+    return {
+        report.alert.id: waiting.trace_context
+        for waiting in batch
+        for report in waiting.reports
+        if report.alert is not None and waiting.trace_context is not None
+    }
+
+
+def _state(alert: StoredAlert, trace_context: str | None) -> AlertState:
     return AlertState.model_construct(
         alert_id=alert.id,
         version=alert.version,
@@ -167,4 +195,5 @@ def _state(alert: StoredAlert) -> AlertState:
         remark=alert.remark,
         fired_at=alert.fired_at,
         last_seen_at=alert.last_seen_at,
+        trace_context=trace_context,
     )

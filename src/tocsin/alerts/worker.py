@@ -1,7 +1,8 @@
 """The sweeper: tells what a crash or an outage left untold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
+from uuid import UUID
 
 import structlog
 from aiohttp import web
@@ -15,6 +16,7 @@ from tocsin.kernel.db import Database, autocommit
 from tocsin.kernel.errors import RejectedError
 from tocsin.kernel.faults import FaultPoint
 from tocsin.kernel.http_client import Budget
+from tocsin.kernel.tracing import TRACING
 from tocsin.kernel.workers import Context, worker
 
 log = structlog.get_logger(__name__)
@@ -45,10 +47,12 @@ class Sweeper:
         """Tell one batch. Raise UnavailableError where somebody is away: the worker backs off."""
         async with SWEEP(), autocommit(self._db) as cur:
             alerts = await telling.lease_untold(cur, now=None, lease=self._settings.lease_seconds, limit=self._limit)
+            ids = [alert.id for alert in alerts]
+            trace_contexts = await telling.find_trace_contexts(cur, ids) if TRACING.on else {}
         if not alerts:
             return False
         try:
-            await self._tell(alerts)
+            await self._tell(alerts, trace_contexts)
         except Exception:
             self._limit = max(1, len(alerts) // 2)
             await self._postpone(alerts, self._settings.poll_seconds)
@@ -64,14 +68,14 @@ class Sweeper:
         self._metrics.oldest_untold.set(seconds)
         return False
 
-    async def _tell(self, alerts: Sequence[StoredAlert]) -> None:
+    async def _tell(self, alerts: Sequence[StoredAlert], trace_contexts: Mapping[UUID, str]) -> None:
         try:
-            await self._teller.tell(alerts, self._budget)
+            await self._teller.tell(alerts, self._budget, trace_contexts)
         except RejectedError as exc:
             if len(alerts) > 1:
                 middle = len(alerts) // 2
-                await self._tell(alerts[:middle])
-                await self._tell(alerts[middle:])
+                await self._tell(alerts[:middle], trace_contexts)
+                await self._tell(alerts[middle:], trace_contexts)
                 return
             log.error("incident management refuses an alert", alert_id=str(alerts[0].id), reason=str(exc))  # noqa: TRY400 - the refusal says it all
             self._metrics.refused.inc()

@@ -233,6 +233,8 @@ class AlertState(Model):
     remark: Text | None = None
     fired_at: Instant | None = None
     last_seen_at: Instant
+    trace_context: str | None = None
+    """The `traceparent` of the request that brought it."""
 
 
 class CorrelateAlerts(Model):

@@ -1,7 +1,9 @@
 """The one way to call another service: typed, bounded, retried where that helps, with one idempotency key."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, NoReturn, Self, TypeVar
@@ -25,6 +27,7 @@ from tocsin.kernel import clock, request_id
 from tocsin.kernel.errors import RejectedError, UpstreamError
 from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.retry_after import retry_seconds
+from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
 
 M = TypeVar("M", bound=BaseModel)
 PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
@@ -32,6 +35,7 @@ PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HT
 MAX_ANSWER: Final = 32 * 1024 * 1024
 """Bytes of an answer."""
 MAX_DETAIL: Final = 1_000
+IDS: Final = re.compile(r"/([0-9a-f]{8}-[0-9a-f-]{27}|[0-9]+)(?=/|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +181,8 @@ class ServiceClient:
         started = clock.monotonic()
         outcome = "cancelled"
         try:
-            raw = await self._exchange(request)
+            with self._span(request) if TRACING.on else NO_SPAN:
+                raw = await self._exchange(request)
         except TransientError as exc:
             outcome = exc.reason
             raise
@@ -190,6 +195,12 @@ class ServiceClient:
         finally:
             self._metrics.seconds.labels(self.peer, outcome).observe(clock.monotonic() - started)
 
+    def _span(self, request: "_Request") -> AbstractContextManager[None]:
+        if request.path == "/health":
+            return NO_SPAN
+        name = f"{request.method} {IDS.sub('/{id}', request.path)}"
+        return TRACING.span(name, Kind.CLIENT, peer__service=self.peer, http__request__method=request.method)
+
     async def _exchange(self, request: "_Request") -> bytes:
         if self._session is None:
             msg = f"the client of {self.peer} is used outside its context"
@@ -201,7 +212,7 @@ class ServiceClient:
                     request.method,
                     self.base_url + request.path,
                     data=request.data,
-                    headers=request.headers,
+                    headers=TRACING.carried(request.headers) if TRACING.on else request.headers,
                     params=request.query,
                     allow_redirects=False,
                 ) as response,

@@ -17,6 +17,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from tocsin.kernel import clock
 from tocsin.kernel.request_id import NO_REQUEST, REQUEST_ID
+from tocsin.kernel.tracing import TRACING
 
 MAX_LINE: Final = 8_192
 _encoder: Final = json.JSONEncoder(default=repr)
@@ -80,6 +81,8 @@ def _context(service: str, instance: str) -> Processor:
         request_id = REQUEST_ID.get()
         if request_id != NO_REQUEST:
             event["request_id"] = request_id
+        if TRACING.on and (trace_id := TRACING.trace_id()) is not None:
+            event["trace_id"] = trace_id
         return event
 
     return add

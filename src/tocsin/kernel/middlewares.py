@@ -1,6 +1,7 @@
 """What happens around every request: its id, one canonical log line, its metrics."""
 
 import logging
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final, Self
@@ -12,6 +13,7 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from tocsin.kernel import clock, request_id
 from tocsin.kernel.request_id import REQUEST_ID
+from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
 
 log = structlog.get_logger("tocsin.request")
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -75,24 +77,44 @@ async def request_middleware(request: web.Request, handler: Handler) -> web.Stre
     metrics.running.inc()
     status = 499  # what nginx made the sign for: the client went away before it was answered
     started = clock.monotonic()
-    try:
-        response = await handler(request)
-    except web.HTTPException as exc:
-        status = exc.status
-        raise
-    else:
-        status = response.status
-        return response
-    finally:
-        seconds = clock.monotonic() - started
-        metrics.running.dec()
-        _leave_traces(request, metrics, status, seconds)
+    with _span(request) if TRACING.on else NO_SPAN:
+        try:
+            response = await handler(request)
+        except web.HTTPException as exc:
+            status = exc.status
+            raise
+        else:
+            status = response.status
+            return response
+        finally:
+            seconds = clock.monotonic() - started
+            metrics.running.dec()
+            _leave_traces(request, metrics, status, seconds)
+
+
+def _span(request: web.Request) -> AbstractContextManager[None]:
+    route = route_of(request)
+    if route in QUIET_ROUTES:
+        return NO_SPAN
+    method = request.method if request.method in METHODS else "other"
+    return TRACING.span(
+        f"{method} {route}",
+        Kind.SERVER,
+        parent=request.headers,
+        fails=False,
+        http__request__method=method,
+        http__route=route,
+        url__path=request.path,
+        tocsin__request_id=REQUEST_ID.get(),
+    )
 
 
 def _leave_traces(request: web.Request, metrics: HTTPMetrics, status: int, seconds: float) -> None:
     route = route_of(request)
     method = request.method if request.method in METHODS else "other"
     metrics.observe(method, route, status, seconds)
+    if TRACING.on and route not in QUIET_ROUTES:
+        TRACING.answered(status)
     telling = route not in QUIET_ROUTES or status >= HTTPStatus.BAD_REQUEST
     if telling and log.is_enabled_for(logging.INFO):  # the words cost more than leaving them out
         log.info(

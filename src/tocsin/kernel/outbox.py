@@ -7,7 +7,7 @@ is. A row is never given up, except that a 4xx parks it, loudly, and lets its ke
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Self, TypeAlias
@@ -27,6 +27,7 @@ from tocsin.kernel.outbox_rows import OutboxMessage as OutboxMessage  # noqa: PL
 from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.settings import ServiceSettings
 from tocsin.kernel.tasks import create_task
+from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
 from tocsin.kernel.workers import STOP_SECONDS, Wakeup, worker
 
 log = structlog.get_logger(__name__)
@@ -102,12 +103,22 @@ class Outbox:
         await self.enqueue_many(cur, kind=kind, rows=[(chosen, key, payload)])
         return chosen
 
-    async def enqueue_many(self, cur: Cursor, *, kind: str, rows: list[tuple[UUID, str, BaseModel]]) -> None:
-        """Insert (message id, key, payload) rows by one statement, in this order."""
+    async def enqueue_many(
+        self,
+        cur: Cursor,
+        *,
+        kind: str,
+        rows: list[tuple[UUID, str, BaseModel]],
+        trace_contexts: Sequence[str | None] | None = None,
+    ) -> None:
+        """Insert (message id, key, payload) rows by one statement, in this order.
+
+        A row goes on with the trace that *trace_contexts* has in its place, else with the current one.
+        """
         if kind not in self._handlers:
             msg = f"no handler delivers {kind!r}"
             raise ValueError(msg)
-        await outbox_rows.insert_many(cur, kind=kind, rows=rows)
+        await outbox_rows.insert_many(cur, kind=kind, rows=rows, trace_contexts=trace_contexts)
 
     def wake(self) -> None:
         """Deliver now rather than at the next poll."""
@@ -180,6 +191,11 @@ class Outbox:
     async def deliver(self, message: OutboxMessage, *, now: datetime | None) -> None:
         """Call the other service once, and record how that went."""
         REQUEST_ID.set(message.request_id)
+        name = f"outbox {message.kind}"
+        with TRACING.span(name, Kind.CONSUMER, parent=message.trace_context or {}) if TRACING.on else NO_SPAN:
+            await self._deliver(message, now=now)
+
+    async def _deliver(self, message: OutboxMessage, *, now: datetime | None) -> None:
         try:
             # By a clock that does not jump.
             async with DELIVER(), asyncio.timeout(self._settings.lease_seconds * CALL_SHARE):

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from tocsin.kernel.db import Cursor, Row, execute, fetch_all, fetch_one, required
 from tocsin.kernel.request_id import REQUEST_ID
+from tocsin.kernel.tracing import TRACING
 
 KEEP_DONE_HOURS: Final = 24
 SWEEP_ROWS: Final = 1_000
@@ -27,18 +28,25 @@ class OutboxMessage:
     key: str
     payload: Mapping[str, Any]
     request_id: str
+    trace_context: str | None
     attempts: int
 
 
-async def insert_many(cur: Cursor, *, kind: str, rows: Sequence[tuple[UUID, str, BaseModel]]) -> None:
-    """Insert (message id, key, payload) rows in this order."""
+async def insert_many(
+    cur: Cursor,
+    *,
+    kind: str,
+    rows: Sequence[tuple[UUID, str, BaseModel]],
+    trace_contexts: Sequence[str | None] | None = None,
+) -> None:
+    """Insert (message id, key, payload) rows in this order, each to go on with its own trace, or with the current."""
     await execute(
         cur,
         """
-        INSERT INTO outbox (message_id, kind, key, payload, request_id)
-        SELECT message_id, %(kind)s, key, payload::jsonb, %(request_id)s
-        FROM unnest(%(message_ids)s::uuid[], %(keys)s::text[], %(payloads)s::text[])
-            WITH ORDINALITY AS row (message_id, key, payload, position)
+        INSERT INTO outbox (message_id, kind, key, payload, request_id, trace_context)
+        SELECT message_id, %(kind)s, key, payload::jsonb, %(request_id)s, COALESCE(trace_context, %(current)s)
+        FROM unnest(%(message_ids)s::uuid[], %(keys)s::text[], %(payloads)s::text[], %(trace_contexts)s::text[])
+            WITH ORDINALITY AS row (message_id, key, payload, trace_context, position)
         ORDER BY position
         """,
         kind=kind,
@@ -46,6 +54,8 @@ async def insert_many(cur: Cursor, *, kind: str, rows: Sequence[tuple[UUID, str,
         message_ids=[row[0] for row in rows],
         keys=[row[1] for row in rows],
         payloads=[row[2].model_dump_json() for row in rows],
+        trace_contexts=list(trace_contexts or ()),
+        current=TRACING.context(),
     )
 
 
@@ -75,7 +85,7 @@ async def lease(
         SET attempts = o.attempts + 1,
             next_attempt_at = COALESCE(%(now)s, now()) + %(seconds)s * interval '1 second'
         FROM due WHERE o.id = due.id
-        RETURNING o.id, o.message_id, o.kind, o.key, o.payload, o.request_id, o.attempts
+        RETURNING o.id, o.message_id, o.kind, o.key, o.payload, o.request_id, o.trace_context, o.attempts
         """,
         now=now,
         kinds=list(kinds),

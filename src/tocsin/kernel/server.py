@@ -12,9 +12,10 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from tocsin.kernel import clock, logs
+from tocsin.kernel import build_info, clock, logs
 from tocsin.kernel.health import READINESS, SERVICE
 from tocsin.kernel.settings import ProcessSettings, load
+from tocsin.kernel.tracing import TRACING
 
 S = TypeVar("S", bound=ProcessSettings)
 log = structlog.get_logger(__name__)
@@ -26,12 +27,21 @@ collections would have the collector walk them all many times a second, an eight
 EXIT_SECONDS: Final = 4.5
 """How long everything may still take then: requests, workers, connections. A supervisor kills after five seconds."""
 
+SPANS_SECONDS: Final = 1.0
+"""Of them, how long the last spans may take."""
+
 
 def serve(create_app: Callable[[S], web.Application], settings_type: type[S]) -> None:
     """Read the settings, run the service, exit with 0 after SIGTERM or SIGINT."""
     settings = load(settings_type)
     app = create_app(settings)
-    logs.configure(service=app[SERVICE], level=settings.log_level, instance=settings.instance)
+    instance = settings.instance or str(os.getpid())
+    logs.configure(service=app[SERVICE], level=settings.log_level, instance=instance)
+    try:
+        TRACING.start(service=app[SERVICE], version=build_info.VERSION, instance=instance)
+    except ValueError as exc:
+        sys.stderr.write(f"Traces cannot be sent as the OTEL_ variables say: {exc}\n")
+        raise SystemExit(os.EX_CONFIG) from exc
     try:
         uvloop.run(_run(app, settings))
     except _CannotListenError as exc:
@@ -70,9 +80,12 @@ async def _run(app: web.Application, settings: ProcessSettings) -> None:
         app[READINESS].stopping = True
         await clock.sleep(settings.drain_seconds)
     finally:
+        exit_at = clock.monotonic() + EXIT_SECONDS + 0.3
         try:
             async with asyncio.timeout(EXIT_SECONDS):
                 await runner.cleanup()
         except TimeoutError:
             log.warning("stopped before all work was finished; what was cut off comes back when its lease ends")
+        if TRACING.on:
+            await asyncio.to_thread(TRACING.stop, min(SPANS_SECONDS, max(0.0, exit_at - clock.monotonic())))
     log.info("stopped")

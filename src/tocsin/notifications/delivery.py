@@ -21,6 +21,7 @@ from tocsin.kernel.faults import FaultPoint
 from tocsin.kernel.http_client import Budget
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.outbox import Outbox, backoff
+from tocsin.kernel.tracing import TRACING, Kind
 from tocsin.notifications import digest, leases, reports
 from tocsin.notifications.channels.protocol import Channel
 from tocsin.notifications.domain import LeasedMessage, Limits, Outcome, Verdict, judge
@@ -111,8 +112,22 @@ class Delivery:
         Return the seconds until the next try, if there is to be one. What is not recorded comes back when the lease
         ends, under the same id.
         """
+        head = bundle[0]
+        request_id.REQUEST_ID.set(head.request_id)
+        if not TRACING.on:
+            return await self._deliver(bundle, now=now)
+        with TRACING.span(
+            f"deliver {head.kind} by {head.channel}",
+            Kind.CLIENT,
+            parent=head.trace_context or {},
+            links=[message.trace_context for message in bundle[1:]],
+            tocsin__notification_id=str(head.id),
+            tocsin__incident_id=str(head.incident_id),
+        ):
+            return await self._deliver(bundle, now=now)
+
+    async def _deliver(self, bundle: Sequence[LeasedMessage], *, now: datetime | None) -> float | None:
         message = bundle[0]
-        request_id.REQUEST_ID.set(message.request_id)
         started = clock.monotonic()
         outcome = await self._send(bundle)
         if outcome is None:

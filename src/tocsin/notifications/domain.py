@@ -99,6 +99,7 @@ class LeasedMessage:
     late_seconds: float
     """Since on-call decided on it, or a person wanted it again, by the database's clock."""
     request_id: str
+    trace_context: str | None
     created_at: datetime
     redelivered_at: datetime | None
     expires: float

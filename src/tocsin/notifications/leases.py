@@ -76,7 +76,7 @@ async def lease_due(
             next_attempt_at = COALESCE(%(now)s, now()) + %(lease)s * interval '1 second'
         FROM taken WHERE n.id = taken.id
         RETURNING n.id, n.incident_id, n.kind, n.channel, n.recipient, n.address, n.lane, n.message, n.page, n.attempts,
-            n.tries, n.request_id, n.created_at, n.redelivered_at,
+            n.tries, n.request_id, n.trace_context, n.created_at, n.redelivered_at,
             EXTRACT(epoch FROM COALESCE(%(now)s, now()) - n.first_tried_at)::double precision AS waited_seconds,
             EXTRACT(epoch FROM COALESCE(%(now)s, now()) - COALESCE(n.redelivered_at, n.created_at))::double precision
                 AS age_seconds,

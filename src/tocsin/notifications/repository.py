@@ -7,6 +7,7 @@ from uuid import UUID
 
 from tocsin.contracts.notifications import NotificationStatus, Notify
 from tocsin.kernel.db import Cursor, Json, Row, execute, fetch_all, fetch_one, required
+from tocsin.kernel.tracing import TRACING
 from tocsin.notifications.digest import GATHER_SECONDS, STALE_SECONDS
 from tocsin.notifications.domain import lane_of, shown
 
@@ -29,9 +30,9 @@ async def insert_notification(
         cur,
         """
         INSERT INTO notifications.notification (id, incident_id, kind, channel, recipient, address, lane, message, page,
-            request_id, created_at, status, reason, next_attempt_at, finished_at)
+            request_id, trace_context, created_at, status, reason, next_attempt_at, finished_at)
         SELECT %(id)s, %(incident_id)s, %(kind)s, %(channel)s, %(recipient)s, %(address)s, %(lane)s, %(message)s,
-            %(page)s, %(request_id)s, clock.now,
+            %(page)s, %(request_id)s, %(trace_context)s, clock.now,
             CASE WHEN answered.reason IS NULL THEN 'queued' ELSE 'voided' END, answered.reason,
             CASE WHEN answered.reason IS NULL THEN clock.now
                 + (%(paged_at)s::timestamptz <= clock.now - %(stale)s * interval '1 second')::integer
@@ -57,6 +58,7 @@ async def insert_notification(
         stale=STALE_SECONDS,
         gather=GATHER_SECONDS,
         request_id=request_id,
+        trace_context=TRACING.context(),
     )
 
 

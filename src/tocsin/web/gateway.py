@@ -14,6 +14,7 @@ from yarl import URL
 
 from tocsin.kernel import request_id
 from tocsin.kernel.errors import NotFoundError, TooLargeError, UpstreamError
+from tocsin.kernel.tracing import TRACING
 from tocsin.web.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -151,6 +152,8 @@ class _Body:
 def _request_headers(request: web.Request) -> CIMultiDict[str]:
     headers = _end_to_end(request.headers, NOT_FORWARDED)
     headers[request_id.HEADER] = request_id.REQUEST_ID.get()
+    if (trace_context := TRACING.context()) is not None:
+        headers["traceparent"] = trace_context
     return headers
 
 

@@ -21,6 +21,7 @@ class RequestRow:
     receiver: str
     content_type: str
     body: bytes
+    trace_context: str | None = None
 
 
 async def insert_batch(
@@ -35,10 +36,11 @@ async def insert_batch(
         cur,
         """
         WITH request AS (
-            INSERT INTO alerts.request (id, idempotency_key, receiver, content_type, body, created_at)
-            SELECT id, idempotency_key, receiver, content_type, decode(body, 'hex'), COALESCE(%(now)s, now())
-            FROM json_to_recordset(%(requests)s)
-                AS i (id uuid, idempotency_key text, receiver text, content_type text, body text)
+            INSERT INTO alerts.request (id, idempotency_key, receiver, content_type, body, trace_context, created_at)
+            SELECT id, idempotency_key, receiver, content_type, decode(body, 'hex'), trace_context,
+                COALESCE(%(now)s, now())
+            FROM json_to_recordset(%(requests)s) AS i (
+                id uuid, idempotency_key text, receiver text, content_type text, body text, trace_context text)
         ), input AS MATERIALIZED (
             SELECT *, COALESCE(%(now)s, now()) AS at, status = 'resolved' AS resolved
             FROM json_to_recordset(%(alerts)s) AS i (
@@ -179,7 +181,9 @@ async def find_receipts(cur: Cursor, report_ids: Sequence[UUID]) -> dict[UUID, R
 
 
 def _request(request: RequestRow) -> dict[str, Any]:
+    traced = {} if request.trace_context is None else {"trace_context": request.trace_context}
     return {
+        **traced,
         "id": request.id,
         "idempotency_key": request.idempotency_key,
         "receiver": request.receiver,

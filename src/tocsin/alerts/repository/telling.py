@@ -60,6 +60,19 @@ async def lease_untold(cur: Cursor, *, now: datetime | None, lease: float, limit
     return [stored_alert(row) for row in rows]
 
 
+async def find_trace_contexts(cur: Cursor, alert_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return the trace of the newest report of each alert that has one."""
+    rows = await fetch_all(
+        cur,
+        """
+        SELECT a.id, r.trace_context FROM alerts.alert AS a JOIN alerts.request AS r ON r.id = a.request_id
+        WHERE a.id = ANY (%(alert_ids)s::uuid[]) AND r.trace_context IS NOT NULL
+        """,
+        alert_ids=list(alert_ids),
+    )
+    return {row["id"]: row["trace_context"] for row in rows}
+
+
 async def postpone(cur: Cursor, alert_ids: Sequence[UUID], *, now: datetime | None, seconds: float) -> None:
     """Let alerts wait *seconds*, and at random up to twice that, before they are told again."""
     await execute(

@@ -97,7 +97,11 @@ def _needs(alert: AlertState, links: Mapping[UUID, Link], candidates: Mapping[Sl
 async def _write(cur: Cursor, desk: Desk, plan: Plan, *, now: datetime | None) -> None:
     if plan.opened:
         numbers = await correlation.insert_opened(cur, plan.opened)
-        await enqueue_starts(cur, desk.outbox, [_start(item, numbers) for item in plan.opened if item.step is None])
+        lasting = [item for item in plan.opened if item.step is None]
+        # A batch has the alerts of many senders: each goes on with the trace of the one who opened it.
+        trace_contexts = [item.attached[0].trace_context for item in lasting]
+        starts = [_start(item, numbers) for item in lasting]
+        await enqueue_starts(cur, desk.outbox, starts, trace_contexts=trace_contexts)
     if plan.changed:
         await correlation.update_counts(cur, plan.changed, now=now)
         ended = [item.incident.id for item in plan.changed if item.step is not None]

@@ -32,11 +32,20 @@ ASK: Final = FaultPoint("incidents.ask_escalations")
 RESTART: Final = FaultPoint("incidents.restart_escalations")
 
 
-async def enqueue_starts(cur: Cursor, outbox: Outbox, starts: Sequence[StartEscalation]) -> list[UUID]:
-    """Have on-call page for incidents, each locked or new in the caller's transaction; return the messages' ids."""
+async def enqueue_starts(
+    cur: Cursor,
+    outbox: Outbox,
+    starts: Sequence[StartEscalation],
+    *,
+    trace_contexts: Sequence[str | None] | None = None,
+) -> list[UUID]:
+    """Have on-call page for incidents, each locked or new in the caller's transaction; return the messages' ids.
+
+    *trace_contexts* has the trace that each goes on with, where that is not the current one.
+    """
     rows: list[OutboxRow] = [(new_id(), str(start.incident_id), start) for start in starts]
     if rows:
-        await outbox.enqueue_many(cur, kind=START, rows=rows)
+        await outbox.enqueue_many(cur, kind=START, rows=rows, trace_contexts=trace_contexts)
     return [message_id for message_id, _, _ in rows]
 
 

@@ -9,6 +9,7 @@ from tocsin.contracts.notifications import IncidentBrief
 from tocsin.contracts.oncall import Level
 from tocsin.kernel.db import Cursor, Json, Row, execute, fetch_all, fetch_one, required
 from tocsin.kernel.errors import NotFoundError
+from tocsin.kernel.tracing import TRACING
 from tocsin.oncall.domain import Start, StoredEscalation
 
 
@@ -20,11 +21,12 @@ async def insert_escalation(
         cur,
         """
         INSERT INTO oncall.escalation AS e
-            (incident_id, incident, team, team_reason, timeout_seconds, next_action_at, created_at)
-        VALUES (%(incident_id)s, %(incident)s, %(team)s, %(team_reason)s, %(timeout_seconds)s,
+            (incident_id, incident, team, team_reason, timeout_seconds, trace_context, next_action_at, created_at)
+        VALUES (%(incident_id)s, %(incident)s, %(team)s, %(team_reason)s, %(timeout_seconds)s, %(trace_context)s,
             COALESCE(%(now)s, now()), COALESCE(%(now)s, now()))
         ON CONFLICT (incident_id) DO UPDATE
-            SET incident = EXCLUDED.incident, team = EXCLUDED.team, team_reason = EXCLUDED.team_reason
+            SET incident = EXCLUDED.incident, trace_context = EXCLUDED.trace_context, team = EXCLUDED.team,
+                team_reason = EXCLUDED.team_reason
             WHERE e.incident IS NULL
         RETURNING e.stopped_at IS NULL AS running
         """,
@@ -32,6 +34,7 @@ async def insert_escalation(
         incident=Json(start.incident.model_dump(mode="json")),
         team=start.team,
         team_reason=start.team_reason,
+        trace_context=TRACING.context(),
         timeout_seconds=timeout_seconds,
         now=now,
     )
@@ -78,6 +81,19 @@ async def claim_due(cur: Cursor, *, limit: int, now: datetime | None) -> list[St
         now=now,
     )
     return await find_escalations(cur, [row["incident_id"] for row in rows])
+
+
+async def find_trace_contexts(cur: Cursor, incident_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return the trace that started each escalation."""
+    rows = await fetch_all(
+        cur,
+        """
+        SELECT incident_id, trace_context FROM oncall.escalation
+        WHERE incident_id = ANY(%(ids)s::uuid[]) AND trace_context IS NOT NULL
+        """,
+        ids=list(incident_ids),
+    )
+    return {row["incident_id"]: row["trace_context"] for row in rows}
 
 
 async def seconds_until_due(cur: Cursor, *, now: datetime | None) -> float | None:

@@ -13,6 +13,7 @@ from tocsin.contracts.oncall import Level
 from tocsin.kernel.db import Cursor
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.outbox import Outbox
+from tocsin.kernel.tracing import TRACING
 from tocsin.oncall.domain import (
     LEVELS,
     PlannedPage,
@@ -80,13 +81,21 @@ async def take_steps(
     await escalations.record_steps(cur, [_record(item) for item in taken], now=now)
     stored = [(item, page) for item in taken for _, group in item.pages for page in group]
     await pages.insert_pages(cur, [page for _, page in stored], now=now)
+    ids = [item.due.escalation.incident_id for item in taken]
+    # A step that is due by time belongs to the trace that started its escalation.
+    traces = await escalations.find_trace_contexts(cur, ids) if TRACING.on and TRACING.context() is None else {}
     await outbox.enqueue_many(
-        cur, kind="page", rows=[(page.id, str(page.id), _notify(item.due.start, page, at)) for item, page in stored]
+        cur,
+        kind="page",
+        rows=[(page.id, str(page.id), _notify(item.due.start, page, at)) for item, page in stored],
+        trace_contexts=[traces.get(page.incident_id) for _, page in stored],
     )
+    entries = [(item.due.escalation.incident_id, entry) for item in taken for entry in _entries(item)]
     await outbox.enqueue_many(
         cur,
         kind="timeline",
-        rows=[(new_id(), str(item.due.escalation.incident_id), entry) for item in taken for entry in _entries(item)],
+        rows=[(new_id(), str(incident_id), entry) for incident_id, entry in entries],
+        trace_contexts=[traces.get(incident_id) for incident_id, _ in entries],
     )
     return taken
 
