@@ -8,9 +8,10 @@ from typing import Final
 from grafana.generate.layout import Variable
 
 CHOSEN: Final = '{service=~"$service", team=~"$team", severity=~"$severity"}'
+TOLD: Final = '{__name__=~"tocsin_incidents_(last_day|service_unresolved)_incidents"}'
 VARIABLES: Final = (
-    Variable("service", "Service", "tocsin_incidents_last_day_incidents"),
-    Variable("team", "Team", "tocsin_incidents_last_day_incidents"),
+    Variable("service", "Service", TOLD),
+    Variable("team", "Team", TOLD),
     Variable("severity", "Severity", "incidents_created_total"),
 )
 ACKNOWLEDGEMENT_LIMITS: Final = ((None, "green"), (300, "orange"), (900, "red"))
