@@ -29,6 +29,7 @@ def test_prometheus_accepts_its_configuration_and_finds_the_rules_beside_it() ->
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
 def test_each_alert_fires_when_it_should_and_not_otherwise(path: Path) -> None:
     promtool("test", "rules", path)
