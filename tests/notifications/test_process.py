@@ -141,6 +141,7 @@ async def test_a_paused_sender_changes_nothing_after_its_lease(launch: Launch, r
     notification = await notify(paused, page(receiver.url))
     await eventually(lambda: receiver.received)
     paused.send(signal.SIGSTOP)
+    await eventually(lambda: paused.paused)
     release.set()  # it will find its answer when it wakes up
     end_lease(db_dsn, notification)
     await launch()

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
+import psutil
 from aiohttp import ClientSession, ClientTimeout
 
 from tests.support.waiting import eventually
@@ -98,6 +99,11 @@ class Replica:
     def running(self) -> bool:
         """Whether the process is there, paused or not."""
         return self._process is not None and self._process.returncode is None
+
+    @property
+    def paused(self) -> bool:
+        """Whether it stands still: SIGSTOP takes a moment."""
+        return self._process is not None and psutil.Process(self._process.pid).status() == psutil.STATUS_STOPPED
 
     @property
     def _exit_code(self) -> int | None:
