@@ -60,6 +60,11 @@ class _Backend(PostgresqlBackend):  # type: ignore[misc]  # yoyo 9 ships no type
             connection = self.driver.connect(dburi, client_encoding="UTF8", application_name="tocsin-migrate")
         except self.driver.Error as exc:  # ProgrammingError: the string itself cannot be parsed
             message = f"cannot connect to the database: {_one_line(exc)}"
+            if "authentication failed" in message:  # libpq gives no code for it
+                message += (
+                    ". The database was made with another password: DATABASE_URL must have that one (in containers, "
+                    "DATABASE_PASSWORD, or the volume of the secrets that belongs to the volume of the database)"
+                )
             raise MigrationError(message) from exc
         connection.autocommit = True  # yoyo writes BEGIN and COMMIT itself
         return connection
