@@ -9,7 +9,7 @@ PARTS := $(patsubst src/tocsin/%/__init__.py,%,$(wildcard src/tocsin/*/__init__.
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools run up down test test-fast lint format docs dashboards bench clean
+.PHONY: help setup tools run up down backup restore rotate-secrets test test-fast test-containers fault-drill lint format docs dashboards bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -34,6 +34,15 @@ up: ## Start the whole system in containers, with Prometheus and Grafana
 down: ## Stop the containers; the data stays in their volumes
 	docker compose down
 
+backup: ## Write the containers' database into backups/, while it runs
+	@docker/backup $(FILE)
+
+restore: ## Put a backup in the place of the containers' database: FILE=backups/...
+	@docker/restore $(FILE)
+
+rotate-secrets: ## Make new passwords for the containers and have everybody use them
+	@docker/rotate-secrets
+
 test: tools ## Run every check that needs no container, and hold the coverage floor, of each package too
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report= --cov-fail-under=0
 	$(BIN)/coverage report
@@ -41,6 +50,13 @@ test: tools ## Run every check that needs no container, and hold the coverage fl
 
 test-fast: $(SYNCED) ## Run the tests that take under a minute together
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow"
+
+test-containers: $(SYNCED) ## Test the system in containers: images, roles, kills, scaling, edge, backup
+	.ci/on-postgres-17 $(BIN)/pytest -n $(WORKERS) --dist worksteal tests/alerts tests/incidents tests/oncall tests/notifications tests/kernel/test_query_plans.py tests/test_migrate.py
+	$(BIN)/pytest tests/containers
+
+fault-drill: $(SYNCED) ## Do to the containers what may happen to them, one after the other, and see that nothing is lost: an hour; WORDS=... for some
+	$(BIN)/python -m tests.containers.fault_drill $(WORDS)
 
 lint: $(SYNCED) ## Check style, types, layers, security, complexity and duplication
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports

@@ -4,14 +4,16 @@ import asyncio
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+import psycopg2
 from aiohttp import ClientError, ClientTimeout
 
 from tests.e2e.world import PRIMARY, SECONDARY, World
 from tests.support.postgres import run
-from tests.support.system import System
+from tests.support.system import Speaker
 from tests.support.waiting import eventually
 from tocsin.kernel import clock
 from tocsin.kernel.ids import new_id
@@ -24,10 +26,12 @@ ATTEMPT = ClientTimeout(total=2)
 class Drill:
     """Services, incidents and people of one night; its names are its own, so that nights can follow each other."""
 
-    system: System
+    system: Speaker
     world: World
     dsn: str
     name: str
+    patience: float = PATIENCE_SECONDS
+    """How long a fault may keep anybody waiting, in seconds."""
     accepted: set[UUID] = field(default_factory=set)
     answered_at: dict[str, float] = field(default_factory=dict)
 
@@ -43,9 +47,9 @@ class Drill:
     async def request(self, method: str, service: str, path: str, body: Any = None) -> Any:
         """Ask until it is answered: a client's retries carry one idempotency key."""
         headers = {"Idempotency-Key": str(new_id())}
-        deadline = clock.monotonic() + PATIENCE_SECONDS
+        deadline = clock.monotonic() + self.patience
         while True:
-            url = self.system[service].url + path
+            url = self.system.url(service) + path
             try:
                 async with self.system.session.request(
                     method, url, json=body, headers=headers, timeout=ATTEMPT
@@ -74,7 +78,7 @@ class Drill:
             stored = await self.request("GET", "alerts", f"/api/v1/alerts/{answer['alert_id']}")
             return stored["incident_id"] or ""
 
-        return await eventually(incident, timeout=PATIENCE_SECONDS)
+        return await eventually(incident, timeout=self.patience)
 
     async def change(self, incident: str, status: str) -> None:
         """Move an incident on; it is answered from now on."""
@@ -86,14 +90,14 @@ class Drill:
         key = f"{self.name}-{new_id()}"
         incident = await self.opened("recovers", key=key)
         await self.fire("recovers", key=key)
-        await self.world.first_page(incident, seconds=PATIENCE_SECONDS)
+        await self.world.first_page(incident, seconds=self.patience)
         await self.fire("recovers", key=key, status="resolved")
 
         async def resolved() -> bool:
             found = await self.request("GET", "incidents", f"/api/v1/incidents/{incident}")
             return bool(found["status"] == "resolved")
 
-        await eventually(resolved, timeout=PATIENCE_SECONDS)
+        await eventually(resolved, timeout=self.patience)
         self.answered_at[incident] = clock.monotonic()
 
     async def _is_answered_by_hand(self) -> None:
@@ -101,7 +105,7 @@ class Drill:
         opened = await self.request("POST", "incidents", "/api/v1/incidents", body)
         incident = str(opened["id"])
         assert await self.opened("hand") != incident  # another severity: another incident
-        await self.world.first_page(incident, seconds=PATIENCE_SECONDS)
+        await self.world.first_page(incident, seconds=self.patience)
         await self.change(incident, "acknowledged")
         await self.request("PATCH", "incidents", f"/api/v1/incidents/{incident}", {"notes": "the printer is on fire"})
         await self.change(incident, "resolved")
@@ -111,42 +115,49 @@ class Drill:
     async def _goes_to_the_next_person(self) -> None:
         self.world.refused.add(f"{self.name}-refused")
         incident = await self.opened("refused")
-        page = await self.world.first_page(incident, seconds=PATIENCE_SECONDS)
+        page = await self.world.first_page(incident, seconds=self.patience)
         assert page.person == SECONDARY
         path = f"/api/v1/notifications?incident_id={incident}&status=failed"
-        failed = await eventually(lambda: self._items(path), timeout=PATIENCE_SECONDS)
+        failed = await eventually(lambda: self._items(path), timeout=self.patience)
         self.world.refused.discard(f"{self.name}-refused")
         await self.request("POST", "oncall", "/api/v1/escalate", {"incident_id": incident, "reason": "drill"})
         await self.request("POST", "notifications", f"/api/v1/notifications/{failed[0]['id']}/redeliver")
         await eventually(
-            lambda: any(page.person == PRIMARY for page in self.world.pages_for(incident)), timeout=PATIENCE_SECONDS
+            lambda: any(page.person == PRIMARY for page in self.world.pages_for(incident)), timeout=self.patience
         )
         await self.change(incident, "acknowledged")
 
     async def _loses_its_escalation(self) -> None:
         incident = await self.opened("lost")
-        await self.world.first_page(incident, seconds=PATIENCE_SECONDS)
+        await self.world.first_page(incident, seconds=self.patience)
         # As after a restore of on-call's schema from an older backup.
-        run(self.dsn, "DELETE FROM oncall.escalation WHERE incident_id = %(id)s", {"id": incident})
-        run(self.dsn, "DELETE FROM oncall.idempotency WHERE resource_id = %(id)s", {"id": incident})
-        run(
-            self.dsn,
-            "UPDATE incidents.incident SET escalation_confirmed_at = NULL, created_at = created_at - interval '1 hour'"
-            " WHERE id = %(id)s",
-            {"id": incident},
-        )
+        for statement in (
+            "DELETE FROM oncall.escalation WHERE incident_id = %(id)s",
+            "DELETE FROM oncall.idempotency WHERE resource_id = %(id)s",
+            "UPDATE incidents.incident SET escalation_confirmed_at = NULL WHERE id = %(id)s",
+            "UPDATE incidents.incident SET created_at = created_at - interval '1 hour' WHERE id = %(id)s",
+        ):
+            await eventually(partial(self._run, statement, id=incident), timeout=self.patience, every=0.2)
         before = len(self.world.pages_for(incident))
-        await eventually(lambda: len(self.world.pages_for(incident)) > before, timeout=PATIENCE_SECONDS)
+        await eventually(lambda: len(self.world.pages_for(incident)) > before, timeout=self.patience)
         await self.change(incident, "acknowledged")
+
+    def _run(self, statement: str, **values: str) -> bool:
+        """Run a statement; say whether the database was there to do so."""
+        try:
+            run(self.dsn, statement, values)
+        except psycopg2.OperationalError:
+            return False
+        return True
 
     async def _is_watched_by_a_team_of_its_own(self) -> None:
         team = {**self.world.team, "team": self.name, "services": [f"{self.name}-own"]}
         await self.request("POST", "oncall", "/api/v1/schedules", team)
         incident = await self.opened("own")
         watcher = asyncio.get_running_loop().create_task(self._watch(incident, "acknowledged"))
-        await self.world.first_page(incident, seconds=PATIENCE_SECONDS)
+        await self.world.first_page(incident, seconds=self.patience)
         await self.change(incident, "acknowledged")
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(self.patience):
             await watcher
 
     async def _watch(self, incident: str, wanted: str) -> None:
@@ -155,7 +166,7 @@ class Drill:
         while True:
             with suppress(ClientError, TimeoutError, OSError):
                 async with self.system.session.get(
-                    self.system["incidents"].url + "/api/v1/incidents/stream",
+                    self.system.url("incidents") + "/api/v1/incidents/stream",
                     headers={"Last-Event-ID": position},
                     timeout=ClientTimeout(total=None, sock_read=5),
                 ) as response:

@@ -36,10 +36,10 @@ URL_OF: Final = {
 }
 
 
-def free_port() -> int:
+def free_port(address: str = "127.0.0.1") -> int:
     """Return a port that nobody listens on now."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         return int(probe.getsockname()[1])
 
 
@@ -133,15 +133,41 @@ class Replica:
         return await self.ended()
 
 
-class System:
+class Speaker:
+    """Speaks HTTP with the services of a system, wherever they run."""
+
+    session: ClientSession
+
+    def url(self, service: str) -> str:
+        """Return where *service* is reached."""
+        raise NotImplementedError
+
+    async def get(self, service: str, path: str, **query: Any) -> Any:
+        """GET *path*; return the JSON answer, which must be a success."""
+        async with self.session.get(self.url(service) + path, params=query) as response:
+            assert response.status < 400, await response.text()
+            return await response.json()
+
+    async def post(self, service: str, path: str, body: Any, **headers: str) -> Any:
+        """POST *body*; return the JSON answer, which must be a success."""
+        async with self.session.post(self.url(service) + path, json=body, headers=headers) as response:
+            assert response.status < 400, await response.text()
+            return await response.json()
+
+    async def patch(self, service: str, path: str, body: Any) -> Any:
+        """PATCH *body*; return the JSON answer, which must be a success."""
+        async with self.session.patch(self.url(service) + path, json=body) as response:
+            assert response.status < 400, await response.text()
+            return await response.json()
+
+
+class System(Speaker):
     """All five services, one replica each unless told otherwise."""
 
     def __init__(self, database_url: str, folder: Path, environment: Mapping[str, str]) -> None:
         self._folder = folder
-        self._urls: dict[str, str] = {}
         self._environment = {**QUICK, "DATABASE_URL": database_url, **environment}
         self.replicas: dict[str, list[Replica]] = {service: [] for service in SERVICES}
-        self.session: ClientSession
 
     def add(self, service: str) -> Replica:
         """Add a replica of *service*, not yet started. Its neighbours talk to the first one."""
@@ -155,28 +181,14 @@ class System:
     def __getitem__(self, service: str) -> Replica:
         return self.replicas[service][0]
 
+    def url(self, service: str) -> str:
+        """Return the address of the first replica of *service*."""
+        return self[service].url
+
     @property
     def everyone(self) -> Iterable[Replica]:
         """Every replica of every service."""
         return [replica for replicas in self.replicas.values() for replica in replicas]
-
-    async def get(self, service: str, path: str, **query: Any) -> Any:
-        """GET *path*; return the JSON answer, which must be a success."""
-        async with self.session.get(self[service].url + path, params=query) as response:
-            assert response.status < 400, await response.text()
-            return await response.json()
-
-    async def post(self, service: str, path: str, body: Any, **headers: str) -> Any:
-        """POST *body*; return the JSON answer, which must be a success."""
-        async with self.session.post(self[service].url + path, json=body, headers=headers) as response:
-            assert response.status < 400, await response.text()
-            return await response.json()
-
-    async def patch(self, service: str, path: str, body: Any) -> Any:
-        """PATCH *body*; return the JSON answer, which must be a success."""
-        async with self.session.patch(self[service].url + path, json=body) as response:
-            assert response.status < 400, await response.text()
-            return await response.json()
 
 
 @asynccontextmanager

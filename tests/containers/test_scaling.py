@@ -1,0 +1,50 @@
+"""Replicas come and go while requests are made: none fails, and a storm is one incident however many take part."""
+
+import pytest
+
+from tests.containers.load import under_load
+from tests.containers.stack import SERVICES, Stack, beside, docker
+from tests.e2e.invariants import broken
+from tests.e2e.world import World
+from tests.support.waiting import eventually
+
+
+@pytest.mark.parametrize("many", [["alerts", "incidents"], ["oncall", "notifications", "web"]], ids="-".join)
+async def test_no_request_fails_while_replicas_come_and_go(stack: Stack, world: World, many: list[str]) -> None:
+    service = f"storm-{many[0]}"
+    scale = [part for name in many for part in ("--scale", f"{SERVICES[name]}=3")]
+    async with under_load(stack, service) as ledger:
+        await beside(stack.up, "--no-recreate", *scale)
+        assert [len(stack.containers(SERVICES[name])) for name in many] == [3] * len(many)
+        await eventually(lambda: len(ledger.accepted) > 500, timeout=30)
+        before = len(ledger.accepted)
+        await beside(stack.up, "--no-recreate")
+        await eventually(lambda: len(ledger.accepted) > before + 500, timeout=30)
+    assert ledger.failed == []
+    assert ledger.read > 100
+
+    dsn = stack.dsn()
+    await eventually(lambda: not broken(dsn, accepted=ledger.accepted, service=service), timeout=30, every=0.5)
+    (incident,) = ledger.incidents
+    await world.first_page(incident)
+    await stack.resolve(incident)
+    deliveries = [page.delivery_id for page in world.pages_for(incident)]
+    assert len(set(deliveries)) == len(deliveries)
+
+
+async def test_a_replica_that_is_replaced_takes_no_request_with_it(stack: Stack) -> None:
+    """As an upgrade does it: a new one beside the old, and then the old one goes."""
+    async with under_load(stack, "replaced", fresh_connections=True) as ledger:
+        for name in ("incidents", "alerts"):
+            old = stack.containers(SERVICES[name])
+            await beside(stack.up, "--no-recreate", "--scale", f"{SERVICES[name]}=2")
+            await beside(_remove, old)
+            assert old[0] not in stack.containers(SERVICES[name])
+    assert ledger.failed == []
+    for incident in ledger.incidents:
+        await stack.resolve(incident)
+
+
+def _remove(containers: list[str]) -> None:
+    docker("stop", *containers)
+    docker("rm", *containers)
