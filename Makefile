@@ -9,7 +9,7 @@ PARTS := $(patsubst src/tocsin/%/__init__.py,%,$(wildcard src/tocsin/*/__init__.
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools run up down backup restore rotate-secrets test test-fast test-containers fault-drill lint format docs dashboards bench clean
+.PHONY: help setup tools run up down backup restore rotate-secrets test test-fast test-containers fault-drill scale-demo lint format docs dashboards bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -57,6 +57,9 @@ test-containers: $(SYNCED) ## Test the system in containers: images, roles, kill
 
 fault-drill: $(SYNCED) ## Do to the containers what may happen to them, one after the other, and see that nothing is lost: an hour; WORDS=... for some
 	$(BIN)/python -m tests.containers.fault_drill $(WORDS)
+
+scale-demo: tools ## Measure the containers with one, two and three replicas
+	$(BIN)/python -m tests.containers.scale_demo
 
 lint: $(SYNCED) ## Check style, types, layers, security, complexity and duplication
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports
