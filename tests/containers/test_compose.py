@@ -115,6 +115,14 @@ async def test_the_version_that_was_built_is_the_one_that_answers(stack: Stack) 
         assert (await stack.get(service, "/health"))["version"] == VERSION
 
 
+async def test_a_line_of_the_log_names_the_container_that_wrote_it(stack: Stack) -> None:
+    for service in SERVICES.values():
+        (container,) = stack.containers(service)
+        lines = [json.loads(line) for line in docker("logs", container).splitlines() if line.startswith("{")]
+        assert lines
+        assert all(line["instance"].startswith(f"{container[:12]}:") for line in lines)
+
+
 async def test_prometheus_finds_every_replica_of_everything(stack: Stack) -> None:
     async def up() -> dict[str, str]:
         targets = (await stack.get("prometheus", "/api/v1/targets"))["data"]["activeTargets"]

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from typing import Final, TypeVar
@@ -35,7 +36,7 @@ def serve(create_app: Callable[[S], web.Application], settings_type: type[S]) ->
     """Read the settings, run the service, exit with 0 after SIGTERM or SIGINT."""
     settings = load(settings_type)
     app = create_app(settings)
-    instance = settings.instance or str(os.getpid())
+    instance = settings.instance or f"{socket.gethostname()}:{os.getpid()}"
     logs.configure(service=app[SERVICE], level=settings.log_level, instance=instance)
     try:
         TRACING.start(service=app[SERVICE], version=build_info.VERSION, instance=instance)

@@ -46,7 +46,7 @@ class ProcessSettings(BaseSettings):
     drain_seconds: Annotated[float, Field(ge=0, le=60)] = 0.0
     """How long readiness says no, while requests are still served, before the listening socket closes."""
     instance: str = ""
-    """Names this replica in its logs; the process id when empty."""
+    """Names this replica in its logs and traces; the host and the process id when empty."""
 
     @model_validator(mode="before")
     @classmethod
