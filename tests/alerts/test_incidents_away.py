@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.alerts.api import Service
+from tests.alerts.api import ALERTMANAGER, Service
 from tests.alerts.conftest import SWEEPING, Start
 from tests.fakes.incidents import FakeIncidents
 from tests.support.waiting import eventually
@@ -138,6 +138,18 @@ async def test_an_alert_that_is_refused_waits_and_the_others_are_told(
     await eventually(is_counted)
     incidents.refuses = lambda _: False
     await correlated(service, answers[17]["alert_id"])
+
+
+async def test_an_alert_that_something_holds_up_there_waits_and_the_others_are_correlated(
+    service: Service, incidents: FakeIncidents
+) -> None:
+    incidents.holds_up = lambda state: state.service == "stuck"
+    group = {"alerts": [{"labels": {"service": service}} for service in ("stuck", "free")]}
+    stuck, free = (await service.post(ALERTMANAGER, group))["alerts"]
+    assert (stuck["action"], free["action"]) == ("pending", "new_incident")
+    assert (await service.send(service="free"))["incident_id"] != stuck["incident_id"]
+    incidents.holds_up = lambda _: False
+    assert (await correlated(service, stuck["alert_id"]))["action"] == "new_incident"
 
 
 async def test_what_changes_while_it_is_told_is_told_again(start: Start, incidents: FakeIncidents) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -127,6 +128,18 @@ async def test_the_last_spans_are_sent_before_a_service_ends(traced: System, col
     await traced.post("alerts", "/api/v1/alerts", {**ALERT, "service": "nobody"}, traceparent=header)
     await traced["alerts"].stop()
     await eventually(lambda: {"POST /api/v1/alerts"} <= {span.name for span in collector.of(trace_id)})
+
+
+async def test_a_setting_that_cannot_be_followed_is_one_line(db_dsn: str) -> None:
+    wrong = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_BSP_MAX_QUEUE_SIZE": "1"}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tocsin.alerts"),
+        env={**os.environ, "DATABASE_URL": db_dsn, "PORT": "0", **wrong},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await process.communicate()
+    assert (process.returncode, said.count(b"\n")) == (os.EX_CONFIG, 1)
+    assert said.startswith(b"Traces cannot be sent as the OTEL_ variables say: ")
 
 
 async def test_nothing_of_it_is_imported_where_nobody_asks_for_it() -> None:

@@ -35,6 +35,8 @@ class FakeIncidents:
         """What it answers to the next calls, before it does its work again; 0 closes the connection."""
         self.refuses: Callable[[AlertState], bool] = lambda _: False
         """A batch with such an alert is answered 422."""
+        self.holds_up: Callable[[AlertState], bool] = lambda _: False
+        """Such an alert is left out of the answer, as one that waits for what another transaction holds."""
         self.batches: list[list[AlertState]] = []
         """What arrived, refused or not."""
         self.keys: list[str] = []
@@ -110,7 +112,7 @@ class FakeIncidents:
             return web.Response(status=status or 500)
         if any(self.refuses(state) for state in batch):
             return web.Response(status=422)
-        results = [self._place(state) for state in batch]
+        results = [self._place(state) for state in batch if not self.holds_up(state)]
         if self._late is not None:
             late, self._late = self._late, None
             await late.wait()

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.mail import open_mail_server
 from tests.fakes.receiver import Receiver, answers
 from tests.notifications.api import INCIDENT, Service, message, page
+from tests.notifications.conftest import Start
 from tests.notifications.neighbours import Neighbours
 from tests.support.postgres import run
 from tests.support.waiting import eventually
@@ -28,7 +30,7 @@ def late(recipient: str, number: int = 1, **fields: Any) -> dict[str, Any]:
 async def queued(service: Service, dsn: str, *orders: dict[str, Any]) -> list[str]:
     """Queue *orders*, then let them be due, the first one first; return their ids."""
     ids = [await service.notify(order) for order in orders]
-    sql = "UPDATE notifications.notification SET next_attempt_at = now() WHERE id = ANY(%(ids)s::uuid[])"
+    sql = "UPDATE notifications.notification SET next_attempt_at = now() WHERE id = ANY(%(ids)s::uuid[]) AND tries = 0"
     run(dsn, sql, {"ids": ids})
     return ids
 
@@ -58,6 +60,37 @@ async def test_pages_that_come_late_reach_a_person_as_one_message(
     assert {len(item["attempts"]) for item in found if item["status"] == "sent"} == {1}
     await eventually(lambda: len(neighbours.timeline) == 59)
     assert all("with others that waited" in entry["detail"] for _, entry in neighbours.timeline)
+
+
+async def test_by_e_mail_a_digest_names_them_in_its_text_and_counts_them_in_its_subject(
+    start: Start, db_dsn: str
+) -> None:
+    async with open_mail_server() as mail:
+        settings = {"smtp_url": f"smtp://127.0.0.1:{mail.port}", "smtp_from": "tocsin@halyard.example"}
+        service = await start(**settings, public_url="https://tocsin.halyard.example")
+        orders = [late("priya@halyard.example", number, channel="email") for number in (1, 2, 3)]
+        found = await ended(service, await queued(service, db_dsn, *orders))
+    [received] = mail.received
+    sent = received.message
+    assert sent["Subject"] == "3 incidents still wait for an answer"
+    assert sent["Message-ID"] == f"<{found[0]['digest_id']}@halyard.example>"
+    assert sent["In-Reply-To"] is None
+    for kind in ("plain", "html"):
+        body = sent.get_body((kind,))
+        assert body is not None
+        text = body.get_content()
+        assert all(f"#{number} critical in checkout: Incident {number}" in text for number in (1, 2, 3))
+        assert "Open the newest incident" in text
+        assert f"https://tocsin.halyard.example/incidents/{orders[2]['incident_id']}" in text
+
+
+async def test_on_the_console_a_digest_is_one_line(
+    service: Service, db_dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await ended(service, await queued(service, db_dsn, *(late("Priya", number, channel="mock") for number in (1, 2))))
+    [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("PAGE to ")]
+    assert "2 incidents still wait for an answer" in line
+    assert "#2 critical in checkout: Incident 2 #1 critical" in line
 
 
 async def test_several_pages_for_one_incident_are_that_page_once(

@@ -23,7 +23,7 @@ TEMPLATES: Final = Environment(
 def compose(message: Message, *, sender: str, public_url: str | None, now: datetime) -> EmailMessage:
     """Return the e-mail for *message*: text and HTML, and the headers by which mail programs thread an incident.
 
-    All mail of an incident answers one message that was never sent (RFC 5322, section 3.6.4). Auto-Submitted keeps
+    All mail of one incident answers one message that was never sent (RFC 5322, section 3.6.4). Auto-Submitted keeps
     absence replies away (RFC 3834, section 5).
     """
     domain = sender.rpartition("@")[2]
@@ -34,16 +34,18 @@ def compose(message: Message, *, sender: str, public_url: str | None, now: datet
     mail["Subject"] = subject_of(message)
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = f"<{message.delivery_id}@{domain}>"
-    mail["In-Reply-To"] = thread
-    mail["References"] = thread
+    together = len(message.digest) > 1
+    if not together:
+        mail["In-Reply-To"] = thread
+        mail["References"] = thread
     mail["Auto-Submitted"] = "auto-generated"
     values = {
         "subject": mail["Subject"],
         "text": message.text,
-        "page": message.page if len(message.digest) <= 1 else None,
+        "page": None if together else message.page,
         "opened": f"{message.page.incident.created_at:%Y-%m-%d %H:%M} UTC" if message.page is not None else "",
         "incident_url": message.incident_url(public_url),
-        "link_text": "Open the newest incident" if len(message.digest) > 1 else "Open the incident",
+        "link_text": "Open the newest incident" if together else "Open the incident",
         "delivery_id": message.delivery_id,
     }
     mail.set_content(TEMPLATES.get_template("page.txt").render(values))

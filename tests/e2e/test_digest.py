@@ -1,0 +1,42 @@
+"""An hour without notification-service: what a person hears when it is back."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.world import PRIMARY, World
+from tests.support.postgres import run
+from tests.support.system import running_system
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.slow
+WAITING = "FROM oncall.outbox WHERE kind = 'page' AND done_at IS NULL"
+AN_HOUR_PASSES = """
+    UPDATE oncall.outbox
+    SET payload = jsonb_set(payload, '{page,paged_at}',
+        to_jsonb((payload #>> '{page,paged_at}')::timestamptz - interval '1 hour'))
+    WHERE kind = 'page'
+"""
+
+
+async def test_after_an_outage_a_person_gets_one_message_that_names_what_still_waits(
+    db_dsn: str, tmp_path: Path, world: World
+) -> None:
+    patient = {**world.environment, "ESCALATION_TIMEOUT_MINUTES": "30"}
+    async with running_system(db_dsn, tmp_path, patient) as system:
+        await system.post("oncall", "/api/v1/schedules", world.team)
+        await system["notifications"].stop()
+        alerts = [{"service": f"s{n}", "severity": "high", "message": f"m{n}"} for n in range(9)]
+        answers = await asyncio.gather(*(system.post("alerts", "/api/v1/alerts", alert) for alert in alerts))
+        opened = [answer["incident_id"] for answer in answers]
+        await eventually(lambda: run(db_dsn, f"SELECT count(*) {WAITING}") == [{"count": 9}], timeout=20)
+        await system.patch("incidents", f"/api/v1/incidents/{opened[0]}", {"status": "resolved"})
+        run(db_dsn, AN_HOUR_PASSES)
+        await system["notifications"].start()
+        await eventually(lambda: not run(db_dsn, f"SELECT 1 {WAITING}"), timeout=20)
+        ended = "SELECT 1 FROM notifications.notification WHERE status = 'queued'"
+        await eventually(lambda: world.received and not run(db_dsn, ended), timeout=20)
+    [page] = world.received
+    assert page.person == PRIMARY
+    assert {entry["incident_id"] for entry in page.body["digest"]} == set(opened[1:])
