@@ -93,6 +93,9 @@ async def test_its_removal_leaves_nothing_of_it_and_all_that_is_ones_own(
         assert said.status == 0, said.err
         assert f"{len(SCENES) + len(HISTORY)} incidents" in said.out
         assert rows(db_dsn) == {}
+        said = await tocsin("demo", "add", "--url", up.place.url(WEB))
+        assert (said.status, rows(db_dsn)["incidents.incident"]) == (0, len(SCENES) + len(HISTORY)), said.err
+        await tocsin("demo", "remove")
     async with tocsin_up("--demo") as up:
         await up.says(READY)
         await tocsin("alert", "send", "anything", "high", "Broken", "--url", up.place.url(WEB))
@@ -106,6 +109,8 @@ async def test_its_removal_leaves_nothing_of_it_and_all_that_is_ones_own(
         kept = rows(db_dsn)
         assert (kept["alerts.alert"], kept["incidents.incident"], kept["oncall.escalation"]) == (1, 1, 1)
         assert "oncall.schedule" not in kept
+        assert "no demo world was added" in (await tocsin("demo", "add", "--url", up.place.url(WEB))).out
+        assert rows(db_dsn) == kept
     async with tocsin_up("--demo") as up:
         await up.says("There is data already: no demo world was added.")
         assert rows(db_dsn)["incidents.incident"] == 1

@@ -16,6 +16,8 @@ from tocsin.cli.check import check
 from tocsin.cli.console import OUT, PROGRAM, CommandError, Voice, report
 from tocsin.cli.database import DatabaseSettings, DataOption, database
 from tocsin.cli.demo import store
+from tocsin.cli.demo.seed import seed
+from tocsin.cli.gateway import DEFAULT_URL, URLOption
 from tocsin.cli.ports import HIGHEST_OFFSET
 from tocsin.cli.services import Place, ServiceName
 from tocsin.cli.up import Options
@@ -30,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Tocsin: alerts become incidents, and pages until somebody answers.",
 )
-demo = typer.Typer(no_args_is_help=True, help="The made-up world of `tocsin up --demo`.")
+demo = typer.Typer(no_args_is_help=True, help="A made-up world, so that the first start is not an empty screen.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -104,6 +106,23 @@ def migrate(*, data: DataOption) -> None:
     for name in applied:
         OUT.print(f"applied {name}", markup=False)
     OUT.print(f"The schema is up to date ({len(applied)} applied).")
+
+
+@demo.command("add")
+def add_demo(*, data: DataOption, url: URLOption = DEFAULT_URL) -> None:
+    """Fill a running Tocsin with the demo world, unless somebody works with it already."""
+
+    async def work() -> bool:
+        async with database(data) as dsn:
+            is_free = (await store.look(dsn)).is_free
+            if is_free:
+                await seed(url, dsn)
+            return is_free
+
+    if asyncio.run(work()):
+        OUT.print(f"The demo world is there. What is called Demo is made up, and goes away with: {PROGRAM} demo remove")
+    else:
+        OUT.print("There is data already: no demo world was added.")
 
 
 @demo.command("remove")

@@ -24,7 +24,7 @@ async def seed(url: str, dsn: str) -> None:
             await _play(gateway, dsn)
     except (UpstreamError, RejectedError) as exc:
         msg = f"the demo world cannot be set up: {exc}"
-        raise CommandError(msg, "Start without --demo, or try again: it continues where it stopped.") from exc
+        raise CommandError(msg, "Do without it, or try again: it continues where it stopped.") from exc
 
 
 async def _play(gateway: Gateway, dsn: str) -> None:
