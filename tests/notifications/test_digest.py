@@ -140,6 +140,7 @@ async def test_a_digest_that_is_refused_makes_each_of_its_pages_a_dead_letter_th
     assert receiver.received[-1].delivery_id == ids[0]
 
 
+@pytest.mark.slow
 async def test_a_backlog_of_ten_thousand_pages_becomes_few_messages(
     service: Service, receiver: Receiver, db_dsn: str
 ) -> None:
