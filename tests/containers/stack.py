@@ -94,6 +94,7 @@ class Stack(Speaker):
             "TAG": TAG,
             "VERSION": VERSION,
             "COMPOSE_PROFILES": "",
+            "DEMO": "0",
             **environment,
         }
 

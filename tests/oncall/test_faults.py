@@ -136,7 +136,7 @@ async def test_a_replica_that_was_paused_past_its_lease_changes_nothing_more(
             paused.send(SIGSTOP)
             await other.start()
             notifications.gate.set()
-            await eventually(lambda: len(notifications.heard) == 2, timeout=10)
+            await eventually(lambda: len(notifications.heard) == 2)
             done = "SELECT attempts, done_at FROM oncall.outbox WHERE kind = 'page' AND done_at IS NOT NULL"
             (row,) = await eventually(lambda: run(db_dsn, done))
             paused.send(SIGCONT)
