@@ -52,7 +52,7 @@ WAITING = """
 async def kill_when_it_waits_for_a_lock(dsn: str) -> None:
     """Start a migrator; kill -9 it while the server holds it up inside a statement."""
     with start_migrator(dsn) as process:
-        await eventually(lambda: run(dsn, WAITING), timeout=20)
+        await eventually(lambda: run(dsn, WAITING))
         process.kill()
 
 
@@ -142,7 +142,7 @@ async def test_a_migrator_killed_between_a_file_and_the_note_of_it_has_done_neit
 @pytest.mark.slow
 async def test_a_database_that_goes_away_in_the_middle_is_one_line(empty_dsn: str) -> None:
     with held(empty_dsn, "CREATE SCHEMA oncall"), start_migrator(empty_dsn) as process:
-        await eventually(lambda: run(empty_dsn, WAITING), timeout=20)
+        await eventually(lambda: run(empty_dsn, WAITING))
         run(empty_dsn, f"SELECT pg_terminate_backend(pid) FROM ({WAITING}) AS migrator")
         out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err.count("\n")) == (1, "", 1)

@@ -101,7 +101,7 @@ async def expect(session: ClientSession, call: Call, status: int, shown: Any) ->
         return not found or call.method != "GET"
 
     try:
-        await eventually(as_shown, timeout=10)  # what a change sets off can be read a moment later
+        await eventually(as_shown)  # what a change sets off can be read a moment later
     finally:
         assert not found, f"{call}: {found}"
     return body

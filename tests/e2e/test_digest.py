@@ -30,13 +30,13 @@ async def test_after_an_outage_a_person_gets_one_message_that_names_what_still_w
         alerts = [{"service": f"s{n}", "severity": "high", "message": f"m{n}"} for n in range(9)]
         answers = await asyncio.gather(*(system.post("alerts", "/api/v1/alerts", alert) for alert in alerts))
         opened = [answer["incident_id"] for answer in answers]
-        await eventually(lambda: run(db_dsn, f"SELECT count(*) {WAITING}") == [{"count": 9}], timeout=20)
+        await eventually(lambda: run(db_dsn, f"SELECT count(*) {WAITING}") == [{"count": 9}])
         await system.patch("incidents", f"/api/v1/incidents/{opened[0]}", {"status": "resolved"})
         run(db_dsn, AN_HOUR_PASSES)
         await system["notifications"].start()
-        await eventually(lambda: not run(db_dsn, f"SELECT 1 {WAITING}"), timeout=20)
+        await eventually(lambda: not run(db_dsn, f"SELECT 1 {WAITING}"))
         ended = "SELECT 1 FROM notifications.notification WHERE status = 'queued'"
-        await eventually(lambda: world.received and not run(db_dsn, ended), timeout=20)
+        await eventually(lambda: world.received and not run(db_dsn, ended))
     [page] = world.received
     assert page.person == PRIMARY
     assert {entry["incident_id"] for entry in page.body["digest"]} == set(opened[1:])

@@ -48,7 +48,7 @@ async def test_a_page_belongs_to_the_trace_of_the_request_that_brought_its_alert
     trace_id, header = traceparent(0xA11CE)
     answer = await traced.post("web", "/api/v1/alerts", ALERT, traceparent=header)
     await world.first_page(answer["incident_id"])
-    await eventually(lambda: collector.way_to(DELIVERED, trace_id)[-1] == SENDER, timeout=15)
+    await eventually(lambda: collector.way_to(DELIVERED, trace_id)[-1] == SENDER)
     assert {span.service for span in collector.of(trace_id)} == SERVICES
     delivered = next(span for span in collector.of(trace_id) if span.name == DELIVERED)
     assert delivered.attributes["tocsin.incident_id"] == answer["incident_id"]
@@ -98,7 +98,7 @@ async def test_an_alert_that_is_told_later_keeps_its_trace(traced: System, world
     answer = await traced.post("alerts", "/api/v1/alerts", ALERT, traceparent=header)
     assert answer["action"] == "pending"
     await traced["incidents"].start()
-    await eventually(lambda: collector.way_to(DELIVERED, trace_id)[-1] == SENDER, timeout=30)
+    await eventually(lambda: collector.way_to(DELIVERED, trace_id)[-1] == SENDER)
     assert len(world.received) == 1
 
 

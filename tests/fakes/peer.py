@@ -29,7 +29,7 @@ class FakePeer:
         self._site: web.TCPSite | None = None
         self.port = 0
         self.heard: list[Heard] = []
-        """Every request, also those that were answered badly."""
+        """Every request but for its health, also those that were answered badly."""
         self.statuses: deque[int] = deque()
         """Answer the next requests with these instead of doing anything."""
         self.gate = asyncio.Event()
@@ -75,6 +75,8 @@ class FakePeer:
     def _middleware(self) -> Any:
         @web.middleware
         async def answer(request: web.Request, handler: Any) -> web.StreamResponse:
+            if request.path == "/health/ready":  # asked by whoever wants to know its neighbours' state, at any time
+                return web.json_response({"status": "ok"})
             body = await request.json() if request.can_read_body else None
             self.heard.append(
                 Heard(request.path, body, request.headers.get("Idempotency-Key"), request.headers.get("X-Request-ID"))

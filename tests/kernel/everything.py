@@ -110,6 +110,11 @@ class User:
         escalation = await self.get("oncall", f"/api/v1/escalations/{incident_id}")
         return bool(escalation["stopped_at"])
 
+    async def has_followed(self, incident_id: str) -> bool:
+        """Tell whether the next person has been paged, because nobody answered in time."""
+        escalation = await self.get("oncall", f"/api/v1/escalations/{incident_id}")
+        return bool(escalation["step"] > 1)
+
     async def ask_every_question(self, service: str, samples: Mapping[str, str]) -> None:
         """GET each address with each parameter that it is described to take, alone and all together."""
         await self.get(service, "/health/ready")
@@ -145,6 +150,7 @@ async def use_everything(services: Services, session: ClientSession, world: Worl
         await _send_alerts(user)
         await _have_a_page_refused(user, world)
         page = await world.first_page((await user.get("alerts", f"/api/v1/alerts/{fired['alert_id']}"))["incident_id"])
+        await eventually(lambda: user.has_followed(str(page.incident_id)))
         await _work_on(user, str(page.incident_id))
         samples = {
             "alert_id": fired["alert_id"],

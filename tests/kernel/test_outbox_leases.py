@@ -102,7 +102,7 @@ async def test_replicas_never_deliver_a_row_beside_each_other(start: StartReplic
     replicas = [await start(poll_seconds=0.02, lease_seconds=20) for _ in range(3)]
     for number in range(120):
         await replicas[number % 3].say(str(number), key=str(number % 17))
-    await eventually(lambda: all(row["done_at"] for row in rows()), timeout=20)
+    await eventually(lambda: all(row["done_at"] for row in rows()))
     delivered = Counter(message.message_id for replica in replicas for message in replica.heard)
     assert set(delivered.values()) == {1}
     assert len(delivered) == 120
@@ -115,7 +115,7 @@ async def test_the_order_of_a_key_holds_across_replicas(start: StartReplica, row
         replica.told = told
     for number in range(40):
         await replicas[number % 3].say(str(number))
-    await eventually(lambda: all(row["done_at"] for row in rows()), timeout=20)
+    await eventually(lambda: all(row["done_at"] for row in rows()))
     assert told == [str(number) for number in range(40)]
 
 
@@ -150,7 +150,7 @@ async def test_one_that_is_killed_is_taken_over_from_under_the_same_message_id(
         assert await process.wait() == -signal.SIGKILL
     assert rows()[0]["done_at"] is None
     async with telling(db_dsn, heard):
-        await eventually(lambda: rows()[0]["done_at"], timeout=20)
+        await eventually(lambda: rows()[0]["done_at"])
     times = 2 if point == "mark_done" else 1  # killed between the delivery and the mark: the receiver hears it again
     assert heard.read_text().split() == [str(message_id)] * times
 

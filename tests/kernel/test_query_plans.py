@@ -1,6 +1,7 @@
 """Every statement of the services, explained over a long history: none reads a growing table from end to end."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from typing import Any, Final
 
@@ -12,7 +13,9 @@ from tests.e2e.world import open_world
 from tests.kernel.everything import Services, use_everything
 from tests.kernel.statements import Recorder, Statement, written_statements
 from tests.support.history import multiply
+from tests.support.otlp import collecting
 from tests.support.postgres import run
+from tocsin.kernel.tracing import TRACING
 
 pytestmark = pytest.mark.slow
 ROWS: Final = 100_000
@@ -45,6 +48,18 @@ def reads_nearly_all(node: dict[str, Any], whole_indexes: set[str]) -> bool:
     return node.get("Index Name") in whole_indexes and in_search
 
 
+@pytest.fixture
+async def tracing(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """Some statements are run for whoever wants traces only."""
+    async with collecting() as collector:
+        for name, value in collector.environment.items():
+            monkeypatch.setenv(name, value)
+        TRACING.start(service="everything", version="0", instance="test")
+        yield
+        await asyncio.to_thread(TRACING.stop, 5)
+
+
+@pytest.mark.usefixtures("tracing")
 async def test_no_statement_reads_a_growing_table_from_end_to_end(db_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder(monkeypatch)
     async with open_world() as world, ClientSession() as session:

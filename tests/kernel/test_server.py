@@ -80,7 +80,7 @@ async def launch() -> AsyncIterator[Launch]:
 
 
 async def listening(running: Running) -> Running:
-    await eventually(lambda: "listening" in running.events(), timeout=20)
+    await eventually(lambda: "listening" in running.events())
     return running
 
 

@@ -85,7 +85,7 @@ async def prometheus_of(system: System, folder: Path) -> AsyncIterator[Prometheu
     try:
         async with ClientSession(timeout=ClientTimeout(total=10)) as session:
             prometheus = Prometheus(f"http://127.0.0.1:{port}", session)
-            await eventually(lambda: _ready(prometheus, session), timeout=30)
+            await eventually(lambda: _ready(prometheus, session))
             yield prometheus
     finally:
         process.terminate()

@@ -154,7 +154,7 @@ async def test_replicas_that_step_the_same_due_rows_take_each_step_once(replica:
     assert Counter(tuple(row.values()) for row in steps) == {(2, "everyone", True): 60}
     pages = replicas[0].rows("SELECT step, person, count(*) FROM oncall.page GROUP BY step, person ORDER BY step")
     assert pages == [{"step": 1, "person": "Ada", "count": 60}, {"step": 2, "person": "Bob", "count": 60}]
-    await eventually(lambda: len(replicas[0].notifications.pages) == 120, timeout=20)
+    await eventually(lambda: len(replicas[0].notifications.pages) == 120)
 
 
 async def waits_for_lock(oncall: OnCall, table: str) -> None:

@@ -42,7 +42,7 @@ async def start_web(services: Services, aiohttp_client: AiohttpClient) -> StartW
             "incident_management_url": services.incidents.url,
             "oncall_service_url": services.schedules.url,
             "notification_service_url": services.messages.url,
-            "part_seconds": 2.0,
+            "part_seconds": 20.0,
         }
         settings = Settings.model_validate(chosen | given)
         client: Client = await aiohttp_client(create_app(settings), server_kwargs={"host": "127.0.0.1"})
