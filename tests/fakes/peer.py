@@ -75,7 +75,7 @@ class FakePeer:
     def _middleware(self) -> Any:
         @web.middleware
         async def answer(request: web.Request, handler: Any) -> web.StreamResponse:
-            if request.path == "/health/ready":  # asked by whoever wants to know its neighbours' state, at any time
+            if request.path == "/health":  # asked by whoever wants to know its neighbours' state, at any time
                 return web.json_response({"status": "ok"})
             body = await request.json() if request.can_read_body else None
             self.heard.append(
