@@ -1,6 +1,6 @@
 """Measure alerts a second and alert to page, each beside its limit, in one run on this machine.
 
-python -m bench [--seconds 10] [--connections 512] [--services 20] [--pages 50]
+python -m bench [--seconds 10] [--connections 1024] [--services 20] [--pages 50]
 """
 
 import argparse
@@ -84,7 +84,7 @@ async def main() -> None:
     """Run everything, print one table."""
     parser = argparse.ArgumentParser(prog="bench", description="Measure Tocsin beside its limits.")
     parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--connections", type=int, default=512)
+    parser.add_argument("--connections", type=int, default=1024)
     parser.add_argument("--services", type=int, default=20)
     parser.add_argument("--pages", type=int, default=50)
     options = parser.parse_args()
