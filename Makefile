@@ -1,6 +1,7 @@
 # Each target is what a person types and what CI runs; `make` alone lists them.
 UV_VERSION := 0.13.8
-WORKERS ?= 2
+# More than two cores' worth: a test waits about as often as it works.
+WORKERS ?= 3
 BIN := .venv/bin
 SYNCED := .venv/.synced
 PARTS := $(patsubst src/tocsin/%/__init__.py,%,$(wildcard src/tocsin/*/__init__.py))
@@ -44,7 +45,8 @@ rotate-secrets: ## Make new passwords for the containers and have everybody use 
 	@docker/rotate-secrets
 
 test: tools ## Run every check that needs no container, and hold the coverage floor, of each package too
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report= --cov-fail-under=0
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report= --cov-fail-under=0 --durations=30
+	@rm -f .coverage.*  # what processes that were killed have left half written
 	$(BIN)/coverage report
 	@for part in $(PARTS); do printf '%-14s' $$part; $(BIN)/coverage report --format=total --include="src/tocsin/$$part/*" || failed=1; done; exit $${failed:-0}
 
