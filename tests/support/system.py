@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -36,11 +37,23 @@ URL_OF: Final = {
 }
 
 
+_WORKER: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+_PORTS: Final = cycle(range(30_100 + _WORKER * 325, 30_100 + (_WORKER + 1) * 325))
+"""Above those that tests of `tocsin up` take, below those that the system hands out (Linux: 32768 to 60999)."""
+
+
 def free_port(address: str = "127.0.0.1") -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on now, and that nobody else is given: neither another test worker nor, by the
+    system, whoever asks for any port."""
+    while True:
+        port = next(_PORTS)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, port))
+            except OSError:
+                continue
+            return port
 
 
 class Replica:
