@@ -26,10 +26,11 @@ GC_THRESHOLDS: Final = (20_000, 20, 50)
 """Every request in flight holds some hundred objects, and next to no cycle: Python's 700 new objects between two
 collections would have the collector walk them all many times a second, an eighth of ingestion's work under load."""
 EXIT_SECONDS: Final = 4.5
-"""How long everything may still take then: requests, workers, connections. A supervisor kills after five seconds."""
-
+"""How long everything may still take then: requests, workers, connections."""
 SPANS_SECONDS: Final = 1.0
-"""Of them, how long the last spans may take."""
+"""How long sending the last spans may take, within LAST_SECONDS."""
+LAST_SECONDS: Final = 4.8
+"""How long all of it may take. A supervisor kills after five seconds."""
 
 
 def serve(create_app: Callable[[S], web.Application], settings_type: type[S]) -> None:
@@ -81,7 +82,7 @@ async def _run(app: web.Application, settings: ProcessSettings) -> None:
         app[READINESS].stopping = True
         await clock.sleep(settings.drain_seconds)
     finally:
-        exit_at = clock.monotonic() + EXIT_SECONDS + 0.3
+        exit_at = clock.monotonic() + LAST_SECONDS
         try:
             async with asyncio.timeout(EXIT_SECONDS):
                 await runner.cleanup()

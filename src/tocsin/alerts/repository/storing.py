@@ -181,14 +181,13 @@ async def find_receipts(cur: Cursor, report_ids: Sequence[UUID]) -> dict[UUID, R
 
 
 def _request(request: RequestRow) -> dict[str, Any]:
-    traced = {} if request.trace_context is None else {"trace_context": request.trace_context}
     return {
-        **traced,
         "id": request.id,
         "idempotency_key": request.idempotency_key,
         "receiver": request.receiver,
         "content_type": request.content_type,
         "body": request.body.hex(),
+        "trace_context": request.trace_context,
     }
 
 

@@ -29,6 +29,7 @@ _LOCK: Final = """
     ORDER BY id
     FOR NO KEY UPDATE
 """
+_LOCK_FREE: Final = _LOCK + " SKIP LOCKED"
 
 
 async def lock_incidents(
@@ -39,7 +40,7 @@ async def lock_incidents(
     Against other changes only: NO KEY leaves the foreign keys of alerts, notes and timeline free to look. With
     *free_only* those that somebody holds are left out.
     """
-    rows = await fetch_all(cur, _LOCK + " SKIP LOCKED" * free_only, incident_ids=list(incident_ids))
+    rows = await fetch_all(cur, _LOCK_FREE if free_only else _LOCK, incident_ids=list(incident_ids))
     return {row["id"]: _stored(row) for row in rows}
 
 
