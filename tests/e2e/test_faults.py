@@ -23,9 +23,9 @@ OUTBOX_OWNERS = SERVICES[1:]
 NIGHTS = 3
 MOST_DRILLS = 4
 HEAL_SECONDS = 30.0
-IN_FLIGHT_SECONDS = 10.0
+IN_FLIGHT_SECONDS = 3.0
 """How long after the answer a page may still arrive that was asked about before: it is sent while its lease of a second
-lasts; the rest is for a machine that has more to do than it can.
+lasts; the rest is for the way, and these people's own loop.
 
 A page that nobody could be asked about goes out all the same, by promise; it is known by its sender's log.
 """
