@@ -87,6 +87,9 @@ class FakeIncidents(FakePeer):
         self.changes: list[tuple[int, ChangeIncident]] = []
         self.lists = 0
         """How often the open incidents were asked for: once a page, once a refresh."""
+        self.resumed: list[str] = []
+        """From where streams were asked to go on."""
+        self._told: list[bytes] = []
         self._readers: list[asyncio.Queue[bytes]] = []
         self._serial = count(1)
 
@@ -116,8 +119,9 @@ class FakeIncidents(FakePeer):
             created_at=datetime.now(UTC),
         )
         text = f"event: incident\nid: 1-{next(self._serial)}\ndata: {event.model_dump_json()}\n\n"
+        self._told.append(text.encode())
         for reader in self._readers:
-            reader.put_nowait(text.encode())
+            reader.put_nowait(self._told[-1])
 
     def cut_streams(self) -> None:
         """End every stream."""
@@ -183,9 +187,16 @@ class FakeIncidents(FakePeer):
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
         queue: asyncio.Queue[bytes] = asyncio.Queue()
+        given = request.query.get("last_event_id")
+        known = len(self._told)
+        if given is not None:
+            self.resumed.append(given)
+            known = int(given.removeprefix("1-"))
+        for missed in self._told[known:]:
+            queue.put_nowait(missed)
         self._readers.append(queue)
         try:
-            await response.write(b"event: ready\nid: 1-0\ndata: {}\n\n")
+            await response.write(f"event: ready\nid: 1-{known}\ndata: {{}}\n\n".encode())
             while chunk := await queue.get():
                 await response.write(chunk)
         finally:

@@ -53,10 +53,12 @@ class Stream:
 
 
 @asynccontextmanager
-async def follow(api: Api, last_event_id: str | None = None) -> AsyncIterator[tuple[Stream, Received]]:
+async def follow(
+    api: Api, last_event_id: str | None = None, *, query: str = ""
+) -> AsyncIterator[tuple[Stream, Received]]:
     """Connect, resuming after *last_event_id*; yield the stream and its `ready` event."""
     headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
-    async with api.client.get(PATH, headers=headers) as response:
+    async with api.client.get(PATH + query, headers=headers) as response:
         assert response.status == 200
         assert response.content_type == "text/event-stream"
         stream = Stream(response)

@@ -224,6 +224,20 @@ async def test_a_read_that_fails_costs_a_client_nothing(api: Api, monkeypatch: p
         assert details(await stream.take(3)) == ["note 0", "note 1", "note 2"]
 
 
+async def test_a_page_says_in_the_address_where_it_goes_on_and_a_newer_header_wins(api: Api) -> None:
+    incident = await api.open()
+    await api.change(incident.id, status="acknowledged")
+    async with follow(api, "0-0") as (stream, _):
+        events = await stream.take(3)
+    async with follow(api, query=f"?last_event_id={events[0].id}") as (stream, ready):
+        assert ready.id == events[0].id
+        assert await stream.take(2) == events[1:]
+    async with follow(api, events[1].id, query=f"?last_event_id={events[0].id}") as (stream, _):
+        assert await stream.take(1) == events[2:]
+    refused = await api.ask("GET", f"{PATH}?last_event_id=1")
+    assert (refused.status, refused.body["errors"][0]["pointer"]) == (422, "last_event_id")
+
+
 async def test_an_event_id_that_is_none_is_refused(api: Api) -> None:
     for given_id in ("nonsense", "1", "-1-2", "1-2-3", f"{2**64}-1", f"1-{2**63}", "½-2"):
         answer = await api.ask("GET", PATH, Last_Event_ID=given_id)

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
-from aiohttp.pytest_plugin import AiohttpClient
-from aiohttp.test_utils import TestClient
+from aiohttp.test_utils import TestClient, TestServer
+from playwright.async_api import Browser
 
 from tests.fakes.upstream import FakeUpstream
 from tests.support.browser import running_browser
@@ -19,9 +21,17 @@ from tocsin.web.settings import Settings
 URLS = ("alert_ingestion_url", "incident_management_url", "oncall_service_url", "notification_service_url")
 Client: TypeAlias = TestClient[web.Request, web.Application]
 StartWeb: TypeAlias = Callable[..., Awaitable[Client]]
+IN_ONE_LOOP = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest.fixture
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run this folder's tests in one event loop: the one in which the browser lives."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and pytest_asyncio.is_async_test(item):
+            item.add_marker(IN_ONE_LOOP, append=False)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def services() -> AsyncIterator[Services]:
     """The four services: nothing has happened yet."""
     started = Services()
@@ -32,11 +42,12 @@ async def services() -> AsyncIterator[Services]:
         started.incidents.cut_streams()
 
 
-@pytest.fixture
-async def start_web(services: Services, aiohttp_client: AiohttpClient) -> StartWeb:
+@pytest_asyncio.fixture(loop_scope="session")
+async def start_web(services: Services) -> AsyncIterator[StartWeb]:
     """Start the web service before them, with settings of its own."""
+    started = AsyncExitStack()
 
-    async def start(**given: Any) -> Client:
+    async def start(*, port: int | None = None, **given: Any) -> Client:
         chosen: dict[str, Any] = {
             "alert_ingestion_url": services.alerts.url,
             "incident_management_url": services.incidents.url,
@@ -45,33 +56,44 @@ async def start_web(services: Services, aiohttp_client: AiohttpClient) -> StartW
             "part_seconds": 20.0,
         }
         settings = Settings.model_validate(chosen | given)
-        client: Client = await aiohttp_client(create_app(settings), server_kwargs={"host": "127.0.0.1"})
+        server = TestServer(create_app(settings), host="127.0.0.1", port=port)
+        client: Client = await started.enter_async_context(TestClient(server))
         return client
 
-    return start
+    async with started:
+        yield start
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def client(start_web: StartWeb) -> Client:
     return await start_web()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def upstream() -> AsyncIterator[FakeUpstream]:
     async with FakeUpstream().serving() as peer:
         yield peer
         peer.lines.put_nowait(b"")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def door(start_web: StartWeb, upstream: FakeUpstream) -> Client:
     """The gateway before one upstream that stands for all four."""
     return await start_web(**dict.fromkeys(URLS, upstream.url), gateway_silence_seconds=0.5, gateway_write_seconds=0.5)
 
 
-@pytest.fixture
-async def visit(client: Client, services: Services) -> AsyncIterator[Visit]:
-    """A real browser before the web service."""
-    async with running_browser() as browser:
-        yield Visit(browser, str(client.make_url("/")))
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """A real browser, started once: every test has contexts of its own in it."""
+    async with running_browser() as started:
+        yield started
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visit(browser: Browser, client: Client, services: Services) -> AsyncIterator[Visit]:
+    """The browser before the web service. What it complains of, and the test does not expect, fails the test."""
+    visiting = Visit(browser, str(client.make_url("/")))
+    yield visiting
+    await visiting.close()
     services.incidents.cut_streams()
+    assert visiting.complaints == []

@@ -25,7 +25,6 @@ async def test_acknowledge_acts_in_place_and_for_everybody(visit: Visit, service
     await expect(other.locator("#spoken")).to_have_text("Incident 2481 is acknowledged.")
     assert await mine.evaluate("window.untouched")
     assert mine.url.endswith("/")
-    assert visit.complaints == []
 
 
 async def test_an_incident_is_answered_noted_and_resolved_on_its_page(visit: Visit, services: Services) -> None:
@@ -42,7 +41,6 @@ async def test_an_incident_is_answered_noted_and_resolved_on_its_page(visit: Vis
     await expect(page.locator(".actbar")).to_have_count(0)
     await expect(page.locator(".steps [aria-current]")).to_contain_text("Resolved")
     assert await page.evaluate("window.untouched")
-    assert visit.complaints == []
 
 
 async def test_the_same_words_twice_are_two_notes(visit: Visit, services: Services) -> None:
@@ -58,6 +56,7 @@ async def test_the_same_words_twice_are_two_notes(visit: Visit, services: Servic
 
 async def test_a_refused_change_shows_the_present_state_in_place(visit: Visit, services: Services) -> None:
     services.fill()
+    visit.expect("409")
     page = await live(await visit.open("/incidents/2481"))
     # Once it has caught up with its stream, nobody tells this page of the change: that reaches it with the refusal.
     await eventually(lambda: [heard.path for heard in services.incidents.heard].count("/api/v1/incidents/2481") == 2)
@@ -70,11 +69,11 @@ async def test_a_refused_change_shows_the_present_state_in_place(visit: Visit, s
     await page.get_by_role("button", name="Acknowledge").click()
     await expect(page.locator("#notices")).to_contain_text("Incident 2481 is already resolved")
     await expect(page.locator(".steps [aria-current]")).to_contain_text("Resolved")
-    assert [text for text in visit.complaints if "409" not in text] == []
 
 
 async def test_a_click_that_does_not_arrive_says_so_and_can_be_repeated(visit: Visit, services: Services) -> None:
     services.fill()
+    visit.expect("Failed to fetch", "net::ERR_FAILED")
     page = await live(await visit.open("/incidents/2481"))
     await page.route("**/acknowledge", lambda route: route.abort())
     await page.get_by_role("button", name="Acknowledge").click()
@@ -119,4 +118,3 @@ async def test_hostile_text_runs_nothing(visit: Visit, services: Services) -> No
     await page.get_by_label("Add a note").fill(payload)
     await page.get_by_role("button", name="Add note").click()
     await expect(page.locator("#timeline .bubble").first).to_have_text(payload)
-    assert visit.complaints == []

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.slow
 
 async def test_no_page_is_wider_than_its_window(visit: Visit, services: Services) -> None:
     services.fill()
+    visit.expect("404")
     page = await visit.open()
     for path in ("/", "/incidents/2481", "/incidents/99"):
         await page.goto(visit.url + path)
@@ -59,6 +60,7 @@ async def test_dark_is_the_system_s_choice_or_one_s_own(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_axe_finds_nothing_to_complain_about(visit: Visit, services: Services, scheme: str) -> None:
     services.fill()
+    visit.expect("404")
     page = await visit.open(color_scheme=scheme, reduced_motion="reduce")
     for path in ("/", "/incidents/2481", "/incidents/2479", "/incidents/99"):
         await page.goto(visit.url + path)
@@ -93,7 +95,7 @@ async def test_times_are_the_viewer_s_and_durations_tick(visit: Visit, services:
 async def test_the_browser_writes_durations_as_the_server_does(visit: Visit, services: Services) -> None:
     services.be_quiet()
     page = await visit.open()
-    script = await page.locator("script[type=module]").get_attribute("src")
+    script = await page.locator('script[src$="/live.js"]').get_attribute("src")
     written = await page.evaluate(
         """async ([script, seconds]) => {
              const times = await import(script.replace("live.js", "times.js"));

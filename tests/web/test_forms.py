@@ -58,7 +58,16 @@ async def test_htmx_follows_the_redirect_and_gets_blocks(client: Client, service
 
 
 @pytest.mark.parametrize(
-    "back", ["https://evil.example/", "//evil.example", "/\\evil.example", "/incidents/1/../../x", "/api/v1/alerts", ""]
+    "back",
+    [
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "/incidents/1/../../x",
+        "/api/v1/alerts",
+        "/oncall?team=/\\x",
+        "",
+    ],
 )
 async def test_the_way_back_never_leads_elsewhere(client: Client, services: Services, back: str) -> None:
     services.fill()

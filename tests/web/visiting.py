@@ -2,34 +2,58 @@
 
 from typing import Any, Final
 
-from playwright.async_api import Browser, ConsoleMessage, Page, expect
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
 DESKTOP: Final = {"width": 1280, "height": 900}
 PHONE: Final = {"width": 390, "height": 844}
 
 
 class Visit:
-    """A browser's page that remembers every complaint."""
+    """Pages in a browser that remember every complaint: errors, breaches of the policy, requests to other hosts."""
 
     def __init__(self, browser: Browser, url: str) -> None:
         self._browser = browser
+        self._contexts: list[BrowserContext] = []
+        self._expected: list[str] = []
+        self._heard: list[str] = []
         self.url = url.rstrip("/")
-        self.complaints: list[str] = []
 
-    async def open(self, path: str = "/", **context: Any) -> Page:
-        """Open *path* in a browser of its own; *context* is playwright's."""
+    @property
+    def complaints(self) -> list[str]:
+        """What was complained of and not expected."""
+        return [text for text in self._heard if not any(expected in text for expected in self._expected)]
+
+    def expect(self, *parts: str) -> None:
+        """Take complaints with any of these words for what the test is about."""
+        self._expected += parts
+
+    async def open(self, path: str = "/", *, shared_worker: bool = True, **context: Any) -> Page:
+        """Open *path* in a browser of its own, maybe one that has no shared workers; *context* is playwright's."""
         chosen: dict[str, Any] = {"viewport": DESKTOP, "timezone_id": "Europe/Berlin", "locale": "en-GB"}
         opened = await self._browser.new_context(**chosen | context)
+        self._contexts.append(opened)
+        opened.on("console", self._listen)
+        opened.on("weberror", lambda error: self._heard.append(str(error.error)))
+        opened.on("dialog", lambda dialog: self._heard.append(dialog.message))
+        opened.on("request", self._watch)
+        if not shared_worker:
+            await opened.add_init_script("delete window.SharedWorker")
         page = await opened.new_page()
-        page.on("console", self._heard)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
         await page.goto(self.url + path)
         return page
 
-    def _heard(self, message: ConsoleMessage) -> None:
+    async def close(self) -> None:
+        """Close every page."""
+        for context in self._contexts:
+            await context.close()
+
+    def _listen(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
-            self.complaints.append(message.text)
+            self._heard.append(message.text)
+
+    def _watch(self, request: Request) -> None:
+        if not request.url.startswith(self.url + "/"):
+            self._heard.append(f"asked another host: {request.url}")
 
 
 async def live(page: Page) -> Page:

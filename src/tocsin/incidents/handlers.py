@@ -61,6 +61,13 @@ class NoQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class StreamQuery(NoQuery):
+    """Where a stream goes on."""
+
+    last_event_id: str | None = None
+    """What `Last-Event-ID` says, for a browser's page: its `EventSource` cannot set the header of its first request."""
+
+
 @describes({HTTPStatus.CREATED: Incident}, body=OpenIncident, headers=("Idempotency-Key", "X-Actor"))
 async def post_incident(request: web.Request) -> web.Response:
     """Open an incident by hand.
@@ -160,15 +167,15 @@ async def post_states(request: web.Request) -> web.Response:
     return respond(await reading.tell_states(request.app[DB], await parse_body(request, AskStates)))
 
 
-@describes(IncidentEvent, headers=("Last-Event-ID",), media_type="text/event-stream")
+@describes(IncidentEvent, query=StreamQuery, headers=("Last-Event-ID",), media_type="text/event-stream")
 async def get_stream(request: web.Request) -> web.StreamResponse:
     """Follow every change as server-sent events: `event: incident`, and an id to resume from on any replica.
 
     The first event is `ready`: its id is where the stream stands, or where it resumes.
     """
-    parse_query(request, NoQuery)
+    query = parse_query(request, StreamQuery)
     hub, settings = request.app[HUB], request.app[SETTINGS]
-    position = await _position(request)
+    position = await _position(request, query)
     response = EventSourceResponse(
         send_timeout=settings.stream_send_seconds, ping_interval=settings.stream_ping_seconds
     )
@@ -183,12 +190,15 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def _position(request: web.Request) -> Position:
-    given = request.headers.get("Last-Event-ID")
+async def _position(request: web.Request, query: StreamQuery) -> Position:
+    # The header is the newer one: with it a client that has reconnected by itself repeats its first address.
+    header = request.headers.get("Last-Event-ID")
+    given = header or query.last_event_id
     try:
         return await request.app[HUB].position(Position.parse(given) if given else None)
     except ValueError as exc:
-        raise InvalidRequestError([{"pointer": "Last-Event-ID", "detail": f"This is {exc}."}]) from exc
+        pointer = "Last-Event-ID" if header else "last_event_id"
+        raise InvalidRequestError([{"pointer": pointer, "detail": f"This is {exc}."}]) from exc
 
 
 async def _parse_claimed(request: web.Request, model: type[M]) -> tuple[M, Claim | None]:

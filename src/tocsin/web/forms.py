@@ -14,7 +14,11 @@ from tocsin.kernel.ids import new_id
 MAX_FORM: Final = 256 * 1024
 """Bytes: a note of 16,384 characters, each of them written in four bytes and as many per cent signs."""
 MAX_FIELDS: Final = 20
-OWN_PAGE: Final = re.compile(r"/(incidents/[0-9a-f-]{1,36})?")
+OWN_PAGE: Final = re.compile(
+    r"/(?:(?:incidents|alerts|oncall|notifications|metrics-overview)(?:/[0-9a-z-]{1,64}){0,2})?"
+    r"(?:\?[A-Za-z0-9%~._=&+:,-]{0,2000})?"
+)
+"""A page with its filters. No dots, no `//`, nothing that a browser could read as another host."""
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
 

@@ -135,6 +135,14 @@ async def post_theme(request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def post_keys(request: web.Request) -> web.StreamResponse:
+    """Remember whether single keys act in this browser."""
+    form = await forms.read_form(request)
+    response = _see_other(forms.way_back(form))
+    visitor.remember_keys(response, form.get("keys", ""))
+    return response
+
+
 def _ref(request: web.Request) -> str:
     ref = request.match_info["incident"].lower()
     if not REF.fullmatch(ref):

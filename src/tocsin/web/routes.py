@@ -19,6 +19,7 @@ ROUTES = [
     web.post("/incidents/{incident}/notes", handlers.post_note),
     web.post("/preferences/name", handlers.post_name),
     web.post("/preferences/theme", handlers.post_theme),
+    web.post("/preferences/keys", handlers.post_keys),
     web.get("/static/{digest}/{name:.+}", assets.get_asset, name="static"),
     web.route("*", "/api/v1/alerts" + REST, TO_ALERTS),
     web.route("*", "/api/v1/receivers" + REST, TO_ALERTS),

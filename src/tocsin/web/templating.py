@@ -11,6 +11,7 @@ from jinja2_fragments import render_blocks
 from tocsin.kernel import build_info, clock
 from tocsin.web import visitor
 from tocsin.web.assets import ASSETS, Assets
+from tocsin.web.navigation import PAGES, SHORTCUTS, pages_of
 from tocsin.web.views import words
 
 FILTERS: Final = {
@@ -32,7 +33,11 @@ FRAGMENTS: Final = "HX-Request"
 
 
 def set_up(app: web.Application) -> None:
-    """Give *app* its templates. Every value is escaped; a name that a view does not have is an error."""
+    """Give *app*, which has its routes, its templates.
+
+    Every value is escaped; a name that a view does not have is an error.
+    """
+    app[PAGES] = pages_of(app)
     assets = Assets()
     app[ASSETS] = assets
     environment: Environment = aiohttp_jinja2.setup(
@@ -44,7 +49,7 @@ def set_up(app: web.Application) -> None:
         lstrip_blocks=True,
     )
     environment.filters.update(FILTERS)
-    environment.globals.update(asset=assets.url, version=build_info.VERSION, words=words)
+    environment.globals.update(asset=assets.url, version=build_info.VERSION, words=words, SHORTCUTS=SHORTCUTS)
     # Not imported by each template: a block that is rendered alone does not see its template's imports.
     for name in ("ui", "times", "tables", "alarms"):  # each may use those before it
         environment.globals[name] = environment.get_template(f"macros/{name}.html").module
@@ -60,7 +65,15 @@ def render(
 ) -> web.Response:
     """Render *template*, or only *blocks* of it where htmx asks."""
     environment = aiohttp_jinja2.get_env(request.app)
-    values = {"visitor": visitor.of(request), "path": request.path, "at": clock.now(), **context}
+    path = context.get("path", request.path)
+    shared = {
+        "visitor": visitor.of(request),
+        "path": path,
+        "here": request.path_qs if path == request.path else path,
+        "pages": request.app[PAGES],
+        "at": clock.now(),
+    }
+    values = shared | dict(context)
     if FRAGMENTS in request.headers:
         html = render_blocks(environment, template, blocks, values)
     else:

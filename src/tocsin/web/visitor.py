@@ -8,6 +8,7 @@ from aiohttp import web
 
 ACTOR_COOKIE: Final = "tocsin_actor"
 THEME_COOKIE: Final = "tocsin_theme"
+KEYS_COOKIE: Final = "tocsin_keys"
 YEAR_SECONDS: Final = 365 * 24 * 3600
 THEMES: Final = ("system", "light", "dark")
 SOMEBODY: Final = "somebody via web"
@@ -21,6 +22,8 @@ class Visitor:
     name: str
     """Empty until it is given."""
     theme: str
+    keys: bool
+    """Whether single keys act: who dictates, or types by accident, turns them off (WCAG 2.1.4)."""
 
     @property
     def actor(self) -> str:
@@ -31,7 +34,11 @@ class Visitor:
 def of(request: web.Request) -> Visitor:
     """Read the visitor's cookies; what they cannot mean is left out."""
     theme = request.cookies.get(THEME_COOKIE, "")
-    return Visitor(clean_name(unquote(request.cookies.get(ACTOR_COOKIE, ""))), theme if theme in THEMES else "system")
+    return Visitor(
+        clean_name(unquote(request.cookies.get(ACTOR_COOKIE, ""))),
+        theme if theme in THEMES else "system",
+        request.cookies.get(KEYS_COOKIE) != "off",
+    )
 
 
 def clean_name(given: str) -> str:
@@ -47,6 +54,11 @@ def remember_name(response: web.StreamResponse, name: str) -> None:
 def remember_theme(response: web.StreamResponse, theme: str) -> None:
     """Set the theme's cookie; what the system prefers needs none."""
     _remember(response, THEME_COOKIE, theme if theme in {"light", "dark"} else "")
+
+
+def remember_keys(response: web.StreamResponse, given: str) -> None:
+    """Set the cookie that turns single keys off; on needs none."""
+    _remember(response, KEYS_COOKIE, "off" if given == "off" else "")
 
 
 def _remember(response: web.StreamResponse, cookie: str, value: str) -> None:

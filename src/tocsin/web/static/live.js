@@ -1,9 +1,10 @@
 // Keeps a page up to date: the event stream says that something changed, htmx fetches the page's blocks and swaps them.
-// The stream is the browser's own EventSource: htmx's extension gives up for good when its first connection is refused.
 
+import { Stream } from "./stream.js";
 import { local, serverNow, write } from "./times.js";
 
-const BETWEEN_REFRESHES = 1000, IN_BACKGROUND = 10000, WITHOUT_NEWS = 30000, WHILE_DOWN = 10000;
+const BETWEEN_REFRESHES = 1000, IN_BACKGROUND = 10000, WITHOUT_NEWS = 30000, WHILE_AWAY = 10000;
+const PATIENCE = 3000; // a connection that is back by then was not worth a word
 const SETTLE = 700; // for how long a block whose buttons changed takes no click: a finger may be on its way
 const SPOKEN = { acknowledged: "is acknowledged", in_progress: "is being worked on", resolved: "is resolved" };
 
@@ -14,13 +15,15 @@ const clock = document.getElementById("clock");
 const waiting = document.getElementById("waiting");
 const spoken = document.getElementById("spoken");
 
-let state = "connecting", downSince = null, attempts = 0, stream = null;
+let state = "connecting", downSince = null, downTimer = 0, ticker = 0;
 let refreshTimer = 0, refreshedAt = -Infinity, forced = false, pressed = null, acting = 0;
 
 // ---- The sign in the header
 
+const degraded = () => document.querySelector("#notices .works") !== null;
+
 function show() {
-  const away = document.querySelector("#notices .works") !== null;
+  const away = degraded();
   dot.className = `live ${state === "down" ? "fail" : state === "connecting" ? "mute" : away ? "wait" : "ok"}`;
   const text = {
     connecting: "Connecting",
@@ -30,34 +33,48 @@ function show() {
   if (word.textContent !== text) word.textContent = text;
 }
 
-function goDown() {
-  if (state !== "down") downSince = serverNow();
-  state = "down";
-  show();
+function goDown(since) {
+  downSince ??= since + serverNow() - Date.now();
+  downTimer ||= setTimeout(() => {
+    state = "down";
+    show();
+  }, PATIENCE - (Date.now() - since));
 }
 
 function goLive() {
+  clearTimeout(downTimer);
+  downTimer = 0;
+  downSince = null;
   state = "live";
-  attempts = 0;
   show();
 }
 
-// ---- The stream
+// ---- The stream: the browser's one, in a shared worker; where there is none, this tab's own while it is seen
 
 function connect() {
-  stream = new EventSource(main.dataset.stream);
-  stream.addEventListener("open", () => {
+  if (!("SharedWorker" in window)) return connectAlone();
+  const worker = new SharedWorker(new URL("worker.js", import.meta.url), { type: "module", name: "tocsin" });
+  worker.addEventListener("error", connectAlone); // a browser that cannot load modules there
+  worker.port.addEventListener("message", ({ data }) => hear(data));
+  worker.port.start();
+  addEventListener("pagehide", () => worker.port.postMessage("going"));
+  addEventListener("pageshow", (event) => event.persisted && location.reload());
+}
+
+function connectAlone() {
+  const stream = new Stream(main.dataset.stream, hear);
+  const follow = () => (document.hidden ? stream.close() : stream.open());
+  document.addEventListener("visibilitychange", follow);
+  follow();
+}
+
+function hear({ kind, since, event }) {
+  if (kind === "down") goDown(since);
+  else if (kind === "incident") heard(event);
+  else {
     goLive();
-    refresh();
-  });
-  stream.addEventListener("incident", (message) => heard(JSON.parse(message.data)));
-  stream.addEventListener("error", () => {
-    goDown();
-    // A connection that breaks off is opened again by the browser; one that was refused is not.
-    if (stream.readyState === EventSource.CLOSED) {
-      setTimeout(connect, Math.min(15000, 1000 * 2 ** attempts++) * (0.5 + Math.random()));
-    }
-  });
+    refresh(); // what happened before this page followed
+  }
 }
 
 function heard(event) {
@@ -93,6 +110,7 @@ function busy({ target, fragment }) {
   const active = document.activeElement;
   const inside = active !== document.body && target.contains(active);
   if (inside && active.matches("input, textarea, select")) return true;
+  if (target.querySelector("details.menu[open], input[type=checkbox]:checked")) return true;
   const selection = document.getSelection();
   if (!selection.isCollapsed && target.contains(selection.anchorNode)) return true;
   if (rows(target) === rows(fragment)) return false;
@@ -114,6 +132,13 @@ function prepare({ target, fragment }) {
   }
 }
 
+function announce(kept) {
+  const added = kept.flatMap(({ target, fragment }) =>
+    [...fragment.querySelectorAll("article[id], li[id], tr[id]")].filter(({ id }) => !target.querySelector(`#${id}`)));
+  waiting.hidden = kept.length === 0;
+  waiting.firstElementChild.textContent = added.length ? `${added.length} new, show` : "Something changed, show it";
+}
+
 document.addEventListener("htmx:before:swap", (event) => {
   const { ctx, tasks } = event.detail;
   if (ctx.sourceElement === main) {
@@ -123,7 +148,7 @@ document.addEventListener("htmx:before:swap", (event) => {
     }
     const kept = forced ? [] : tasks.filter((task) => task.target && busy(task));
     forced = false;
-    waiting.hidden = kept.length === 0;
+    announce(kept);
     tasks.splice(0, tasks.length, ...tasks.filter((task) => !kept.includes(task)));
   }
   tasks.forEach(prepare);
@@ -134,8 +159,6 @@ document.addEventListener("htmx:after:swap", (event) => {
   document.title = document.getElementById("head")?.dataset.title ?? document.title;
   show();
   if (ctx.sourceElement === main) {
-    // The browser's own reconnection may still wait; what was fetched is true now.
-    if (stream?.readyState === EventSource.OPEN) goLive();
     return;
   }
   if (ctx.response.status < 400 && ctx.sourceElement.id === "note") written(ctx.sourceElement);
@@ -162,8 +185,7 @@ document.addEventListener("htmx:finally:request", (event) => {
 
 document.addEventListener("htmx:error", (event) => {
   const { ctx } = event.detail;
-  if (ctx?.sourceElement === main) goDown();
-  else if (ctx && !ctx.response) {
+  if (ctx && ctx.sourceElement !== main && !ctx.response) {
     document.getElementById("notices").replaceChildren(document.getElementById("unsent").content.cloneNode(true));
   }
 });
@@ -185,23 +207,29 @@ waiting.addEventListener("click", () => {
   waiting.hidden = true;
   refresh();
 });
-document.addEventListener("visibilitychange", () => document.hidden || refresh());
+document.addEventListener("visibilitychange", () => {
+  follow();
+  if (!document.hidden) refresh();
+});
 
-// ---- Time
+// ---- Time: goes on while somebody looks
 
 function tick() {
   clock.textContent = local(new Date(serverNow()), "zoned");
-  write(document, state === "live");
-  const pause = state === "live" ? WITHOUT_NEWS : WHILE_DOWN;
-  if (!document.hidden && performance.now() - refreshedAt > pause) refresh();
+  write(document, state === "live" || !main.dataset.stream);
+  const pause = state === "live" && !degraded() ? WITHOUT_NEWS : WHILE_AWAY;
+  if (main.dataset.stream && performance.now() - refreshedAt > pause) refresh();
 }
 
+function follow() {
+  clearInterval(ticker);
+  if (document.hidden) return;
+  ticker = setInterval(tick, 1000);
+  tick();
+}
+
+follow();
 if (main.dataset.stream) {
   show();
   connect();
-  setInterval(tick, 1000);
-  tick();
-} else {
-  write(document, true);
-  clock.textContent = local(new Date(serverNow()), "zoned");
 }

@@ -1,0 +1,56 @@
+// One connection to the stream of changes, resumed where it broke off. It lives in the browser's shared worker, or in
+// a tab. The browser's own reconnection is not used: it gives up for good when a restarting server refuses it.
+
+const LOOK = 5000, ASLEEP = 15000, LONGEST_WAIT = 15000;
+
+export class Stream {
+  #url;
+  #tell;
+  #source = null;
+  #last = "";
+  #failures = 0;
+  #timer = 0;
+  #looked = Date.now();
+
+  // `tell` gets {kind: "live"}, {kind: "down", since} and {kind: "incident", event}; `since` is in milliseconds.
+  constructor(url, tell) {
+    this.#url = url;
+    this.#tell = tell;
+    // A machine that slept finds its connection dead, and may not be told.
+    setInterval(() => {
+      const slept = Date.now() - this.#looked > ASLEEP;
+      this.#looked = Date.now();
+      if (slept && (this.#source || this.#timer)) this.open();
+    }, LOOK);
+    addEventListener("online", () => this.#timer && this.open());
+  }
+
+  open() {
+    this.close();
+    const source = new EventSource(this.#last ? `${this.#url}?last_event_id=${encodeURIComponent(this.#last)}` : this.#url);
+    this.#source = source;
+    source.addEventListener("ready", (message) => {
+      this.#last = message.lastEventId;
+      this.#failures = 0;
+      this.#tell({ kind: "live" });
+    });
+    source.addEventListener("incident", (message) => {
+      this.#last = message.lastEventId;
+      this.#tell({ kind: "incident", event: JSON.parse(message.data) });
+    });
+    source.addEventListener("error", () => {
+      if (source !== this.#source) return;
+      this.close();
+      if (this.#failures === 0) this.#tell({ kind: "down", since: Date.now() });
+      const wait = Math.min(LONGEST_WAIT, 250 * 2 ** this.#failures++) * (0.5 + Math.random());
+      this.#timer = setTimeout(() => this.open(), wait);
+    });
+  }
+
+  close() {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+    this.#source?.close();
+    this.#source = null;
+  }
+}
