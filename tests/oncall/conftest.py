@@ -47,6 +47,12 @@ class OnCall:
         response = await self.client.get(path, params=query)
         return await self._checked(response, status)
 
+    async def put(self, schedule_id: str, body: Any, *, version: int | None = None, status: int | None = None) -> Any:
+        """Change a schedule, where it is at *version*; return the answer's JSON."""
+        headers = {} if version is None else {"If-Match": f'"{version}"'}
+        response = await self.client.put(f"/api/v1/schedules/{schedule_id}", json=body, headers=headers)
+        return await self._checked(response, status)
+
     async def _checked(self, response: Any, status: int | None) -> Any:
         body = await response.json()
         assert (response.status == status) if status else response.ok, (response.status, body)

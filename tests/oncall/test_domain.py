@@ -45,6 +45,7 @@ def schedule(*members: Member, rotation_type: RotationType = RotationType.WEEKLY
         zone=ZoneInfo(zone),
         anchor=anchor_of(given, NOON),
         created_at=NOON,
+        version=1,
     )
 
 

@@ -18,7 +18,14 @@ from tocsin.kernel.faults import POINTS
 from tocsin.kernel.ids import new_id
 
 Arm: TypeAlias = Callable[[str], None]
-ASKED = ["oncall.create_schedule", "oncall.start", "oncall.escalate", "oncall.delivery_failed", "oncall.stop"]
+ASKED = [
+    "oncall.create_schedule",
+    "oncall.replace_schedule",
+    "oncall.start",
+    "oncall.escalate",
+    "oncall.delivery_failed",
+    "oncall.stop",
+]
 """Points that a caller runs into, and is answered 503."""
 IN_THE_BACKGROUND = ["oncall.page", "oncall.timeline", "oncall.void", "oncall.step_due"]
 KINDS = ["raise", "execute_then_raise"]
@@ -45,7 +52,11 @@ async def test_a_caller_who_repeats_after_a_failure_has_one_effect(oncall: OnCal
 
     people = [person("Ada"), person("Bob", role="secondary")]
     team = {"team": "Payments", "rotation_type": "weekly", "members": people}
-    await insist("oncall.create_schedule", "/api/v1/schedules", team)
+    made = await insist("oncall.create_schedule", "/api/v1/schedules", team)
+    arm(f"oncall.replace_schedule:{kind}")
+    wanted = {**team, "services": ["ledger"]}
+    await oncall.put(made["id"], wanted, version=1, status=503)
+    assert (await oncall.put(made["id"], wanted, version=1))["version"] == 2
     await insist("oncall.start", "/api/v1/escalations", start_of(incident_id))
     escalated = await insist("oncall.escalate", "/api/v1/escalate", {"incident_id": incident_id})
     failed = {"notification_id": escalated["pages"][-1]["notification_id"]}

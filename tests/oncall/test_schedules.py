@@ -165,6 +165,54 @@ async def test_names_of_any_kind_are_kept_as_they_are(oncall: OnCall) -> None:
     assert (await oncall.get("/api/v1/oncall/current", team=name))["team"] == name
 
 
+async def test_a_schedule_is_changed_as_a_whole_and_its_turns_go_on(oncall: OnCall) -> None:
+    made = await oncall.team("Payments", person("Ada"), person("Bob"), services=["ledger", "cards"])
+    turns = await oncall.get("/api/v1/oncall/upcoming", team="Payments", days=30)
+    wanted = {**made, "members": [*made["members"], person("Cai", role="secondary")], "services": ["cards", "wallets"]}
+    changed = await oncall.put(made["id"], wanted)
+    assert changed == {**made, "members": changed["members"], "services": ["cards", "wallets"], "version": 2}
+    assert [member["name"] for member in changed["members"]] == ["Ada", "Bob", "Cai"]
+    assert await oncall.get(f"/api/v1/schedules/{made['id']}") == changed
+    after = await oncall.get("/api/v1/oncall/upcoming", team="Payments", days=30)
+    assert [turn["primary"] for turn in after["items"]] == [turn["primary"] for turn in turns["items"]]
+    assert {turn["secondary"]["name"] for turn in after["items"]} == {"Cai"}
+    assert (await oncall.team("Ledgers", services=["ledger"]))["services"] == ["ledger"]
+
+
+async def test_of_two_who_change_a_schedule_the_second_is_told(oncall: OnCall) -> None:
+    made = await oncall.team()
+    first, second = ({**made, "members": [person(name)]} for name in ("Cai", "Dee"))
+    changed = await oncall.put(made["id"], first, version=1)
+    problem = await oncall.put(made["id"], second, version=1, status=412)
+    assert problem["detail"] == (
+        "The schedule of Payments has changed since you looked at it. Nothing was changed now."
+    )
+    # The same change once more, because its first answer was lost, is none.
+    assert await oncall.put(made["id"], first, version=1) == changed
+    assert (await oncall.put(made["id"], second, version=2))["version"] == 3
+
+
+async def test_a_change_that_is_refused_changes_nothing(oncall: OnCall) -> None:
+    await oncall.team("Search", services=["search-api"])
+    made = await oncall.team("Payments", services=["cards"])
+    taken = await oncall.put(made["id"], {**made, "services": ["wallets", "search-api"]}, status=409)
+    assert taken["detail"] == "The service 'search-api' belongs to the team 'Search'."
+    renamed = await oncall.put(made["id"], {**made, "team": "Cards"}, status=422)
+    assert renamed["errors"][0]["pointer"] == "#/team"
+    await oncall.put(made["id"], {**made, "members": []}, status=422)
+    await oncall.put(str(new_id()), {**made}, status=404)
+    assert await oncall.get(f"/api/v1/schedules/{made['id']}") == made
+
+
+async def test_the_turns_of_another_time_are_shown_too(oncall: OnCall) -> None:
+    await oncall.team("Payments", person("Ada"), person("Bob"), start="2026-01-05")
+    shown = await oncall.get("/api/v1/oncall/upcoming", team="Payments", days=14, since="2026-03-02T00:00:00Z")
+    assert [(turn["starts_at"], turn["primary"]["name"]) for turn in shown["items"]] == [
+        ("2026-03-02T00:00:00Z", "Ada"),
+        ("2026-03-09T00:00:00Z", "Bob"),
+    ]
+
+
 async def test_a_schedule_that_is_not_there_is_a_404(oncall: OnCall) -> None:
     await oncall.get(f"/api/v1/schedules/{new_id()}", status=404)
     await oncall.get("/api/v1/schedules/unknown", status=404)

@@ -63,9 +63,10 @@ class OnCallClient(ServiceClient):
         """Return who is on call for a team, now or `at` another instant."""
         return await self.get("/api/v1/oncall/current", OnCall, query={"team": team, **query}, budget=budget)
 
-    async def upcoming(self, team: str, *, days: int, budget: Budget = INTERACTIVE) -> Upcoming:
-        """Return a team's coming shifts."""
-        return await self.get("/api/v1/oncall/upcoming", Upcoming, query={"team": team, "days": days}, budget=budget)
+    async def upcoming(self, team: str, *, days: int, budget: Budget = INTERACTIVE, **query: object) -> Upcoming:
+        """Return a team's shifts, from now on or `since` another instant."""
+        asked = {"team": team, "days": days, **query}
+        return await self.get("/api/v1/oncall/upcoming", Upcoming, query=asked, budget=budget)
 
     async def schedules(self, *, budget: Budget = INTERACTIVE, **page: object) -> Page[Schedule]:
         """Return a page of schedules."""
@@ -74,6 +75,15 @@ class OnCallClient(ServiceClient):
     async def create_schedule(self, schedule: ScheduleIn, *, idempotency_key: str) -> Schedule:
         """Create a team's schedule."""
         return await self.post("/api/v1/schedules", schedule, Schedule, idempotency_key=idempotency_key)
+
+    async def schedule(self, schedule_id: UUID | str, *, budget: Budget = INTERACTIVE) -> Schedule:
+        """Return one schedule."""
+        return await self.get(f"/api/v1/schedules/{schedule_id}", Schedule, budget=budget)
+
+    async def replace_schedule(self, schedule_id: UUID | str, schedule: ScheduleIn, *, version: int) -> Schedule:
+        """Change a team's schedule, unless somebody did since *version*."""
+        headers = {"If-Match": f'"{version}"'}
+        return await self.put(f"/api/v1/schedules/{schedule_id}", schedule, Schedule, headers=headers)
 
 
 ONCALL = web.AppKey("ONCALL", OnCallClient)

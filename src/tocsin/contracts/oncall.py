@@ -179,6 +179,8 @@ class Schedule(ScheduleIn):
     anchor: WallClock
     """Local wall clock at which a turn of the first member begins; all handoffs are counted from it."""
     created_at: Instant
+    version: int = 1
+    """Rises with each change."""
 
 
 class PersonOnCall(Model):

@@ -139,6 +139,10 @@ class ServiceClient:
             "PATCH", path, model, budget=budget, body=body, idempotency_key=idempotency_key, headers=headers
         )
 
+    async def put(self, path: str, body: BaseModel, model: type[M], *, headers: Mapping[str, str]) -> M:
+        """PUT *body* in the place of what is there. Raise UpstreamError, RejectedError."""
+        return await self._call("PUT", path, model, budget=INTERACTIVE, body=body, headers=headers)
+
     async def _call(
         self,
         method: str,
@@ -151,7 +155,8 @@ class ServiceClient:
         idempotency_key: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> M:
-        data = _json(body, changed_only=method == "PATCH") if isinstance(body, BaseModel) else body
+        partly = method == "PATCH"  # without what nobody has set
+        data = body.__pydantic_serializer__.to_json(body, exclude_unset=partly) if isinstance(body, BaseModel) else body
         sent = {
             "Accept": "application/json",
             request_id.HEADER: request_id.accepted(REQUEST_ID.get()),
@@ -270,11 +275,6 @@ def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     asked = error.retry_after if isinstance(error, TransientError) else 0.0
     return max(asked, _backoff(state))
-
-
-def _json(body: BaseModel, *, changed_only: bool) -> bytes:
-    """Serialise in one pass; *changed_only* leaves out what nobody has set, as PATCH needs."""
-    return body.__pydantic_serializer__.to_json(body, exclude_unset=changed_only)
 
 
 def _plain(query: Mapping[str, Any] | None) -> list[tuple[str, str]] | None:

@@ -41,6 +41,7 @@ class StoredSchedule:
     zone: ZoneInfo
     anchor: datetime
     created_at: datetime
+    version: int
 
     @property
     def rotation(self) -> Rotation:

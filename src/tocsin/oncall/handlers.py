@@ -20,7 +20,7 @@ from tocsin.contracts.oncall import (
 from tocsin.kernel.db import DB
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.paging import ListQuery
-from tocsin.kernel.requests import actor_of, idempotency_key, parse_body, parse_query, path_uuid
+from tocsin.kernel.requests import actor_of, idempotency_key, if_match, parse_body, parse_query, path_uuid
 from tocsin.kernel.responses import respond
 from tocsin.oncall.queries import CurrentQuery, EscalationsQuery, UpcomingQuery
 from tocsin.oncall.service import schedules
@@ -56,6 +56,25 @@ async def get_schedule(request: web.Request) -> web.Response:
     return respond(await schedules.get(request.app[DB], path_uuid(request, "schedule_id")))
 
 
+@describes(
+    Schedule,
+    body=ScheduleIn,
+    problems=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED),
+    headers=("If-Match",),
+)
+async def put_schedule(request: web.Request) -> web.Response:
+    """Put another rotation in the place of a team's; the team keeps its name.
+
+    Without `start` turns are counted anew; with the `start` that is shown they go on as they were. With `If-Match` (the
+    `version` that is shown), a change that somebody else's has overtaken is refused with 412.
+    """
+    schedule_id, version = path_uuid(request, "schedule_id"), if_match(request)
+    given = await parse_body(request, ScheduleIn)
+    changed = await schedules.replace(request.app[DB], schedule_id, given, version=version)
+    request.app[schedules.SCHEDULES_CHANGED].set()
+    return respond(changed)
+
+
 @describes(OnCall, query=CurrentQuery, problems=(HTTPStatus.NOT_FOUND,))
 async def get_current(request: web.Request) -> web.Response:
     """Say who is on call for a team, now or `at` another instant, and until when."""
@@ -65,9 +84,9 @@ async def get_current(request: web.Request) -> web.Response:
 
 @describes(Upcoming, query=UpcomingQuery, problems=(HTTPStatus.NOT_FOUND,))
 async def get_upcoming(request: web.Request) -> web.Response:
-    """List a team's turns of the coming days with their true start and end, the present one first."""
+    """List a team's turns of the coming days, or of those after `since`, with their true start and end."""
     query = parse_query(request, UpcomingQuery)
-    return respond(await schedules.upcoming(request.app[DB], query.team, days=query.days))
+    return respond(await schedules.upcoming(request.app[DB], query.team, days=query.days, since=query.since))
 
 
 @describes(

@@ -26,6 +26,8 @@ class UpcomingQuery(BaseModel):
 
     team: Line
     days: Annotated[int, Field(ge=1, le=366)] = 14
+    since: CalendarInstant | None = None
+    """Another instant than now, in the years 1970 to 2999."""
 
 
 class EscalationsQuery(BaseModel):

@@ -8,6 +8,7 @@ ROUTES = [
     web.post("/api/v1/schedules", handlers.post_schedule),
     web.get("/api/v1/schedules", handlers.list_schedules),
     web.get("/api/v1/schedules/{schedule_id}", handlers.get_schedule, name="schedule"),
+    web.put("/api/v1/schedules/{schedule_id}", handlers.put_schedule),
     web.get("/api/v1/oncall/current", handlers.get_current),
     web.get("/api/v1/oncall/upcoming", handlers.get_upcoming),
     web.post("/api/v1/escalate", handlers.post_escalate),

@@ -15,7 +15,7 @@ from tocsin.oncall.domain import StoredSchedule, TeamRule
 
 log = structlog.get_logger(__name__)
 SELECT_SCHEDULES: Final = """
-    SELECT s.id, s.team, s.rotation_type, s.members, s.time_zone, s.anchor, s.created_at,
+    SELECT s.id, s.team, s.rotation_type, s.members, s.time_zone, s.anchor, s.created_at, s.version,
            ARRAY(SELECT t.service FROM oncall.team_service AS t WHERE t.schedule_id = s.id ORDER BY t.service)
                AS services
     FROM oncall.schedule AS s
@@ -54,6 +54,38 @@ async def insert_schedule(
         now=now,
     )
     return inserted > 0
+
+
+async def update_schedule(
+    cur: Cursor, *, schedule_id: UUID, given: ScheduleIn, anchor: datetime, version: int | None
+) -> bool:
+    """Put *given* in the place of what a team has, the team's name aside; False where it is not at *version*."""
+    updated = await execute(
+        cur,
+        """
+        UPDATE oncall.schedule
+        SET rotation_type = %(rotation_type)s, members = %(members)s, time_zone = %(time_zone)s, anchor = %(anchor)s,
+            version = version + 1
+        WHERE id = %(id)s AND (%(version)s::integer IS NULL OR version = %(version)s)
+        """,
+        id=schedule_id,
+        rotation_type=given.rotation_type,
+        members=Json([member.model_dump(mode="json") for member in given.members]),
+        time_zone=given.time_zone,
+        anchor=anchor,
+        version=version,
+    )
+    return updated > 0
+
+
+async def delete_other_services(cur: Cursor, *, schedule_id: UUID, services: Collection[str]) -> None:
+    """Take away from the team what it owns beside *services*."""
+    await execute(
+        cur,
+        "DELETE FROM oncall.team_service WHERE schedule_id = %(schedule_id)s AND service <> ALL(%(services)s::text[])",
+        schedule_id=schedule_id,
+        services=list(services),
+    )
 
 
 async def insert_services(cur: Cursor, *, schedule_id: UUID, services: Collection[str]) -> Row | None:
@@ -145,4 +177,5 @@ def _schedule(row: Row) -> StoredSchedule:
         zone=ZoneInfo(row["time_zone"]),
         anchor=row["anchor"],
         created_at=row["created_at"],
+        version=row["version"],
     )

@@ -1,16 +1,18 @@
-"""Schedules: make one, look at them, and ask who is on call."""
+"""Schedules: make one, change it, look at them, and ask who is on call."""
 
+import dataclasses
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import structlog
 from aiohttp import web
 
 from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import OnCall, Schedule, ScheduleIn, Upcoming
-from tocsin.kernel.db import Database, transaction
-from tocsin.kernel.errors import ConflictError
+from tocsin.kernel.db import Cursor, Database, transaction
+from tocsin.kernel.errors import ConflictError, InvalidRequestError, StaleError
 from tocsin.kernel.faults import FaultPoint
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.paging import ListQuery
@@ -21,9 +23,10 @@ from tocsin.oncall.service.once import answered_before
 from tocsin.oncall.service.views import person_view, schedule_view, shift_view
 
 SCHEDULES_CHANGED = web.AppKey("SCHEDULES_CHANGED", Wakeup)
-"""Set when a schedule was made."""
+"""Set when a schedule was made or changed."""
 log = structlog.get_logger(__name__)
 CREATED: Final = FaultPoint("oncall.create_schedule")
+REPLACED: Final = FaultPoint("oncall.replace_schedule")
 
 
 async def create(db: Database, given: ScheduleIn, *, key: str | None, now: datetime | None = None) -> Schedule:
@@ -37,13 +40,54 @@ async def create(db: Database, given: ScheduleIn, *, key: str | None, now: datet
         if not await schedules.insert_schedule(cur, schedule_id=schedule_id, given=given, anchor=anchor, now=now):
             msg = f"The team {given.team!r} has a schedule already."
             raise ConflictError(msg)
-        taken = await schedules.insert_services(cur, schedule_id=schedule_id, services=given.services)
-        if taken is not None:
-            msg = f"The service {taken['service']!r} belongs to the team {taken['team']!r}."
-            raise ConflictError(msg)
+        await _own(cur, schedule_id, given)
         stored = await schedules.get_schedule(cur, schedule_id)
     log.info("schedule created", team=given.team, members=len(given.members))
     return schedule_view(stored)
+
+
+async def replace(
+    db: Database, schedule_id: UUID, given: ScheduleIn, *, version: int | None, now: datetime | None = None
+) -> Schedule:
+    """Put *given* in the place of a team's schedule; what is so already is no change.
+
+    Escalations under way go on by the new one from their next step. Raise NotFoundError; InvalidRequestError for
+    another team's name; StaleError where *version* is given and not the present one; ConflictError where another team
+    owns a service.
+    """
+    async with REPLACED(), transaction(db) as cur:
+        stored = await schedules.get_schedule(cur, schedule_id)
+        if given.team != stored.team:
+            detail = f"The team keeps its name, {stored.team!r}: incidents and pages speak of it."
+            raise InvalidRequestError([{"pointer": "#/team", "detail": detail}])
+        anchor = anchor_of(given, await schedules.clock(cur, now))
+        wanted = dataclasses.replace(
+            stored,
+            rotation_type=given.rotation_type,
+            members=tuple(given.members),
+            services=tuple(sorted(set(given.services))),
+            zone=ZoneInfo(given.time_zone),
+            anchor=anchor,
+        )
+        if wanted == stored:
+            return schedule_view(stored)
+        if not await schedules.update_schedule(
+            cur, schedule_id=schedule_id, given=given, anchor=anchor, version=version
+        ):
+            msg = f"The schedule of {stored.team} has changed since you looked at it. Nothing was changed now."
+            raise StaleError(msg)
+        await schedules.delete_other_services(cur, schedule_id=schedule_id, services=given.services)
+        await _own(cur, schedule_id, given)
+        stored = await schedules.get_schedule(cur, schedule_id)
+    log.info("schedule changed", team=given.team, members=len(given.members), version=stored.version)
+    return schedule_view(stored)
+
+
+async def _own(cur: Cursor, schedule_id: UUID, given: ScheduleIn) -> None:
+    taken = await schedules.insert_services(cur, schedule_id=schedule_id, services=given.services)
+    if taken is not None:
+        msg = f"The service {taken['service']!r} belongs to the team {taken['team']!r}."
+        raise ConflictError(msg)
 
 
 async def get(db: Database, schedule_id: UUID) -> Schedule:
@@ -74,12 +118,12 @@ async def current(db: Database, team: str, *, at: datetime | None) -> OnCall:
     )
 
 
-async def upcoming(db: Database, team: str, *, days: int, now: datetime | None = None) -> Upcoming:
-    """Return the turns of the coming *days*, whole, the present one first. Raise NotFoundError naming the team."""
+async def upcoming(db: Database, team: str, *, days: int, since: datetime | None = None) -> Upcoming:
+    """Return the whole turns of *days* from now or *since*, in order. Raise NotFoundError naming the team."""
     async with transaction(db) as cur:
         stored = await schedules.get_schedule_of(cur, team)
-        since = await schedules.clock(cur, now)
-    turns = stored.turns(since, since + timedelta(days=days))
+        begin = await schedules.clock(cur, since)
+    turns = stored.turns(begin, begin + timedelta(days=days))
     return Upcoming(team=stored.team, items=[shift_view(stored.team, turn) for turn in turns])
 
 

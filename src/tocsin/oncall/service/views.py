@@ -23,6 +23,7 @@ def schedule_view(stored: StoredSchedule) -> Schedule:
         start=stored.anchor.date(),
         anchor=stored.anchor,
         created_at=stored.created_at,
+        version=stored.version,
     )
 
 
