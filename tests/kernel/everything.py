@@ -202,6 +202,7 @@ async def _ask(user: User, samples: Mapping[str, str]) -> None:
     shared = {
         "assigned_to": PRIMARY,
         "at": "2026-11-02T03:04:05Z",
+        "by": "week",
         "channel": "webhook",
         "days": "7",
         "limit": "1",

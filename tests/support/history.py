@@ -9,8 +9,8 @@ import psycopg2
 from tests.support.postgres import run
 
 SCHEMAS: Final = ["alerts", "incidents", "oncall", "notifications"]
-BOUNDED: Final = {"incidents.slot", "oncall.schedule", "oncall.team_service"}
-"""As many rows as there are teams and services, however long the history."""
+BOUNDED: Final = {"incidents.slot", "incidents.rollup", "incidents.stale", "oncall.schedule", "oncall.team_service"}
+"""As many rows as there are teams and services, or as a worker has not got to yet, however long the history."""
 OVER: Final = {
     "incidents.incident": "status = 'resolved'",
     "notifications.notification": "status <> 'queued'",
@@ -83,6 +83,8 @@ def _copied(dsn: str, table: str) -> Iterator[tuple[str, str]]:
             yield name, f"md5(row.{name} || '-' || n)::uuid"
         elif column["type"].startswith("timestamp"):
             yield name, f"row.{name} - n * interval '{step}'"
+        elif column["type"] == "date":
+            yield name, f"row.{name} - (n / 20)::int"
         elif column["type"] == "text" and column["in_unique"] and not column["enumerated"]:
             yield name, f"row.{name} || '-' || n"
         elif name in WORDS:

@@ -26,6 +26,7 @@ QUICK: Final = {
     "FAULT_SLEEP_SECONDS": "2.5",
     "RECONCILE_SECONDS": "0.3",
     "GAUGE_SECONDS": "0.5",
+    "ROLLUP_SECONDS": "0.2",
     "DB_POOL_SIZE": "5",
 }
 """Leases, polls, back-off and escalation in tenths of a second."""

@@ -11,6 +11,7 @@ ROUTES = [
     web.post("/api/v1/incidents", handlers.post_incident, name="incidents"),
     web.get("/api/v1/incidents", handlers.list_incidents),
     web.get("/api/v1/incidents/stats/summary", handlers.get_stats_summary, name="stats"),
+    web.get("/api/v1/incidents/stats/overview", handlers.get_stats_overview, name="overview"),
     web.get("/api/v1/incidents/stream", handlers.get_stream, name="stream", allow_head=False),
     web.post("/api/v1/incidents/correlate", handlers.post_correlate, name="correlate"),
     web.post("/api/v1/incidents/states", handlers.post_states, name="states"),

@@ -27,6 +27,10 @@ class Settings(ServiceSettings):
     """How often the numbers of incidents are counted."""
     reconcile_seconds: Seconds = 10.0
     """How often incidents that nobody is paged for are looked for, and how old they must be to be one."""
+    rollup_seconds: Seconds = 5.0
+    """How often changed incidents are added up for the figures over days and weeks."""
+    rollup_batch_size: Annotated[int, Field(ge=1, le=10_000)] = 500
+    """How many days of services are added up at once."""
     stream_poll_seconds: Seconds = 2.0
     """How often the stream looks by itself, should a wake-up have been missed."""
     stream_send_seconds: Seconds = 10.0

@@ -9,7 +9,7 @@ from prometheus_client import Gauge
 from tocsin.clients.oncall import ONCALL
 from tocsin.incidents.metrics import GROUP, METRICS
 from tocsin.incidents.repository import stats
-from tocsin.incidents.service import DESK, escalations
+from tocsin.incidents.service import DESK, escalations, overview
 from tocsin.incidents.service.stream import HUB
 from tocsin.incidents.settings import SETTINGS
 from tocsin.kernel.db import DB, Row, transaction
@@ -24,6 +24,7 @@ def workers(app: web.Application) -> list[Context]:
     return [
         worker("incident_gauges", count, interval=settings.gauge_seconds),
         worker("incident_reconciler", reconcile, interval=settings.reconcile_seconds),
+        worker("incident_rollup", roll_up, interval=settings.rollup_seconds),
         worker("incident_stream", app[HUB].tick, interval=settings.stream_poll_seconds, wakeup=app[HUB].wakeup),
     ]
 
@@ -55,3 +56,8 @@ def _replace(gauge: Gauge, rows: Sequence[Row], column: str) -> None:
 async def reconcile(app: web.Application) -> bool:
     """Put right what nobody is paged for."""
     return await escalations.reconcile(app[DESK], app[ONCALL], older_than=app[SETTINGS].reconcile_seconds)
+
+
+async def roll_up(app: web.Application) -> bool:
+    """Add up what has changed for the figures over days and weeks."""
+    return await overview.roll_up(app[DB], limit=app[SETTINGS].rollup_batch_size)

@@ -1,0 +1,93 @@
+"""Figures over many incidents, read from what the roll-up keeps."""
+
+from tocsin.incidents.domain.window import Span
+from tocsin.kernel.db import Cursor, Row, fetch_all
+
+
+async def select_periods(cur: Cursor, span: Span, *, team: str | None) -> list[Row]:
+    """Return the figures of each period that has any (`starts_on`), of all, and of the time before.
+
+    The last two have no `starts_on`; `earlier` tells them apart.
+    """
+    return await fetch_all(
+        cur,
+        """
+        SELECT earlier, starts_on, sum(incidents)::bigint AS incidents,
+               sum(incidents) FILTER (WHERE severity = 'critical')::bigint AS critical,
+               sum(incidents) FILTER (WHERE severity = 'high')::bigint AS high,
+               sum(incidents) FILTER (WHERE severity = 'medium')::bigint AS medium,
+               sum(incidents) FILTER (WHERE severity = 'low')::bigint AS low,
+               sum(answered)::bigint AS answered, sum(answer_seconds) AS answer_seconds,
+               sum(answer_histogram)::text AS answer_histogram,
+               sum(resolved)::bigint AS resolved, sum(resolve_seconds) AS resolve_seconds,
+               sum(resolve_histogram)::text AS resolve_histogram,
+               sum(acknowledged_seconds) AS acknowledged_seconds, sum(in_progress_seconds) AS in_progress_seconds
+        FROM (
+            SELECT *, day < %(since)s AS earlier,
+                   CASE WHEN day >= %(since)s THEN date_trunc(%(by)s, day::timestamp)::date END AS starts_on
+            FROM incidents.team_day
+            WHERE day >= %(before)s AND day < %(until)s AND (%(team)s::text IS NULL OR team = %(team)s)) AS figures
+        GROUP BY GROUPING SETS ((earlier), (earlier, starts_on))
+        HAVING NOT earlier OR grouping(starts_on) = 1
+        """,
+        before=span.before,
+        since=span.since,
+        until=span.until,
+        by=span.by,
+        team=team,
+    )
+
+
+async def select_services(cur: Cursor, span: Span, *, team: str | None, limit: int) -> list[Row]:
+    """Return the figures of the *limit* services with most incidents, most first, each with its main team."""
+    return await fetch_all(
+        cur,
+        """
+        WITH figures AS NOT MATERIALIZED (
+            SELECT service, team, incidents, answered, answer_seconds, answer_histogram, resolved, resolve_seconds,
+                   resolve_histogram
+            FROM incidents.service_day WHERE %(by)s = 'day' AND day >= %(since)s AND day < %(until)s
+            UNION ALL
+            SELECT service, team, incidents, answered, answer_seconds, answer_histogram, resolved, resolve_seconds,
+                   resolve_histogram
+            FROM incidents.service_week WHERE %(by)s = 'week' AND week >= %(since)s AND week < %(until)s),
+        noisiest AS (
+            SELECT service, sum(incidents) AS total FROM figures
+            WHERE (%(team)s::text IS NULL OR team = %(team)s)
+            GROUP BY service ORDER BY total DESC, service LIMIT %(limit)s),
+        parts AS (
+            SELECT service, total, team, sum(incidents) AS incidents,
+                   sum(answered) AS answered, sum(answer_seconds) AS answer_seconds,
+                   sum(answer_histogram) AS answer_histogram,
+                   sum(resolved) AS resolved, sum(resolve_seconds) AS resolve_seconds,
+                   sum(resolve_histogram) AS resolve_histogram
+            FROM noisiest JOIN figures USING (service)
+            WHERE (%(team)s::text IS NULL OR team = %(team)s)
+            GROUP BY service, total, team)
+        SELECT service, total::bigint AS incidents, (array_agg(team ORDER BY incidents DESC, team))[1] AS team,
+               sum(answered)::bigint AS answered, sum(answer_seconds) AS answer_seconds,
+               sum(answer_histogram)::text AS answer_histogram,
+               sum(resolved)::bigint AS resolved, sum(resolve_seconds) AS resolve_seconds,
+               sum(resolve_histogram)::text AS resolve_histogram
+        FROM parts GROUP BY service, total ORDER BY total DESC, service
+        """,
+        since=span.since,
+        until=span.until,
+        by=span.by,
+        team=team,
+        limit=limit,
+    )
+
+
+async def select_teams(cur: Cursor, span: Span) -> list[str]:
+    """Return the teams that have incidents in this time or the one before."""
+    rows = await fetch_all(
+        cur,
+        """
+        SELECT DISTINCT team FROM incidents.team_day
+        WHERE day >= %(before)s AND day < %(until)s AND team <> '' ORDER BY team
+        """,
+        before=span.before,
+        until=span.until,
+    )
+    return [row["team"] for row in rows]

@@ -1,0 +1,114 @@
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from statistics import fmean
+from typing import Any, Final
+
+import psycopg2
+import pytest
+
+from tests.incidents.api import Api, alert
+from tests.incidents.conftest import Query, StartReplica
+from tests.incidents.lives import ANSWER, INSERT, RESOLVE
+from tests.incidents.test_histogram import continuous
+from tests.support.postgres import run
+from tests.support.waiting import eventually
+from tocsin.contracts.overview import Grain
+from tocsin.incidents.domain.histogram import MOST_WIDE
+from tocsin.incidents.service.overview import OverviewQuery, look_over
+from tocsin.kernel.ids import new_id
+
+BEGIN: Final = datetime(2026, 10, 24, 21, 30, tzinfo=UTC)
+SERVICES: Final = ("checkout", "search", "e-mail ✉")
+
+
+async def test_whatever_the_service_changes_is_in_the_overview_moments_later(
+    start_replica: StartReplica, query: Query
+) -> None:
+    api = await start_replica(rollup_seconds=0.05)
+    incident = await api.open(severity="low", assigned_to="dele")
+    await api.change(incident.id, severity="critical")
+    await api.change(incident.id, status="in_progress")
+    await api.change(incident.id, status="resolved")
+    await api.correlate(alert(service="search", dedup_key="a"))
+    await api.correlate(alert(service="search", dedup_key="a", status="resolved", version=2))
+
+    async def found() -> Any:
+        body = (await api.get("/api/v1/incidents/stats/overview")).body
+        return body if body["total"]["incidents"] == 2 and body["total"]["mttr"]["count"] else None
+
+    body = await eventually(found)
+    assert body["total"]["by_severity"] == {"critical": 1, "high": 1, "medium": 0, "low": 0}
+    assert body["history_before"] is None
+    assert {item["service"] for item in body["services"]} == {"checkout", "search"}
+    assert query("SELECT id FROM incidents.stale") == []
+
+
+async def test_an_overview_says_the_same_as_the_incidents_within_its_bounds(
+    start_replica: StartReplica, db_dsn: str
+) -> None:
+    api = await start_replica(rollup_seconds=0.05)
+    minutes = [1, 2, 3, 5, 8, 13, 21, 34, 55, 89]
+    with closing(psycopg2.connect(db_dsn)) as conn, conn.cursor() as cursor:
+        for number_, after in enumerate(minutes):
+            for days in (0, 30):
+                values = {"id": str(new_id()), "service": SERVICES[number_ % 3], "severity": "high", "team": "Payments"}
+                at = BEGIN - timedelta(days=days)
+                cursor.execute(INSERT, {**values, "at": at})
+                cursor.execute(ANSWER, {**values, "after": timedelta(minutes=after + days)})
+                cursor.execute(RESOLVE, {**values, "after": timedelta(minutes=10 * after + days)})
+        conn.commit()
+    await eventually(lambda: not run(db_dsn, "SELECT id FROM incidents.stale"))
+    asked = OverviewQuery(since=BEGIN - timedelta(days=20), until=BEGIN + timedelta(days=2))
+    found = await look_over(api.desk.db, asked, now=BEGIN + timedelta(days=5))
+    assert (found.by, found.since, found.until) == (Grain.DAY, date(2026, 10, 4), date(2026, 10, 27))
+    assert len(found.periods) == 23
+    seconds = [60.0 * item for item in minutes]
+    assert found.total.mtta.count == len(minutes)
+    assert found.total.mtta.mean_seconds == pytest.approx(fmean(seconds))
+    assert found.total.mtta.median_seconds == pytest.approx(continuous(seconds, 0.5), rel=MOST_WIDE)
+    assert found.total.mtta.p95_seconds == pytest.approx(continuous(seconds, 0.95), rel=MOST_WIDE)
+    assert found.total.mttr.median_seconds == pytest.approx(
+        continuous([10 * item for item in seconds], 0.5), rel=MOST_WIDE
+    )
+    assert found.before.mtta.mean_seconds == pytest.approx(fmean(seconds) + 1800)
+    assert [item.incidents for item in found.answered_within] == [0, 1, 1, 1, 2, 2, 3]
+    assert [item.service for item in found.services] == ["checkout", "e-mail ✉", "search"]
+    assert found.services[0].team == "Payments"
+    assert found.teams == ["Payments"]
+    assert {period.starts_on: period.incidents for period in found.periods if period.incidents} == {BEGIN.date(): 10}
+
+    by_week = await look_over(api.desk.db, asked.model_copy(update={"by": Grain.WEEK}), now=BEGIN)
+    assert (by_week.since, by_week.until) == (date(2026, 9, 28), date(2026, 11, 2))
+    assert [period.incidents for period in by_week.periods] == [0, 0, 0, 10, 0]
+    assert [item.incidents for item in by_week.services] == [4, 3, 3]
+    assert by_week.before.incidents == 10
+    nobody = await look_over(api.desk.db, asked.model_copy(update={"team": "Nobody"}), now=BEGIN)
+    assert (nobody.total.incidents, nobody.services, nobody.total.mtta.count) == (0, [], 0)
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"since": "2026-10-22T12:00:00Z", "until": "2026-10-22T12:00:00Z"}, "?since"),
+    ({"since": "2025-10-20T12:00:00Z", "until": "2026-10-22T12:00:00Z"}, "?since"),
+    ({"until": "0001-01-02T00:00:00Z"}, "?until"),
+    ({"since": "0001-01-01", "until": "0001-01-03"}, "?since"),
+    ({"until": "9999-12-31T23:00:00Z", "since": "9999-12-30"}, "?since"),
+    ({"by": "fortnight"}, "?by"),
+    ({"team": ""}, "?team"),
+    ({"service": "checkout"}, "?service"),
+]
+
+
+async def test_an_overview_of_what_makes_no_sense_is_refused(api: Api) -> None:
+    for given_, pointer in REFUSED:
+        answer = await api.get("/api/v1/incidents/stats/overview", **given_)
+        assert answer.status == 422, given_
+        assert answer.body["errors"][0]["pointer"] == pointer
+
+
+async def test_an_overview_of_nothing_is_zeros(api: Api) -> None:
+    body = (await api.get("/api/v1/incidents/stats/overview")).body
+    assert body["by"] == "day"
+    assert len(body["periods"]) in {30, 31}
+    assert body["total"] == body["before"]
+    assert body["total"]["mtta"] == {"count": 0, "mean_seconds": None, "median_seconds": None, "p95_seconds": None}
+    assert {item["incidents"] for item in body["answered_within"]} == {0}
