@@ -206,13 +206,8 @@ class Intake:
 
     async def _answer_stored(self, batch: Sequence[Submission]) -> list[Submission]:
         """Answer those of *batch* that are in the tables already; return the others."""
-        ids = [submission.request.id for submission in batch]
-        keys = [submission.request.idempotency_key for submission in batch]
         async with transaction(self._db) as cur:
-            found = await storing.find_requests(cur, ids, [key for key in keys if key is not None])
-            by_id = {request.id: request for request in found}
-            by_key = {request.idempotency_key: request for request in found if request.idempotency_key is not None}
-            firsts = [by_id.get(mine) or by_key.get(key or "") for mine, key in zip(ids, keys, strict=True)]
+            firsts = await storing.find_requests(cur, [submission.request for submission in batch])
             known = [(submission, first) for submission, first in zip(batch, firsts, strict=True) if first is not None]
             receipts = await storing.find_receipts(
                 cur, [entry for submission, first in known for entry in entry_ids(first.id, len(submission.alerts))]

@@ -150,18 +150,21 @@ async def resolve_open(cur: Cursor, entries: Iterable[Entry], *, at: datetime, g
     return {row["report_id"]: stored_alert(row) for row in rows}
 
 
-async def find_requests(cur: Cursor, ids: Sequence[UUID], keys: Sequence[str]) -> list[RequestRow]:
-    """Return the requests that are stored, by id or by idempotency key."""
+async def find_requests(cur: Cursor, requests: Sequence[RequestRow]) -> list[RequestRow | None]:
+    """Return for each of *requests* the stored one that has its id, or its idempotency key."""
     rows = await fetch_all(
         cur,
         """
         SELECT id, idempotency_key, receiver, content_type, body FROM alerts.request
         WHERE id = ANY (%(ids)s::uuid[]) OR idempotency_key = ANY (%(keys)s::text[])
         """,
-        ids=list(ids),
-        keys=list(keys),
+        ids=[request.id for request in requests],
+        keys=[request.idempotency_key for request in requests if request.idempotency_key is not None],
     )
-    return [RequestRow(**{**row, "body": bytes(row["body"])}) for row in rows]
+    found = [RequestRow(**{**row, "body": bytes(row["body"])}) for row in rows]
+    by_id = {request.id: request for request in found}
+    by_key = {request.idempotency_key: request for request in found if request.idempotency_key is not None}
+    return [by_id.get(request.id) or by_key.get(request.idempotency_key or "") for request in requests]
 
 
 async def find_receipts(cur: Cursor, report_ids: Sequence[UUID]) -> dict[UUID, Receipt]:
