@@ -2,8 +2,12 @@
 UV_VERSION := 0.13.8
 # More than two cores' worth: a test waits about as often as it works.
 WORKERS ?= 3
-BIN := .venv/bin
-SYNCED := .venv/.synced
+# Where what is installed stays: here, or where a job says that it outlives the job.
+KEEP ?= .
+BIN := $(KEEP)/.venv/bin
+SYNCED := $(KEEP)/.venv/.synced
+UV := $(KEEP)/.uv/bin/uv
+export UV_PROJECT_ENVIRONMENT := $(KEEP)/.venv
 PARTS := $(patsubst src/tocsin/%/__init__.py,%,$(wildcard src/tocsin/*/__init__.py))
 
 # Tests start processes by the hundred, each twice as long where Python may not keep what it compiled.
@@ -15,11 +19,11 @@ export PYTHONDONTWRITEBYTECODE :=
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-.uv/bin/uv: # uv brings everything else, in the versions of uv.lock
-	python3 .ci/install_uv.py $(UV_VERSION) .uv
+$(UV): # uv brings everything else, in the versions of uv.lock
+	python3 .ci/install_uv.py $(UV_VERSION) $(KEEP)/.uv
 
-$(SYNCED): pyproject.toml uv.lock | .uv/bin/uv
-	.uv/bin/uv sync --quiet --frozen --all-extras && touch $@
+$(SYNCED): pyproject.toml uv.lock | $(UV)
+	$(UV) sync --quiet --frozen --all-extras && touch $@
 
 setup: $(SYNCED) ## Make .venv, or bring it up to date
 
@@ -64,9 +68,7 @@ scale-demo: tools ## Measure the containers with one, two and three replicas
 	$(BIN)/python -m tests.containers.scale_demo
 
 lint: $(SYNCED) ## Check style, types, layers, security, complexity and duplication
-	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports
-	$(BIN)/bandit --quiet --recursive --severity-level medium --configfile pyproject.toml src
-	.ci/check-duplication 3
+	@PATH=$(abspath $(BIN)):$$PATH PYTHONPATH=.github/pipeline python3 -m stages.source
 	@if command -v gitleaks; then gitleaks git --no-banner; fi
 
 format: $(SYNCED) ## Format the code and apply the safe fixes

@@ -1,0 +1,47 @@
+"""What can be said of the source without running it: `make lint`, and the first part of Quality."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from stages.checks import Stage
+from stages.report import EXIT_CODES, Outcome
+
+ZIZMOR = {0: Outcome.GOOD, **dict.fromkeys(range(11, 15), Outcome.FINDING)}
+"""Its exit code is the severity of what it found."""
+
+
+def check(stage: Stage) -> None:
+    """Run every check, also after one that is not good."""
+    stage.check("ruff", "ruff", "check", "--quiet")
+    stage.check("format", "ruff", "format", "--check", "--quiet")
+    stage.check("mypy", "mypy")
+    stage.check("layers", "lint-imports")
+    stage.check(
+        "complexity", "xenon", "--max-absolute=C", "--max-modules=B", "--max-average=A", "src", ".github/pipeline"
+    )
+    stage.check("duplication", ".ci/check-duplication", "3", figure=r"duplicated: (\S+ %)")
+    stage.check("migrations", "squawk", *sorted(map(str, Path("sql").glob("*.sql"))))
+    stage.check("hadolint", "hadolint", "docker/Dockerfile")
+    stage.check("actionlint", "actionlint")
+    stage.check("zizmor", "zizmor", "--offline", "--quiet", ".github/workflows", means=ZIZMOR)
+    stage.check("shellcheck", "shellcheck", *_scripts())
+
+
+def check_security(stage: Stage) -> None:
+    """Look for weaknesses that a program can see; also a part of the stage Security."""
+    bandit = ("--quiet", "--recursive", "--severity-level=medium", "--configfile=pyproject.toml")
+    stage.check("bandit", "bandit", *bandit, "src", ".github/pipeline")
+
+
+def _scripts() -> list[str]:
+    command = ["git", "grep", "--untracked", "-lI", "^#!/bin/sh"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+
+
+if __name__ == "__main__":
+    lint = Stage("lint")
+    check(lint)
+    check_security(lint)
+    lint.end()
+    sys.exit(EXIT_CODES[lint.row.outcome])
