@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from itertools import count
 from operator import attrgetter
 from typing import Any, TypeVar
-from uuid import UUID
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -27,7 +26,6 @@ from tocsin.contracts.incidents import (
 )
 from tocsin.contracts.model import Page
 from tocsin.contracts.notifications import Notification
-from tocsin.contracts.oncall import Escalate, Escalation, Escalations, OnCall, Schedule
 from tocsin.kernel.ids import new_id
 
 M = TypeVar("M", bound=BaseModel)
@@ -202,45 +200,6 @@ class FakeIncidents(FakePeer):
         finally:
             self._readers.remove(queue)
         return response
-
-
-class FakeSchedules(FakePeer):
-    """Who is on call, and how far each escalation has come."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            [
-                web.get("/api/v1/schedules", self._schedules),
-                web.get("/api/v1/oncall/current", self._current),
-                web.get("/api/v1/escalations", self._escalations),
-                web.post("/api/v1/escalate", self._escalate),
-            ]
-        )
-        self.schedules: list[Schedule] = []
-        self.on_call: dict[str, OnCall] = {}
-        self.escalations: dict[UUID, Escalation] = {}
-        self.escalated: list[Escalate] = []
-
-    async def _schedules(self, request: web.Request) -> web.Response:
-        return page_of(request, Page[Schedule], self.schedules)
-
-    async def _current(self, request: web.Request) -> web.Response:
-        found = self.on_call.get(request.query["team"])
-        return answer(found) if found else refuse(404, f"There is no team {request.query['team']}.")
-
-    async def _escalations(self, request: web.Request) -> web.Response:
-        asked = [UUID(item) for item in request.query.getall("incident_id")]
-        return answer(Escalations(items=[self.escalations[item] for item in asked if item in self.escalations]))
-
-    async def _escalate(self, request: web.Request) -> web.Response:
-        order = Escalate.model_validate(await request.json())
-        known = self.escalations.get(order.incident_id)
-        if known is None:
-            return refuse(404, "This incident has no escalation.")
-        if known.stopped_at is not None:
-            return refuse(409, "The escalation has stopped: somebody has answered.")
-        self.escalated.append(order)
-        return answer(known)
 
 
 class FakeAlerts(FakePeer):

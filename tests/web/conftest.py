@@ -7,19 +7,16 @@ from typing import Any, TypeAlias
 
 import pytest
 import pytest_asyncio
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 from playwright.async_api import Browser
 
 from tests.fakes.upstream import FakeUpstream
 from tests.support.browser import running_browser
 from tests.web.night import Services
+from tests.web.serving import Client, fake_services, web_before
 from tests.web.visiting import Visit
-from tocsin.web.app import create_app
-from tocsin.web.settings import Settings
 
+__all__ = ["Client"]
 URLS = ("alert_ingestion_url", "incident_management_url", "oncall_service_url", "notification_service_url")
-Client: TypeAlias = TestClient[web.Request, web.Application]
 StartWeb: TypeAlias = Callable[..., Awaitable[Client]]
 IN_ONE_LOOP = pytest.mark.asyncio(loop_scope="session")
 
@@ -34,33 +31,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest_asyncio.fixture(loop_scope="session")
 async def services() -> AsyncIterator[Services]:
     """The four services: nothing has happened yet."""
-    started = Services()
-    async with AsyncExitStack() as stack:
-        for peer in (started.alerts, started.incidents, started.schedules, started.messages):
-            await stack.enter_async_context(peer.serving())
+    async with fake_services() as started:
         yield started
-        started.incidents.cut_streams()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def start_web(services: Services) -> AsyncIterator[StartWeb]:
     """Start the web service before them, with settings of its own."""
-    started = AsyncExitStack()
+    async with AsyncExitStack() as stack:
 
-    async def start(*, port: int | None = None, **given: Any) -> Client:
-        chosen: dict[str, Any] = {
-            "alert_ingestion_url": services.alerts.url,
-            "incident_management_url": services.incidents.url,
-            "oncall_service_url": services.schedules.url,
-            "notification_service_url": services.messages.url,
-            "part_seconds": 20.0,
-        }
-        settings = Settings.model_validate(chosen | given)
-        server = TestServer(create_app(settings), host="127.0.0.1", port=port)
-        client: Client = await started.enter_async_context(TestClient(server))
-        return client
+        async def start(**given: Any) -> Client:
+            return await stack.enter_async_context(web_before(services, **given))
 
-    async with started:
         yield start
 
 

@@ -51,6 +51,8 @@ class Html(HTMLParser):
         """Every element with its attributes, in order."""
         self._open: list[tuple[str, str | None]] = []
         self._texts: dict[str, list[str]] = {"": []}
+        self._field = ""
+        """The field whose value is being read."""
 
     @classmethod
     def read(cls, text: str) -> Self:
@@ -92,6 +94,11 @@ class Html(HTMLParser):
             self.forms.append(Form(given.get("action", ""), given.get("method", "get")))
         if tag == "input" and self.forms and (given.get("type") != "radio" or "checked" in given):
             self.forms[-1].fields[given.get("name", "")] = given.get("value", "")
+        if tag in {"select", "textarea"} and self.forms:
+            self._field = given.get("name", "")
+            self.forms[-1].fields[self._field] = ""
+        if tag == "option" and self.forms and self._field and ("selected" in given or not self._value()):
+            self.forms[-1].fields[self._field] = given.get("value", "")
         if tag not in VOID:
             self._open.append((tag, element_id))
         if tag in BLOCKS:
@@ -102,7 +109,12 @@ class Html(HTMLParser):
         if tag not in VOID:
             self.handle_endtag(tag)
 
+    def _value(self) -> str:
+        return self.forms[-1].fields[self._field]
+
     def handle_endtag(self, tag: str) -> None:
+        if tag in {"select", "textarea"}:
+            self._field = ""
         if tag in BLOCKS:
             self.handle_data(" ")
         if self._open and self._open[-1][0] == tag:
@@ -111,6 +123,8 @@ class Html(HTMLParser):
             self.faults.append(f"</{tag}> closes {self._open[-1:]}")
 
     def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1][0] == "textarea" and self._field:
+            self.forms[-1].fields[self._field] += data
         for _, element_id in self._open:
             if element_id is not None:
                 self._texts[element_id].append(data)

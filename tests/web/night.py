@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from tests.fakes.pages import FakeAlerts, FakeIncidents, FakeMessages, FakeSchedules
+from tests.fakes.pages import FakeAlerts, FakeIncidents, FakeMessages
+from tests.fakes.schedules import FakeSchedules
 from tests.web import scene
 from tocsin.contracts.incidents import EventType, Incident, IncidentStatus, Note
 from tocsin.contracts.model import Severity
@@ -13,11 +14,12 @@ from tocsin.contracts.oncall import Channel, EscalationPage
 from tocsin.kernel.ids import new_id
 
 ROTA = {
-    "Payments": ("Priya Raman", "Carol Mensah"),
+    "Payments": ("Priya Raman", "Carol Mensah", "Yusuf Demir", "Ines Ferreira"),
     "Platform": ("Tomás Rivera", "Sam Whitfield"),
-    "Fulfilment": ("Dele Adeyemi", "Marta Kowalczyk"),
-    "Search": ("Aiko Tanabe", "Jonas Lindqvist"),
+    "Fulfilment": ("Dele Adeyemi", "Marta Kowalczyk", "Ann Li"),
+    "Search": ("Aiko Tanabe", "Jonas Lindqvist", "Kenji Mori", "Hannah Weiss"),
 }
+ZONES = {"Platform": "Europe/Madrid", "Search": "Asia/Tokyo"}
 MTTA = [150.0, 162, 140, 155, 130, 148, 125, 132, 110, 118, 100, 105, 88, 126]
 MTTR = [2400.0, 2520, 2340, 2460, 2280, 2400, 2580, 2460, 2640, 2520, 2700, 2640, 2760, 2700]
 
@@ -41,9 +43,10 @@ class Services:
 
     def be_quiet(self) -> None:
         """Let everything be resolved, and everybody be on call."""
-        for team, (primary, secondary) in ROTA.items():
-            self.schedules.schedules.append(scene.schedule(team))
-            self.schedules.on_call[team] = scene.on_call(team, primary, secondary)
+        for team, people in ROTA.items():
+            made = scene.schedule(team, *people, zone=ZONES.get(team, "Europe/Berlin"))
+            self.schedules.schedules.append(made)
+            self.schedules.on_call[team] = scene.on_call(team, people[0], people[1])
         self.incidents.summary = scene.summary(list(MTTA), list(MTTR))
         self.alerts.alerts.append(scene.alert(12))
         for number, title, minutes, severity, service, person in (

@@ -1,8 +1,10 @@
 """One night at a made-up company: two incidents ring, three are worked on, three are resolved."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
+from tests.fakes.schedules import made_of
 from tocsin.contracts.alerts import Alert, AlertAction, AlertStatus
 from tocsin.contracts.incidents import (
     Durations,
@@ -33,6 +35,7 @@ from tocsin.contracts.oncall import (
     Role,
     RotationType,
     Schedule,
+    ScheduleIn,
 )
 from tocsin.kernel.ids import new_id
 
@@ -193,16 +196,24 @@ def on_call(team: str, primary: str | None, secondary: str | None) -> OnCall:
     return OnCall(team=team, primary=person(primary), secondary=person(secondary), at=now, until=until)
 
 
-def schedule(team: str) -> Schedule:
-    member = Member(name="Priya Raman", email="priya@halyard.example", role=Role.PRIMARY)
-    return Schedule(
-        id=new_id(),
+def schedule(team: str, *people: str, zone: str = "Europe/Berlin") -> Schedule:
+    """A weekly schedule from Monday 09:00 on; every second of *people* is a secondary, the first two are on call."""
+    monday = datetime.now(ZoneInfo(zone)) - timedelta(hours=9)
+    start = (monday - timedelta(days=monday.weekday())).date()
+    roles = [Role.PRIMARY, Role.SECONDARY]
+    members = [
+        Member(name=name, email=f"{name.split()[0].lower()}@halyard.example", role=roles[number % 2])
+        for number, name in enumerate(people or ("Priya Raman",))
+    ]
+    given = ScheduleIn(
         team=team,
         rotation_type=RotationType.WEEKLY,
-        members=[member],
-        anchor=datetime(2026, 1, 5),  # noqa: DTZ001 - an anchor is local wall clock
-        created_at=ago(days=30),
+        members=members,
+        time_zone=zone,
+        handoff_time=time(9),
+        start=start,
     )
+    return made_of(given)
 
 
 def alert(seconds: float) -> Alert:

@@ -10,6 +10,7 @@ import pytest
 from tests.web.conftest import Client
 from tests.web.html import Html
 from tests.web.night import Services
+from tests.web.pages import NOT_FOUND, PAGES
 from tests.web.reading import read
 from tests.web.scene import incident
 from tocsin.web.assets import ASSETS
@@ -68,15 +69,16 @@ async def test_every_address_in_a_page_exists_here_and_every_icon_in_the_sprite(
     services.fill()
     sprite = (WEB / "static" / "icons.svg").read_text()
     symbols = set(re.findall(r'<symbol id="([a-z_]+)"', sprite))
-    for path in ("/", "/incidents/2481", "/incidents/2479", "/incidents/99"):
-        page = await read(client, path, status=404 if path.endswith("99") else 200)
+    for name, path in PAGES.items():
+        page = await read(client, path, status=404 if name in NOT_FOUND else 200)
         for _, given in page.attributes:
             address = given.get("href") or given.get("src")
             if address is None or address.startswith("#"):
                 assert address is None or page.has(address[1:])
                 continue
             assert address.startswith("/")
-            place, _, icon = address.partition("#")
+            place, _, part = address.partition("#")
+            icon = part if place.endswith(".svg") else ""
             assert not icon or icon in symbols
             async with client.get(place) as answer:
                 assert answer.status == 200, address

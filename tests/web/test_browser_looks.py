@@ -7,6 +7,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
 from tests.web.night import Services
+from tests.web.pages import PAGES
 from tests.web.test_words import DURATIONS
 from tests.web.visiting import PHONE, Visit, live
 
@@ -17,7 +18,7 @@ async def test_no_page_is_wider_than_its_window(visit: Visit, services: Services
     services.fill()
     visit.expect("404")
     page = await visit.open()
-    for path in ("/", "/incidents/2481", "/incidents/99"):
+    for path in PAGES.values():
         await page.goto(visit.url + path)
         for width in (320, 390, 768, 1280, 1920):
             await page.set_viewport_size({"width": width, "height": 844})
@@ -62,7 +63,7 @@ async def test_axe_finds_nothing_to_complain_about(visit: Visit, services: Servi
     services.fill()
     visit.expect("404")
     page = await visit.open(color_scheme=scheme, reduced_motion="reduce")
-    for path in ("/", "/incidents/2481", "/incidents/2479", "/incidents/99"):
+    for path in PAGES.values():
         await page.goto(visit.url + path)
         await page.locator(".top summary").click()
         results = await Axe().run(page)

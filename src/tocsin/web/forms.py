@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Final
 from urllib.parse import parse_qsl
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from tocsin.kernel.errors import MalformedRequestError, UnsupportedMediaTypeError
 from tocsin.kernel.ids import new_id
@@ -22,14 +22,17 @@ OWN_PAGE: Final = re.compile(
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
 
-async def read_form(request: web.Request) -> Mapping[str, str]:
-    """Return the form's fields. Raise UnsupportedMediaTypeError, MalformedRequestError, and aiohttp's 413."""
+async def read_form(request: web.Request, *, max_fields: int = MAX_FIELDS) -> Mapping[str, str]:
+    """Return the form's fields, the last of each name.
+
+    Raise UnsupportedMediaTypeError, MalformedRequestError, and aiohttp's 413.
+    """
     if request.content_type != FORM_TYPE:
         msg = f"This address takes a form ({FORM_TYPE})."
         raise UnsupportedMediaTypeError(msg)
     body = await request.clone(client_max_size=MAX_FORM).read()
     try:
-        fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
+        fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=max_fields, errors="strict")
     except ValueError as exc:
         msg = "The form cannot be read: it is not UTF-8, or has too many fields."
         raise MalformedRequestError(msg) from exc
@@ -46,6 +49,11 @@ def idempotency_key(form: Mapping[str, str], *what: str) -> str:
     """Return the key of one submission: sent twice, the same form does *what* it does once."""
     drawn = form.get("key") or str(new_id())
     return "web-" + sha256("\0".join([drawn, *what]).encode()).hexdigest()
+
+
+def see_other(path: str) -> web.Response:
+    """Send the browser on to a page of ours, as after every form."""
+    return web.Response(status=303, headers={hdrs.LOCATION: path, hdrs.CACHE_CONTROL: "no-store"})
 
 
 def new_key() -> str:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from tocsin.clients.incidents import INCIDENTS
 from tocsin.clients.oncall import ONCALL
@@ -104,7 +104,7 @@ async def _act(request: web.Request, act: Act) -> web.StreamResponse:
         await act(ref, form, given or visitor.of(request).actor)
     except RejectedError as exc:
         return await _refuse(request, ref, form, exc)
-    response = _see_other(forms.way_back(form, f"/incidents/{ref}"))
+    response = forms.see_other(forms.way_back(form, f"/incidents/{ref}"))
     if given:
         visitor.remember_name(response, given)
     return response
@@ -122,7 +122,7 @@ async def _refuse(request: web.Request, ref: str, form: Mapping[str, str], exc: 
 async def post_name(request: web.Request) -> web.StreamResponse:
     """Remember who acts in this browser."""
     form = await forms.read_form(request)
-    response = _see_other(forms.way_back(form))
+    response = forms.see_other(forms.way_back(form))
     visitor.remember_name(response, visitor.clean_name(form.get("actor", "")))
     return response
 
@@ -130,7 +130,7 @@ async def post_name(request: web.Request) -> web.StreamResponse:
 async def post_theme(request: web.Request) -> web.StreamResponse:
     """Remember which theme this browser shows."""
     form = await forms.read_form(request)
-    response = _see_other(forms.way_back(form))
+    response = forms.see_other(forms.way_back(form))
     visitor.remember_theme(response, form.get("theme", ""))
     return response
 
@@ -138,7 +138,7 @@ async def post_theme(request: web.Request) -> web.StreamResponse:
 async def post_keys(request: web.Request) -> web.StreamResponse:
     """Remember whether single keys act in this browser."""
     form = await forms.read_form(request)
-    response = _see_other(forms.way_back(form))
+    response = forms.see_other(forms.way_back(form))
     visitor.remember_keys(response, form.get("keys", ""))
     return response
 
@@ -149,7 +149,3 @@ def _ref(request: web.Request) -> str:
         msg = f"There is no incident {ref[:64]!r}: incidents are called by number or id."
         raise NotFoundError(msg)
     return ref
-
-
-def _see_other(path: str) -> web.Response:
-    return web.Response(status=303, headers={hdrs.LOCATION: path, hdrs.CACHE_CONTROL: "no-store"})

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from tocsin.clients import alerts, incidents, notifications, oncall
-from tocsin.web import assets, gateway, handlers
+from tocsin.web import assets, gateway, handlers, rota_handlers
 
 TO_ALERTS = gateway.forward_to(alerts.PEER, lambda settings: settings.alert_ingestion_url)
 TO_INCIDENTS = gateway.forward_to(incidents.PEER, lambda settings: settings.incident_management_url)
@@ -17,6 +17,9 @@ ROUTES = [
     web.post("/incidents/{incident}/{verb:acknowledge|start|resolve}", handlers.post_change),
     web.post("/incidents/{incident}/escalate", handlers.post_escalate),
     web.post("/incidents/{incident}/notes", handlers.post_note),
+    web.get("/oncall", rota_handlers.get_oncall, name="oncall"),
+    web.get("/oncall/{schedule}", rota_handlers.get_schedule),
+    web.post("/oncall/{schedule}", rota_handlers.post_schedule),
     web.post("/preferences/name", handlers.post_name),
     web.post("/preferences/theme", handlers.post_theme),
     web.post("/preferences/keys", handlers.post_keys),

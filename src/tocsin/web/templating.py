@@ -23,6 +23,8 @@ FILTERS: Final = {
     "minute": words.minute,
     "weekday": words.weekday,
     "full": words.full,
+    "wall": words.wall,
+    "wall_day": words.wall_day,
     "initials": words.initials,
     "tint": words.tint,
     "listed": words.listed,

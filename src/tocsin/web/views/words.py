@@ -1,8 +1,9 @@
 """How durations, counts and names are written. `static/times.js` writes ticking times by the same rules."""
 
 import zlib
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from tocsin.contracts.incidents import IncidentStatus
 from tocsin.contracts.model import Severity
@@ -88,6 +89,22 @@ def minute(at: datetime) -> str:
 def weekday(at: datetime) -> str:
     """Write an instant of the coming days: `Mon 09:00 UTC`."""
     return f"{at:%a %H:%M} UTC"
+
+
+def wall(at: datetime, zone: ZoneInfo) -> str:
+    """Write an instant by the wall clock of *zone*: `Mon 09:00`."""
+    return f"{at.astimezone(zone):%a %H:%M}"
+
+
+def wall_day(at: datetime, zone: ZoneInfo) -> str:
+    """Write an instant by the wall clock of *zone*, with its date: `Mon 26 Oct, 09:00 CET`."""
+    local = at.astimezone(zone)
+    return f"{day(local)}, {local:%H:%M %Z}"
+
+
+def day(on: date) -> str:
+    """Write a day: `Mon 26 Oct`."""
+    return f"{on:%a} {on.day} {on:%b}"
 
 
 def full(at: datetime) -> str:

@@ -1,0 +1,114 @@
+"""oncall-service as the pages see it. Whose turn it is, is computed by its own rules."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+
+from tests.fakes.pages import answer, page_of, refuse
+from tests.fakes.peer import FakePeer
+from tocsin.contracts.model import Page
+from tocsin.contracts.oncall import Escalate, Escalation, Escalations, OnCall, Schedule, ScheduleIn, Upcoming
+from tocsin.kernel.ids import new_id
+from tocsin.oncall.domain import StoredSchedule, anchor_of
+from tocsin.oncall.service.views import schedule_view, shift_view
+
+
+def stored(schedule: Schedule) -> StoredSchedule:
+    """Return *schedule* as its service keeps it."""
+    return StoredSchedule(
+        id=schedule.id,
+        team=schedule.team,
+        rotation_type=schedule.rotation_type,
+        members=tuple(schedule.members),
+        services=tuple(schedule.services),
+        zone=ZoneInfo(schedule.time_zone),
+        anchor=schedule.anchor,
+        created_at=schedule.created_at,
+        version=schedule.version,
+    )
+
+
+def made_of(given: ScheduleIn) -> Schedule:
+    """Return the schedule that *given* makes now."""
+    now = datetime.now(UTC)
+    made = Schedule(**dict(given), id=new_id(), anchor=anchor_of(given, now), created_at=now)
+    return schedule_view(stored(made))
+
+
+class FakeSchedules(FakePeer):
+    """Who is on call, and how far each escalation has come."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            [
+                web.get("/api/v1/schedules", self._schedules),
+                web.post("/api/v1/schedules", self._create),
+                web.get("/api/v1/schedules/{schedule_id}", self._schedule),
+                web.put("/api/v1/schedules/{schedule_id}", self._replace),
+                web.get("/api/v1/oncall/upcoming", self._upcoming),
+                web.get("/api/v1/oncall/current", self._current),
+                web.get("/api/v1/escalations", self._escalations),
+                web.post("/api/v1/escalate", self._escalate),
+            ]
+        )
+        self.schedules: list[Schedule] = []
+        self.on_call: dict[str, OnCall] = {}
+        self.escalations: dict[UUID, Escalation] = {}
+        self.escalated: list[Escalate] = []
+
+    def found(self, schedule_id: str) -> Schedule | None:
+        """Return a schedule by its id."""
+        return next((item for item in self.schedules if str(item.id) == schedule_id), None)
+
+    async def _schedules(self, request: web.Request) -> web.Response:
+        return page_of(request, Page[Schedule], self.schedules)
+
+    async def _create(self, request: web.Request) -> web.Response:
+        given = ScheduleIn.model_validate(await request.json())
+        if any(item.team == given.team for item in self.schedules):
+            return refuse(409, f"The team {given.team!r} has a schedule already.")
+        self.schedules.append(made_of(given))
+        return answer(self.schedules[-1])
+
+    async def _schedule(self, request: web.Request) -> web.Response:
+        found = self.found(request.match_info["schedule_id"])
+        return answer(found) if found else refuse(404, "There is no such schedule.")
+
+    async def _replace(self, request: web.Request) -> web.Response:
+        found = self.found(request.match_info["schedule_id"])
+        if found is None:
+            return refuse(404, "There is no such schedule.")
+        if request.headers["If-Match"] != f'"{found.version}"':
+            return refuse(412, f"The schedule of {found.team} has changed since you looked at it.")
+        changed = made_of(ScheduleIn.model_validate(await request.json()))
+        changed = changed.model_copy(update={"id": found.id, "version": found.version + 1})
+        self.schedules[self.schedules.index(found)] = changed
+        return answer(changed)
+
+    async def _upcoming(self, request: web.Request) -> web.Response:
+        found = next((item for item in self.schedules if item.team == request.query["team"]), None)
+        if found is None:
+            return refuse(404, f"There is no team {request.query['team']}.")
+        since = datetime.fromisoformat(request.query.get("since") or datetime.now(UTC).isoformat())
+        turns = stored(found).turns(since, since + timedelta(days=int(request.query["days"])))
+        return answer(Upcoming(team=found.team, items=[shift_view(found.team, turn) for turn in turns]))
+
+    async def _current(self, request: web.Request) -> web.Response:
+        found = self.on_call.get(request.query["team"])
+        return answer(found) if found else refuse(404, f"There is no team {request.query['team']}.")
+
+    async def _escalations(self, request: web.Request) -> web.Response:
+        asked = [UUID(item) for item in request.query.getall("incident_id")]
+        return answer(Escalations(items=[self.escalations[item] for item in asked if item in self.escalations]))
+
+    async def _escalate(self, request: web.Request) -> web.Response:
+        order = Escalate.model_validate(await request.json())
+        known = self.escalations.get(order.incident_id)
+        if known is None:
+            return refuse(404, "This incident has no escalation.")
+        if known.stopped_at is not None:
+            return refuse(409, "The escalation has stopped: somebody has answered.")
+        self.escalated.append(order)
+        return answer(known)

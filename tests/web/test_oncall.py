@@ -1,0 +1,210 @@
+"""The page of who is on call, and the form of a schedule, as a browser without JavaScript gets them."""
+
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.web.html import Form, Html
+from tests.web.night import Services
+from tests.web.reading import read
+from tests.web.serving import Client
+from tocsin.contracts.oncall import Channel, Contact, Role, RotationType, Weekday
+
+OWN = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
+
+
+async def send(client: Client, form: Form, *, status: int = 200, **changed: Any) -> Html:
+    """Send *form* with some of its fields *changed*; return the page that follows."""
+    fields = form.fields | {name.replace("_at_", "-"): value for name, value in changed.items()}
+    async with client.post(form.action, data=fields, headers=OWN) as answer:
+        page = Html.read(await answer.text())
+        assert answer.status == status, page.text("main")
+    assert page.faults == []
+    return page
+
+
+async def test_the_page_says_who_is_on_call_until_when_and_who_is_next(client: Client, services: Services) -> None:
+    services.be_quiet()
+    page = await read(client, "/oncall")
+    assert "Somebody is on call in all 4 teams" in page.text("head")
+    cards = page.text("teams")
+    assert "Payments Europe/Berlin PR Priya Raman Primary until Mon 09:00, then Yusuf Demir" in cards
+    assert "Carol Mensah Secondary until Mon 09:00, then Ines Ferreira" in cards
+    assert "Tomás Rivera Primary until Mon 09:00 SW Sam" in cards
+
+
+async def test_who_is_on_call_is_told_so_and_sees_the_own_team(client: Client, services: Services) -> None:
+    services.be_quiet()
+    client.session.cookie_jar.update_cookies({"tocsin_actor": quote("Hannah Weiss")}, client.make_url("/"))
+    assert "You are on call" not in (await read(client, "/oncall")).text("head")
+    client.session.cookie_jar.update_cookies({"tocsin_actor": quote("Jonas Lindqvist")}, client.make_url("/"))
+    page = await read(client, "/oncall")
+    assert "You are on call for Search" in page.text("head")
+    assert "Secondary until Mon" in page.text("head")
+    assert "Hannah Weiss takes over." in page.text("head")
+    assert page.text("sc").startswith("Search")
+
+
+async def test_any_two_weeks_of_any_team_can_be_looked_at(client: Client, services: Services) -> None:
+    services.be_quiet()
+    page = await read(client, "/oncall?team=Payments&begin=2026-10-19")
+    assert page.text("sc") == "Payments Mon 19 Oct to Sun 1 Nov, Europe/Berlin"
+    assert "Clocks go back from 03:00 to 02:00: Sun 25 Oct has 25 hours" in page.text("schedule")
+    assert "turn 169. Handoffs stay at 09:00 on the wall." in page.text("schedule")
+    links = [given.get("href", "") for _, given in page.attributes]
+    assert "/oncall?begin=2026-11-02&team=Payments#schedule" in links
+    assert "/oncall?begin=2026-10-05&team=Payments#schedule" in links
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "said"),
+    [
+        ("team=Nobody", 404, "There is no team 'Nobody'."),
+        ("begin=yesterday", 422, "?begin"),
+        ("begin=9999-12-31", 422, "1970 to 2999"),
+        ("page=2", 422, "There is no such parameter here."),
+    ],
+)
+async def test_what_cannot_be_shown_is_said(
+    client: Client, services: Services, query: str, status: int, said: str
+) -> None:
+    services.be_quiet()
+    assert said in (await read(client, f"/oncall?{query}", status=status)).text("main")
+
+
+async def test_a_role_that_nobody_has_is_a_gap_with_its_meaning(client: Client, services: Services) -> None:
+    services.be_quiet()
+    search = services.schedules.schedules[3]
+    only = [member for member in search.members if member.role is Role.SECONDARY]
+    services.schedules.schedules[3] = search.model_copy(update={"members": only})
+    page = await read(client, "/oncall?team=Search")
+    assert "Nobody is primary for Search Pages go to the secondary at once." in page.text("head")
+    assert "Nobody is primary for Search" in page.text("gap-primary")
+    assert f"/oncall/{search.id}" in [given.get("href") for given in page.elements("a")]
+    assert "Nobody" in page.text("schedule")
+
+
+async def test_without_any_team_the_page_says_what_happens_to_pages(client: Client) -> None:
+    page = await read(client, "/oncall")
+    assert "No team has a schedule yet Until one has, pages go to the catch-all contact." in page.text("head")
+
+
+async def test_while_on_call_is_away_the_page_shows_what_it_knew(client: Client, services: Services) -> None:
+    services.be_quiet()
+    await read(client, "/oncall")
+    await services.schedules.go_away()
+    page = await read(client, "/oncall")
+    assert "The on-call service has not answered since" in page.text("notices")
+    assert "Priya Raman" in page.text("teams")
+    assert "As of" in page.text("head")
+    unknown = await read(client, "/oncall?team=Search")
+    assert "Who is on call cannot be shown now" in unknown.text("head")
+
+
+async def test_a_schedule_is_made_by_a_form(client: Client, services: Services) -> None:
+    form = (await read(client, "/oncall/new")).form("/oncall/new")
+    page = await send(
+        client,
+        form,
+        team="Payments",
+        time_zone="Europe/Berlin",
+        handoff_weekday="thursday",
+        services="checkout api\r\n\r\nledger",
+        name_at_0="Ada",
+        email_at_0="ada@example.org",
+        position_at_0="2",
+        contacts_at_0="webhook https://chat.example.org/ada\r\nemail ada@example.org",
+        name_at_1="Bob",
+        email_at_1="bob@example.org",
+        position_at_1="1",
+        name_at_2="Cai",
+        email_at_2="cai@example.org",
+        role_at_2="secondary",
+    )
+    assert page.text("sc").startswith("Payments")
+    (made,) = services.schedules.schedules
+    assert [(member.name, member.role) for member in made.members] == [
+        ("Bob", Role.PRIMARY),
+        ("Ada", Role.PRIMARY),
+        ("Cai", Role.SECONDARY),
+    ]
+    assert made.members[1].contacts == [
+        Contact(channel=Channel.WEBHOOK, address="https://chat.example.org/ada"),
+        Contact(channel=Channel.EMAIL, address="ada@example.org"),
+    ]
+    assert (made.services, made.time_zone, made.handoff_weekday) == (
+        ["checkout api", "ledger"],
+        "Europe/Berlin",
+        Weekday.THURSDAY,
+    )
+
+
+async def test_sent_untouched_the_form_changes_nothing_and_one_field_changes_that_alone(
+    client: Client, services: Services
+) -> None:
+    services.be_quiet()
+    before = services.schedules.schedules[0]
+    path = f"/oncall/{before.id}"
+    await send(client, (await read(client, path)).form(path))
+    same = services.schedules.schedules[0]
+    assert same.model_copy(update={"version": 1, "created_at": before.created_at}) == before
+    page = await send(client, (await read(client, path)).form(path), handoff_weekday="wednesday")
+    moved = services.schedules.schedules[0]
+    assert moved.anchor - before.anchor == timedelta(days=2)
+    assert moved.members == before.members
+    assert page.text("sc").startswith("Payments")
+    await send(client, (await read(client, path)).form(path), rotation_type="daily")
+    assert services.schedules.schedules[0].rotation_type is RotationType.DAILY
+
+
+async def test_what_cannot_be_used_is_said_at_its_field_and_nothing_written_is_lost(
+    client: Client, services: Services
+) -> None:
+    form = (await read(client, "/oncall/new")).form("/oncall/new")
+    page = await send(
+        client, form, status=422, team="Payments", time_zone="Mars/Olympus", name_at_1="Ada", email_at_1="nonsense"
+    )
+    assert "Nothing was made" in page.text("refused")
+    assert "'Mars/Olympus' is not an IANA time zone" in page.text("wrong-time_zone")
+    assert page.text("wrong-email-1")
+    again = page.form("/oncall/new").fields
+    assert (again["team"], again["name-1"], again["email-1"]) == ("Payments", "Ada", "nonsense")
+    page = await send(client, form, status=422, team="Payments")
+    assert "Somebody has to be in the rotation" in page.text("main")
+    page = await send(
+        client, form, status=422, team="P", name_at_0="A", email_at_0="a@example.org", contacts_at_0="pigeon"
+    )
+    assert "Each line is a channel" in page.text("wrong-contacts-0")
+    assert services.schedules.schedules == []
+
+
+async def test_more_rows_keep_what_is_written(client: Client) -> None:
+    form = (await read(client, "/oncall/new")).form("/oncall/new")
+    filled: dict[str, Any] = {f"name_at_{number}": f"Person {number}" for number in range(3)}
+    page = await send(client, form, more="1", **filled)
+    fields = page.form("/oncall/new").fields
+    assert [fields[f"name-{number}"] for number in range(6)] == ["Person 0", "Person 1", "Person 2", "", "", ""]
+
+
+async def test_who_comes_late_is_told_and_can_start_from_the_present_one(client: Client, services: Services) -> None:
+    services.be_quiet()
+    path = f"/oncall/{services.schedules.schedules[0].id}"
+    mine, other = (await read(client, path)).form(path), (await read(client, path)).form(path)
+    await send(client, other, handoff_time="10:00")
+    page = await send(client, mine, status=412, handoff_time="11:00")
+    assert "has changed since you looked at it" in page.text("main")
+    assert "Start from the present one" in page.text("main")
+    assert f"{services.schedules.schedules[0].handoff_time:%H:%M}" == "10:00"
+
+
+async def test_a_team_that_exists_is_not_made_again(client: Client, services: Services) -> None:
+    services.be_quiet()
+    form = (await read(client, "/oncall/new")).form("/oncall/new")
+    page = await send(client, form, status=409, team="Payments", name_at_0="Ada", email_at_0="ada@example.org")
+    assert "The team 'Payments' has a schedule already." in page.text("main")
+
+
+async def test_a_schedule_that_is_not_there_is_a_404(client: Client) -> None:
+    await read(client, "/oncall/01a1fddf-ead3-73fb-b54c-3f17b2c82759", status=404)
