@@ -71,4 +71,4 @@ def email_channel(settings: Settings) -> Channel:
     server, sender = settings.smtp_server(), settings.sender()
     if server is None or sender is None:
         return NoEmailChannel()
-    return EmailChannel(server, sender=sender, tls=tls_context(settings), public_url=settings.public_url)
+    return EmailChannel(server, sender=sender, tls=tls_context(settings.ca_bundle), public_url=settings.public_url)

@@ -7,8 +7,9 @@ import ssl
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 
 from aiohttp import (
@@ -146,11 +147,12 @@ class ThreadResolver(AbstractResolver):
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def tls_context(settings: Settings) -> ssl.SSLContext:
-    """Return what decides whose certificates are believed: the system's authorities, and CA_BUNDLE's."""
+@cache
+def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
+    """Return what decides whose certificates are believed: the system's authorities, read once, and *ca_bundle*'s."""
     context = ssl.create_default_context()
-    if settings.ca_bundle is not None:
-        context.load_verify_locations(settings.ca_bundle)
+    if ca_bundle is not None:
+        context.load_verify_locations(ca_bundle)
     return context
 
 
@@ -161,7 +163,7 @@ async def webhook_session(settings: Settings) -> AsyncIterator[ClientSession]:
     connector = TCPConnector(
         socket_factory=guarded_socket(settings.webhook_allowed_networks),
         resolver=resolver,
-        ssl=tls_context(settings),
+        ssl=tls_context(settings.ca_bundle),
         # A connection kept alive may be closed at the other end just when the next page is written to it.
         force_close=True,
         limit=0,  # the dispatcher bounds how many run
