@@ -15,6 +15,7 @@ from typing import Final
 
 import psutil
 from aiohttp import ClientError, ClientSession, ClientTimeout
+from coverage import Coverage
 
 from tests.support.waiting import eventually
 from tocsin.cli.app import main
@@ -126,7 +127,7 @@ async def tocsin_up(*arguments: str, place: Place | None = None, **environment: 
     """Start `tocsin up` on free ports; end it with the block."""
     place = place or free_place()
     process = await asyncio.create_subprocess_exec(
-        TOCSIN,
+        *_counted(str(TOCSIN)),
         "up",
         "--port-offset",
         str(place.offset),
@@ -143,6 +144,18 @@ async def tocsin_up(*arguments: str, place: Place | None = None, **environment: 
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
             await up.ends()
+
+
+def _counted(script: str) -> list[str]:
+    """Return the command that runs *script* and counts its lines where this run counts lines.
+
+    The services that it starts are not counted: tests of their own do that, and counting takes as long as the work.
+    """
+    counting = Coverage.current()
+    if counting is None:
+        return [script]
+    data = str(counting.get_option("run:data_file"))
+    return [sys.executable, "-m", "coverage", "run", "--parallel-mode", "--data-file", data, script]
 
 
 @dataclass(frozen=True, slots=True)
