@@ -152,7 +152,9 @@ class Drill:
 
     async def _is_watched_by_a_team_of_its_own(self) -> None:
         team = {**self.world.team, "team": self.name, "services": [f"{self.name}-own"]}
-        await self.request("POST", "oncall", "/api/v1/schedules", team)
+        schedule = await self.request("POST", "oncall", "/api/v1/schedules", team)
+        more = {**team, "services": [*team["services"], f"{self.name}-new"]}
+        await self.request("PUT", "oncall", f"/api/v1/schedules/{schedule['id']}", more)
         incident = await self.opened("own")
         watcher = asyncio.get_running_loop().create_task(self._watch(incident, "acknowledged"))
         await self.world.first_page(incident, seconds=self.patience)

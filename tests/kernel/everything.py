@@ -145,7 +145,9 @@ async def use_everything(services: Services, session: ClientSession, world: Worl
             await eventually(lambda: len(asked) >= 4)  # refused for good, and found again by who reconciles
         await up.enter_async_context(services.running("oncall"))
         for team in (world.team, {**world.team, "team": "Logistics", "services": []}):
-            await user.change("oncall", "/api/v1/schedules", team)
+            schedule = await user.change("oncall", "/api/v1/schedules", team)
+            more = {**team, "services": [*team["services"], f"{team['team']}-new"]}
+            await user.change("oncall", f"/api/v1/schedules/{schedule['id']}", more, method="PUT")
         await up.enter_async_context(services.running("notifications"))
         await _send_alerts(user)
         await _have_a_page_refused(user, world)
