@@ -1,6 +1,7 @@
 """The four services as the web pages see them: each with what it was given, changing it as told."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import count
@@ -17,16 +18,19 @@ from tocsin.contracts.incidents import (
     Durations,
     EventType,
     Incident,
+    IncidentCounts,
     IncidentEvent,
     IncidentStatus,
     IncidentSummary,
     Note,
+    OpenIncident,
     StatsSummary,
     TimelineEntry,
 )
 from tocsin.contracts.model import Page
 from tocsin.contracts.notifications import Notification
 from tocsin.kernel.ids import new_id
+from tocsin.kernel.paging import Keyset
 
 M = TypeVar("M", bound=BaseModel)
 EVENT_OF = {
@@ -45,10 +49,21 @@ def refuse(status: int, detail: str) -> web.Response:
 
 
 def page_of(request: web.Request, page: type[Page[M]], items: Iterable[M]) -> web.Response:
-    """Answer with the newest items, as many as were asked for."""
+    """Answer with the newest items, as many as were asked for, or those after a cursor."""
     limit = int(request.query.get("limit", "50"))
     newest = sorted(items, key=attrgetter("created_at"), reverse=True)
-    return answer(page(items=newest[:limit], next_cursor="more" if len(newest) > limit else None))
+    if "cursor" in request.query:
+        after = Keyset.decode(request.query["cursor"])
+        newest = [item for item in newest if attrgetter("created_at")(item) < after.created_at]
+    shown = newest[:limit]
+    more = len(newest) > limit
+    cursor = Keyset(attrgetter("created_at")(shown[-1]), attrgetter("id")(shown[-1])).encode() if more else None
+    return answer(page(items=shown, next_cursor=cursor))
+
+
+def asked_for(request: web.Request, item: object, *names: str) -> bool:
+    """Say whether *item* is what the query asks for in each of the fields *names*; any of the values given."""
+    return all(str(getattr(item, name)) in request.query.getall(name, [str(getattr(item, name))]) for name in names)
 
 
 def nothing_measured() -> StatsSummary:
@@ -74,6 +89,8 @@ class FakeIncidents(FakePeer):
         super().__init__(
             [
                 web.get("/api/v1/incidents", self._list),
+                web.post("/api/v1/incidents", self._open),
+                web.get("/api/v1/incidents/counts", self._counts),
                 web.get("/api/v1/incidents/stats/summary", self._summary),
                 web.get("/api/v1/incidents/stream", self._stream),
                 web.get("/api/v1/incidents/{ref}", self._find),
@@ -88,6 +105,7 @@ class FakeIncidents(FakePeer):
         self.resumed: list[str] = []
         """From where streams were asked to go on."""
         self._told: list[bytes] = []
+        self._opened: dict[str, Incident] = {}
         self._readers: list[asyncio.Queue[bytes]] = []
         self._serial = count(1)
 
@@ -131,13 +149,54 @@ class FakeIncidents(FakePeer):
         return next((item for item in self.incidents.values() if ref in {str(item.number), str(item.id)}), None)
 
     async def _list(self, request: web.Request) -> web.Response:
-        status = request.query.get("status")
-        self.lists += status == "open"
-        shown = [item for item in self.incidents.values() if status in {None, item.status}]
+        query = request.query
+        self.lists += query.getall("status", []) == ["open"]
+        shown = [
+            item
+            for item in self.incidents.values()
+            if asked_for(request, item, "id", "status", "severity", "service", "team", "assigned_to")
+            and query.get("q", "").lower() in f"{item.title} {item.service} {item.description}".lower()
+            and item.created_at >= datetime.fromisoformat(query.get("since", "2000-01-01T00:00:00+00:00"))
+        ]
         return page_of(request, Page[IncidentSummary], [IncidentSummary(**item.model_dump()) for item in shown])
+
+    async def _counts(self, request: web.Request) -> web.Response:
+        shown = [item for item in self.incidents.values() if asked_for(request, item, "assigned_to")]
+        standing = Counter(item.status for item in shown)
+        return answer(
+            IncidentCounts(
+                open=standing[IncidentStatus.OPEN],
+                acknowledged=standing[IncidentStatus.ACKNOWLEDGED],
+                in_progress=standing[IncidentStatus.IN_PROGRESS],
+            )
+        )
 
     async def _summary(self, _request: web.Request) -> web.Response:
         return answer(self.summary)
+
+    async def _open(self, request: web.Request) -> web.Response:
+        given = OpenIncident.model_validate(await request.json())
+        key = request.headers["Idempotency-Key"]
+        known = self._opened.get(key)
+        if known is None:
+            now, number = datetime.now(UTC), max(self.incidents, default=0) + 1
+            entry = TimelineEntry(
+                id=new_id(),
+                event_type=EventType.CREATED,
+                actor=given.actor or "api",
+                detail="Opened by hand.",
+                data={},
+                created_at=now,
+            )
+            known = Incident(
+                **dict.fromkeys(Incident.model_fields)
+                | given.model_dump(exclude={"actor"})
+                | {"id": new_id(), "number": number, "status": IncidentStatus.OPEN, "version": 1, "created_at": now}
+                | {"updated_at": now, "alert_count": 0, "firing_count": 0, "alerts": [], "alerts_total": 0, "notes": []}
+                | {"timeline": [entry]}
+            )
+            self._opened[key] = self.add(known)
+        return answer(known)
 
     async def _find(self, request: web.Request) -> web.Response:
         incident = self.found(request.match_info["ref"])

@@ -176,6 +176,7 @@ METHODS_REFUSED = [
     ("GET", f"{PATH}/states", {"POST"}),
     ("HEAD", f"{PATH}/stream", {"GET"}),
     ("PATCH", f"{PATH}/stats/summary", {"GET", "HEAD"}),
+    ("POST", f"{PATH}/counts", {"GET", "HEAD"}),
     ("DELETE", f"{PATH}/{UNKNOWN}/timeline", {"GET", "HEAD", "POST"}),
 ]
 

@@ -138,3 +138,26 @@ async def test_states_are_told_many_at_once_and_unknown_ones_are_missing(seen: A
     assert answer.status == 200
     assert answer.body == {"states": ids}
     assert (await seen.ask("POST", f"{PATH}/states", {"incident_ids": [unknown] * 1001})).status == 422
+
+
+async def test_incidents_are_listed_by_their_ids(seen: Api) -> None:
+    everything = (await seen.get(PATH)).body["items"]
+    wanted = [item["id"] for item in everything if item["number"] in {1, 3}]
+    assert [item["number"] for item in (await seen.get(PATH, id=wanted)).body["items"]] == [3, 1]
+    assert [item["number"] for item in (await seen.get(PATH, id=wanted, status="open")).body["items"]] == [3]
+    assert (await seen.get(PATH, id="7")).status == 422
+
+
+async def test_what_is_not_resolved_is_counted_for_all_and_for_one(seen: Api) -> None:
+    assert (await seen.get(f"{PATH}/counts")).body == {"open": 2, "acknowledged": 1, "in_progress": 0}
+    assert (await seen.get(f"{PATH}/counts", assigned_to="Bob")).body == {
+        "open": 1,
+        "acknowledged": 0,
+        "in_progress": 0,
+    }
+    assert (await seen.get(f"{PATH}/counts", assigned_to="Eve")).body == {
+        "open": 0,
+        "acknowledged": 0,
+        "in_progress": 0,
+    }
+    assert (await seen.get(f"{PATH}/counts", team="db")).status == 422

@@ -157,6 +157,7 @@ async def use_everything(services: Services, session: ClientSession, world: Worl
         samples = {
             "alert_id": fired["alert_id"],
             "fingerprint": (await user.get("alerts", f"/api/v1/alerts/{fired['alert_id']}"))["fingerprint"],
+            "id": str(page.incident_id),
             "incident_id": str(page.incident_id),
             "notification_id": page.delivery_id,
             "recipient": f"{world.url}/priya",

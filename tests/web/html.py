@@ -76,8 +76,8 @@ class Html(HTMLParser):
         return [given for name, given in self.attributes if name == tag]
 
     def form(self, action: str) -> Form:
-        """Return the one form that is sent to *action*."""
-        (found,) = [form for form in self.forms if form.action == action]
+        """Return the one form that is posted to *action*."""
+        (found,) = [form for form in self.forms if (form.action, form.method) == (action, "post")]
         return found
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

@@ -12,6 +12,7 @@ from tocsin.contracts.incidents import (
     CorrelateAlerts,
     Correlations,
     Incident,
+    IncidentCounts,
     IncidentStates,
     IncidentSummary,
     OpenIncident,
@@ -67,6 +68,11 @@ class IncidentsClient(ServiceClient):
     async def list(self, *, budget: Budget = INTERACTIVE, **filters: object) -> Page[IncidentSummary]:
         """Return a page of incidents, newest first; *filters* are the list's query parameters."""
         return await self.get("/api/v1/incidents", Page[IncidentSummary], query=filters, budget=budget)
+
+    async def counts(self, *, assigned_to: str | None = None, budget: Budget = INTERACTIVE) -> IncidentCounts:
+        """Return how many incidents, of everybody or of one person, are not resolved."""
+        query = {"assigned_to": assigned_to}
+        return await self.get("/api/v1/incidents/counts", IncidentCounts, query=query, budget=budget)
 
     async def summary(self, *, budget: Budget = INTERACTIVE, **window: object) -> StatsSummary:
         """Return how well it went between `since` and `until`."""

@@ -114,6 +114,14 @@ class IncidentSummary(Model):
     mttr_seconds: float | None
 
 
+class IncidentCounts(Model):
+    """How many incidents are not resolved, by state."""
+
+    open: int = 0
+    acknowledged: int = 0
+    in_progress: int = 0
+
+
 class IncidentAlert(Model):
     """An alert as incident management last heard of it."""
 

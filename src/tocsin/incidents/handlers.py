@@ -17,6 +17,7 @@ from tocsin.contracts.incidents import (
     CorrelateAlerts,
     Correlations,
     Incident,
+    IncidentCounts,
     IncidentEvent,
     IncidentMetrics,
     IncidentStates,
@@ -31,7 +32,7 @@ from tocsin.incidents.domain.position import Position
 from tocsin.incidents.service import DESK, changes, correlation, overview, reading
 from tocsin.incidents.service.changes import Claim
 from tocsin.incidents.service.overview import OverviewQuery
-from tocsin.incidents.service.reading import IncidentQuery, Reference, StatsQuery, TimelineQuery
+from tocsin.incidents.service.reading import CountsQuery, IncidentQuery, Reference, StatsQuery, TimelineQuery
 from tocsin.incidents.service.stream import HUB
 from tocsin.incidents.settings import SETTINGS
 from tocsin.kernel.db import DB
@@ -86,6 +87,12 @@ async def post_incident(request: web.Request) -> web.Response:
 async def list_incidents(request: web.Request) -> web.Response:
     """List incidents, newest first."""
     return respond(await reading.list_incidents(request.app[DB], parse_query(request, IncidentQuery)))
+
+
+@describes(IncidentCounts, query=CountsQuery)
+async def get_counts(request: web.Request) -> web.Response:
+    """Count the incidents that are not resolved, by state."""
+    return respond(await reading.count_incidents(request.app[DB], parse_query(request, CountsQuery)))
 
 
 @describes(Incident, problems=NOT_FOUND)

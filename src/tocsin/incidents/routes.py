@@ -10,6 +10,7 @@ ONE = "/api/v1/incidents/{incident_id:[0-9A-Fa-f-]+}"
 ROUTES = [
     web.post("/api/v1/incidents", handlers.post_incident, name="incidents"),
     web.get("/api/v1/incidents", handlers.list_incidents),
+    web.get("/api/v1/incidents/counts", handlers.get_counts, name="counts"),
     web.get("/api/v1/incidents/stats/summary", handlers.get_stats_summary, name="stats"),
     web.get("/api/v1/incidents/stats/overview", handlers.get_stats_overview, name="overview"),
     web.get("/api/v1/incidents/stream", handlers.get_stream, name="stream", allow_head=False),

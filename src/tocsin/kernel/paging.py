@@ -43,13 +43,17 @@ def _checked(cursor: str) -> str:
     return cursor
 
 
+PageCursor = Annotated[str, AfterValidator(_checked)]
+"""The `next_cursor` of the page before."""
+
+
 class ListQuery(BaseModel):
     """What every list takes; lists add their filters by subclassing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 50
-    cursor: Annotated[str, AfterValidator(_checked)] | None = None
+    cursor: PageCursor | None = None
 
     def after(self) -> dict[str, Any]:
         """Return the statement's `after_at`, `after_id` (null on the first page) and `fetch` (one more than asked)."""

@@ -27,16 +27,20 @@ async def read_form(request: web.Request, *, max_fields: int = MAX_FIELDS) -> Ma
 
     Raise UnsupportedMediaTypeError, MalformedRequestError, and aiohttp's 413.
     """
+    return dict(await read_fields(request, max_fields=max_fields))
+
+
+async def read_fields(request: web.Request, *, max_fields: int) -> list[tuple[str, str]]:
+    """Return the fields of a form in which a name may stand more than once; raises as `read_form` does."""
     if request.content_type != FORM_TYPE:
         msg = f"This address takes a form ({FORM_TYPE})."
         raise UnsupportedMediaTypeError(msg)
     body = await request.clone(client_max_size=MAX_FORM).read()
     try:
-        fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=max_fields, errors="strict")
+        return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=max_fields, errors="strict")
     except ValueError as exc:
         msg = "The form cannot be read: it is not UTF-8, or has too many fields."
         raise MalformedRequestError(msg) from exc
-    return dict(fields)
 
 
 def way_back(form: Mapping[str, str], default: str = "/") -> str:

@@ -4,6 +4,8 @@ from aiohttp import web
 
 from tocsin.clients import alerts, incidents, notifications, oncall
 from tocsin.web import assets, gateway, handlers, rota_handlers
+from tocsin.web.lists import incidents as incidents_list
+from tocsin.web.lists import opening
 
 TO_ALERTS = gateway.forward_to(alerts.PEER, lambda settings: settings.alert_ingestion_url)
 TO_INCIDENTS = gateway.forward_to(incidents.PEER, lambda settings: settings.incident_management_url)
@@ -13,6 +15,13 @@ REST = "{rest:(/.*)?}"
 
 ROUTES = [
     web.get("/", handlers.get_now, name="now"),
+    web.get("/incidents", incidents_list.get_incidents, name="incidents"),
+    web.post("/incidents", opening.post_incident),
+    web.get("/incidents/new", opening.get_new, name="new"),
+    web.get("/incidents/bulk", incidents_list.get_bulk),
+    web.post("/incidents/bulk", incidents_list.post_bulk),
+    web.post("/incidents/filters", incidents_list.post_filter),
+    web.post("/incidents/filters/forget", incidents_list.post_forget),
     web.get("/incidents/{incident}", handlers.get_incident, name="incident"),
     web.post("/incidents/{incident}/{verb:acknowledge|start|resolve}", handlers.post_change),
     web.post("/incidents/{incident}/escalate", handlers.post_escalate),

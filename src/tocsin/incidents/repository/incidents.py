@@ -89,7 +89,8 @@ async def select_incidents(cur: Cursor, **filters: Any) -> list[Row]:
         SELECT id, number, title, description, service, severity, status, team, assigned_to, alert_count, firing_count,
                version, created_at, updated_at, acknowledged_at, resolved_at
         FROM incidents.incident
-        WHERE (%(status)s::text[] = '{}' OR status = ANY(%(status)s::text[]))
+        WHERE (%(id)s::uuid[] = '{}' OR id = ANY(%(id)s::uuid[]))
+          AND (%(status)s::text[] = '{}' OR status = ANY(%(status)s::text[]))
           AND (%(severity)s::text[] = '{}' OR severity = ANY(%(severity)s::text[]))
           AND (%(service)s::text IS NULL OR service = %(service)s)
           AND (%(assigned_to)s::text IS NULL OR assigned_to = %(assigned_to)s)
@@ -167,6 +168,20 @@ async def select_notes(cur: Cursor, incident_id: UUID, *, limit: int) -> list[No
         limit=limit,
     )
     return [Note(**row) for row in reversed(rows)]
+
+
+async def count_unresolved(cur: Cursor, *, assigned_to: str | None) -> dict[IncidentStatus, int]:
+    """Return how many incidents, of everybody or of one person, stand in each state but the last."""
+    rows = await fetch_all(
+        cur,
+        """
+        SELECT status, count(*) AS incidents FROM incidents.incident
+        WHERE status <> 'resolved' AND (%(assigned_to)s::text IS NULL OR assigned_to = %(assigned_to)s)
+        GROUP BY status
+        """,
+        assigned_to=assigned_to,
+    )
+    return {IncidentStatus(row["status"]): row["incidents"] for row in rows}
 
 
 async def select_states(cur: Cursor, incident_ids: Collection[UUID]) -> dict[UUID, IncidentStatus]:

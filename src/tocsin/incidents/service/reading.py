@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from tocsin.contracts.incidents import (
     AskStates,
     Incident,
+    IncidentCounts,
     IncidentMetrics,
     IncidentStates,
     IncidentStatus,
@@ -31,8 +32,9 @@ TIMELINE_SHOWN = 200
 
 
 class IncidentQuery(ListQuery):
-    """Filters of the list of incidents. `status` and `severity` may be repeated: any of them."""
+    """Filters of the list of incidents. `id`, `status` and `severity` may be repeated: any of them."""
 
+    id: Annotated[list[UUID], Field(default_factory=list, max_length=MAX_LIMIT)]
     status: Annotated[list[IncidentStatus], Field(default_factory=list)]
     severity: Annotated[list[SeverityIn], Field(default_factory=list)]
     service: Text | None = None
@@ -54,6 +56,14 @@ class TimelineQuery(BaseModel):
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 50
     cursor: Annotated[int, Field(ge=1, lt=2**63)] | None = None
     """The `next_cursor` of the page before."""
+
+
+class CountsQuery(BaseModel):
+    """Whose incidents are counted: everybody's without a name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    assigned_to: Text | None = None
 
 
 class StatsQuery(BaseModel):
@@ -106,6 +116,13 @@ async def list_incidents(db: Database, query: IncidentQuery) -> Page[IncidentSum
         rows = await incidents.select_incidents(cur, **filters, **query.after())
     items, cursor = page_of(rows, query.limit, incidents.summary_of)
     return Page(items=items, next_cursor=cursor)
+
+
+async def count_incidents(db: Database, query: CountsQuery) -> IncidentCounts:
+    """Return how many incidents are not resolved, by state."""
+    async with transaction(db) as cur:
+        found = await incidents.count_unresolved(cur, assigned_to=query.assigned_to)
+    return IncidentCounts.model_validate(found)
 
 
 async def list_timeline(db: Database, reference: Reference, query: TimelineQuery) -> Page[TimelineEntry]:

@@ -23,10 +23,11 @@ function move(step) {
   next?.querySelector(LINK).focus();
 }
 
-// On the row that has the focus, else on the page's own incident: never on a row that nobody chose.
+// On the row that has the focus, else on the page's own incident, else on what is selected: never on a row that nobody
+// chose.
 function act(verb) {
   const button = `form[action$="/${verb}"] button`;
-  (row()?.querySelector(button) ?? first(`.actbar ${button}`))?.click();
+  (row()?.querySelector(button) ?? first(`.actbar ${button}, .bulk button[value="${verb}"]`))?.click();
 }
 
 const KEYS = {

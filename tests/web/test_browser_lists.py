@@ -1,0 +1,136 @@
+"""The list pages in a real browser."""
+
+from datetime import timedelta
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import expect
+
+from tests.web import scene
+from tests.web.night import Services
+from tests.web.visiting import DESKTOP, PHONE, Visit, live
+from tocsin.contracts.incidents import IncidentStatus
+
+pytestmark = pytest.mark.slow
+PATHS = ("/incidents", "/incidents?status=any&save=1", "/incidents?q=nothing", "/incidents/new")
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+async def test_many_are_acknowledged_at_once_in_place(
+    visit: Visit, services: Services, viewport: dict[str, int]
+) -> None:
+    services.fill()
+    page = await live(await visit.open("/incidents", viewport=viewport, has_touch=viewport is PHONE))
+    await page.evaluate("window.untouched = true")
+    await page.get_by_label("Select incident 2481").check()
+    await page.get_by_label("Select incident 2480").check()
+    await expect(page.locator("#chosen")).to_have_text("2 selected")
+    button = page.get_by_role("button", name="Acknowledge")
+    box = await button.bounding_box()
+    assert box is not None
+    if viewport is PHONE:
+        assert box["height"] >= 44
+        assert box["y"] > PHONE["height"] * 0.75
+    await button.click()
+    await expect(page.locator("#outcome")).to_contain_text("2 incidents acknowledged")
+    await expect(page.locator("#inc-2481")).to_contain_text("Acknowledged")
+    await expect(page.locator("#results :checked")).to_have_count(0)
+    assert await page.evaluate("window.untouched")
+    assert page.url.endswith("/incidents")
+    assert services.incidents.incidents[2480].status is IncidentStatus.ACKNOWLEDGED
+
+
+async def test_a_list_in_which_something_is_selected_waits_with_what_is_new_and_keeps_the_selection(
+    visit: Visit, services: Services
+) -> None:
+    services.fill()
+    page = await live(await visit.open("/incidents"))
+    await page.get_by_label("Select incident 2478").check()
+    services.incidents.add(scene.incident(2490, "Payments are slow"))
+    await page.get_by_role("button", name="1 new, show").click()
+    await expect(page.locator("#inc-2490")).to_contain_text("Payments are slow")
+    assert await page.get_by_label("Select incident 2478").is_checked()
+    await expect(page.locator("#chosen")).to_have_text("1 selected")
+    await page.get_by_role("button", name="Clear").click()
+    await expect(page.locator("#chosen")).to_have_text("None selected")
+    await expect(page.get_by_role("button", name="Resolve")).to_be_disabled()
+
+
+async def test_the_keyboard_alone_finds_selects_and_answers(visit: Visit, services: Services) -> None:
+    services.fill()
+    page = await live(await visit.open("/incidents"))
+    await page.keyboard.press("j")
+    await page.keyboard.press("x")
+    await page.keyboard.press("j")
+    await page.keyboard.press("x")
+    await expect(page.locator("#chosen")).to_have_text("2 selected")
+    await page.keyboard.press("a")
+    await expect(page.locator("#outcome")).to_contain_text("2 incidents acknowledged")
+    await page.keyboard.press("/")
+    await page.keyboard.type("leipzig")
+    await page.get_by_label("Status").select_option("any")
+    await page.get_by_role("button", name="Filter", exact=True).press("Enter")
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    await page.keyboard.press("j")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("h1")).to_have_text("Label printer pool offline in Leipzig")
+
+
+async def test_finding_saving_and_answering_work_without_javascript(visit: Visit, services: Services) -> None:
+    services.fill()
+    page = await visit.open("/incidents", java_script_enabled=False)
+    await page.get_by_label("Severity").select_option("high")
+    await page.get_by_role("button", name="Save filter").click()
+    await page.get_by_label("Name of this filter").fill("Bad ones")
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.locator(".chip[aria-current]")).to_have_text("Bad ones")
+    await page.get_by_label("Select incident 2480").check()
+    await page.get_by_label("Select incident 2478").check()
+    await page.get_by_role("button", name="Resolve").click()
+    await expect(page.locator("#outcome")).to_contain_text("2 incidents resolved")
+    await expect(page.locator("#results")).to_contain_text("No incident matches this filter.")
+    await page.get_by_role("link", name="New incident").click()
+    await page.get_by_label("What is wrong").fill("Printers are offline")
+    await page.get_by_label("Service").fill("label-printer")
+    await page.get_by_text("Medium").click()
+    await page.get_by_role("button", name="Open and page").click()
+    await expect(page.locator("h1")).to_have_text("Printers are offline")
+
+
+async def test_no_list_is_wider_than_its_window(visit: Visit, services: Services) -> None:
+    services.fill()
+    services.incidents.incidents[7] = scene.incident(7, 400 * "x", service=200 * "y", team=200 * "z")
+    took = timedelta(days=400)
+    services.incidents.incidents[8] = scene.resolved(8, 40 * "مرحبا ", took, service="خدمة", assigned_to=90 * "W")
+    page = await visit.open()
+    for path in PATHS:
+        await page.goto(visit.url + path)
+        for width in (320, 390, 768, 1280, 1920):
+            await page.set_viewport_size({"width": width, "height": 844})
+            beyond = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+            assert beyond <= 0, f"{path} at {width}"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_to_complain_about_in_lists(visit: Visit, services: Services, scheme: str) -> None:
+    services.fill()
+    page = await visit.open(color_scheme=scheme, reduced_motion="reduce")
+    for path in PATHS:
+        await page.goto(visit.url + path)
+        for box in (await page.locator("tbody input").all())[:2]:
+            await box.check()
+        results = await Axe().run(page)
+        assert results.violations_count == 0, f"{path}: {results.generate_report()}"
+
+
+async def test_targets_on_a_phone_are_large_enough_for_a_thumb(visit: Visit, services: Services) -> None:
+    services.fill()
+    page = await live(await visit.open("/incidents", viewport=PHONE, has_touch=True, is_mobile=True))
+    await page.get_by_label("Select incident 2481").check()
+    small = await page.evaluate(
+        """() => [...document.querySelectorAll("main .btn, main .input, main .check")]
+             .filter((each) => each.checkVisibility())
+             .filter((each) => each.getBoundingClientRect().height < 44)
+             .map((each) => each.outerHTML.slice(0, 100))"""
+    )
+    assert small == []
