@@ -82,6 +82,15 @@ async def test_a_team_is_found_by_name_then_by_service_then_by_default(replica: 
     ]
 
 
+async def test_the_team_of_drills_never_stands_in_for_a_team_that_is_missing(replica: Replica) -> None:
+    oncall = await replica(default_team="Operations")
+    await oncall.team("tocsin-drill", person("Console"))
+    nobody = await oncall.start(service="unowned")
+    await oncall.team("Search", person("Sue"))
+    found = [nobody, await oncall.start(service="unowned"), await oncall.start(service="tocsin-drill")]
+    assert [item["team"] for item in found] == ["Operations", "Search", "tocsin-drill"]
+
+
 async def test_there_is_one_escalation_per_incident(replica: Replica) -> None:
     replicas = [await replica(), await replica()]
     await replicas[0].team()

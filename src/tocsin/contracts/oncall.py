@@ -15,6 +15,8 @@ ZONES = frozenset(available_timezones()) - {"localtime", "Factory"}
 """What the server's own clock is set to is no name that means the same everywhere."""
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(3000, 1, 1, tzinfo=UTC)
+DRILL_TEAM = "tocsin-drill"
+"""Pages of a drill go to this team, whose only member is the console: it never stands in for a team that is missing."""
 
 
 class RotationType(StrEnum):

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from tocsin.contracts.oncall import Member, RotationType, ScheduleIn
+from tocsin.contracts.oncall import DRILL_TEAM, Member, RotationType, ScheduleIn
 from tocsin.kernel.db import Cursor, Json, Row, execute, fetch_all, fetch_one, required
 from tocsin.kernel.paging import ListQuery, page_of
 from tocsin.oncall.domain import StoredSchedule, TeamRule
@@ -157,12 +157,13 @@ async def find_team(cur: Cursor, *, service: str, default_team: str) -> tuple[st
             UNION ALL
             SELECT team, 'default', 3 FROM oncall.schedule WHERE team = %(default_team)s
             UNION ALL
-            (SELECT team, 'oldest', 4 FROM oncall.schedule ORDER BY created_at, id LIMIT 1)
+            (SELECT team, 'oldest', 4 FROM oncall.schedule WHERE team <> %(drill)s ORDER BY created_at, id LIMIT 1)
         ) AS candidate
         ORDER BY rank LIMIT 1
         """,
         service=service,
         default_team=default_team,
+        drill=DRILL_TEAM,
     )
     return (default_team, None) if row is None else (row["team"], TeamRule(row["rule"]))
 
