@@ -14,7 +14,7 @@ PARTS := $(patsubst src/tocsin/%/__init__.py,%,$(wildcard src/tocsin/*/__init__.
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools run up down backup restore rotate-secrets test test-fast test-containers fault-drill scale-demo lint format docs dashboards bench clean
+.PHONY: help setup tools run up down backup restore rotate-secrets test test-fast test-containers test-pipeline status rollback fault-drill scale-demo lint format docs dashboards bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -60,6 +60,15 @@ test-fast: $(SYNCED) ## Run the tests that take under a minute together
 test-containers: $(SYNCED) ## Test the system in containers: images, roles, kills, scaling, edge, backup
 	.ci/on-postgres-17 $(BIN)/pytest -n $(WORKERS) --dist worksteal tests/alerts tests/incidents tests/oncall tests/notifications tests/kernel/test_query_plans.py tests/test_migrate.py
 	$(BIN)/pytest tests/containers
+
+test-pipeline: $(SYNCED) ## Test the delivery pipeline with real containers: deploys, bad releases, kills, the way back
+	$(BIN)/pytest -m pipeline tests/pipeline
+
+status: ## Say which release runs, which was good last, and what is under way
+	@.github/pipeline/deploy status
+
+rollback: ## Go back to the release that was verified before: TAG=... to another one
+	@.github/pipeline/deploy rollback $(TAG)
 
 fault-drill: $(SYNCED) ## Do to the containers what may happen to them, one after the other, and see that nothing is lost: an hour; WORDS=... for some
 	$(BIN)/python -m tests.containers.fault_drill $(WORDS)
