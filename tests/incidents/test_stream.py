@@ -10,7 +10,7 @@ from tests.incidents.api import Api
 from tests.incidents.conftest import Query, StartReplica
 from tests.incidents.sse import PATH, Received, follow
 from tests.support.waiting import eventually
-from tocsin.contracts.incidents import IncidentEvent
+from tocsin.contracts.incidents import Incident, IncidentEvent
 from tocsin.incidents.domain.position import Position
 from tocsin.kernel import clock
 
@@ -22,6 +22,17 @@ INSERT = """
 
 def details(events: list[Received]) -> list[str]:
     return [event.data["detail"] for event in events]
+
+
+async def opened(api: Api) -> Incident:
+    """Open an incident; streams that begin from now on begin after it.
+
+    An event is told once no older transaction runs, and other databases of the server may have one.
+    """
+    incident = await api.open()
+    async with follow(api, "0-0") as (stream, _):
+        await stream.take(2)
+    return incident
 
 
 async def rounds(api: Api) -> float:
@@ -90,7 +101,7 @@ async def test_a_client_resumes_on_any_replica_with_nothing_missed_and_nothing_d
 
 
 async def test_a_reconnect_after_silence_resumes_where_the_stream_stood(api: Api) -> None:
-    incident = await api.open()
+    incident = await opened(api)
     async with follow(api) as (_, ready):
         pass
     await api.change(incident.id, notes="while nobody looked")
@@ -101,7 +112,7 @@ async def test_a_reconnect_after_silence_resumes_where_the_stream_stood(api: Api
 async def test_an_older_transaction_that_commits_later_is_not_skipped(
     api: Api, second_connection: connection, query: Query
 ) -> None:
-    incident = await api.open()
+    incident = await opened(api)
     async with follow(api) as (stream, _):
         with second_connection.cursor() as cursor:
             cursor.execute(INSERT, {"detail": "drawn first, committed last"})
@@ -125,7 +136,7 @@ async def test_an_older_transaction_that_commits_later_is_not_skipped(
 
 
 async def test_a_rolled_back_change_is_never_told(api: Api, second_connection: connection) -> None:
-    incident = await api.open()
+    incident = await opened(api)
     async with follow(api) as (stream, _):
         with second_connection.cursor() as cursor:
             cursor.execute(INSERT, {"detail": "never happened"})
@@ -138,7 +149,7 @@ async def test_a_client_further_behind_than_the_memory_is_served_from_the_databa
     start_replica: StartReplica, query: Query
 ) -> None:
     api = await start_replica(stream_buffer=2)
-    await api.open()
+    await opened(api)
     async with follow(api) as (live, _), follow(api, "0-0") as (behind, _):
         query(
             "INSERT INTO incidents.timeline (id, incident_id, event_type, actor, detail) "
@@ -154,7 +165,7 @@ async def test_a_client_that_does_not_read_is_cut_and_the_others_are_not_held_up
     start_replica: StartReplica, query: Query
 ) -> None:
     api = await start_replica(stream_send_seconds=0.3)
-    await api.open()
+    await opened(api)
     server = api.client.server
     with socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -200,7 +211,7 @@ async def test_streams_end_promptly_when_the_process_stops(api: Api) -> None:
 
 
 async def test_a_stream_outlives_the_loss_of_every_database_connection(api: Api, query: Query) -> None:
-    incident = await api.open()
+    incident = await opened(api)
     async with follow(api) as (stream, _):
         query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tocsin-incidents'")
 
@@ -214,7 +225,7 @@ async def test_a_stream_outlives_the_loss_of_every_database_connection(api: Api,
 
 @pytest.mark.parametrize("kind", ["raise", "execute_then_raise"])
 async def test_a_read_that_fails_costs_a_client_nothing(api: Api, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    incident = await api.open()
+    incident = await opened(api)
     async with follow(api) as (stream, _):
         for number in range(3):
             monkeypatch.setenv("FAULT_POINT", "")
