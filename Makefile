@@ -14,7 +14,7 @@ PARTS := $(patsubst src/tocsin/%/__init__.py,%,$(wildcard src/tocsin/*/__init__.
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools run up down backup restore rotate-secrets test test-fast test-containers test-pipeline status rollback fault-drill scale-demo lint format docs dashboards bench clean
+.PHONY: help setup tools run up down backup restore rotate-secrets test test-fast test-containers pipeline test-pipeline status rollback fault-drill scale-demo lint format docs dashboards bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -55,11 +55,14 @@ test: tools ## Run every check that needs no container, and hold the coverage fl
 	@for part in $(PARTS); do printf '%-14s' $$part; $(BIN)/coverage report --format=total --include="src/tocsin/$$part/*" || failed=1; done; exit $${failed:-0}
 
 test-fast: $(SYNCED) ## Run the tests that take under a minute together
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow"
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow and not pipeline"
 
 test-containers: $(SYNCED) ## Test the system in containers: images, roles, kills, scaling, edge, backup
 	.ci/on-postgres-17 $(BIN)/pytest -n $(WORKERS) --dist worksteal tests/alerts tests/incidents tests/oncall tests/notifications tests/kernel/test_query_plans.py tests/test_migrate.py
 	$(BIN)/pytest tests/containers
+
+pipeline: ## Check, build, scan, test, deploy and verify the commit at HEAD, on this machine, by act
+	@PYTHONPATH=.github/pipeline python3 -m stages.push $(OPTIONS)
 
 test-pipeline: $(SYNCED) ## Test the delivery pipeline with real containers: deploys, bad releases, kills, the way back
 	$(BIN)/pytest -m pipeline tests/pipeline

@@ -16,7 +16,8 @@ from tests.support.waiting import eventually
 
 ROOT: Final = Path(__file__).parents[2]
 ADDRESS: Final = "127.0.0.2"
-TAG: Final = "test"
+TAG: Final = os.environ.get("TOCSIN_TEST_TAG", "test")
+"""The delivery pipeline names images that are built already; all others are built for the tests."""
 VERSION: Final = "0.0.0-test"
 SERVICES: Final = {
     "alerts": "alert-ingestion",
@@ -87,10 +88,11 @@ class Stack(Speaker):
 
     def __init__(self, project: str, environment: Mapping[str, str]) -> None:
         self.project = project
+        self.prefix = os.environ.get("IMAGE_PREFIX") or "tocsin"
         self.ports = {service: free_port(ADDRESS) for service in PUBLISHED}
         self._given = {
             "BIND_ADDRESS": ADDRESS,
-            "IMAGE_PREFIX": "tocsin",
+            "IMAGE_PREFIX": self.prefix,
             "TAG": TAG,
             "VERSION": VERSION,
             "COMPOSE_PROFILES": "",
@@ -123,7 +125,7 @@ class Stack(Speaker):
 
     def has_grafana(self) -> bool:
         """Whether Grafana's image was built."""
-        return bool(docker("image", "ls", "--quiet", f"tocsin/grafana:{TAG}"))
+        return bool(docker("image", "ls", "--quiet", f"{self.prefix}/grafana:{os.environ.get('GRAFANA_TAG', TAG)}"))
 
     def down(self) -> None:
         """Remove all of it, volumes too."""
@@ -152,7 +154,7 @@ class Stack(Speaker):
     def secret(self, name: str) -> str:
         """Return one of the secrets, read as root."""
         volume = f"{self.project}_secrets:/run/secrets:ro"
-        image = f"tocsin/migrate:{TAG}"
+        image = f"{self.prefix}/migrate:{TAG}"
         return docker(
             "run", "--rm", "--user", "0:0", "--volume", volume, "--entrypoint", "cat", image, f"/run/secrets/{name}"
         )

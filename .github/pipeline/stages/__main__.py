@@ -6,15 +6,16 @@ import time
 from importlib import import_module
 from pathlib import Path
 
+from rollout.store import default_folder
 from stages.checks import Stage, StopError, say
-from stages.records import Records, head, state
+from stages.records import Records, head
 from stages.report import EXIT_CODES, STAGES, Outcome, longest, markdown, table
 
 
 def main(name: str) -> int:
     """Return the exit code that says how the stage ended."""
     started = time.monotonic()
-    records = Records(state(), head())
+    records = Records(default_folder(), head())
     if name == STAGES[0]:
         records.forget()
     records.take_over(os.environ.get("EARLIER", ""))

@@ -46,16 +46,19 @@ class Stage:
         figure: str | None = None,
         never: str | None = None,
         live: bool = False,
+        always: bool = False,
     ) -> bool:
         """Run *command* and say whether it was good; what it printed is shown where it was not, or *live*.
 
         *means* gives the outcome of each exit code; one that is not there means that the tool broke. *figure* is a
         pattern whose first group goes into the report. Where it is not printed, or what *never* matches is, the tool
-        broke whatever it exits with.
+        broke whatever it exits with. *always*: also after a signal that ends the stage; else StopError is raised then.
         """
+        if self._stopped and not always:
+            raise StopError
         started = time.monotonic()
         code, printed = self._run(command, live=live)
-        outcome = Outcome.BROKE if self._stopped else means.get(code, Outcome.BROKE)
+        outcome = means.get(code, Outcome.BROKE)
         found = re.search(figure, printed) if figure else None
         if outcome is Outcome.GOOD and ((figure and not found) or (never and re.search(never, printed))):
             outcome = Outcome.BROKE
@@ -68,12 +71,19 @@ class Stage:
             return True
         if not live:
             say(printed)
-        self.fail(f"{name}: {'stopped' if self._stopped else f'exit code {code}'}", outcome)
+        self.fail(f"{name}: {'stopped, ' if self._stopped else ''}exit code {code}", outcome)
         return False
 
-    def need(self, name: str, *command: str, figure: str | None = None, live: bool = False) -> None:
+    def need(
+        self,
+        name: str,
+        *command: str,
+        means: Mapping[int, Outcome] = TOOL,
+        figure: str | None = None,
+        live: bool = False,
+    ) -> None:
         """Run a check without which the others make no sense. Raise StopError where it is not good."""
-        if not self.check(name, *command, figure=figure, live=live):
+        if not self.check(name, *command, means=means, figure=figure, live=live):
             raise StopError
 
     def fail(self, what: str, outcome: Outcome) -> None:
@@ -99,8 +109,6 @@ class Stage:
         self._stopped = True
 
     def _run(self, command: Sequence[str], *, live: bool) -> tuple[int, str]:
-        if self._stopped:
-            raise StopError
         try:
             process = subprocess.Popen(
                 command,

@@ -22,7 +22,7 @@ def run(stage: Stage) -> None:
     stage.check("promtool", "promtool", "check", "rules", *sorted(map(str, Path("prometheus/rules").iterdir())))
     if stage.row.outcome is not Outcome.RUNNING:
         raise StopError
-    fast = ("-n", "3", "--dist", "worksteal", "-m", "not slow", "-q", "--cov", "--cov-report=", "--cov-fail-under=0")
+    fast = ("-n", "3", "--dist", "worksteal", "-m", "not slow and not pipeline", "-q", "--cov", "--cov-report=", "--cov-fail-under=0")
     stage.need("tests", "pytest", *fast, figure=r"(\d+ passed)")
     report = ("coverage", "report", "--skip-covered", f"--fail-under={FLOOR}")
     stage.check("coverage", *report, means=COVERAGE, figure=r"TOTAL.* (\d+%)")

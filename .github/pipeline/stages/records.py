@@ -2,17 +2,10 @@
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 from stages.report import STAGES, Row, markdown
-
-
-def state() -> Path:
-    """Return the directory that outlives a job: `TOCSIN_STATE`, or its place in the home directory."""
-    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(os.environ.get("TOCSIN_STATE") or Path(home) / "tocsin")
 
 
 def head() -> str:
@@ -29,8 +22,9 @@ class Records:
         self.revision = revision
 
     def forget(self) -> None:
-        """Remove what an earlier run of this commit left."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove the rows that an earlier run of this commit left."""
+        for stage in STAGES:
+            (self.folder / f"{stage}.json").unlink(missing_ok=True)
 
     def write(self, row: Row) -> None:
         """Keep a row and the page of all of them."""

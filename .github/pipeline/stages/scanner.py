@@ -29,5 +29,11 @@ def start(name: str) -> tuple[str, ...]:
     return ("docker", "start", "--attach", name)
 
 
+def fetch(name: str, inside: str, folder: Path) -> None:
+    """Copy what a folder in a container holds, into *folder*."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _docker("cp", "--quiet", f"{name}:{inside}/.", str(folder))
+
+
 def _docker(*arguments: str) -> None:
     subprocess.run(["docker", *arguments], check=True, stdout=subprocess.DEVNULL)

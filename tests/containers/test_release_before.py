@@ -1,0 +1,27 @@
+"""The release before runs on the schema of this one: that is what a roll-back leaves, and a deploy half-way.
+
+Which one that is, the delivery pipeline says; by itself it is this one, and all must hold as well.
+"""
+
+import os
+
+from tests.containers.stack import SERVICES, TAG, Stack, beside, inspect
+from tests.containers.test_story import test_an_alert_pages_the_person_on_call_who_acknowledges_and_resolves as story
+from tests.e2e.world import World
+
+BEFORE = os.environ.get("TOCSIN_TEST_BEFORE", TAG)
+
+
+async def test_the_services_of_the_release_before_do_their_work_on_this_schema(stack: Stack, world: World) -> None:
+    up = ("up", "--detach", "--wait", "--no-build", "--no-deps", *SERVICES.values())
+    await beside(stack.compose, *up, TAG=BEFORE)
+    try:
+        await stack.ready()
+        for service, image in SERVICES.items():
+            (found,) = inspect(f"{stack.prefix}/{image}:{BEFORE}")
+            version = found["Config"]["Labels"]["org.opencontainers.image.version"]
+            assert (await stack.get(service, "/health"))["version"] == version
+        await story(stack, world)
+    finally:
+        await beside(stack.compose, *up)
+        await stack.ready()
