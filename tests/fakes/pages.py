@@ -139,6 +139,16 @@ class FakeIncidents(FakePeer):
         for reader in self._readers:
             reader.put_nowait(self._told[-1])
 
+    def change(self, number: int, status: IncidentStatus, actor: str, *, told: bool = True) -> Incident:
+        """Bring an incident into another state; without a word to the streams unless *told*."""
+        readers = self._readers
+        if not told:
+            self._readers = []
+        try:
+            return self._apply(self.incidents[number], ChangeIncident(status=status, actor=actor))
+        finally:
+            self._readers = readers
+
     def cut_streams(self) -> None:
         """End every stream."""
         for reader in self._readers:

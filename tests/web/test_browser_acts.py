@@ -104,6 +104,50 @@ async def test_everything_works_without_javascript(visit: Visit, services: Servi
     await expect(page.locator("#answer h2")).to_have_text("Resolved by somebody via web")
 
 
+async def test_an_acknowledgement_is_seen_in_another_browser_within_a_second_and_a_half(
+    visit: Visit, services: Services
+) -> None:
+    services.fill()
+    mine = await live(await visit.open("/incidents/2481"))
+    other = await live(await visit.open("/incidents/2481"))
+    for page, name in ((mine, "Priya Raman"), (other, "Dele Adeyemi")):
+        await page.context.add_cookies([{"name": "tocsin_actor", "value": name.replace(" ", "%20"), "url": visit.url}])
+    await mine.get_by_role("button", name="Acknowledge").click()
+    await expect(mine.locator("#answer h2")).to_have_text("Answered by Priya Raman")
+    await expect(other.locator("#answer h2")).to_have_text("Answered by Priya Raman", timeout=1_500)
+
+
+async def test_a_click_shows_at_once_that_it_is_under_way(visit: Visit, services: Services) -> None:
+    services.fill()
+    page = await live(await visit.open("/incidents/2481"))
+    services.incidents.gate.clear()
+    await page.get_by_role("button", name="Acknowledge").click()
+    button = page.locator(".actbar button").first
+    await expect(button).to_have_text("Acknowledging")
+    await expect(button).to_be_disabled()
+    services.incidents.gate.set()
+    await expect(page.locator("#answer h2")).to_have_text("Answered by somebody via web")
+
+
+async def test_what_became_of_a_click_stays_until_the_next_one(visit: Visit, services: Services) -> None:
+    services.fill()
+    page = await live(await visit.open())
+    await page.context.add_cookies([{"name": "tocsin_actor", "value": "Priya%20Raman", "url": visit.url}])
+    changed = services.incidents.change(2481, IncidentStatus.ACKNOWLEDGED, "Dele Adeyemi", told=False)
+    await page.get_by_role("button", name="Acknowledge incident 2481").click()
+    await expect(page.locator("#notices")).to_contain_text("Incident 2481 is already acknowledged")
+    await expect(page.locator("#notices")).to_contain_text("Dele Adeyemi acknowledged it at")
+    await expect(page.locator("#notices")).to_contain_text("Nothing was changed.")
+    lists = services.incidents.lists
+    services.incidents.tell(changed, EventType.NOTE_ADDED, "Ann")
+    await eventually(lambda: services.incidents.lists > lists)
+    await expect(page.locator("main.htmx-request")).to_have_count(0)
+    await expect(page.locator("#notices")).to_contain_text("Dele Adeyemi acknowledged it at")
+    await page.get_by_role("button", name="Acknowledge incident 2480").click()
+    await expect(page.locator("h1")).to_have_text("Nothing waits for an answer")
+    await expect(page.locator("#notices")).to_be_empty()
+
+
 async def test_hostile_text_runs_nothing(visit: Visit, services: Services) -> None:
     payload = "<img src=x onerror=alert(1)><script>alert(2)</script><svg onload=alert(3)>\"'{{7*7}}"
     hostile = scene.incident(6, payload, service=payload, team=payload, assigned_to=payload, description=payload)

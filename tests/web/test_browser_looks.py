@@ -10,6 +10,7 @@ from tests.web.night import Services
 from tests.web.pages import PAGES
 from tests.web.test_words import DURATIONS
 from tests.web.visiting import PHONE, Visit, live
+from tocsin.contracts.incidents import IncidentStatus
 
 pytestmark = pytest.mark.slow
 
@@ -68,6 +69,23 @@ async def test_axe_finds_nothing_to_complain_about(visit: Visit, services: Servi
         await page.locator(".top summary").click()
         results = await Axe().run(page)
         assert results.violations_count == 0, f"{path}: {results.generate_report()}"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_after_somebody_has_acted(visit: Visit, services: Services, scheme: str) -> None:
+    services.fill()
+    page = await live(await visit.open(color_scheme=scheme, reduced_motion="reduce"))
+    services.incidents.change(2480, IncidentStatus.ACKNOWLEDGED, "Dele Adeyemi", told=False)
+    await page.get_by_role("button", name="Acknowledge incident 2480").click()
+    await expect(page.locator("#notices .refused")).to_be_visible()
+    assert (await Axe().run(page)).violations_count == 0
+    await page.keyboard.press("?")
+    await expect(page.locator("#keys")).to_be_visible()
+    assert (await Axe().run(page)).violations_count == 0
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Control+k")
+    await expect(page.locator("#palette")).to_be_visible()
+    assert (await Axe().run(page)).violations_count == 0
 
 
 async def test_the_quiet_and_the_degraded_page_are_as_accessible(visit: Visit, services: Services) -> None:

@@ -82,8 +82,31 @@ async def test_a_refused_change_shows_the_present_state_with_the_reason(client: 
     stale = await read(client, "/incidents/2481")
     await submit(client, stale, "/incidents/2481/resolve", actor="Dele Adeyemi")
     page = await submit(client, stale, "/incidents/2481/acknowledge", status=409)
-    assert "This was not done Incident 2481 is already resolved; nothing was changed." in page.text("notices")
+    assert "Incident 2481 is already resolved Dele Adeyemi resolved it at" in page.text("notices")
+    assert page.text("notices").endswith("UTC. Nothing was changed.")
     assert "Resolved by Dele Adeyemi" in page.text("answer")
+
+
+async def test_who_acknowledges_second_is_told_who_was_first(client: Client, services: Services) -> None:
+    services.fill()
+    stale = await read(client, "/")
+    incident = await read(client, "/incidents/2481")
+    await submit(client, incident, "/incidents/2481/acknowledge", actor="Dele Adeyemi")
+    again = await submit(client, incident, "/incidents/2481/acknowledge", actor="Dele Adeyemi")
+    assert again.text("notices") == ""
+    page = await submit(client, stale, "/incidents/2481/acknowledge", actor="Priya Raman")
+    assert "Incident 2481 is already acknowledged Dele Adeyemi acknowledged it at" in page.text("notices")
+    assert "1 incident waits for an answer" in page.text("head")
+
+
+async def test_single_keys_can_be_turned_off(client: Client) -> None:
+    page = await read(client, "/")
+    assert "data-keys" in page.elements("body")[0]
+    page = await submit(client, page, "/preferences/keys")
+    assert "data-keys" not in page.elements("body")[0]
+    assert "Single keys are off." in page.text("keys")
+    page = await submit(client, page, "/preferences/keys")
+    assert "data-keys" in page.elements("body")[0]
 
 
 async def test_a_change_refused_on_now_shows_now_with_the_reason(client: Client, services: Services) -> None:

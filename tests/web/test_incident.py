@@ -43,7 +43,8 @@ async def test_the_steps_carry_their_times_and_what_can_be_done_depends_on_them(
     services.fill()
     ringing = await read(client, "/incidents/2481")
     assert verbs(ringing) == ["acknowledge", "resolve", "start", "escalate", "notes"]
-    assert [step.get("aria-current") for step in ringing.elements("li")[1:5]] == ["step", None, None, None]
+    steps = [item for item in ringing.elements("li") if item.get("class", "").split(" ")[0] in set(IncidentStatus)]
+    assert [step.get("aria-current") for step in steps[:4]] == ["step", None, None, None]
     assert "so far" in ringing.text("head")
     acknowledged = await read(client, "/incidents/2478")
     assert verbs(acknowledged) == ["resolve", "start", "notes"]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
@@ -13,9 +13,10 @@ from tocsin.contracts.incidents import ChangeIncident, IncidentStatus
 from tocsin.contracts.oncall import Escalate
 from tocsin.kernel.errors import InvalidRequestError, NotFoundError, RejectedError
 from tocsin.web import forms, service, templating, visitor
+from tocsin.web.views.standing import Refusal, overtaken
 
 REF: Final = re.compile(r"[1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-NOW_BLOCKS: Final = ("notices", "head", "list", "strip", "rail", "done")
+NOW_BLOCKS: Final = ("notices", "count", "head", "list", "strip", "rail", "done")
 INCIDENT_BLOCKS: Final = ("notices", "head", "actions", "answer", "alerts", "timeline", "escalation", "details")
 STATUS_OF_VERB: Final = {
     "acknowledge": IncidentStatus.ACKNOWLEDGED,
@@ -23,14 +24,7 @@ STATUS_OF_VERB: Final = {
     "resolve": IncidentStatus.RESOLVED,
 }
 NOT_FOUND: Final = 404
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Why a change was not made; stands above the present state."""
-
-    title: str
-    detail: str
+CONFLICT: Final = 409
 
 
 async def get_now(request: web.Request) -> web.Response:
@@ -43,14 +37,14 @@ async def get_incident(request: web.Request) -> web.Response:
     return await _show_incident(request, _ref(request))
 
 
-async def _show_now(request: web.Request, *, status: int = 200, refused: Refused | None = None) -> web.Response:
+async def _show_now(request: web.Request, *, status: int = 200, refused: Refusal | None = None) -> web.Response:
     now = await service.see_now(request.app)
     context = {"now": now, "refused": refused, "path": "/"}
     return templating.render(request, "now.html", blocks=NOW_BLOCKS, context=context, status=status)
 
 
 async def _show_incident(
-    request: web.Request, ref: str, *, status: int = 200, refused: Refused | None = None
+    request: web.Request, ref: str, *, status: int = 200, refused: Refusal | None = None
 ) -> web.Response:
     view = await service.see_incident(request.app, ref)
     context = {"view": view, "refused": refused, "key": forms.new_key(), "path": f"/incidents/{view.incident.number}"}
@@ -61,9 +55,12 @@ async def post_change(request: web.Request) -> web.StreamResponse:
     """Acknowledge, start work on or resolve an incident."""
     status = STATUS_OF_VERB[request.match_info["verb"]]
 
-    async def change(ref: str, form: Mapping[str, str], actor: str) -> None:
+    async def change(ref: str, form: Mapping[str, str], actor: str) -> Refusal | None:
         key = forms.idempotency_key(form, "status", ref, status, actor)
-        await request.app[INCIDENTS].change(ref, ChangeIncident(status=status, actor=actor), idempotency_key=key)
+        wanted = ChangeIncident(status=status, actor=actor)
+        first = overtaken(await request.app[INCIDENTS].change(ref, wanted, idempotency_key=key))
+        # What is so already is no error, but whoever clicked believes that it is theirs.
+        return replace(first, late=True) if first and not first.who.startswith(f"{actor} ") else None
 
     return await _act(request, change)
 
@@ -71,12 +68,13 @@ async def post_change(request: web.Request) -> web.StreamResponse:
 async def post_note(request: web.Request) -> web.StreamResponse:
     """Add a note to an incident's timeline."""
 
-    async def note(ref: str, form: Mapping[str, str], actor: str) -> None:
+    async def note(ref: str, form: Mapping[str, str], actor: str) -> Refusal | None:
         text = form.get("text", "").replace("\r\n", "\n").strip()
         if not text:
             raise InvalidRequestError([{"pointer": "text", "detail": "A note says something."}], "The note is empty.")
         key = forms.idempotency_key(form, "note", ref, text, actor)
         await request.app[INCIDENTS].change(ref, ChangeIncident(notes=text, actor=actor), idempotency_key=key)
+        return None
 
     return await _act(request, note)
 
@@ -84,16 +82,17 @@ async def post_note(request: web.Request) -> web.StreamResponse:
 async def post_escalate(request: web.Request) -> web.StreamResponse:
     """Page the next level now."""
 
-    async def escalate(ref: str, form: Mapping[str, str], actor: str) -> None:
+    async def escalate(ref: str, form: Mapping[str, str], actor: str) -> Refusal | None:
         incident = await request.app[INCIDENTS].find(ref)
         key = forms.idempotency_key(form, "escalate", str(incident.id))
         order = Escalate(incident_id=incident.id, reason=f"asked for by {actor}", actor=actor)
         await request.app[ONCALL].escalate(order, idempotency_key=key)
+        return None
 
     return await _act(request, escalate)
 
 
-Act = Callable[[str, Mapping[str, str], str], Awaitable[None]]
+Act = Callable[[str, Mapping[str, str], str], Awaitable[Refusal | None]]
 
 
 async def _act(request: web.Request, act: Act) -> web.StreamResponse:
@@ -101,9 +100,11 @@ async def _act(request: web.Request, act: Act) -> web.StreamResponse:
     form = await forms.read_form(request)
     given = visitor.clean_name(form.get("actor", ""))
     try:
-        await act(ref, form, given or visitor.of(request).actor)
+        late = await act(ref, form, given or visitor.of(request).actor)
     except RejectedError as exc:
         return await _refuse(request, ref, form, exc)
+    if late is not None:
+        return await _show_where(request, ref, form, status=200, refused=late)
     response = forms.see_other(forms.way_back(form, f"/incidents/{ref}"))
     if given:
         visitor.remember_name(response, given)
@@ -113,10 +114,18 @@ async def _act(request: web.Request, act: Act) -> web.StreamResponse:
 async def _refuse(request: web.Request, ref: str, form: Mapping[str, str], exc: RejectedError) -> web.Response:
     if exc.status == NOT_FOUND:
         raise NotFoundError(str(exc)) from exc
-    refused = Refused("This was not done", str(exc))
+    first = overtaken(await request.app[INCIDENTS].find(ref)) if exc.status == CONFLICT else None
+    refused = first or Refusal("This was not done", str(exc))
+    return await _show_where(request, ref, form, status=exc.status, refused=refused)
+
+
+async def _show_where(
+    request: web.Request, ref: str, form: Mapping[str, str], *, status: int, refused: Refusal
+) -> web.Response:
+    """Show the page that the form stood on as it is now."""
     if forms.way_back(form) == "/":
-        return await _show_now(request, status=exc.status, refused=refused)
-    return await _show_incident(request, ref, status=exc.status, refused=refused)
+        return await _show_now(request, status=status, refused=refused)
+    return await _show_incident(request, ref, status=status, refused=refused)
 
 
 async def post_name(request: web.Request) -> web.StreamResponse:

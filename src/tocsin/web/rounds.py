@@ -76,4 +76,4 @@ class Round:
             self._memory.away.pop(peer, None)
         for peer in self._failed:
             self._memory.away.setdefault(peer, self.at)
-        return degraded({peer: self._memory.away[peer] for peer in self._failed}, self._asked)
+        return degraded({peer: self._memory.away[peer] for peer in self._failed}, self._asked, self.at)

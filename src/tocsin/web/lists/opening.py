@@ -1,7 +1,6 @@
 """Opening an incident by hand."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from aiohttp import web
@@ -13,6 +12,7 @@ from tocsin.contracts.model import Severity
 from tocsin.kernel.errors import FieldError, RejectedError, UpstreamError
 from tocsin.web import forms, templating, visitor
 from tocsin.web.lists.asking import new_round, schedules_known
+from tocsin.web.views.standing import Refusal
 
 BLOCKS: Final = ("notices", "form")
 FIELDS: Final = ("title", "service", "severity", "description")
@@ -24,14 +24,6 @@ WORDS: Final = {
 }
 UNPROCESSABLE: Final = 422
 UNAVAILABLE: Final = 503
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Why nothing was opened."""
-
-    title: str
-    detail: str
 
 
 async def get_new(request: web.Request) -> web.Response:
@@ -56,10 +48,10 @@ async def post_incident(request: web.Request) -> web.StreamResponse:
         incident = await request.app[INCIDENTS].open(wanted, idempotency_key=key)
     except UpstreamError as exc:
         detail = f"Whether it was opened is not known: {exc} Send it again; it is opened once."
-        refused = Refused("Incident management does not answer", detail)
+        refused = Refusal("Incident management does not answer", detail)
         return await _show(request, form, refused=refused, status=UNAVAILABLE)
     except RejectedError as exc:
-        return await _show(request, form, refused=Refused("Nothing was opened", str(exc)), status=exc.status)
+        return await _show(request, form, refused=Refusal("Nothing was opened", str(exc)), status=exc.status)
     response = forms.see_other(f"/incidents/{incident.number}")
     if given:
         visitor.remember_name(response, given)
@@ -71,7 +63,7 @@ async def _show(
     given: Mapping[str, str],
     *,
     errors: Sequence[FieldError] = (),
-    refused: Refused | None = None,
+    refused: Refusal | None = None,
     status: int = 200,
 ) -> web.Response:
     round_ = new_round(request.app)

@@ -16,7 +16,7 @@ const waiting = document.getElementById("waiting");
 const spoken = document.getElementById("spoken");
 
 let state = "connecting", downSince = null, downTimer = 0, ticker = 0;
-let refreshTimer = 0, refreshedAt = -Infinity, forced = false, pressed = null, acting = 0;
+let refreshTimer = 0, refreshedAt = -Infinity, forced = false, pressed = null, acting = 0, refreshing = false;
 
 // ---- The sign in the header
 
@@ -120,6 +120,8 @@ function busy({ target, fragment }) {
 
 function prepare({ target, fragment }) {
   write(fragment, state === "live");
+  const told = target?.id === "notices" && refreshing && target.querySelector(".refused");
+  if (told) fragment.firstElementChild.prepend(told.cloneNode(true)); // it answers a click, and stays until the next
   for (const details of fragment.querySelectorAll("details[id]")) {
     details.open = document.getElementById(details.id)?.open ?? false;
   }
@@ -151,6 +153,7 @@ document.addEventListener("htmx:before:swap", (event) => {
     announce(kept);
     tasks.splice(0, tasks.length, ...tasks.filter((task) => !kept.includes(task)));
   }
+  refreshing = ctx.sourceElement === main;
   tasks.forEach(prepare);
 });
 
@@ -171,14 +174,35 @@ function written(form) {
   form.elements.key.value = `${Date.now()}-${Math.random()}`;
 }
 
+// A click shows itself at once, as under way: it is done when the answer says so.
+const UNDER_WAY = { acknowledge: "Acknowledging", start: "Starting", resolve: "Resolving", escalate: "Escalating" };
+
+function underWay(form) {
+  const word = UNDER_WAY[form.getAttribute("action")?.split("/").at(-1)];
+  const text = word && [...form.querySelector("button").childNodes].findLast((node) => node.nodeType === 3 && node.data.trim());
+  if (!text) return;
+  form.underWay = [text, text.data];
+  text.data = word;
+}
+
+function settle(form) {
+  const [text, before] = form.underWay ?? [];
+  delete form.underWay;
+  if (text && Object.values(UNDER_WAY).includes(text.data)) text.data = before;
+}
+
 // What was fetched before a person acted must not be shown after it.
 document.addEventListener("htmx:before:request", (event) => {
-  if (event.detail.ctx.sourceElement === main) return;
+  const { sourceElement } = event.detail.ctx;
+  if (sourceElement === main) return;
   acting++;
   htmx.trigger(main, "htmx:abort");
+  underWay(sourceElement);
 });
 document.addEventListener("htmx:finally:request", (event) => {
-  if (event.detail.ctx.sourceElement === main) return;
+  const { sourceElement } = event.detail.ctx;
+  if (sourceElement === main) return;
+  settle(sourceElement);
   acting--;
   refresh();
 });

@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from tocsin.clients import alerts, incidents, notifications, oncall
 
+AGAIN: Final = timedelta(seconds=10)
+"""As `static/live.js` does it."""
 CAPABILITIES: Final = (
     ("Alerts come in", alerts.PEER),
     ("Incidents open", incidents.PEER),
@@ -53,11 +55,14 @@ class Degraded:
 
     away: list[Away]
     capabilities: list[Capability]
+    again_at: datetime
+    """When an open page asks again."""
 
 
-def degraded(away: Mapping[str, datetime], asked: Collection[str]) -> Degraded:
-    """Say what *away* (service, since when) means; what depends on a service that was not *asked* is left out."""
+def degraded(away: Mapping[str, datetime], asked: Collection[str], at: datetime) -> Degraded:
+    """Say what *away* (service, since when) means at *at*; what depends on a service not *asked* is left out."""
     return Degraded(
         [Away(NAMES[peer], since, MEANINGS[peer]) for peer, since in sorted(away.items())],
         [Capability(name, peer not in away) for name, peer in CAPABILITIES if peer in asked],
+        at + AGAIN,
     )
