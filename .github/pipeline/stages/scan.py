@@ -14,10 +14,12 @@ from stages.scanner import container, fetch, start
 
 TRIVY: Final = "aquasec/trivy:0.76.0"
 FOUND: Final = {0: Outcome.GOOD, 42: Outcome.FINDING}
+HOME: Final = "/root"
+"""In trivy's image."""
 OPTIONS: Final = (
     *("--entrypoint", "sh"),
     # The database of weaknesses, and what is known of layers that were scanned before.
-    *("--volume", "tocsin-trivy:/root/.cache/trivy"),
+    *("--volume", f"tocsin-trivy:{HOME}/.cache/trivy"),
     # Images are read from the engine; the container of a job has it at the same place.
     *("--volume", "/var/run/docker.sock:/var/run/docker.sock"),
 )
