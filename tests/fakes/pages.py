@@ -29,6 +29,7 @@ from tocsin.contracts.incidents import (
 )
 from tocsin.contracts.model import Page
 from tocsin.contracts.notifications import Notification
+from tocsin.contracts.overview import StatsOverview  # noqa: TC001 - beside what is needed at run time
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.paging import Keyset
 
@@ -69,17 +70,8 @@ def asked_for(request: web.Request, item: object, *names: str) -> bool:
 def nothing_measured() -> StatsSummary:
     nothing = Durations(count=0, mean_seconds=None, median_seconds=None, p95_seconds=None)
     now = datetime.now(UTC)
-    return StatsSummary(
-        since=now,
-        until=now,
-        total=0,
-        by_status={},
-        by_severity={},
-        mtta=nothing,
-        mttr=nothing,
-        by_service=[],
-        over_time=[],
-    )
+    counts: dict[str, Any] = {"since": now, "until": now, "total": 0, "by_status": {}, "by_severity": {}}
+    return StatsSummary(**counts, mtta=nothing, mttr=nothing, by_service=[], over_time=[])
 
 
 class FakeIncidents(FakePeer):
@@ -92,6 +84,7 @@ class FakeIncidents(FakePeer):
                 web.post("/api/v1/incidents", self._open),
                 web.get("/api/v1/incidents/counts", self._counts),
                 web.get("/api/v1/incidents/stats/summary", self._summary),
+                web.get("/api/v1/incidents/stats/overview", self._overview),
                 web.get("/api/v1/incidents/stream", self._stream),
                 web.get("/api/v1/incidents/{ref}", self._find),
                 web.patch("/api/v1/incidents/{ref}", self._change),
@@ -99,6 +92,9 @@ class FakeIncidents(FakePeer):
         )
         self.incidents: dict[int, Incident] = {}
         self.summary = nothing_measured()
+        self.overview: StatsOverview | None = None
+        self.overviews: list[dict[str, str]] = []
+        """What overviews were asked for."""
         self.changes: list[tuple[int, ChangeIncident]] = []
         self.lists = 0
         """How often the open incidents were asked for: once a page, once a refresh."""
@@ -207,6 +203,10 @@ class FakeIncidents(FakePeer):
             )
             self._opened[key] = self.add(known)
         return answer(known)
+
+    async def _overview(self, request: web.Request) -> web.Response:
+        self.overviews.append(dict(request.query))
+        return answer(self.overview) if self.overview else refuse(503, "Not now.")
 
     async def _find(self, request: web.Request) -> web.Response:
         incident = self.found(request.match_info["ref"])

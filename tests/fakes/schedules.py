@@ -10,6 +10,7 @@ from tests.fakes.pages import answer, page_of, refuse
 from tests.fakes.peer import FakePeer
 from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import Escalate, Escalation, Escalations, OnCall, Schedule, ScheduleIn, Upcoming
+from tocsin.contracts.overview import OnCallOverview  # noqa: TC001 - beside what is needed at run time
 from tocsin.kernel.ids import new_id
 from tocsin.oncall.domain import StoredSchedule, anchor_of
 from tocsin.oncall.service.views import schedule_view, shift_view
@@ -49,12 +50,14 @@ class FakeSchedules(FakePeer):
                 web.put("/api/v1/schedules/{schedule_id}", self._replace),
                 web.get("/api/v1/oncall/upcoming", self._upcoming),
                 web.get("/api/v1/oncall/current", self._current),
+                web.get("/api/v1/oncall/overview", self._overview),
                 web.get("/api/v1/escalations", self._escalations),
                 web.post("/api/v1/escalate", self._escalate),
             ]
         )
         self.schedules: list[Schedule] = []
         self.on_call: dict[str, OnCall] = {}
+        self.overview: OnCallOverview | None = None
         self.escalations: dict[UUID, Escalation] = {}
         self.escalated: list[Escalate] = []
 
@@ -98,6 +101,9 @@ class FakeSchedules(FakePeer):
     async def _current(self, request: web.Request) -> web.Response:
         found = self.on_call.get(request.query["team"])
         return answer(found) if found else refuse(404, f"There is no team {request.query['team']}.")
+
+    async def _overview(self, _request: web.Request) -> web.Response:
+        return answer(self.overview) if self.overview else refuse(503, "Not now.")
 
     async def _escalations(self, request: web.Request) -> web.Response:
         asked = [UUID(item) for item in request.query.getall("incident_id")]

@@ -20,6 +20,7 @@ from tocsin.contracts.incidents import (
     TimelineEntry,
 )
 from tocsin.contracts.model import Page
+from tocsin.contracts.overview import StatsOverview
 from tocsin.kernel.http_client import INTERACTIVE, ONCE, Budget, ClientMetrics, ServiceClient
 
 PEER = "incident-management"
@@ -77,6 +78,10 @@ class IncidentsClient(ServiceClient):
     async def summary(self, *, budget: Budget = INTERACTIVE, **window: object) -> StatsSummary:
         """Return how well it went between `since` and `until`."""
         return await self.get("/api/v1/incidents/stats/summary", StatsSummary, query=window, budget=budget)
+
+    async def overview(self, *, budget: Budget = INTERACTIVE, **asked: object) -> StatsOverview:
+        """Return how well it goes between `since` and `until`, `by` day or week, for a `team`."""
+        return await self.get("/api/v1/incidents/stats/overview", StatsOverview, query=asked, budget=budget)
 
 
 INCIDENTS = web.AppKey("INCIDENTS", IncidentsClient)

@@ -18,6 +18,7 @@ from tocsin.contracts.oncall import (
     StopEscalation,
     Upcoming,
 )
+from tocsin.contracts.overview import OnCallOverview
 from tocsin.kernel.http_client import INTERACTIVE, ONCE, Budget, ClientMetrics, ServiceClient
 
 PEER = "oncall-service"
@@ -84,6 +85,10 @@ class OnCallClient(ServiceClient):
         """Change a team's schedule, unless somebody did since *version*."""
         headers = {"If-Match": f'"{version}"'}
         return await self.put(f"/api/v1/schedules/{schedule_id}", schedule, Schedule, headers=headers)
+
+    async def overview(self, *, budget: Budget = INTERACTIVE, **asked: object) -> OnCallOverview:
+        """Return what being on call was like between `since` and `until`, for a `team`."""
+        return await self.get("/api/v1/oncall/overview", OnCallOverview, query=asked, budget=budget)
 
 
 ONCALL = web.AppKey("ONCALL", OnCallClient)

@@ -172,17 +172,6 @@ class Incident(IncidentSummary):
     """For `GET /api/v1/incidents/{id}/timeline?cursor=`; null when all are here."""
 
 
-class IncidentMetrics(Model):
-    """How long an incident took. Seconds; null until it has happened."""
-
-    incident_id: UUID
-    mtta_seconds: float | None
-    mttr_seconds: float | None
-    open_seconds: float
-    """From creation to resolution, or until now."""
-    status: IncidentStatus
-
-
 class Durations(Model):
     """Mean, median and 95th percentile in seconds; null where nothing was measured."""
 

@@ -1,10 +1,23 @@
-"""How well it goes, over days and weeks: what people and services exchange about many incidents."""
+"""How well it goes: what people and services exchange about the times of an incident, and of many."""
 
 from datetime import date
 from enum import StrEnum
+from uuid import UUID
 
-from tocsin.contracts.incidents import Durations
+from tocsin.contracts.incidents import Durations, IncidentStatus
 from tocsin.contracts.model import Instant, Model, Severity
+from tocsin.contracts.oncall import Level
+
+
+class IncidentMetrics(Model):
+    """How long an incident took. Seconds; null until it has happened."""
+
+    incident_id: UUID
+    mtta_seconds: float | None
+    mttr_seconds: float | None
+    open_seconds: float
+    """From creation to resolution, or until now."""
+    status: IncidentStatus
 
 
 class Grain(StrEnum):
@@ -75,3 +88,59 @@ class StatsOverview(Model):
     """The 20 with most incidents."""
     teams: list[str]
     """That have incidents in this time or the one before."""
+
+
+class Reached(Model):
+    """How far paging went for the incidents opened in a time, by the furthest level that was paged."""
+
+    incidents: int
+    answered: dict[Level, int]
+    """Acknowledged, or work begun."""
+    resolved: dict[Level, int]
+    """Resolved before anybody had acknowledged."""
+    running: dict[Level, int]
+    """Still being paged for."""
+    nobody: int
+    """Nobody was paged: it was over at once, or nobody was on call."""
+    nights: int
+    """Nights in which somebody was paged."""
+
+
+class PagedPerson(Model):
+    """What reached one person, by that team's clock."""
+
+    person: str
+    team: str
+    pages: int
+    night_pages: int
+    """Between 22:00 and 07:00."""
+    nights: int
+    """In which there was at least one."""
+
+
+class PagedService(Model):
+    """A service for whose incidents people were paged."""
+
+    service: str
+    incidents: int
+    at_night: int
+    """For which somebody was paged between 22:00 and 07:00, by the team's clock."""
+
+
+class OnCallOverview(Model):
+    """What being on call was like, over whole days, beside the time of the same length before."""
+
+    since: date
+    until: date
+    """The day after the last."""
+    team: str | None
+    as_of: Instant
+    """What happened later may not be in these figures yet."""
+    history_before: Instant | None
+    """Of what was opened before then, incidents are still being added up; null when all are."""
+    total: Reached
+    before: Reached
+    people: list[PagedPerson]
+    """The 50 with most pages at night, then by day."""
+    services: list[PagedService]
+    """The 200 with most incidents."""

@@ -19,7 +19,6 @@ from tocsin.contracts.incidents import (
     Incident,
     IncidentCounts,
     IncidentEvent,
-    IncidentMetrics,
     IncidentStates,
     IncidentSummary,
     OpenIncident,
@@ -27,7 +26,7 @@ from tocsin.contracts.incidents import (
     TimelineEntry,
 )
 from tocsin.contracts.model import Page
-from tocsin.contracts.overview import StatsOverview
+from tocsin.contracts.overview import IncidentMetrics, StatsOverview
 from tocsin.incidents.domain.position import Position
 from tocsin.incidents.service import DESK, changes, correlation, overview, reading
 from tocsin.incidents.service.changes import Claim

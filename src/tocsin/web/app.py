@@ -11,6 +11,7 @@ from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.web import defences, templating
 from tocsin.web.errors import error_page_middleware
 from tocsin.web.gateway import GATEWAY, Gateway
+from tocsin.web.metrics_overview import metrics_for_people_middleware
 from tocsin.web.rounds import MEMORY, Memory
 from tocsin.web.routes import ROUTES
 from tocsin.web.service import SETTINGS
@@ -21,7 +22,7 @@ def create_app(settings: Settings) -> web.Application:
     """Wire the service; nothing connects until the application starts."""
     app = base_app(settings, service="web-ui", middlewares=(error_page_middleware,))
     # Innermost, so that what they refuse becomes a problem document, and that a page.
-    app.middlewares.extend([defences.host_middleware, defences.cross_site_middleware])
+    app.middlewares.extend([defences.host_middleware, defences.cross_site_middleware, metrics_for_people_middleware])
     app.on_response_prepare.append(defences.add_headers)
     app[SETTINGS] = settings
     app[defences.ALLOWED_HOSTS] = defences.AllowedHosts(settings)

@@ -75,7 +75,7 @@ def set_up(app: web.Application) -> None:
     environment.filters.update(FILTERS)
     environment.globals.update(asset=assets.url, version=build_info.VERSION, words=words, SHORTCUTS=SHORTCUTS)
     # Not imported by each template: a block that is rendered alone does not see its template's imports.
-    for name in ("ui", "times", "tables", "alarms", "lists"):  # each may use those before it
+    for name in ("ui", "times", "tables", "alarms", "lists", "charts"):  # each may use those before it
         environment.globals[name] = environment.get_template(f"macros/{name}.html").module
 
 

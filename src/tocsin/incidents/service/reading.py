@@ -10,7 +10,6 @@ from tocsin.contracts.incidents import (
     AskStates,
     Incident,
     IncidentCounts,
-    IncidentMetrics,
     IncidentStates,
     IncidentStatus,
     IncidentSummary,
@@ -18,11 +17,12 @@ from tocsin.contracts.incidents import (
     TimelineEntry,
 )
 from tocsin.contracts.model import Instant, Page, SeverityIn, Text
-from tocsin.incidents.domain.window import window_of
+from tocsin.contracts.overview import IncidentMetrics
 from tocsin.incidents.repository import incidents, locking, stats, timeline
 from tocsin.kernel.db import Cursor, Database, transaction
 from tocsin.kernel.errors import NotFoundError
 from tocsin.kernel.paging import MAX_LIMIT, ListQuery, page_of
+from tocsin.kernel.window import window_of
 
 Reference: TypeAlias = UUID | int
 """An incident's id, or the number that people say."""

@@ -112,6 +112,11 @@ def full(at: datetime) -> str:
     return f"{at:%a} {at.day} {at:%b} {at.year:04}, {at:%H:%M:%S} UTC"
 
 
+def calendar_day(on: date) -> str:
+    """Write a day of the calendar: `27 Jul`."""
+    return f"{on.day} {on:%b}"
+
+
 def since(then: datetime, now: datetime) -> float:
     """Return the seconds from *then* to *now*; 0 where the clocks of two machines disagree."""
     return max(0.0, (now - then) / timedelta(seconds=1))

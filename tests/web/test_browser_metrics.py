@@ -1,0 +1,80 @@
+"""The metrics page in a real browser: widths, themes, accessibility, without JavaScript, on paper."""
+
+import re
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import expect
+
+from tests.web import quarter
+from tests.web.night import Services
+from tests.web.visiting import PHONE, Visit
+
+pytestmark = pytest.mark.slow
+PATH = "/metrics-overview"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_no_chart_is_wider_than_its_window_and_axe_finds_nothing(
+    visit: Visit, services: Services, scheme: str
+) -> None:
+    quarter.fill(services)
+    page = await visit.open(PATH, color_scheme=scheme, reduced_motion="reduce")
+    for width in (320, 390, 768, 1280, 1920):
+        await page.set_viewport_size({"width": width, "height": 844})
+        beyond = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert beyond <= 0, width
+    for summary in await page.locator("details.data summary").all():
+        await summary.click()
+    for width in (390, 1280):
+        await page.set_viewport_size({"width": width, "height": 844})
+        results = await Axe().run(page)
+        assert results.violations_count == 0, results.generate_report()
+        beyond = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert beyond <= 0, f"{width} with every table open"
+
+
+async def test_without_javascript_a_range_is_chosen_a_table_opened_and_a_file_saved(
+    visit: Visit, services: Services, tmp_path: Path
+) -> None:
+    quarter.fill(services)
+    page = await visit.open(PATH, java_script_enabled=False, viewport=PHONE)
+    await page.get_by_role("combobox", name="Team").select_option("Search")
+    await page.get_by_role("radio", name="30 d").check(force=True)
+    services.incidents.overview = quarter.overview(team="Search")
+    await page.get_by_role("button", name="Show").click()
+    await expect(page).to_have_url(re.compile(r"\?team=Search&range=30d$"))
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Answered in 2:06, repaired in 41 min")
+    await expect(page.get_by_role("radio", name="30 d")).to_be_checked()
+    await expect(page.get_by_role("combobox", name="Team")).to_have_value("Search")
+    await page.get_by_text("As a table").first.click()
+    await expect(page.get_by_role("row", name=re.compile("^27 Jul")).first).to_be_visible()
+    async with page.expect_download() as saved:
+        await page.get_by_role("link", name=re.compile("time to answer")).click()
+    download = await saved.value
+    await download.save_as(tmp_path / "saved.csv")
+    assert re.fullmatch(r"time-to-answer-30d-\d{4}-\d\d-\d\d\.csv", download.suggested_filename)
+    assert (tmp_path / "saved.csv").read_text().startswith("week_of,median_seconds,")
+
+
+async def test_a_line_is_drawn_where_its_axis_says(visit: Visit, services: Services) -> None:
+    quarter.fill(services)
+    page = await visit.open(PATH)
+    plot = page.locator(".plot").first
+    box = await plot.locator("svg").bounding_box()
+    line = await plot.locator(".l1").bounding_box()
+    assert box is not None
+    assert line is not None
+    # From 3.0 minutes down to 2.0, on an axis that ends at 4: a quarter of the height, half way down.
+    assert line["height"] == pytest.approx(box["height"] / 4, abs=3)
+    assert line["y"] - box["y"] == pytest.approx(box["height"] / 4, abs=3)
+    assert line["width"] == pytest.approx(box["width"], abs=3)
+
+
+async def test_on_paper_the_charts_are_there_and_the_form_is_not(visit: Visit, services: Services) -> None:
+    quarter.fill(services)
+    page = await visit.open(PATH)
+    await page.emulate_media(media="print")
+    await expect(page.locator(".plot svg").first).to_be_visible()
+    await expect(page.get_by_role("button", name="Show")).to_be_hidden()
