@@ -51,6 +51,12 @@ BROKEN: Final = {
         UNION ALL
         SELECT 'by week' WHERE (SELECT sum(incidents) FROM incidents.service_week)
             IS DISTINCT FROM (SELECT sum(incidents) FROM incidents.service_day)""",
+    "an escalation is missing in the tally": """
+        SELECT e.incident_id AS id FROM oncall.escalation AS e LEFT JOIN oncall.counted AS c USING (incident_id)
+        WHERE (e.incident IS NOT NULL) <> (c.incident_id IS NOT NULL)
+        UNION ALL
+        SELECT NULL WHERE (SELECT COALESCE(sum(number), 0) FROM oncall.tally WHERE kind = 'outcome')
+            <> (SELECT count(*) FROM oncall.escalation WHERE incident IS NOT NULL)""",
     "something was not told": """
         SELECT message_id AS id FROM incidents.outbox WHERE done_at IS NULL
         UNION ALL SELECT message_id FROM oncall.outbox WHERE done_at IS NULL

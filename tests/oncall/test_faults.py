@@ -27,7 +27,8 @@ ASKED = [
     "oncall.stop",
 ]
 """Points that a caller runs into, and is answered 503."""
-IN_THE_BACKGROUND = ["oncall.page", "oncall.timeline", "oncall.void", "oncall.step_due"]
+IN_THE_BACKGROUND = ["oncall.page", "oncall.timeline", "oncall.void", "oncall.step_due", "oncall.roll_up"]
+"""The last in `test_tally`."""
 KINDS = ["raise", "execute_then_raise"]
 
 

@@ -14,13 +14,14 @@ from tocsin.oncall.metrics import METRICS, OnCallMetrics
 from tocsin.oncall.routes import ROUTES
 from tocsin.oncall.service.escalations import PAGER, Pager
 from tocsin.oncall.service.schedules import SCHEDULES_CHANGED
-from tocsin.oncall.settings import Settings
-from tocsin.oncall.worker import handlers, refresh_gauges, step_due
+from tocsin.oncall.settings import SETTINGS, Settings
+from tocsin.oncall.worker import handlers, refresh_gauges, roll_up, step_due
 
 
 def create_app(settings: Settings) -> web.Application:
     """Wire the service; nothing connects until the application starts."""
     app = base_app(settings, service="oncall-service")
+    app[SETTINGS] = settings
     db = with_database(app, settings, schema="oncall")
     app[METRICS] = OnCallMetrics.register(app[REGISTRY])
     app[INCIDENTS] = IncidentsClient(settings.incident_management_url, app[CLIENT_METRICS])
@@ -39,6 +40,7 @@ def create_app(settings: Settings) -> web.Application:
             app[OUTBOX].context,
             worker("escalations", step_due, interval=settings.poll_seconds, wakeup=due),
             worker("gauges", refresh_gauges, interval=settings.gauge_seconds, wakeup=app[SCHEDULES_CHANGED]),
+            worker("rollup", roll_up, interval=settings.rollup_seconds),
             forget_old_keys(),
             doorbell.context,
         ]

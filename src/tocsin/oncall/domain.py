@@ -160,6 +160,7 @@ class StoredPage:
 
     id: UUID
     incident_id: UUID
+    team: str
     step: int
     level: Level
     person: str

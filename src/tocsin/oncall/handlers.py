@@ -17,13 +17,14 @@ from tocsin.contracts.oncall import (
     StopEscalation,
     Upcoming,
 )
+from tocsin.contracts.overview import OnCallOverview
 from tocsin.kernel.db import DB
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.paging import ListQuery
 from tocsin.kernel.requests import actor_of, idempotency_key, if_match, parse_body, parse_query, path_uuid
 from tocsin.kernel.responses import respond
-from tocsin.oncall.queries import CurrentQuery, EscalationsQuery, UpcomingQuery
-from tocsin.oncall.service import schedules
+from tocsin.oncall.queries import CurrentQuery, EscalationsQuery, OverviewQuery, UpcomingQuery
+from tocsin.oncall.service import overview, schedules
 from tocsin.oncall.service.escalations import PAGER
 
 KEY = ("Idempotency-Key",)
@@ -144,3 +145,13 @@ async def list_escalations(request: web.Request) -> web.Response:
     """Return the escalations of up to 150 incidents; one without any is missing."""
     query = parse_query(request, EscalationsQuery)
     return respond(Escalations(items=await request.app[PAGER].find(query.incident_id)))
+
+
+@describes(OnCallOverview, query=OverviewQuery)
+async def get_overview(request: web.Request) -> web.Response:
+    """Say what being on call was like: pages by person and at night, how far paging went, beside the time before.
+
+    By default of the last 30 days, at most of 366, whole days. What went to a person in one step counts once, whatever
+    the channels. Night is from 22:00 to 07:00 by the clock of the team's schedule; a person's day ends with its night.
+    """
+    return respond(await overview.look_over(request.app[DB], parse_query(request, OverviewQuery)))

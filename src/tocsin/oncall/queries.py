@@ -30,6 +30,16 @@ class UpcomingQuery(BaseModel):
     """Another instant than now, in the years 1970 to 2999."""
 
 
+class OverviewQuery(BaseModel):
+    """The days that an overview is of."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    since: CalendarInstant | None = None
+    until: CalendarInstant | None = None
+    team: Line | None = None
+
+
 class EscalationsQuery(BaseModel):
     """The escalations of many incidents."""
 

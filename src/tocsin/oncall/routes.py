@@ -11,6 +11,7 @@ ROUTES = [
     web.put("/api/v1/schedules/{schedule_id}", handlers.put_schedule),
     web.get("/api/v1/oncall/current", handlers.get_current),
     web.get("/api/v1/oncall/upcoming", handlers.get_upcoming),
+    web.get("/api/v1/oncall/overview", handlers.get_overview),
     web.post("/api/v1/escalate", handlers.post_escalate),
     web.get("/api/v1/escalations", handlers.list_escalations),
     web.post("/api/v1/escalations", handlers.post_escalation),

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from aiohttp import web
 from pydantic import AfterValidator, Field, SecretStr
 
 from tocsin.contracts.model import Line
@@ -44,6 +45,10 @@ class Settings(ServiceSettings):
     """How many due escalations one transaction steps."""
     gauge_seconds: Seconds = 10.0
     """How often the gauges are read from the database."""
+    rollup_seconds: Seconds = 5.0
+    """How often changed escalations are added up for the figures over days."""
+    rollup_batch_size: Annotated[int, Field(ge=1, le=10_000)] = 500
+    """How many incidents are added up at once."""
 
     @property
     def timeout_seconds(self) -> float:
@@ -54,3 +59,6 @@ class Settings(ServiceSettings):
     def catch_all(self) -> Contact:
         """Who is paged when nobody is on call."""
         return parse_contact(self.catch_all_contact)
+
+
+SETTINGS = web.AppKey("SETTINGS", Settings)

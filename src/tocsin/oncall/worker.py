@@ -17,8 +17,9 @@ from tocsin.kernel.errors import RejectedError
 from tocsin.kernel.faults import FaultPoint
 from tocsin.kernel.outbox import AfterDelivery, Handler, OutboxMessage
 from tocsin.oncall.metrics import METRICS
-from tocsin.oncall.service import schedules
+from tocsin.oncall.service import overview, schedules
 from tocsin.oncall.service.escalations import PAGER
+from tocsin.oncall.settings import SETTINGS
 
 log = structlog.get_logger(__name__)
 PAGE: Final = FaultPoint("oncall.page")
@@ -29,6 +30,11 @@ VOID: Final = FaultPoint("oncall.void")
 async def step_due(app: web.Application) -> bool | float:
     """Take the steps that are due."""
     return await app[PAGER].step_due()
+
+
+async def roll_up(app: web.Application) -> bool:
+    """Add up what has changed for the figures over days."""
+    return await overview.roll_up(app[DB], limit=app[SETTINGS].rollup_batch_size)
 
 
 async def refresh_gauges(app: web.Application) -> bool:

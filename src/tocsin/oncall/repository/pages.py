@@ -17,16 +17,17 @@ async def insert_pages(cur: Cursor, pages: Sequence[StoredPage], *, now: datetim
     await execute(
         cur,
         """
-        INSERT INTO oncall.page (id, incident_id, step, level, person, channel, address, reason, created_at)
-        SELECT page.id, page.incident_id, page.step, page.level, page.person, page.channel, page.address, page.reason,
-            COALESCE(%(now)s, now())
-        FROM unnest(%(ids)s::uuid[], %(incident_ids)s::uuid[], %(steps)s::integer[], %(levels)s::text[],
-            %(persons)s::text[], %(channels)s::text[], %(addresses)s::text[], %(reasons)s::text[])
-            AS page (id, incident_id, step, level, person, channel, address, reason)
+        INSERT INTO oncall.page (id, incident_id, team, step, level, person, channel, address, reason, created_at)
+        SELECT page.id, page.incident_id, page.team, page.step, page.level, page.person, page.channel, page.address,
+            page.reason, COALESCE(%(now)s, now())
+        FROM unnest(%(ids)s::uuid[], %(incident_ids)s::uuid[], %(teams)s::text[], %(steps)s::integer[],
+            %(levels)s::text[], %(persons)s::text[], %(channels)s::text[], %(addresses)s::text[], %(reasons)s::text[])
+            AS page (id, incident_id, team, step, level, person, channel, address, reason)
         """,
         now=now,
         ids=[page.id for page in pages],
         incident_ids=[page.incident_id for page in pages],
+        teams=[page.team for page in pages],
         steps=[page.step for page in pages],
         levels=[page.level for page in pages],
         persons=[page.person for page in pages],

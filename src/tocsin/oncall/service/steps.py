@@ -124,6 +124,7 @@ def _stored(due: DueStep, step: Step, number: int, page: PlannedPage) -> Iterato
         yield StoredPage(
             id=new_id(),
             incident_id=due.escalation.incident_id,
+            team=due.start.team,
             step=number,
             level=step.level,
             person=page.person,
