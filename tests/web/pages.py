@@ -6,6 +6,8 @@ PAGES: Final = {
     "now": "/",
     "incident": "/incidents/2481",
     "incident-resolved": "/incidents/2479",
+    "incidents": "/incidents",
+    "incident-new": "/incidents/new",
     "oncall": "/oncall",
     "schedule": "/oncall/new",
     "error": "/incidents/99",

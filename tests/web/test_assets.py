@@ -13,11 +13,13 @@ from tests.web.night import Services
 from tests.web.pages import NOT_FOUND, PAGES
 from tests.web.reading import read
 from tests.web.scene import incident
+from tocsin.web import packing
 from tocsin.web.assets import ASSETS
 
 WEB = Path(str(files("tocsin.web")))
 VENDOR = WEB / "static" / "vendor"
 KIB = 1024
+SCRIPTS = ("live.js", "times.js", "stream.js", "worker.js", "keys.js", "vendor/htmx.min.js")
 
 
 def packed(body: bytes) -> int:
@@ -51,7 +53,37 @@ async def test_files_come_packed_to_who_can_unpack_them(client: Client) -> None:
         assert "Content-Encoding" not in answer.headers
         assert answer.headers["Vary"] == "Accept-Encoding"
     async with client.get("/static/x/app.css", headers={"Accept-Encoding": "br, gzip"}) as answer:
+        assert answer.headers["Content-Encoding"] == "br"
+        assert await answer.read() == (WEB / "static" / "app.css").read_bytes()
+    async with client.get("/static/x/app.css", headers={"Accept-Encoding": "br;q=0, gzip"}) as answer:
         assert answer.headers["Content-Encoding"] == "gzip"
+
+
+async def test_a_file_that_the_browser_has_is_not_sent_again(client: Client) -> None:
+    async with client.get("/static/x/app.css") as answer:
+        etag = answer.headers["ETag"]
+    async with client.get("/static/x/app.css", headers={"If-None-Match": etag}) as answer:
+        assert (answer.status, await answer.read()) == (304, b"")
+    async with client.get("/static/x/tokens.css", headers={"If-None-Match": etag}) as answer:
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        ("", ""),
+        ("identity", ""),
+        ("gzip, deflate, br, zstd", "br"),
+        ("gzip;q=1.0, br;q=0.1", "br"),
+        ("br;q=0", ""),
+        ("br;q=0, *", "gzip"),
+        ("GZIP", "gzip"),
+        ("br;q=much, gzip;level=3", ""),
+    ],
+)
+def test_bodies_are_packed_as_the_browser_can_unpack_them(accepted: str, coding: str) -> None:
+    assert packing.chosen(accepted) == coding
+    assert len(packing.packed(b"x" * 1000, coding, packing.EACH_TIME)) < (100 if coding else 1001)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +122,7 @@ def stylesheets(page: Html) -> bytes:
     return b"".join((WEB / "static" / name).read_bytes() for name in names)
 
 
-@pytest.mark.parametrize("path", ["/", "/incidents/2481"])
+@pytest.mark.parametrize("path", ["/", "/incidents/2481", "/oncall"])
 async def test_a_full_page_with_its_styles_weighs_under_20_kib_packed_and_its_scripts_under_45(
     client: Client, services: Services, path: str
 ) -> None:
@@ -101,7 +133,7 @@ async def test_a_full_page_with_its_styles_weighs_under_20_kib_packed_and_its_sc
     async with client.get(path, headers={"Accept": "text/html"}) as answer:
         html = await answer.read()
     assert packed(html) + packed(stylesheets(page)) < 20 * KIB
-    scripts = [WEB / "static" / name for name in ("live.js", "times.js", "vendor/htmx.min.js")]
+    scripts = [WEB / "static" / name for name in SCRIPTS]
     assert sum(packed(script.read_bytes()) for script in scripts) < 45 * KIB
 
 

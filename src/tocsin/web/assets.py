@@ -1,8 +1,8 @@
 """Style sheets, scripts and icons: read and packed once at start-up, addressed by what is in them."""
 
-import gzip
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
@@ -10,6 +10,7 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from tocsin.kernel.errors import NotFoundError
+from tocsin.web.packing import CODINGS, ONCE, chosen, packed
 
 TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 FOREVER: Final = "public, max-age=31536000, immutable"
@@ -20,15 +21,18 @@ class Asset:
     """One file, as it is and packed."""
 
     body: bytes
-    packed: bytes
+    packed: dict[str, bytes]
+    """By coding."""
     content_type: str
+    etag: str
+    """Weak: the same for every coding."""
 
 
 class Assets:
     """Every file under `static/`. One digest over all is part of each address, so that relative imports hold."""
 
     def __init__(self) -> None:
-        self._assets = dict(sorted(_read(files("tocsin.web") / "static", "")))
+        self._assets = _all()
         digest = hashlib.sha256()
         for name, asset in self._assets.items():
             digest.update(name.encode() + b"\0" + asset.body + b"\0")
@@ -51,6 +55,11 @@ class Assets:
 ASSETS = web.AppKey("ASSETS", Assets)
 
 
+@cache
+def _all() -> dict[str, Asset]:
+    return dict(sorted(_read(files("tocsin.web") / "static", "")))
+
+
 def _read(folder: Traversable, prefix: str) -> list[tuple[str, Asset]]:
     found: list[tuple[str, Asset]] = []
     for entry in folder.iterdir():
@@ -60,7 +69,9 @@ def _read(folder: Traversable, prefix: str) -> list[tuple[str, Asset]]:
         content_type = TYPES.get("." + entry.name.rpartition(".")[2])
         if content_type is not None:
             body = entry.read_bytes()
-            found.append((prefix + entry.name, Asset(body, gzip.compress(body, 9, mtime=0), content_type)))
+            smaller = {coding: packed(body, coding, ONCE) for coding in CODINGS}
+            etag = f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'
+            found.append((prefix + entry.name, Asset(body, smaller, content_type, etag)))
     return found
 
 
@@ -71,9 +82,13 @@ async def get_asset(request: web.Request) -> web.Response:
     headers = {
         hdrs.CACHE_CONTROL: FOREVER if request.match_info["digest"] == assets.digest else "no-cache",
         hdrs.VARY: hdrs.ACCEPT_ENCODING,
+        hdrs.ETAG: asset.etag,
     }
+    if asset.etag in request.headers.get(hdrs.IF_NONE_MATCH, ""):
+        return web.Response(status=304, headers=headers)
     body = asset.body
-    if "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
-        headers[hdrs.CONTENT_ENCODING] = "gzip"
-        body = asset.packed
+    coding = chosen(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+    if coding:
+        headers[hdrs.CONTENT_ENCODING] = coding
+        body = asset.packed[coding]
     return web.Response(body=body, content_type=asset.content_type, charset="utf-8", headers=headers)

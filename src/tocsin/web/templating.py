@@ -10,7 +10,7 @@ from jinja2.bccache import Bucket
 from jinja2_fragments import render_blocks
 
 from tocsin.kernel import build_info, clock
-from tocsin.web import visitor
+from tocsin.web import packing, visitor
 from tocsin.web.assets import ASSETS, Assets
 from tocsin.web.navigation import PAGES, SHORTCUTS, pages_of
 from tocsin.web.views import words
@@ -103,6 +103,8 @@ def render(
     else:
         html = environment.get_template(template).render(values)
     headers = {hdrs.CACHE_CONTROL: "no-store", hdrs.VARY: f"{FRAGMENTS}, {hdrs.ACCEPT_ENCODING}"}
-    response = web.Response(text=html, status=status, content_type="text/html", headers=headers)
-    response.enable_compression()
-    return response
+    coding = packing.chosen(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+    if coding:
+        headers[hdrs.CONTENT_ENCODING] = coding
+    body = packing.packed(html.encode(), coding, packing.EACH_TIME)
+    return web.Response(body=body, status=status, content_type="text/html", charset="utf-8", headers=headers)
