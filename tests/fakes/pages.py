@@ -279,7 +279,7 @@ class FakeAlerts(FakePeer):
         self.alerts: list[Alert] = []
 
     async def _list(self, request: web.Request) -> web.Response:
-        return page_of(request, Page[Alert], self.alerts)
+        return page_of(request, Page[Alert], (item for item in self.alerts if asked_for(request, item, "incident_id")))
 
 
 class FakeMessages(FakePeer):

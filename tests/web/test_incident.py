@@ -10,6 +10,7 @@ from tests.web.conftest import Client, StartWeb
 from tests.web.html import Html
 from tests.web.night import Services
 from tests.web.reading import BROWSER, FRAGMENTS, read
+from tocsin.contracts.alerts import Link
 from tocsin.contracts.incidents import EventType, IncidentStatus
 from tocsin.contracts.notifications import NotificationStatus
 from tocsin.contracts.oncall import Level
@@ -228,3 +229,20 @@ async def test_paging_and_messages_are_asked_for_side_by_side(start_web: StartWe
         services.schedules.gate.set()
         services.messages.gate.set()
     assert page.result().text("notices") == ""
+
+
+async def test_where_the_senders_say_to_look_is_linked_once(client: Client, services: Services) -> None:
+    services.fill()
+    runbook = Link(href="https://runbooks.example.net/HighErrorRate", text="Runbook")
+    graph = Link(href="https://prometheus.example.net/graph?a=1&b=2")
+    for seconds, links in ((30, [runbook]), (20, [runbook, graph])):
+        alert = scene.alert(seconds).model_copy(
+            update={"links": links, "incident_id": services.incidents.incidents[2481].id}
+        )
+        services.alerts.alerts.append(alert)
+    page = await read(client, "/incidents/2481")
+    assert [given["href"] for given in page.elements("a") if given.get("rel") == "noreferrer"] == [
+        runbook.href,
+        graph.href,
+    ]
+    assert f"Links Runbook {graph.href}" in page.text("details")

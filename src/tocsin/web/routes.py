@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from tocsin.clients import alerts, incidents, notifications, oncall
-from tocsin.web import assets, gateway, handlers, metrics_overview, rota_handlers
+from tocsin.web import assets, gateway, handbook, handlers, metrics_overview, rota_handlers
 from tocsin.web.lists import incidents as incidents_list
 from tocsin.web.lists import opening
 
@@ -31,6 +31,7 @@ ROUTES = [
     web.post("/oncall/{schedule}", rota_handlers.post_schedule),
     web.get("/metrics-overview", metrics_overview.get_metrics),
     web.get("/metrics-overview/{name}.csv", metrics_overview.get_file),
+    web.get("/handbook/{page}", handbook.get_page),
     web.post("/preferences/name", handlers.post_name),
     web.post("/preferences/theme", handlers.post_theme),
     web.post("/preferences/keys", handlers.post_keys),

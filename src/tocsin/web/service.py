@@ -25,6 +25,8 @@ TEAMS: Final = 24
 """How many teams the strip shows."""
 OPEN_READ: Final = 200
 READ: Final = 100
+ALERTS_READ: Final = 20
+"""Of how many of its newest alerts an incident shows the links."""
 RESOLVED_WITHIN: Final = timedelta(days=7)
 
 
@@ -109,7 +111,12 @@ async def see_incident(app: web.Application, ref: str) -> IncidentView:
                 app[notifications.NOTIFICATIONS].list(budget=round_.budget, incident_id=incident.id, limit=READ),
             )
         )
-    return incident_of(incident, paging.result(), sent.result(), round_.close(), round_.at)
+        told = group.create_task(
+            round_.ask(
+                alerts.PEER, app[alerts.ALERTS].list(budget=round_.budget, incident_id=incident.id, limit=ALERTS_READ)
+            )
+        )
+    return incident_of(incident, paging.result(), sent.result(), round_.close(), round_.at, told=told.result())
 
 
 async def _incident(app: web.Application, ref: str, round_: Round) -> Incident:

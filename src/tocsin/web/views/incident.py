@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from tocsin.contracts.alerts import AlertStatus
+from tocsin.contracts.alerts import Alert, AlertStatus, Link
 from tocsin.contracts.incidents import EventType, Incident, IncidentAlert, IncidentStatus, TimelineEntry
 from tocsin.contracts.model import Page
 from tocsin.contracts.notifications import Notification, NotificationStatus
@@ -20,6 +20,7 @@ ORDER: Final = tuple(IncidentStatus)
 ALERTS_SHOWN: Final = 10
 """How many alerts stand open; the others are folded away."""
 LABELS_SHOWN: Final = 8
+LINKS_SHOWN: Final = 8
 ICONS: Final = {
     EventType.CREATED: "bell",
     EventType.ALERT_ATTACHED: "inbox",
@@ -122,6 +123,8 @@ class IncidentView:
     folded_alerts: Sequence[IncidentAlert]
     recovered: int
     senders: list[str]
+    links: list[Link]
+    """Where the senders say to look, each once."""
     timeline: list[Entry]
     degraded: Degraded
 
@@ -132,8 +135,10 @@ def incident_of(
     sent: Page[Notification] | None,
     degraded: Degraded,
     at: datetime,
+    *,
+    told: Page[Alert] | None,
 ) -> IncidentView:
-    """Build the view of *incident*, as of *at*."""
+    """Build the view of *incident*, as of *at*; *told* is what its newest alerts were told with."""
     found = (escalation.value or {}).get(incident.id)
     deliveries = _deliveries(sent.items if sent else [], at)
     return IncidentView(
@@ -150,9 +155,15 @@ def incident_of(
         folded_alerts=incident.alerts[ALERTS_SHOWN:],
         recovered=sum(alert.status is AlertStatus.RESOLVED for alert in incident.alerts),
         senders=sorted({alert.source for alert in incident.alerts if alert.source}),
+        links=_links(told.items if told else []),
         timeline=_timeline(incident, deliveries),
         degraded=degraded,
     )
+
+
+def _links(told: Sequence[Alert]) -> list[Link]:
+    found = {link.href: link for alert in reversed(told) for link in alert.links}
+    return list(found.values())[:LINKS_SHOWN]
 
 
 def _steps(incident: Incident) -> list[Step]:

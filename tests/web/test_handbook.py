@@ -1,0 +1,38 @@
+"""The handbook of this version, to which the links of alerts lead."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.web.conftest import Client
+from tests.web.reading import read
+
+ROOT = Path(__file__).parents[2]
+PAGES = [path.name for path in sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("name", PAGES)
+async def test_every_page_is_shown_and_each_of_its_links_leads_somewhere(client: Client, name: str) -> None:
+    page = await read(client, f"/handbook/{name}")
+    heading = (ROOT / "docs" / name).read_text().partition("\n")[0].removeprefix("# ")
+    assert heading in page.text("main")
+    for address in (given["href"] for given in page.elements("a")):
+        if address.startswith(("/", "http")):
+            continue
+        other, _, anchor = address.partition("#")
+        there = await read(client, f"/handbook/{other}") if other else page
+        assert not anchor or there.has(anchor), address
+
+
+async def test_each_alert_finds_its_runbook(client: Client) -> None:
+    page = await read(client, "/handbook/operations.md")
+    rules = "".join(path.read_text() for path in (ROOT / "prometheus" / "rules").glob("*.yml"))
+    named = re.findall(r"/handbook/operations\.md#(\w+)", rules)
+    assert len(named) > 20
+    assert [name for name in named if not page.has(name)] == []
+
+
+@pytest.mark.parametrize("name", ["no-such-page.md", "..%2Fcompose.yaml", "adr", "operations"])
+async def test_there_is_nothing_but_the_pages(client: Client, name: str) -> None:
+    assert "operations.md" in (await read(client, f"/handbook/{name}", status=404)).text()
