@@ -58,9 +58,10 @@ BROKEN: Final = {
         SELECT NULL WHERE (SELECT COALESCE(sum(number), 0) FROM oncall.tally WHERE kind = 'outcome')
             <> (SELECT count(*) FROM oncall.escalation WHERE incident IS NOT NULL)""",
     "something was not told": """
-        SELECT message_id AS id FROM incidents.outbox WHERE done_at IS NULL
-        UNION ALL SELECT message_id FROM oncall.outbox WHERE done_at IS NULL
-        UNION ALL SELECT message_id FROM notifications.outbox WHERE done_at IS NULL""",
+        SELECT concat_ws(' ', kind, message_id, CASE WHEN parked_at IS NOT NULL THEN 'parked' END, last_error) AS id
+        FROM (SELECT * FROM incidents.outbox UNION ALL SELECT * FROM oncall.outbox
+              UNION ALL SELECT * FROM notifications.outbox) AS outbox
+        WHERE done_at IS NULL""",
     "a transaction is left open": """
         SELECT pid AS id FROM pg_stat_activity
         WHERE datname = current_database() AND state LIKE 'idle in transaction%%'
