@@ -1,11 +1,11 @@
-"""A process with nothing but the kernel's own and two handlers, for tests that stop it."""
+"""A process with nothing but the kernel's own and two handlers, for tests that stop it or send it nonsense."""
 
 import os
 from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from tocsin.kernel import clock
+from tocsin.kernel import clock, requests
 from tocsin.kernel.app import base_app
 from tocsin.kernel.server import serve
 from tocsin.kernel.settings import ProcessSettings
@@ -17,6 +17,11 @@ async def get_slow(request: web.Request) -> web.Response:
     return web.Response(text="finished")
 
 
+async def post_size(request: web.Request) -> web.Response:
+    """Say how long the body is."""
+    return web.Response(text=str(len(await requests.read_body(request))))
+
+
 async def stuck(_app: web.Application) -> AsyncIterator[None]:
     """Take as long to stop as STUCK_SECONDS says."""
     yield
@@ -25,7 +30,7 @@ async def stuck(_app: web.Application) -> AsyncIterator[None]:
 
 def create_app(settings: ProcessSettings) -> web.Application:
     app = base_app(settings, service="edge")
-    app.add_routes([web.get("/slow/{seconds}", get_slow)])
+    app.add_routes([web.get("/slow/{seconds}", get_slow), web.post("/size", post_size)])
     app.cleanup_ctx.append(stuck)
     return app
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientError, ClientSession
+from aiohttp import ClientError, ClientSession, TCPConnector
 
 from tests.support.waiting import eventually
 from tocsin.kernel import clock
@@ -197,3 +197,17 @@ async def test_every_line_of_its_log_is_json_and_names_it(launch: Launch) -> Non
     assert {(line["service"], line["instance"]) for line in running.lines} == {("edge", "edge-7")}
     (line,) = [line for line in running.lines if line["event"] == "request"]
     assert line["request_id"] == request_id
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "nonsense"])
+async def test_a_body_that_cannot_be_unpacked_does_not_end_the_connection(launch: Launch, encoding: str) -> None:
+    running = await listening(await launch())
+    async with ClientSession(connector=TCPConnector(limit=1)) as session:
+        for _ in range(3):
+            async with session.post(
+                f"{running.url}/size", data=b"\x1f\x8b\x08", headers={"Content-Encoding": encoding}
+            ) as response:
+                assert response.status == 415
+            async with session.post(f"{running.url}/size", data=b"whole") as response:
+                assert (response.status, await response.text()) == (200, "5")
+    assert {line["event"] for line in running.lines} == {"listening", "request"}

@@ -64,7 +64,9 @@ async def _run(app: web.Application, settings: ProcessSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     # aiohttp waits this long twice; one request that hangs must leave the workers their time to stop.
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=FINISH_SECONDS / 2)
+    # And left to itself it unpacks bodies: one that cannot be unpacked ends the connection unannounced, which fails the
+    # next request that a proxy sends over it.
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=FINISH_SECONDS / 2)
     try:
         await runner.setup()
         gc.collect()
