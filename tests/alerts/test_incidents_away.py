@@ -183,6 +183,22 @@ async def test_an_answer_that_comes_late_does_not_overwrite_a_newer_one(start: S
     assert not quick.rows(UNTOLD)
 
 
+async def test_an_answer_overtaken_by_that_to_the_end_still_says_how_the_alert_came(
+    start: Start, incidents: FakeIncidents
+) -> None:
+    slow, quick = [await start(), await start()]
+    late = incidents.delay_next()
+    sending = create_task(slow.send(dedup_key="disk", key="fire"), name="slow")
+    await eventually(lambda: incidents.known)
+    ended = await quick.send(dedup_key="disk", status="resolved")
+    late.set()
+    fired = await sending
+    assert (fired["action"], ended["action"]) == ("new_incident", "resolved")
+    assert await quick.send(dedup_key="disk", key="fire") == fired
+    assert (await quick.alert(fired["alert_id"]))["status"] == "resolved"
+    assert not quick.rows(UNTOLD)
+
+
 @pytest.mark.parametrize("kind", [FaultKind.RAISE, FaultKind.EXECUTE_THEN_RAISE])
 @pytest.mark.parametrize("point", ["alerts.commit", "alerts.tell", "alerts.link", "alerts.sweep"])
 async def test_a_fault_at_a_step_boundary_is_made_good(

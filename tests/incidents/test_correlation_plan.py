@@ -1,111 +1,17 @@
-"""Correlation as a pure function, against a model of the tables that is as simple as can be."""
+"""Correlation as a pure function, against a model of the tables."""
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from itertools import count
-from typing import Any
+from datetime import timedelta
 from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.incidents.tables import NOW, WINDOW, World, alert
 from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.contracts.incidents import AlertState, Correlation, EventType, IncidentStatus
-from tocsin.contracts.model import Severity
-from tocsin.incidents.domain.correlation import Link, Plan, Slot, fits, plan_batch
-from tocsin.incidents.domain.incident import StoredIncident
 from tocsin.incidents.domain.rollups import roll_up
-
-NOW = datetime(2026, 10, 22, 3, 12, 20, tzinfo=UTC)
-WINDOW = timedelta(minutes=5)
-
-
-@dataclass
-class World:
-    """The tables, as dictionaries."""
-
-    auto_resolve: bool = True
-    now: datetime = NOW
-    incidents: dict[UUID, StoredIncident] = field(default_factory=dict)
-    links: dict[UUID, Link] = field(default_factory=dict)
-    ids: Any = field(default_factory=lambda: count(1))
-
-    def correlate(self, batch: Sequence[AlertState]) -> Plan:
-        plan = plan_batch(
-            batch,
-            links={alert.alert_id: self.links[alert.alert_id] for alert in batch if alert.alert_id in self.links},
-            incidents=self.incidents,
-            candidates=self.candidates(),
-            now=self.now,
-            window=WINDOW,
-            auto_resolve=self.auto_resolve,
-            new_id=lambda: UUID(int=next(self.ids)),
-        )
-        self.write(plan)
-        return plan
-
-    def candidates(self) -> dict[Slot, UUID]:
-        found: dict[Slot, UUID] = {}
-        for incident in sorted(self.incidents.values(), key=lambda item: (item.created_at, item.id)):
-            slot = (incident.service, incident.severity)
-            if fits(incident, slot, self.now, WINDOW):
-                found[slot] = incident.id
-        return found
-
-    def write(self, plan: Plan) -> None:
-        for item in plan.touched():
-            incident = replace(item.incident, firing_count=item.firing_left)
-            if item.opened:
-                incident = replace(incident, number=incident.id.int)
-            if item.step is not None:
-                incident = replace(
-                    incident,
-                    status=item.step.status,
-                    acknowledged_at=item.step.acknowledged_at,
-                    resolved_at=item.step.resolved_at,
-                )
-            self.incidents[incident.id] = incident
-        for write in (*plan.new_links, *plan.known_links):
-            self.links[write.alert.alert_id] = Link(
-                alert_id=write.alert.alert_id,
-                incident_id=write.incident_id,
-                version=write.alert.version,
-                attached_version=write.attached_version,
-                action=write.action,
-                resolved=write.alert.status is AlertStatus.RESOLVED,
-            )
-
-    def resolve(self, incident_id: UUID) -> None:
-        """A person resolves it."""
-        self.incidents[incident_id] = replace(
-            self.incidents[incident_id],
-            status=IncidentStatus.RESOLVED,
-            acknowledged_at=self.now,
-            resolved_at=self.now,
-        )
-
-    def check(self) -> None:
-        firing: dict[UUID, int] = defaultdict(int)
-        for link in self.links.values():
-            firing[link.incident_id] += not link.resolved
-        for incident in self.incidents.values():
-            assert incident.firing_count == firing[incident.id], "the count is the number of firing alerts"
-
-
-def alert(number: int, **given: Any) -> AlertState:
-    values = {
-        "alert_id": UUID(int=10_000 + number),
-        "version": 1,
-        "status": AlertStatus.FIRING,
-        "service": "checkout",
-        "severity": Severity.HIGH,
-        "message": f"alert {number}",
-        "fired_at": NOW,
-        "last_seen_at": NOW,
-    }
-    return AlertState(**values | given)
 
 
 @st.composite
@@ -284,12 +190,3 @@ def test_a_resolve_that_never_fired_opens_nothing() -> None:
     assert plan.results[0].action is AlertAction.IGNORED
     assert not plan.opened
     assert not plan.new_links
-
-
-def test_states_told_out_of_order_end_with_the_newest() -> None:
-    world = World()
-    world.correlate([alert(1)])
-    world.correlate([alert(1, version=3, status=AlertStatus.RESOLVED)])
-    [late] = world.correlate([alert(1, version=2)]).results
-    assert late.action is AlertAction.REPEATED
-    assert world.links[alert(1).alert_id].resolved

@@ -11,16 +11,20 @@ from tocsin.kernel.db import Cursor, execute, fetch_all, fetch_one, required
 
 
 async def link_alerts(cur: Cursor, told: Iterable[tuple[StoredAlert, Correlation]]) -> int:
-    """Note where incident management put alerts; what it was told of a later version meanwhile stays."""
+    """Note where incident management put alerts; what it was told of a later version meanwhile stays.
+
+    How an alert came to its incident is noted even where the answer is overtaken by that to its end.
+    """
     return await execute(
         cur,
         """
         UPDATE alerts.correlation AS c
-        SET incident_id = told.incident_id, told_version = told.version,
+        SET incident_id = CASE WHEN c.told_version < told.version THEN told.incident_id ELSE c.incident_id END,
+            told_version = GREATEST(c.told_version, told.version),
             action = CASE WHEN c.action = 'pending' OR told.action IN ('new_incident', 'attached_to_existing_incident')
                 THEN told.action ELSE c.action END
         FROM json_to_recordset(%(told)s) AS told (alert_id uuid, incident_id uuid, version integer, action text)
-        WHERE c.alert_id = told.alert_id AND c.told_version < told.version
+        WHERE c.alert_id = told.alert_id AND (c.told_version < told.version OR c.action = 'resolved')
         """,
         told=document(
             [
