@@ -3,6 +3,7 @@ from typing import Any, Final
 import pytest
 
 from tests.alerts.api import ALERTS, Service
+from tests.fakes.incidents import FakeIncidents
 
 ODD: Final[dict[str, Any]] = {
     "service": "billing",
@@ -107,3 +108,54 @@ async def test_any_words_can_be_searched_for(service: Service, words: str) -> No
     await service.send()
     assert await service.found(q=words) == []
     assert await service.found(service=words) == []
+
+
+async def test_alerts_are_found_by_what_became_of_them(service: Service) -> None:
+    first, second = await service.send(), await service.send()
+    ignored = await service.send(dedup_key="never fired", status="resolved")
+    for action, answer in (
+        ("new_incident", first),
+        ("attached_to_existing_incident", second),
+        ("ignored", ignored),
+    ):
+        assert [item["id"] for item in await service.found(action=action)] == [answer["alert_id"]]
+        of_incident = await service.found(action=action, incident_id=first["incident_id"])
+        assert [item["id"] for item in of_incident] == [answer["alert_id"]] * (answer is not ignored)
+    assert await service.found(action="pending") == []
+    assert (await service.get(ALERTS, action="lost", expect=422))["errors"][0]["pointer"] == "?action"
+
+
+async def test_what_is_pending_is_found_while_incident_management_is_away(
+    service: Service, incidents: FakeIncidents
+) -> None:
+    await incidents.go_away()
+    waiting = await service.send(expect=202)
+    assert [item["id"] for item in await service.found(action="pending")] == [waiting["alert_id"]]
+
+
+async def test_a_summary_says_how_many_alerts_became_how_many_incidents(service: Service) -> None:
+    nothing = {"alerts": 0, "incidents": 0, "reports": 0, "by_action": {}, "cut_at": None}
+    assert await service.get(f"{ALERTS}/summary") == nothing
+    for _ in range(3):
+        await service.send()
+    for _ in range(4):
+        await service.send(**ODD)
+    await service.send(dedup_key="never fired", status="resolved")
+    assert await service.get(f"{ALERTS}/summary") == {
+        "alerts": 5,
+        "incidents": 2,
+        "reports": 8,
+        "by_action": {"new_incident": 2, "attached_to_existing_incident": 2, "ignored": 1},
+        "cut_at": None,
+    }
+    assert await service.get(f"{ALERTS}/summary", until="2026-01-01T00:00:00Z") == nothing
+
+
+async def test_a_summary_of_a_storm_counts_the_newest_and_says_since_when(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tocsin.alerts.repository.reading.COUNTED", 2)
+    sent = [await service.send() for _ in range(3)]
+    summary = await service.get(f"{ALERTS}/summary")
+    assert (summary["alerts"], summary["incidents"]) == (2, 1)
+    assert summary["cut_at"] == (await service.alert(sent[1]["alert_id"]))["created_at"]

@@ -203,12 +203,14 @@ async def _work_on(user: User, incident: str) -> None:
 
 async def _ask(user: User, samples: Mapping[str, str]) -> None:
     shared = {
+        "action": "new_incident",
         "assigned_to": PRIMARY,
         "at": "2026-11-02T03:04:05Z",
         "by": "week",
         "channel": "webhook",
         "days": "7",
         "limit": "1",
+        "person": PRIMARY,
         "q": "printers",
         "service": "checkout",
         "severity": "critical",

@@ -268,6 +268,7 @@ async def test_the_service_describes_itself_and_its_health(service: Service) -> 
     assert set(described["paths"]) == {
         "/api/v1/notify",
         "/api/v1/notifications",
+        "/api/v1/notifications/summary",
         "/api/v1/notifications/{notification_id}",
         "/api/v1/notifications/{notification_id}/redeliver",
         "/api/v1/notifications/void",
@@ -286,3 +287,32 @@ async def test_a_hundred_attempts_are_shown_and_no_more(service: Service, receiv
     )
     shown = [attempt["number"] for attempt in (await service.find(notification))["attempts"]]
     assert shown == list(range(51, 151))
+
+
+async def test_a_person_s_pages_are_found(service: Service) -> None:
+    carol = page("carol", channel="mock")
+    carol["page"] = {**carol["page"], "person": "Carol Mensah"}
+    wanted = await service.notify(carol)
+    await service.notify(page("priya", channel="mock"))
+    await service.notify(message("Carol Mensah", channel="mock"))
+    assert [item["id"] for item in await service.listed(person="Carol Mensah")] == [wanted]
+    assert await service.listed(person="Carol") == []
+
+
+async def test_a_summary_says_how_messages_fared_by_channel(service: Service, receiver: Receiver) -> None:
+    async def summary(**query: str) -> Any:
+        return await (await service.client.get("/api/v1/notifications/summary", params=query)).json()
+
+    assert await summary() == {"by_channel": [], "median_seconds": None, "cut_at": None}
+    receiver.script.append(answers(410))
+    for order in (message(receiver.url), message(receiver.url), message("console", channel="mock")):
+        await service.ended(await service.notify(order))
+    found = await summary()
+    nothing = {"sent": 0, "queued": 0, "retrying": 0, "failed": 0, "voided": 0}
+    assert found["by_channel"] == [
+        {**nothing, "channel": "mock", "sent": 1},
+        {**nothing, "channel": "webhook", "sent": 1, "failed": 1},
+    ]
+    assert 0 <= found["median_seconds"] < 60
+    assert (await summary(since="2999-01-01T00:00:00Z"))["by_channel"] == []
+    assert (await service.client.get("/api/v1/notifications/summary", params={"until": "now"})).status == 422

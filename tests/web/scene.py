@@ -216,28 +216,29 @@ def schedule(team: str, *people: str, zone: str = "Europe/Berlin") -> Schedule:
     return made_of(given)
 
 
-def alert(seconds: float) -> Alert:
-    return Alert(
-        id=new_id(),
-        service="checkout-api",
-        severity=Severity.CRITICAL,
-        message="HighErrorRate",
-        status=AlertStatus.FIRING,
-        labels={},
-        links=[],
-        source="Alertmanager",
-        receiver="alertmanager",
-        dedup_key=None,
-        fingerprint="0" * 64,
-        occurrences=1,
-        incident_id=None,
-        action=AlertAction.NEW_INCIDENT,
-        remark=None,
-        fired_at=None,
-        created_at=ago(seconds=seconds),
-        last_seen_at=ago(seconds=seconds),
-        resolved_at=None,
-    )
+def alert(seconds: float, **given: Any) -> Alert:
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "service": "checkout-api",
+        "severity": Severity.CRITICAL,
+        "message": "HighErrorRate",
+        "status": AlertStatus.FIRING,
+        "labels": {},
+        "links": [],
+        "source": "Alertmanager",
+        "receiver": "alertmanager",
+        "dedup_key": None,
+        "fingerprint": "0" * 64,
+        "occurrences": 1,
+        "incident_id": None,
+        "action": AlertAction.NEW_INCIDENT,
+        "remark": None,
+        "fired_at": None,
+        "created_at": ago(seconds=seconds),
+        "last_seen_at": ago(seconds=seconds),
+        "resolved_at": None,
+    }
+    return Alert(**values | given)
 
 
 def took(count: int, mean: float) -> Durations:

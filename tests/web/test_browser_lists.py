@@ -8,11 +8,32 @@ from playwright.async_api import expect
 
 from tests.web import scene
 from tests.web.night import Services
+from tests.web.storm import storm
 from tests.web.visiting import DESKTOP, PHONE, Visit, live
 from tocsin.contracts.incidents import IncidentStatus
+from tocsin.contracts.notifications import NotificationStatus
+from tocsin.kernel.ids import new_id
 
 pytestmark = pytest.mark.slow
-PATHS = ("/incidents", "/incidents?status=any&save=1", "/incidents?q=nothing", "/incidents/new")
+PATHS = (
+    "/incidents",
+    "/incidents?status=any&save=1",
+    "/incidents?q=nothing",
+    "/incidents/new",
+    "/alerts",
+    "/notifications",
+)
+
+
+def paths(services: Services) -> list[str]:
+    """Return every list page, of a night with everything in it."""
+    alerts = storm(services)
+    services.alerts.body = 400 * "x" + " " + 400 * "{}"
+    long = scene.alert(2, message=400 * "m", service=200 * "s", labels={100 * "n": 400 * "v"}, source=200 * "q")
+    services.alerts.alerts.append(long)
+    wide = {"person": 90 * "W", "recipient": 300 * "a", "reason": 300 * "r", "id": new_id()}
+    services.messages.messages.append(services.messages.messages[0].model_copy(update=wide))
+    return [*PATHS, f"/alerts/{alerts['repeated'].id}", f"/alerts/{long.id}"]
 
 
 @pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
@@ -103,7 +124,7 @@ async def test_no_list_is_wider_than_its_window(visit: Visit, services: Services
     took = timedelta(days=400)
     services.incidents.incidents[8] = scene.resolved(8, 40 * "مرحبا ", took, service="خدمة", assigned_to=90 * "W")
     page = await visit.open()
-    for path in PATHS:
+    for path in paths(services):
         await page.goto(visit.url + path)
         for width in (320, 390, 768, 1280, 1920):
             await page.set_viewport_size({"width": width, "height": 844})
@@ -115,7 +136,7 @@ async def test_no_list_is_wider_than_its_window(visit: Visit, services: Services
 async def test_axe_finds_nothing_to_complain_about_in_lists(visit: Visit, services: Services, scheme: str) -> None:
     services.fill()
     page = await visit.open(color_scheme=scheme, reduced_motion="reduce")
-    for path in PATHS:
+    for path in paths(services):
         await page.goto(visit.url + path)
         for box in (await page.locator("tbody input").all())[:2]:
             await box.check()
@@ -134,3 +155,50 @@ async def test_targets_on_a_phone_are_large_enough_for_a_thumb(visit: Visit, ser
              .map((each) => each.outerHTML.slice(0, 100))"""
     )
     assert small == []
+
+
+async def test_what_failed_is_sent_again_in_place(visit: Visit, services: Services) -> None:
+    services.fill()
+    sent = services.messages.messages[0]
+    failed = sent.model_copy(update={"status": NotificationStatus.FAILED, "reason": "mailbox is full", "id": new_id()})
+    services.messages.messages.append(failed)
+    page = await live(await visit.open("/notifications"))
+    await page.evaluate("window.untouched = true")
+    await page.get_by_role("button", name="Send again to Priya Raman").click()
+    await expect(page.get_by_role("button", name="Send again")).to_have_count(0)
+    await expect(page.locator("h1")).to_have_text("2 messages are on the way, and none is lost")
+    assert await page.evaluate("window.untouched")
+
+
+async def test_alerts_and_messages_are_read_without_javascript(visit: Visit, services: Services) -> None:
+    storm(services)
+    page = await visit.open("/alerts", java_script_enabled=False, viewport=PHONE)
+    await page.get_by_role("link", name="Waiting").click()
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    await page.get_by_role("link", name="JVM heap above 85 %").click()
+    await expect(page.locator("pre")).to_have_text("{}")
+    await page.get_by_role("link", name="Delivery").click()
+    await page.get_by_label("Person, or number").fill("#2481")
+    await page.get_by_role("button", name="Filter", exact=True).click()
+    await expect(page.locator("tbody tr")).to_have_count(2)
+
+
+async def test_an_incident_is_copied_for_its_review(visit: Visit, services: Services) -> None:
+    services.fill()
+    page = await live(await visit.open("/incidents/2481", permissions=["clipboard-read", "clipboard-write"]))
+    await page.get_by_role("link", name="Copy a summary for the review").click()
+    await expect(page.get_by_role("link", name="Copied")).to_be_visible()
+    copied = await page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("# Incident 2481: Checkout answers 5xx")
+
+
+async def test_an_incident_prints_as_a_report_with_its_timeline(visit: Visit, services: Services) -> None:
+    services.fill()
+    page = await live(await visit.open("/incidents/2481", color_scheme="dark"))
+    await page.emulate_media(media="print")
+    for gone in (".top", ".nav", ".actbar", "#note", ".seg", ".back"):
+        await expect(page.locator(gone).first).to_be_hidden()
+    for there in ("h1", "#alerts table", "#timeline", "#escalation", "#details", ".print-only"):
+        await expect(page.locator(there).first).to_be_visible()
+    assert await page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    await expect(page.get_by_text("HighErrorRate on pod 43")).to_be_visible()

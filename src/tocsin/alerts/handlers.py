@@ -11,7 +11,7 @@ from tocsin.alerts.metrics import METRICS
 from tocsin.alerts.parser import PARSER
 from tocsin.alerts.receivers import alertmanager, generic
 from tocsin.alerts.receivers.alertmanager import Webhook
-from tocsin.alerts.repository.reading import AlertQuery
+from tocsin.alerts.repository.reading import AlertQuery, SummaryQuery
 from tocsin.alerts.service import INTAKE
 from tocsin.contracts.alerts import (
     Acceptance,
@@ -20,6 +20,7 @@ from tocsin.contracts.alerts import (
     AlertAction,
     AlertDetail,
     AlertIn,
+    AlertSummary,
     ReceivedAlert,
     ReceivedAlerts,
 )
@@ -86,6 +87,12 @@ async def _ingest(request: web.Request, receiver: str, limit: int) -> list[Recei
 async def list_alerts(request: web.Request) -> web.Response:
     """List alerts, newest first."""
     return respond(await service.list_alerts(request.app[DB], parse_query(request, AlertQuery)))
+
+
+@describes(AlertSummary, query=SummaryQuery)
+async def get_summary(request: web.Request) -> web.Response:
+    """Sum up what became of the alerts of a window, by default of the last 24 hours."""
+    return respond(await service.summarise(request.app[DB], parse_query(request, SummaryQuery)))
 
 
 @describes(AlertDetail, problems=(HTTPStatus.NOT_FOUND,))

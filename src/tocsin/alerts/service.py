@@ -10,9 +10,9 @@ from tocsin.alerts.intake import Intake
 from tocsin.alerts.metrics import AlertMetrics
 from tocsin.alerts.parser import Parser
 from tocsin.alerts.repository import reading
-from tocsin.alerts.repository.reading import AlertQuery
+from tocsin.alerts.repository.reading import AlertQuery, SummaryQuery
 from tocsin.alerts.repository.storing import RequestRow
-from tocsin.contracts.alerts import Alert, AlertDetail, AlertStatus, RawRequest
+from tocsin.contracts.alerts import Alert, AlertAction, AlertDetail, AlertStatus, AlertSummary, RawRequest
 from tocsin.contracts.model import Page
 from tocsin.kernel import clock
 from tocsin.kernel.db import Database, Row, autocommit
@@ -57,6 +57,20 @@ async def list_alerts(db: Database, query: AlertQuery) -> Page[Alert]:
         rows = await reading.list_alerts(cur, query)
     items, cursor = page_of(rows, query.limit, _alert)
     return Page[Alert](items=items, next_cursor=cursor)
+
+
+async def summarise(db: Database, query: SummaryQuery) -> AlertSummary:
+    """Return what became of the alerts of a window, of the newest 10,000 where there were more."""
+    async with autocommit(db) as cur:
+        rows = await reading.summarise(cur, query)
+    [total] = [row for row in rows if row["action"] is None]
+    return AlertSummary(
+        alerts=total["alerts"],
+        incidents=total["incidents"],
+        reports=total["reports"],
+        by_action={AlertAction(row["action"]): row["alerts"] for row in rows if row["action"] is not None},
+        cut_at=total["oldest"] if total["alerts"] >= reading.COUNTED else None,
+    )
 
 
 async def get_alert(db: Database, alert_id: UUID) -> AlertDetail:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from tocsin.contracts.alerts import Alert, AlertAccepted, AlertDetail, AlertIn
+from tocsin.contracts.alerts import Alert, AlertAccepted, AlertDetail, AlertIn, AlertSummary
 from tocsin.contracts.model import Page
 from tocsin.kernel.http_client import INTERACTIVE, Budget, ClientMetrics, ServiceClient
 
@@ -28,6 +28,10 @@ class AlertsClient(ServiceClient):
     async def list(self, *, budget: Budget = INTERACTIVE, **filters: object) -> Page[Alert]:
         """Return a page of alerts, newest first; *filters* are the list's query parameters."""
         return await self.get("/api/v1/alerts", Page[Alert], query=filters, budget=budget)
+
+    async def summary(self, *, budget: Budget = INTERACTIVE, **window: object) -> AlertSummary:
+        """Return what became of the alerts between `since` and `until`."""
+        return await self.get("/api/v1/alerts/summary", AlertSummary, query=window, budget=budget)
 
 
 ALERTS = web.AppKey("ALERTS", AlertsClient)

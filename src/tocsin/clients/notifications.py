@@ -1,9 +1,18 @@
 """Calls to notification-service."""
 
+from uuid import UUID
+
 from aiohttp import web
 
 from tocsin.contracts.model import Page
-from tocsin.contracts.notifications import Notification, NotificationQueued, Notify, Voided, VoidNotifications
+from tocsin.contracts.notifications import (
+    Notification,
+    NotificationQueued,
+    NotificationSummary,
+    Notify,
+    Voided,
+    VoidNotifications,
+)
 from tocsin.kernel.http_client import INTERACTIVE, ONCE, Budget, ClientMetrics, ServiceClient
 
 PEER = "notification-service"
@@ -30,6 +39,15 @@ class NotificationsClient(ServiceClient):
     async def list(self, *, budget: Budget = INTERACTIVE, **filters: object) -> Page[Notification]:
         """Return a page of messages, newest first; *filters* are the list's query parameters."""
         return await self.get("/api/v1/notifications", Page[Notification], query=filters, budget=budget)
+
+    async def summary(self, *, budget: Budget = INTERACTIVE, **window: object) -> NotificationSummary:
+        """Return what became of the messages since `since`."""
+        return await self.get("/api/v1/notifications/summary", NotificationSummary, query=window, budget=budget)
+
+    async def redeliver(self, notification_id: UUID, *, idempotency_key: str) -> NotificationQueued:
+        """Send a message again that was given up."""
+        path = f"/api/v1/notifications/{notification_id}/redeliver"
+        return await self.post(path, b"", NotificationQueued, idempotency_key=idempotency_key)
 
 
 NOTIFICATIONS = web.AppKey("NOTIFICATIONS", NotificationsClient)

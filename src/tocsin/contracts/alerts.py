@@ -109,6 +109,19 @@ class Alert(Model):
     resolved_at: Instant | None
 
 
+class AlertSummary(Model):
+    """What became of the alerts of a window."""
+
+    alerts: int
+    incidents: int
+    """How many incidents they belong to."""
+    reports: int
+    """How often they were reported in all."""
+    by_action: dict[AlertAction, int]
+    cut_at: Instant | None
+    """Where there were more than 10,000: since when these, the newest, came in. Null where all are counted."""
+
+
 class RawRequest(Model):
     """A request as it came."""
 

@@ -125,6 +125,30 @@ class Notification(Model):
     """The delivery id under which it went out together with others, having waited for over ten minutes."""
 
 
+class ChannelSummary(Model):
+    """How the messages over one channel fared."""
+
+    channel: Channel
+    sent: int
+    queued: int
+    """Not finished yet, with those that are tried again."""
+    retrying: int
+    """Of the queued: tried before."""
+    failed: int
+    voided: int
+
+
+class NotificationSummary(Model):
+    """What became of the messages of a window."""
+
+    by_channel: list[ChannelSummary]
+    """Only channels that were used."""
+    median_seconds: float | None
+    """Within how long half of the delivered ones arrived; null where none did."""
+    cut_at: Instant | None
+    """Where there were more than 10,000: since when these, the newest, were queued. Null where all are counted."""
+
+
 class VoidNotifications(Model):
     """Somebody answered: the pages for this incident that have not gone out must not."""
 

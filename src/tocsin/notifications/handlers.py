@@ -8,6 +8,7 @@ from tocsin.contracts.model import Page
 from tocsin.contracts.notifications import (
     Notification,
     NotificationQueued,
+    NotificationSummary,
     Notify,
     Voided,
     VoidNotifications,
@@ -19,7 +20,7 @@ from tocsin.kernel.requests import idempotency_key, parse_body, parse_query, pat
 from tocsin.kernel.responses import respond
 from tocsin.notifications import service
 from tocsin.notifications.metrics import METRICS
-from tocsin.notifications.queries import NotificationQuery
+from tocsin.notifications.queries import NotificationQuery, SummaryQuery
 
 BELL = web.AppKey("BELL", Doorbell)
 
@@ -43,6 +44,13 @@ async def list_notifications(request: web.Request) -> web.Response:
     query = parse_query(request, NotificationQuery)
     items, cursor = await service.list_page(request.app[DB], query.filters(), limit=query.limit)
     return respond(Page[Notification](items=items, next_cursor=cursor))
+
+
+@describes(NotificationSummary, query=SummaryQuery)
+async def get_summary(request: web.Request) -> web.Response:
+    """Sum up what became of the messages of a window, by default of the last 24 hours."""
+    query = parse_query(request, SummaryQuery)
+    return respond(await service.summarise(request.app[DB], since=query.since))
 
 
 @describes(Notification, problems=(HTTPStatus.NOT_FOUND,))

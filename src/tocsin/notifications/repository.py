@@ -12,6 +12,8 @@ from tocsin.notifications.digest import GATHER_SECONDS, STALE_SECONDS
 from tocsin.notifications.domain import lane_of, shown
 
 MAX_ATTEMPTS_SHOWN = 100
+COUNTED = 10_000
+"""How many messages a summary counts, the newest of its window."""
 
 
 async def lock_incident(cur: Cursor, incident_id: UUID, *, exclusive: bool) -> None:
@@ -162,11 +164,35 @@ async def list_notifications(cur: Cursor, filters: Mapping[str, Any]) -> list[Ro
           AND (%(channel)s IS NULL OR channel = %(channel)s)
           AND (%(status)s IS NULL OR status = %(status)s)
           AND (%(recipient)s IS NULL OR (md5(recipient) = md5(%(recipient)s) AND recipient = %(recipient)s))
+          AND (%(person)s::text IS NULL OR page ->> 'person' = %(person)s)
           AND (%(after_at)s IS NULL OR (created_at, id) < (%(after_at)s, %(after_id)s))
         ORDER BY created_at DESC, id DESC
         LIMIT %(fetch)s
         """,
         **filters,
+    )
+
+
+async def summarise(cur: Cursor, *, since: datetime | None) -> list[Row]:
+    """Return what became of the newest messages of a window, by channel, and of all of them where `channel` is null."""
+    return await fetch_all(
+        cur,
+        """
+        WITH newest AS MATERIALIZED (
+            SELECT channel, status, attempts, created_at, finished_at FROM notifications.notification
+            WHERE created_at >= COALESCE(%(since)s::timestamptz, now() - interval '24 hours')
+            ORDER BY created_at DESC, id DESC LIMIT %(counted)s
+        )
+        SELECT channel, count(*) AS messages, min(created_at) AS oldest,
+            count(*) FILTER (WHERE status = 'sent') AS sent, count(*) FILTER (WHERE status = 'queued') AS queued,
+            count(*) FILTER (WHERE status = 'queued' AND attempts > 0) AS retrying,
+            count(*) FILTER (WHERE status = 'failed') AS failed, count(*) FILTER (WHERE status = 'voided') AS voided,
+            percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM finished_at - created_at)::double precision)
+                FILTER (WHERE status = 'sent') AS median_seconds
+        FROM newest GROUP BY GROUPING SETS ((channel), ()) ORDER BY channel
+        """,
+        since=since,
+        counted=COUNTED,
     )
 
 

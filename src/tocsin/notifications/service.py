@@ -9,9 +9,11 @@ import structlog
 
 from tocsin.contracts.notifications import (
     Attempt,
+    ChannelSummary,
     Notification,
     NotificationQueued,
     NotificationStatus,
+    NotificationSummary,
     Notify,
     Voided,
     VoidNotifications,
@@ -114,6 +116,18 @@ async def get(db: Database, notification_id: UUID) -> Notification:
         row = await repository.get_notification(cur, notification_id)
         attempts = await repository.list_attempts(cur, [notification_id])
     return _with_attempts([row], attempts)[0]
+
+
+async def summarise(db: Database, *, since: datetime | None) -> NotificationSummary:
+    """Return what became of the messages of a window, of the newest 10,000 where there were more."""
+    async with transaction(db) as cur:
+        rows = await repository.summarise(cur, since=since)
+    [total] = [row for row in rows if row["channel"] is None]
+    return NotificationSummary(
+        by_channel=[ChannelSummary.model_validate(row) for row in rows if row is not total],
+        median_seconds=total["median_seconds"],
+        cut_at=total["oldest"] if total["messages"] >= repository.COUNTED else None,
+    )
 
 
 async def list_page(db: Database, filters: Mapping[str, Any], *, limit: int) -> tuple[list[Notification], str | None]:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from tocsin.clients.incidents import INCIDENTS
 from tocsin.clients.oncall import ONCALL
@@ -13,11 +13,23 @@ from tocsin.contracts.incidents import ChangeIncident, IncidentStatus
 from tocsin.contracts.oncall import Escalate
 from tocsin.kernel.errors import InvalidRequestError, NotFoundError, RejectedError
 from tocsin.web import forms, service, templating, visitor
+from tocsin.web.views.incident import Show
 from tocsin.web.views.standing import Refusal, overtaken
 
 REF: Final = re.compile(r"[1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NOW_BLOCKS: Final = ("notices", "count", "head", "list", "strip", "rail", "done")
-INCIDENT_BLOCKS: Final = ("notices", "head", "actions", "answer", "alerts", "timeline", "escalation", "details")
+INCIDENT_BLOCKS: Final = (
+    "notices",
+    "head",
+    "actions",
+    "answer",
+    "alerts",
+    "timeline",
+    "escalation",
+    "details",
+    "people",
+    "around",
+)
 STATUS_OF_VERB: Final = {
     "acknowledge": IncidentStatus.ACKNOWLEDGED,
     "start": IncidentStatus.IN_PROGRESS,
@@ -33,8 +45,15 @@ async def get_now(request: web.Request) -> web.Response:
 
 
 async def get_incident(request: web.Request) -> web.Response:
-    """Show one incident, by number or id."""
-    return await _show_incident(request, _ref(request))
+    """Show one incident, by number or id, with all of its timeline or one part."""
+    given = request.query.get("show", "")
+    return await _show_incident(request, _ref(request), show=Show(given) if given in set(Show) else Show.ALL)
+
+
+async def get_review(request: web.Request) -> web.Response:
+    """Write one incident down for the review that follows it."""
+    text = await service.review_incident(request.app, _ref(request))
+    return web.Response(text=text, content_type="text/plain", headers={hdrs.CACHE_CONTROL: "no-store"})
 
 
 async def _show_now(request: web.Request, *, status: int = 200, refused: Refusal | None = None) -> web.Response:
@@ -44,9 +63,9 @@ async def _show_now(request: web.Request, *, status: int = 200, refused: Refusal
 
 
 async def _show_incident(
-    request: web.Request, ref: str, *, status: int = 200, refused: Refusal | None = None
+    request: web.Request, ref: str, *, status: int = 200, refused: Refusal | None = None, show: Show = Show.ALL
 ) -> web.Response:
-    view = await service.see_incident(request.app, ref)
+    view = await service.see_incident(request.app, ref, show)
     context = {"view": view, "refused": refused, "key": forms.new_key(), "path": f"/incidents/{view.incident.number}"}
     return templating.render(request, "incident.html", blocks=INCIDENT_BLOCKS, context=context, status=status)
 

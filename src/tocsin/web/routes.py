@@ -4,8 +4,9 @@ from aiohttp import web
 
 from tocsin.clients import alerts, incidents, notifications, oncall
 from tocsin.web import assets, gateway, handbook, handlers, metrics_overview, rota_handlers
+from tocsin.web.lists import alerts as alerts_list
 from tocsin.web.lists import incidents as incidents_list
-from tocsin.web.lists import opening
+from tocsin.web.lists import messages, opening
 
 TO_ALERTS = gateway.forward_to(alerts.PEER, lambda settings: settings.alert_ingestion_url)
 TO_INCIDENTS = gateway.forward_to(incidents.PEER, lambda settings: settings.incident_management_url)
@@ -23,6 +24,7 @@ ROUTES = [
     web.post("/incidents/filters", incidents_list.post_filter),
     web.post("/incidents/filters/forget", incidents_list.post_forget),
     web.get("/incidents/{incident}", handlers.get_incident, name="incident"),
+    web.get("/incidents/{incident}/review.md", handlers.get_review),
     web.post("/incidents/{incident}/{verb:acknowledge|start|resolve}", handlers.post_change),
     web.post("/incidents/{incident}/escalate", handlers.post_escalate),
     web.post("/incidents/{incident}/notes", handlers.post_note),
@@ -32,6 +34,10 @@ ROUTES = [
     web.get("/metrics-overview", metrics_overview.get_metrics),
     web.get("/metrics-overview/{name}.csv", metrics_overview.get_file),
     web.get("/handbook/{page}", handbook.get_page),
+    web.get("/alerts", alerts_list.get_alerts, name="alerts"),
+    web.get("/alerts/{alert_id}", alerts_list.get_alert, name="alert"),
+    web.get("/notifications", messages.get_messages, name="notifications"),
+    web.post("/notifications/{notification_id}/redeliver", messages.post_redeliver),
     web.post("/preferences/name", handlers.post_name),
     web.post("/preferences/theme", handlers.post_theme),
     web.post("/preferences/keys", handlers.post_keys),

@@ -16,8 +16,10 @@ from tocsin.kernel.errors import NotFoundError, RejectedError
 from tocsin.web.rounds import MEMORY, Round
 from tocsin.web.settings import Settings
 from tocsin.web.views.answer import Answer
-from tocsin.web.views.incident import IncidentView, incident_of
-from tocsin.web.views.now import SHOWN, TREND_PERIODS, Now, Seen, Strip, now_of
+from tocsin.web.views.incident import EARLIER, IncidentView, Seen, Show, incident_of
+from tocsin.web.views.now import SHOWN, TREND_PERIODS, Now, Strip, now_of
+from tocsin.web.views.now import Seen as SeenNow
+from tocsin.web.views.review import review_of
 
 T = TypeVar("T")
 SETTINGS = web.AppKey("SETTINGS", Settings)
@@ -53,7 +55,7 @@ async def see_now(app: web.Application) -> Now:
         sent = asked(notifications.PEER, messages.list(budget=budget, limit=READ))
         dead = asked(notifications.PEER, messages.list(budget=budget, status="failed", limit=READ))
         paging = group.create_task(_paging(app, round_, ringing))
-    seen = Seen(
+    seen = SeenNow(
         ringing=ringing.result(),
         acknowledged=acknowledged.result(),
         in_progress=in_progress.result(),
@@ -98,28 +100,32 @@ async def _escalations(client: oncall.OnCallClient, ids: list[UUID], round_: Rou
     return {item.incident_id: item for item in found.items}
 
 
-async def see_incident(app: web.Application, ref: str) -> IncidentView:
+async def see_incident(app: web.Application, ref: str, show: Show = Show.ALL) -> IncidentView:
     """Ask for one incident, by number or id. Raise NotFoundError; UpstreamError where incident management is away."""
     round_ = Round(app[MEMORY], app[SETTINGS].part_seconds)
-    incident = await _incident(app, ref, round_)
+    incident = await find_incident(app, ref, round_)
+    budget = round_.budget
+    earlier = {"service": incident.service, "status": IncidentStatus.RESOLVED, "limit": EARLIER + 1}
     async with asyncio.TaskGroup() as group:
         question = _escalations(app[oncall.ONCALL], [incident.id], round_)
         paging = group.create_task(round_.recall(f"escalation {incident.id}", oncall.PEER, question))
-        sent = group.create_task(
-            round_.ask(
-                notifications.PEER,
-                app[notifications.NOTIFICATIONS].list(budget=round_.budget, incident_id=incident.id, limit=READ),
-            )
-        )
-        told = group.create_task(
-            round_.ask(
-                alerts.PEER, app[alerts.ALERTS].list(budget=round_.budget, incident_id=incident.id, limit=ALERTS_READ)
-            )
-        )
-    return incident_of(incident, paging.result(), sent.result(), round_.close(), round_.at, told=told.result())
+        messages = app[notifications.NOTIFICATIONS].list(budget=budget, incident_id=incident.id, limit=READ)
+        sent = group.create_task(round_.ask(notifications.PEER, messages))
+        reported = app[alerts.ALERTS].list(budget=budget, incident_id=incident.id, limit=ALERTS_READ)
+        linked = group.create_task(round_.ask(alerts.PEER, reported))
+        before = app[incidents.INCIDENTS].list(budget=budget, **earlier)
+        known = group.create_task(round_.ask(incidents.PEER, before))
+    seen = Seen(paging.result(), sent.result(), linked.result(), known.result())
+    return incident_of(incident, seen, show, round_.close(), round_.at)
 
 
-async def _incident(app: web.Application, ref: str, round_: Round) -> Incident:
+async def review_incident(app: web.Application, ref: str) -> str:
+    """Return one incident as Markdown. Raise NotFoundError, UpstreamError."""
+    return review_of(await find_incident(app, ref, Round(app[MEMORY], app[SETTINGS].part_seconds)))
+
+
+async def find_incident(app: web.Application, ref: str, round_: Round) -> Incident:
+    """Ask for an incident alone. Raise NotFoundError, UpstreamError."""
     try:
         return await app[incidents.INCIDENTS].find(ref, budget=round_.budget)
     except RejectedError as exc:

@@ -6,11 +6,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.contracts.incidents import IncidentStatus
 from tocsin.contracts.model import Severity, Text
+from tocsin.contracts.notifications import NotificationStatus
+from tocsin.contracts.oncall import Channel
 from tocsin.kernel.errors import FieldError, InvalidRequestError
 from tocsin.kernel.paging import PageCursor
 
@@ -135,3 +139,67 @@ class SavedFilter:
 
     name: str
     filter: IncidentFilter
+
+
+class Fate(StrEnum):
+    """Which alerts, by what became of them."""
+
+    NEW = "new"
+    ATTACHED = "attached"
+    WAITING = "waiting"
+    IGNORED = "ignored"
+
+
+ACTIONS: Final = {
+    Fate.NEW: AlertAction.NEW_INCIDENT,
+    Fate.ATTACHED: AlertAction.ATTACHED,
+    Fate.WAITING: AlertAction.PENDING,
+    Fate.IGNORED: AlertAction.IGNORED,
+}
+
+
+class AlertFilter(PageFilter):
+    """Which alerts are shown."""
+
+    path = "/alerts"
+
+    q: Words = ""
+    fate: Fate | None = None
+    status: AlertStatus | None = None
+    severity: Severity | None = None
+    service: Words = ""
+    incident: UUID | None = None
+    """Its alerts, of any time."""
+    since: Since = Since.DAY
+
+    def begin(self, at: datetime) -> datetime:
+        """Return when the window begins that ends *at* this time."""
+        return at - SPANS[self.since]
+
+    def asked(self, at: datetime) -> dict[str, Any]:
+        """Return the parameters of the service's list for who looks *at* this time."""
+        return {
+            "q": self.q or None,
+            "action": ACTIONS[self.fate] if self.fate else None,
+            "status": self.status,
+            "severity": self.severity,
+            "service": self.service or None,
+            "incident_id": self.incident,
+            "since": None if self.incident else self.begin(at).isoformat(),
+            "cursor": self.cursor,
+        }
+
+
+class MessageFilter(PageFilter):
+    """Which messages are shown."""
+
+    path = "/notifications"
+
+    q: Words = ""
+    """A person's name, or an incident's number."""
+    channel: Channel | None = None
+    status: NotificationStatus | None = None
+
+    def asked(self) -> dict[str, Any]:
+        """Return the parameters of the service's list."""
+        return {"person": self.q or None, "channel": self.channel, "status": self.status, "cursor": self.cursor}

@@ -14,7 +14,7 @@ from tocsin.web.lists.bulk import VERBS, Bulk, Outcome
 from tocsin.web.lists.filters import IncidentFilter, SavedFilter
 from tocsin.web.views.incident_list import SINCE_WORDS, STAGE_WORDS, list_of
 
-BLOCKS: Final = ("notices", "head", "chips", "results")
+BLOCKS: Final = ("notices", "count", "head", "chips", "results")
 NUMBER: Final = re.compile(r"#([1-9][0-9]{0,17})")
 OTHER_FIELDS: Final = 8
 """Fields of the bulk form beside the incidents."""

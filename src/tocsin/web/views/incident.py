@@ -3,18 +3,28 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
 from tocsin.contracts.alerts import Alert, AlertStatus, Link
-from tocsin.contracts.incidents import EventType, Incident, IncidentAlert, IncidentStatus, TimelineEntry
+from tocsin.contracts.incidents import (
+    EventType,
+    Incident,
+    IncidentAlert,
+    IncidentStatus,
+    IncidentSummary,
+    TimelineEntry,
+)
 from tocsin.contracts.model import Page
-from tocsin.contracts.notifications import Notification, NotificationStatus
+from tocsin.contracts.notifications import Notification
 from tocsin.contracts.oncall import Escalation
 from tocsin.web.views import words
 from tocsin.web.views.answer import Answer
 from tocsin.web.views.away import Degraded
+from tocsin.web.views.deliveries import Delivery, delivery_of
 from tocsin.web.views.paging import Paging, paging_of
+from tocsin.web.views.responders import Responder, responders_of
 
 ORDER: Final = tuple(IncidentStatus)
 ALERTS_SHOWN: Final = 10
@@ -49,14 +59,43 @@ TONES: Final = {
     EventType.STATUS_CHANGED: "in_progress",
     EventType.RESOLVED: "resolved",
 }
+
+
+class Show(StrEnum):
+    """Which part of the timeline."""
+
+    ALL = "all"
+    PEOPLE = "people"
+    PAGES = "pages"
+
+
+SHOWN: Final = {
+    Show.ALL: frozenset(EventType),
+    Show.PEOPLE: frozenset(
+        {
+            EventType.ACKNOWLEDGED,
+            EventType.STATUS_CHANGED,
+            EventType.SEVERITY_CHANGED,
+            EventType.TITLE_CHANGED,
+            EventType.NOTE_ADDED,
+            EventType.RESOLVED,
+        }
+    ),
+    Show.PAGES: frozenset(
+        {
+            EventType.ASSIGNED,
+            EventType.PAGED,
+            EventType.ESCALATED,
+            EventType.NOBODY_ON_CALL,
+            EventType.DELIVERED,
+            EventType.DELIVERY_FAILED,
+        }
+    ),
+}
+EARLIER: Final = 3
+"""How many earlier incidents of the service are shown."""
 ENDINGS: Final = frozenset({EventType.DELIVERED, EventType.DELIVERY_FAILED})
 """How a message ended: said under the page that it belongs to, where that is known."""
-OUTCOMES: Final = {
-    NotificationStatus.QUEUED: ("wait", "clock", "Queued"),
-    NotificationStatus.SENT: ("ok", "check", "Delivered"),
-    NotificationStatus.FAILED: ("fail", "cross", "Failed"),
-    NotificationStatus.VOIDED: ("mute", "mute", "Not sent"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +117,6 @@ class Action:
     """The last part of the form's address."""
     word: str
     icon: str
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One message of a page, over one channel."""
-
-    channel: str
-    tone: str
-    icon: str
-    word: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +154,29 @@ class IncidentView:
     links: list[Link]
     """Where the senders say to look, each once."""
     timeline: list[Entry]
+    show: Show
+    responders: list[Responder]
+    earlier: list[IncidentSummary]
+    """Incidents of the same service that are resolved, the newest first."""
     degraded: Degraded
 
 
-def incident_of(
-    incident: Incident,
-    escalation: Answer[dict[UUID, Escalation]],
-    sent: Page[Notification] | None,
-    degraded: Degraded,
-    at: datetime,
-    *,
-    told: Page[Alert] | None,
-) -> IncidentView:
-    """Build the view of *incident*, as of *at*; *told* is what its newest alerts were told with."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the services said beside the incident itself."""
+
+    escalation: Answer[dict[UUID, Escalation]]
+    sent: Page[Notification] | None
+    alerts: Page[Alert] | None
+    earlier: Page[IncidentSummary] | None
+
+
+def incident_of(incident: Incident, seen: Seen, show: Show, degraded: Degraded, at: datetime) -> IncidentView:
+    """Build the view of *incident*, as of *at*."""
+    escalation = seen.escalation
     found = (escalation.value or {}).get(incident.id)
-    deliveries = _deliveries(sent.items if sent else [], at)
+    deliveries = _deliveries(seen.sent.items if seen.sent else [], at)
+    earlier = [item for item in (seen.earlier.items if seen.earlier else []) if item.id != incident.id]
     return IncidentView(
         at=at,
         incident=incident,
@@ -155,8 +191,11 @@ def incident_of(
         folded_alerts=incident.alerts[ALERTS_SHOWN:],
         recovered=sum(alert.status is AlertStatus.RESOLVED for alert in incident.alerts),
         senders=sorted({alert.source for alert in incident.alerts if alert.source}),
-        links=_links(told.items if told else []),
-        timeline=_timeline(incident, deliveries),
+        timeline=_timeline(incident, SHOWN[show], deliveries),
+        show=show,
+        responders=responders_of(incident, found),
+        links=_links(seen.alerts.items if seen.alerts else []),
+        earlier=earlier[:EARLIER],
         degraded=degraded,
     )
 
@@ -208,33 +247,17 @@ ACTIONS: Final = {
 
 
 def _deliveries(sent: Sequence[Notification], at: datetime) -> Mapping[str, Delivery]:
-    return {str(message.id): _delivery(message, at) for message in sent}
+    return {str(message.id): delivery_of(message, at) for message in sent}
 
 
-def _delivery(message: Notification, at: datetime) -> Delivery:
-    tone, icon, word = OUTCOMES[message.status]
-    if message.status is NotificationStatus.QUEUED and message.attempts:
-        tone, icon, word = "wait", "retry", "Retrying"
-    return Delivery(words.CHANNEL_WORDS[message.channel], tone, icon, word, _delivery_detail(message, at))
-
-
-def _delivery_detail(message: Notification, at: datetime) -> str:
-    if message.status is NotificationStatus.SENT and message.finished_at is not None:
-        return f"in {words.brief(words.since(message.created_at, message.finished_at))} to {message.recipient}"
-    if message.status is NotificationStatus.QUEUED and message.attempts:
-        tried = words.count(len(message.attempts), "attempt")
-        soon = f", next in {words.lasting(words.since(at, message.next_attempt_at))}" if message.next_attempt_at else ""
-        return f"{tried}: {words.cut(message.attempts[-1].answer, 120)}{soon}"
-    return words.cut(message.reason or f"to {message.recipient}", 160)
-
-
-def _timeline(incident: Incident, deliveries: Mapping[str, Delivery]) -> list[Entry]:
+def _timeline(incident: Incident, shown: frozenset[EventType], deliveries: Mapping[str, Delivery]) -> list[Entry]:
     notes = {str(note.id): note.text for note in incident.notes}
     drawn = {key for entry in incident.timeline for key in _messages_of(entry)} & deliveries.keys()
     return [
         _entry(entry, notes, deliveries)
         for entry in incident.timeline
-        if entry.event_type not in ENDINGS or entry.data.get("notification_id") not in drawn
+        if entry.event_type in shown
+        and (entry.event_type not in ENDINGS or entry.data.get("notification_id") not in drawn)
     ]
 
 

@@ -12,6 +12,7 @@ from tocsin.web.lists.filters import ME, SPANS, IncidentFilter, SavedFilter, Sin
 from tocsin.web.views import words
 from tocsin.web.views.answer import Answer
 from tocsin.web.views.away import Degraded
+from tocsin.web.views.chips import Chip
 from tocsin.web.views.paging import Fuse, paging_of
 
 STAGE_WORDS = {
@@ -23,17 +24,6 @@ STAGE_WORDS = {
     Stage.ANY: "Any status",
 }
 SINCE_WORDS = {Since.DAY: "Last 24 hours", Since.WEEK: "Last 7 days", Since.MONTH: "Last 30 days"}
-
-
-@dataclass(frozen=True, slots=True)
-class Chip:
-    """A list that is one click away."""
-
-    word: str
-    address: str
-    count: int | None
-    """None where it is not counted."""
-    current: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +51,8 @@ class IncidentList:
 
     at: datetime
     filter: IncidentFilter
+    waiting: int
+    """How many wait for an answer; 0 also while that cannot be said."""
     standing: str
     """How many are not resolved, in words."""
     chips: list[Chip]
@@ -107,6 +99,7 @@ def list_of(
     return IncidentList(
         at=at,
         filter=chosen,
+        waiting=seen.counts.open if seen.counts else 0,
         standing=_standing(seen.counts),
         chips=_chips(seen, chosen, saved, me),
         saved=next((item.name for item in saved if item.filter == chosen.but()), ""),

@@ -1,0 +1,62 @@
+"""The alerts of the night of `scene`: one of each fate."""
+
+from datetime import timedelta
+
+from tests.web import scene
+from tests.web.night import Services
+from tocsin.contracts.alerts import Alert, AlertAction, AlertStatus, Link
+from tocsin.contracts.model import Severity
+
+
+def storm(services: Services) -> dict[str, Alert]:
+    """Let it be that night, with alerts that belong to its incidents; return them by a word for each."""
+    services.fill()
+    checkout, carrier = services.incidents.incidents[2481], services.incidents.incidents[2480]
+    attached = {"action": AlertAction.ATTACHED, "incident_id": checkout.id}
+    began = scene.ago(seconds=559)
+    alerts = {
+        "repeated": scene.alert(
+            4,
+            message="HighErrorRate: checkout-api answers 5xx for 7.4 % of requests",
+            labels={"region": "eu-central", "code": "5xx"},
+            links=[Link(href="https://runbooks.halyard.example/checkout-5xx", text="Runbook: checkout 5xx")],
+            dedup_key="checkout-5xx",
+            occurrences=28,
+            **attached,
+        ),
+        "attached": scene.alert(
+            9, message="PaymentAuthTimeout: p99 of authorise at 12.1 s", source="Grafana", **attached
+        ),
+        "waiting": scene.alert(
+            28,
+            message="JVM heap above 85 % on search-index-4",
+            service="search-index",
+            severity=Severity.MEDIUM,
+            action=AlertAction.PENDING,
+        ),
+        "ignored": scene.alert(
+            56,
+            message="Backup of warehouse-events is well again",
+            service="warehouse-events",
+            severity=Severity.LOW,
+            source=None,
+            receiver="generic",
+            status=AlertStatus.RESOLVED,
+            resolved_at=scene.ago(seconds=56),
+            action=AlertAction.IGNORED,
+        ),
+        "new": scene.alert(107, message="HighErrorRate: 5.2 % of requests", incident_id=checkout.id),
+        "recovered": scene.alert(
+            559,
+            created_at=began,
+            message="Carrier sync queue is 38 minutes behind",
+            service="carrier-sync",
+            severity=Severity.HIGH,
+            incident_id=carrier.id,
+            status=AlertStatus.RESOLVED,
+            resolved_at=began + timedelta(seconds=40),
+            remark="The severity “page” is not known; taken as high.",
+        ),
+    }
+    services.alerts.alerts = list(alerts.values())
+    return alerts
