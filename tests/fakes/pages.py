@@ -94,6 +94,7 @@ class FakeIncidents(FakePeer):
                 web.get("/api/v1/incidents/stats/overview", self._overview),
                 web.get("/api/v1/incidents/stream", self._stream),
                 web.get("/api/v1/incidents/{ref}", self._find),
+                web.get("/api/v1/incidents/{ref}/timeline", self._timeline),
                 web.patch("/api/v1/incidents/{ref}", self._change),
             ]
         )
@@ -108,6 +109,8 @@ class FakeIncidents(FakePeer):
         self.resumed: list[str] = []
         """From where streams were asked to go on."""
         self._told: list[bytes] = []
+        self.older: dict[str, list[TimelineEntry]] = {}
+        """By a cursor: the entries from before those that an incident comes with."""
         self._opened: dict[str, Incident] = {}
         self._readers: list[asyncio.Queue[bytes]] = []
         self._serial = count(1)
@@ -214,6 +217,10 @@ class FakeIncidents(FakePeer):
     async def _overview(self, request: web.Request) -> web.Response:
         self.overviews.append(dict(request.query))
         return answer(self.overview) if self.overview else refuse(503, "Not now.")
+
+    async def _timeline(self, request: web.Request) -> web.Response:
+        found = self.older.get(request.query["cursor"])
+        return refuse(404, "There is no such page.") if found is None else answer(Page[TimelineEntry](items=found))
 
     async def _find(self, request: web.Request) -> web.Response:
         incident = self.found(request.match_info["ref"])

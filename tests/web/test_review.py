@@ -102,3 +102,20 @@ async def test_without_alert_ingestion_the_incident_is_shown_all_the_same(client
     page = await read(client, PAGE)
     assert "Alert ingestion has not answered since" in page.text("notices")
     assert "Checkout answers 5xx" in page.text("head")
+
+
+async def test_a_long_timeline_is_read_page_by_page(client: Client, services: Services) -> None:
+    services.fill()
+    known = services.incidents.incidents[2481]
+    services.incidents.incidents[2481] = known.model_copy(update={"timeline_cursor": "77"})
+    services.incidents.older["77"] = [
+        scene.entry(EventType.ALERT_ATTACHED, "alert-ingestion", "The first of all.", 200)
+    ]
+    page = await read(client, f"{PAGE}?show=all")
+    assert f"{PAGE}?before=77" in [link["href"] for link in page.elements("a")]
+    page = await read(client, f"{PAGE}?before=77")
+    assert "The first of all." in page.text("timeline")
+    assert "Opened by an alert" not in page.text("timeline")
+    assert "Newest entries" in page.text("timeline")
+    assert f"{PAGE}?show=people&before=77" in [link["href"] for link in page.elements("a")]
+    assert "Two merchants called" in (await read(client, f"{PAGE}?before=x")).text("timeline")

@@ -66,6 +66,12 @@ class IncidentsClient(ServiceClient):
         """Return an incident, by id or number."""
         return await self.get(f"/api/v1/incidents/{incident}", Incident, budget=budget)
 
+    async def timeline(
+        self, incident: UUID | str, *, budget: Budget = INTERACTIVE, **page: object
+    ) -> Page[TimelineEntry]:
+        """Return a page of an incident's timeline, newest first."""
+        return await self.get(f"/api/v1/incidents/{incident}/timeline", Page[TimelineEntry], query=page, budget=budget)
+
     async def list(self, *, budget: Budget = INTERACTIVE, **filters: object) -> Page[IncidentSummary]:
         """Return a page of incidents, newest first; *filters* are the list's query parameters."""
         return await self.get("/api/v1/incidents", Page[IncidentSummary], query=filters, budget=budget)

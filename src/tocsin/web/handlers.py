@@ -13,8 +13,8 @@ from tocsin.contracts.incidents import ChangeIncident, IncidentStatus
 from tocsin.contracts.oncall import Escalate
 from tocsin.kernel.errors import InvalidRequestError, NotFoundError, RejectedError
 from tocsin.web import forms, service, templating, visitor
-from tocsin.web.views.incident import Show
 from tocsin.web.views.standing import Refusal, overtaken
+from tocsin.web.views.timeline import Look
 
 REF: Final = re.compile(r"[1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NOW_BLOCKS: Final = ("notices", "count", "head", "list", "strip", "rail", "done")
@@ -46,8 +46,7 @@ async def get_now(request: web.Request) -> web.Response:
 
 async def get_incident(request: web.Request) -> web.Response:
     """Show one incident, by number or id, with all of its timeline or one part."""
-    given = request.query.get("show", "")
-    return await _show_incident(request, _ref(request), show=Show(given) if given in set(Show) else Show.ALL)
+    return await _show_incident(request, _ref(request))
 
 
 async def get_review(request: web.Request) -> web.Response:
@@ -63,9 +62,9 @@ async def _show_now(request: web.Request, *, status: int = 200, refused: Refusal
 
 
 async def _show_incident(
-    request: web.Request, ref: str, *, status: int = 200, refused: Refusal | None = None, show: Show = Show.ALL
+    request: web.Request, ref: str, *, status: int = 200, refused: Refusal | None = None
 ) -> web.Response:
-    view = await service.see_incident(request.app, ref, show)
+    view = await service.see_incident(request.app, ref, Look.read(request.query))
     context = {"view": view, "refused": refused, "key": forms.new_key(), "path": f"/incidents/{view.incident.number}"}
     return templating.render(request, "incident.html", blocks=INCIDENT_BLOCKS, context=context, status=status)
 

@@ -9,17 +9,19 @@ from uuid import UUID
 from aiohttp import web
 
 from tocsin.clients import alerts, incidents, notifications, oncall
-from tocsin.contracts.incidents import Incident, IncidentStatus, IncidentSummary
+from tocsin.contracts.incidents import Incident, IncidentStatus, IncidentSummary, TimelineEntry
 from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import Escalation, OnCall
 from tocsin.kernel.errors import NotFoundError, RejectedError
+from tocsin.kernel.paging import MAX_LIMIT
 from tocsin.web.rounds import MEMORY, Round
 from tocsin.web.settings import Settings
 from tocsin.web.views.answer import Answer
-from tocsin.web.views.incident import EARLIER, IncidentView, Seen, Show, incident_of
+from tocsin.web.views.incident import EARLIER, IncidentView, Seen, incident_of
 from tocsin.web.views.now import SHOWN, TREND_PERIODS, Now, Strip, now_of
 from tocsin.web.views.now import Seen as SeenNow
 from tocsin.web.views.review import review_of
+from tocsin.web.views.timeline import Look
 
 T = TypeVar("T")
 SETTINGS = web.AppKey("SETTINGS", Settings)
@@ -100,7 +102,7 @@ async def _escalations(client: oncall.OnCallClient, ids: list[UUID], round_: Rou
     return {item.incident_id: item for item in found.items}
 
 
-async def see_incident(app: web.Application, ref: str, show: Show = Show.ALL) -> IncidentView:
+async def see_incident(app: web.Application, ref: str, look: Look) -> IncidentView:
     """Ask for one incident, by number or id. Raise NotFoundError; UpstreamError where incident management is away."""
     round_ = Round(app[MEMORY], app[SETTINGS].part_seconds)
     incident = await find_incident(app, ref, round_)
@@ -115,8 +117,16 @@ async def see_incident(app: web.Application, ref: str, show: Show = Show.ALL) ->
         linked = group.create_task(round_.ask(alerts.PEER, reported))
         before = app[incidents.INCIDENTS].list(budget=budget, **earlier)
         known = group.create_task(round_.ask(incidents.PEER, before))
-    seen = Seen(paging.result(), sent.result(), linked.result(), known.result())
-    return incident_of(incident, seen, show, round_.close(), round_.at)
+        older = group.create_task(_older(app, incident, look, round_))
+    seen = Seen(paging.result(), sent.result(), linked.result(), known.result(), older.result())
+    return incident_of(incident, seen, look, round_.close(), round_.at)
+
+
+async def _older(app: web.Application, incident: Incident, look: Look, round_: Round) -> Page[TimelineEntry] | None:
+    if not look.before:
+        return None
+    question = app[incidents.INCIDENTS].timeline(incident.id, cursor=look.before, limit=MAX_LIMIT, budget=round_.budget)
+    return await round_.ask(incidents.PEER, question)
 
 
 async def review_incident(app: web.Application, ref: str) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
@@ -25,77 +24,15 @@ from tocsin.web.views.away import Degraded
 from tocsin.web.views.deliveries import Delivery, delivery_of
 from tocsin.web.views.paging import Paging, paging_of
 from tocsin.web.views.responders import Responder, responders_of
+from tocsin.web.views.timeline import Entry, Look, timeline_of
 
 ORDER: Final = tuple(IncidentStatus)
 ALERTS_SHOWN: Final = 10
 """How many alerts stand open; the others are folded away."""
 LABELS_SHOWN: Final = 8
 LINKS_SHOWN: Final = 8
-ICONS: Final = {
-    EventType.CREATED: "bell",
-    EventType.ALERT_ATTACHED: "inbox",
-    EventType.ALERT_RESOLVED: "check",
-    EventType.ALERT_MOVED: "inbox",
-    EventType.ASSIGNED: "user",
-    EventType.PAGED: "send",
-    EventType.ESCALATED: "up",
-    EventType.NOBODY_ON_CALL: "warn",
-    EventType.DELIVERED: "check",
-    EventType.DELIVERY_FAILED: "cross",
-    EventType.ACKNOWLEDGED: "acknowledged",
-    EventType.STATUS_CHANGED: "in_progress",
-    EventType.SEVERITY_CHANGED: "warn",
-    EventType.TITLE_CHANGED: "note",
-    EventType.NOTE_ADDED: "note",
-    EventType.RESOLVED: "resolved",
-}
-TONES: Final = {
-    EventType.CREATED: "open",
-    EventType.PAGED: "open",
-    EventType.ESCALATED: "high",
-    EventType.NOBODY_ON_CALL: "critical",
-    EventType.DELIVERY_FAILED: "critical",
-    EventType.ACKNOWLEDGED: "acknowledged",
-    EventType.STATUS_CHANGED: "in_progress",
-    EventType.RESOLVED: "resolved",
-}
-
-
-class Show(StrEnum):
-    """Which part of the timeline."""
-
-    ALL = "all"
-    PEOPLE = "people"
-    PAGES = "pages"
-
-
-SHOWN: Final = {
-    Show.ALL: frozenset(EventType),
-    Show.PEOPLE: frozenset(
-        {
-            EventType.ACKNOWLEDGED,
-            EventType.STATUS_CHANGED,
-            EventType.SEVERITY_CHANGED,
-            EventType.TITLE_CHANGED,
-            EventType.NOTE_ADDED,
-            EventType.RESOLVED,
-        }
-    ),
-    Show.PAGES: frozenset(
-        {
-            EventType.ASSIGNED,
-            EventType.PAGED,
-            EventType.ESCALATED,
-            EventType.NOBODY_ON_CALL,
-            EventType.DELIVERED,
-            EventType.DELIVERY_FAILED,
-        }
-    ),
-}
 EARLIER: Final = 3
 """How many earlier incidents of the service are shown."""
-ENDINGS: Final = frozenset({EventType.DELIVERED, EventType.DELIVERY_FAILED})
-"""How a message ended: said under the page that it belongs to, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,21 +57,6 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the timeline."""
-
-    id: UUID
-    icon: str
-    tone: str
-    actor: str
-    detail: str
-    note: str
-    """What a person wrote, whole; empty for anything but a note."""
-    deliveries: Sequence[Delivery]
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class IncidentView:
     """All that the page shows."""
 
@@ -154,7 +76,9 @@ class IncidentView:
     links: list[Link]
     """Where the senders say to look, each once."""
     timeline: list[Entry]
-    show: Show
+    look: Look
+    older: str
+    """The cursor of the entries before these; empty where there are none."""
     responders: list[Responder]
     earlier: list[IncidentSummary]
     """Incidents of the same service that are resolved, the newest first."""
@@ -169,13 +93,18 @@ class Seen:
     sent: Page[Notification] | None
     alerts: Page[Alert] | None
     earlier: Page[IncidentSummary] | None
+    older: Page[TimelineEntry] | None
+    """The part of the timeline that was asked for; None for its end, which the incident comes with."""
 
 
-def incident_of(incident: Incident, seen: Seen, show: Show, degraded: Degraded, at: datetime) -> IncidentView:
+def incident_of(incident: Incident, seen: Seen, look: Look, degraded: Degraded, at: datetime) -> IncidentView:
     """Build the view of *incident*, as of *at*."""
     escalation = seen.escalation
     found = (escalation.value or {}).get(incident.id)
     deliveries = _deliveries(seen.sent.items if seen.sent else [], at)
+    entries, older = incident.timeline, incident.timeline_cursor
+    if seen.older is not None:
+        entries, older = seen.older.items, seen.older.next_cursor
     earlier = [item for item in (seen.earlier.items if seen.earlier else []) if item.id != incident.id]
     return IncidentView(
         at=at,
@@ -191,8 +120,9 @@ def incident_of(incident: Incident, seen: Seen, show: Show, degraded: Degraded, 
         folded_alerts=incident.alerts[ALERTS_SHOWN:],
         recovered=sum(alert.status is AlertStatus.RESOLVED for alert in incident.alerts),
         senders=sorted({alert.source for alert in incident.alerts if alert.source}),
-        timeline=_timeline(incident, SHOWN[show], deliveries),
-        show=show,
+        timeline=timeline_of(entries, incident.notes, look.show, deliveries),
+        look=look,
+        older=older or "",
         responders=responders_of(incident, found),
         links=_links(seen.alerts.items if seen.alerts else []),
         earlier=earlier[:EARLIER],
@@ -248,38 +178,3 @@ ACTIONS: Final = {
 
 def _deliveries(sent: Sequence[Notification], at: datetime) -> Mapping[str, Delivery]:
     return {str(message.id): delivery_of(message, at) for message in sent}
-
-
-def _timeline(incident: Incident, shown: frozenset[EventType], deliveries: Mapping[str, Delivery]) -> list[Entry]:
-    notes = {str(note.id): note.text for note in incident.notes}
-    drawn = {key for entry in incident.timeline for key in _messages_of(entry)} & deliveries.keys()
-    return [
-        _entry(entry, notes, deliveries)
-        for entry in incident.timeline
-        if entry.event_type in shown
-        and (entry.event_type not in ENDINGS or entry.data.get("notification_id") not in drawn)
-    ]
-
-
-def _entry(entry: TimelineEntry, notes: Mapping[str, str], deliveries: Mapping[str, Delivery]) -> Entry:
-    is_note = entry.event_type is EventType.NOTE_ADDED
-    return Entry(
-        id=entry.id,
-        icon=ICONS[entry.event_type],
-        tone=TONES.get(entry.event_type, ""),
-        actor=entry.actor,
-        detail=entry.detail,
-        note=notes.get(str(entry.data.get("note_id")), entry.detail) if is_note else "",
-        deliveries=[deliveries[key] for key in _messages_of(entry) if key in deliveries],
-        at=entry.created_at,
-    )
-
-
-def _messages_of(entry: TimelineEntry) -> list[str]:
-    """Return the delivery ids that a `paged` entry names, one a channel."""
-    channels = entry.data.get("channels") if entry.event_type is EventType.PAGED else None
-    return (
-        [str(item.get("notification_id")) for item in channels if isinstance(item, dict)]
-        if isinstance(channels, list)
-        else []
-    )
