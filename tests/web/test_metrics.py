@@ -179,6 +179,9 @@ async def test_a_history_that_is_still_added_up_is_not_passed_off_as_whole(clien
     services.incidents.overview = quarter.overview(history_before=quarter.overview().as_of - timedelta(days=20))
     words = (await read(client, PATH)).text("metrics")
     assert "Incidents opened before Fri 2 Oct 2026, 01:14:08 UTC are still being added up." in words
+    services.schedules.overview = quarter.on_call(history_before=quarter.overview().as_of - timedelta(days=2))
+    words = (await read(client, PATH)).text("metrics")
+    assert "Incidents opened before Tue 20 Oct 2026, 01:14:08 UTC are still being added up." in words
 
 
 async def test_who_asks_metrics_for_html_is_sent_to_the_page_and_prometheus_is_not(client: Client) -> None:

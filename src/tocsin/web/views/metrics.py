@@ -100,6 +100,12 @@ class Metrics:
     people: Ranking | None
 
     @property
+    def history_before(self) -> datetime | None:
+        """From when on the figures are whole; None where they all are."""
+        ends = [part.history_before for part in (self.found, self.on_call) if part and part.history_before]
+        return max(ends, default=None)
+
+    @property
     def teams(self) -> list[str]:
         """What can be chosen from: the one that is chosen, too, though it has no incident."""
         known = set(self.found.teams if self.found else ()) | ({self.team} if self.team else set())

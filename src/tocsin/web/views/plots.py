@@ -124,7 +124,7 @@ def moving(values: Sequence[tuple[float, int]], over: int) -> list[float | None]
 
 
 def _axis(peak: float, size: float, unit: str) -> Axis:
-    shown = peak / size or 1.0
+    shown = max(1.0, peak / size)
     power = 10.0 ** floor(log10(shown))
     top = next(factor * power for factor in TOPS if shown <= factor * power * (1 + 1e-9))
     if size == 1:
