@@ -29,12 +29,14 @@ Reference: TypeAlias = UUID | int
 ALERTS_SHOWN = 100
 NOTES_SHOWN = 500
 TIMELINE_SHOWN = 200
+MAX_IDS = 100
+"""In one question: twice as many would not fit into the first line of a request."""
 
 
 class IncidentQuery(ListQuery):
     """Filters of the list of incidents. `id`, `status` and `severity` may be repeated: any of them."""
 
-    id: Annotated[list[UUID], Field(default_factory=list, max_length=MAX_LIMIT)]
+    id: Annotated[list[UUID], Field(default_factory=list, max_length=MAX_IDS)]
     status: Annotated[list[IncidentStatus], Field(default_factory=list)]
     severity: Annotated[list[SeverityIn], Field(default_factory=list)]
     service: Text | None = None
