@@ -1,7 +1,9 @@
 """What a run of the pipeline says of itself, and what the exit codes of its checks mean."""
 
 import json
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -102,3 +104,27 @@ def test_the_outcome_of_a_stage_is_the_worst_of_its_checks() -> None:
 def test_what_a_stage_needs_stops_it() -> None:
     with pytest.raises(StopError):
         Stage("build").need("images", *python("raise SystemExit(1)"))
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Give this process its own handlers back."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("signals")
+def test_a_stage_that_is_told_to_end_tells_its_check_and_does_only_what_must_be_done() -> None:
+    stage = Stage("verify")
+    stage.hear_signals()
+    assert not stage.check(
+        "verify", *python("import os, signal; os.kill(os.getppid(), signal.SIGTERM); signal.pause()")
+    )
+    with pytest.raises(StopError):
+        stage.check("promote", *python("print('never')"))
+    assert stage.check("settle", *python("raise SystemExit(10)"), means={10: Outcome.GOOD}, always=True)
+    assert [check.name for check in stage.row.checks] == ["verify", "settle"]
+    assert stage.row.outcome is Outcome.BROKE

@@ -37,6 +37,7 @@ class Stage:
         self.row = Row(name)
         self.environment = dict(os.environ)
         self._stopped = False
+        self._process: subprocess.Popen[str] | None = None
 
     def check(
         self,
@@ -101,12 +102,14 @@ class Stage:
         self.worsen(Outcome.GOOD)
 
     def hear_signals(self) -> None:
-        """Let a signal end the check that runs, which hears it too, and then the stage: a deploy has to go back."""
+        """Hand a signal on to the check that runs, wait for its end, and end the stage: a deploy has to go back."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._stop)
 
-    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
         self._stopped = True
+        if self._process and number != signal.SIGINT:  # Ctrl-C goes to everybody in the terminal
+            self._process.send_signal(number)
 
     def _run(self, command: Sequence[str], *, live: bool) -> tuple[int, str]:
         try:
@@ -120,6 +123,7 @@ class Stage:
             )
         except OSError as exc:
             return 127, str(exc)
+        self._process = process
         printed = []
         with process:
             for line in process.stdout or ():

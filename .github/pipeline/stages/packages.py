@@ -44,7 +44,13 @@ def have_promtool(stage: Stage) -> None:
         subprocess.run(["docker", "cp", "--quiet", f"{prometheus}:/bin/promtool", str(_keep() / "bin")], check=True)
 
 
+def place_of(checkout: Path, cache: Path) -> Path:
+    """Return the folder in a runner's tool cache where what a checkout installs is kept."""
+    return cache / "tocsin" / sha256(os.fsencode(checkout)).hexdigest()[:12]
+
+
 def _keep() -> Path:
-    here = Path.cwd()
+    if chosen := os.environ.get("KEEP"):
+        return Path(chosen)
     cache = os.environ.get("RUNNER_TOOL_CACHE")
-    return Path(cache) / "tocsin" / sha256(os.fsencode(here)).hexdigest()[:12] if cache else here
+    return place_of(Path.cwd(), Path(cache)) if cache else Path.cwd()

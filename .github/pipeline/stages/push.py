@@ -101,11 +101,12 @@ def run(records: Records, options: Sequence[str]) -> int:
     log.parent.mkdir(parents=True, exist_ok=True)
     state = str(records.folder.parents[1])
     mounted = ("--env", f"TOCSIN_STATE={state}", "--container-options", f"--volume {state}:{state}")
-    # Ctrl-C goes to act, too, which removes its container; what is left to do is done below.
-    signal.signal(signal.SIGINT, lambda _number, _frame: None)
     say(f"pipeline of {records.revision}; what act says goes to {log}")
     with log.open("w") as file:
         act = subprocess.Popen(["act", "push", *mounted, *options], stdout=file, stderr=subprocess.STDOUT)
+        # act removes its container then, with whatever runs in it; what is left to do is done below.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda _number, _frame: act.send_signal(signal.SIGINT))
         watch(act, records, sys.stdout)
     rows = records.read()
     codes = {EXIT_CODES.get(row.outcome, 1) for row in rows.values()} | {1 if act.returncode else 0}

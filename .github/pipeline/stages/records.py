@@ -44,12 +44,16 @@ class Records:
             if stage not in known and (row := job["outputs"].get("row")):
                 self.write(Row.from_json(row))
 
+    def give(self, *paths: Path) -> None:
+        """Let files belong to whoever owns the directory that outlives the job: a job is root, a person is not."""
+        owner = self.folder.parents[1].stat()
+        if os.geteuid() == 0:
+            for path in (self.folder.parent, self.folder, *paths):
+                os.chown(path, owner.st_uid, owner.st_gid)
+
     def _replace(self, path: Path, text: str) -> None:
-        """Write a file as a whole or not at all, for whoever owns the directory: a job is root, a person is not."""
+        """Write a file as a whole or not at all."""
         half = path.with_suffix(f".{os.getpid()}")
         half.write_text(text)
-        owner = self.folder.parent.parent.stat()
-        if os.geteuid() == 0:
-            for written in (self.folder.parent, self.folder, half):
-                os.chown(written, owner.st_uid, owner.st_gid)
+        self.give(half)
         half.replace(path)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from rollout.store import default_folder
 from stages import images
 from stages.checks import Stage
+from stages.records import Records
 from stages.report import Outcome
 from stages.scanner import container, fetch, start
 
@@ -32,11 +33,13 @@ def run(stage: Stage) -> None:
     arguments = [f"{image.rpartition('/')[2].partition(':')[0]}={identity}" for image, identity in sealed.items()]
     script = Path(__file__).with_name("scan.sh")
     files = {"/scan.sh": script, "/.trivyignore": Path(".trivyignore")}
-    folder = default_folder() / "runs" / tag / "scan"
+    records = Records(default_folder(), tag)
+    folder = records.folder / "scan"
     shutil.rmtree(folder, ignore_errors=True)
     with container(TRIVY, "/scan.sh", *arguments, options=OPTIONS, files=files) as name:
         stage.check("trivy", *start(name), means=FOUND)
         fetch(name, "/report", folder)
+    records.give(folder, *folder.iterdir())
     reports = [json.loads(path.read_text()) for path in sorted(folder.glob("*.trivy.json"))]
     parts = [path for path in folder.glob("*.cdx.json") if json.loads(path.read_text())["bomFormat"] == "CycloneDX"]
     if not len(reports) == len(parts) == len(sealed):

@@ -1,0 +1,32 @@
+"""One clone for all tests of this folder; each begins with the commit that was cloned."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stages.packages import place_of
+from tests.containers.stack import docker
+from tests.pipeline.commits.checkout import Checkout
+from tocsin.kernel.ids import new_id
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    checkout = Checkout(tmp_path_factory.mktemp("pipeline"), f"tocsin-commits-{new_id().hex[-8:]}")
+    yield checkout
+    own = f"label=com.docker.compose.project={checkout.project}"
+    for built in (checkout.state / "builds").glob("*.json"):
+        docker("image", "rm", "--force", *(name for name in json.loads(built.read_text()) if name.endswith(built.stem)))
+    kept = place_of(checkout.folder, Path("/cache"))
+    docker("run", "--rm", "--volume", "act-toolcache:/cache", "python:3.13-slim-trixie", "rm", "-rf", str(kept))
+    for kind, every in (("container", ["--all"]), ("volume", []), ("network", [])):
+        for found in docker(kind, "ls", *every, "--quiet", "--filter", own).split():
+            docker(kind, "rm", "--force", found)
+
+
+@pytest.fixture
+def checkout(clone: Checkout) -> Checkout:
+    clone.begin_again()
+    return clone

@@ -1,0 +1,72 @@
+"""Runs that are not begun: each says why in a clear line, and touches nothing."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.commits.checkout import Checkout
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.pipeline
+
+
+def is_refused(checkout: Checkout, said: str, **environment: str) -> None:
+    done = checkout.pipeline(**environment)
+    assert done.code != 0
+    assert f"refused: {said}" in done.text
+    assert "Nothing was touched." in done.text
+    assert checkout.rows() == {}
+    assert checkout.deployed() == []
+
+
+def program(folder: Path, name: str, text: str) -> str:
+    """Put a program before all others; return the PATH."""
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return f"{folder}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def test_a_tree_with_changes_is_refused_and_they_are_named(checkout: Checkout) -> None:
+    checkout.write("new.txt", "not in the commit\n")
+    checkout.change("README.md", "# Tocsin", "# Tocsin!")
+    is_refused(checkout, "the tree is not what the commit says (README.md, new.txt)")
+
+
+def test_without_docker_it_is_refused(checkout: Checkout, tmp_path: Path) -> None:
+    is_refused(checkout, "Docker does not answer", DOCKER_HOST=f"unix://{tmp_path}/nobody.sock")
+
+
+def test_an_act_that_is_too_old_is_refused(checkout: Checkout, tmp_path: Path) -> None:
+    path = program(tmp_path, "act", "echo act version 0.2.85")
+    is_refused(checkout, "act 0.2.85 is too old, 0.2.86 or newer is needed", PATH=path)
+
+
+def test_without_act_it_is_refused(checkout: Checkout, tmp_path: Path) -> None:
+    path = program(tmp_path, "act", "exit 127")
+    is_refused(checkout, "act is not installed", PATH=path)
+
+
+def test_a_worktree_whose_history_is_elsewhere_is_refused(checkout: Checkout, tmp_path: Path) -> None:
+    made = checkout.run("git", "worktree", "add", "--quiet", "--detach", str(tmp_path / "linked"))
+    assert made.code == 0, made.text
+    done = checkout.run("make", "--directory", str(tmp_path / "linked"), "pipeline")
+    assert "use a clone, not a worktree" in done.text
+    checkout.run("git", "worktree", "remove", "--force", str(tmp_path / "linked"))
+
+
+async def test_a_second_run_at_once_is_refused_and_the_first_ends_by_a_signal(checkout: Checkout) -> None:
+    first = checkout.begin_pipeline()
+    try:
+        log = checkout.state / "runs" / checkout.head() / "act.log"
+        await eventually(lambda: log.exists() and "Run Main" in log.read_text(), timeout=120)
+        second = checkout.pipeline()
+    finally:
+        first.send_signal(signal.SIGINT)
+        said, _ = first.communicate(timeout=120)
+    assert second.code != 0
+    assert f"refused: another run is under way (process {first.pid}, in {checkout.folder}" in second.text
+    assert first.returncode == 1
+    assert "not good: quality, security" in said
+    assert checkout.deployed() == []
