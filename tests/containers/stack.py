@@ -15,7 +15,7 @@ from tests.support.system import Speaker, free_port
 from tests.support.waiting import eventually
 
 ROOT: Final = Path(__file__).parents[2]
-ADDRESS: Final = "127.0.0.2"
+ADDRESS: Final = os.environ.get("TEST_ADDRESS", "127.0.0.2")
 TAG: Final = os.environ.get("TOCSIN_TEST_TAG", "test")
 """The delivery pipeline names images that are built already; all others are built for the tests."""
 VERSION: Final = "0.0.0-test"
@@ -154,7 +154,7 @@ class Stack(Speaker):
     def secret(self, name: str) -> str:
         """Return one of the secrets, read as root."""
         volume = f"{self.project}_secrets:/run/secrets:ro"
-        image = f"{self.prefix}/migrate:{TAG}"
+        image = f"{self.prefix}/migrate:{self._given['TAG']}"
         return docker(
             "run", "--rm", "--user", "0:0", "--volume", volume, "--entrypoint", "cat", image, f"/run/secrets/{name}"
         )

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     except BusyError as busy:
         return _refuse(str(busy), Ending.BUSY)
     except (RefusedError, TroubleError, InputError, LookupError) as no:
-        return _refuse(f"{no}\nNothing was touched.", Ending.REFUSED)
+        return _refuse(f"{no}\nNothing was begun.", Ending.REFUSED)
     except OSError as broken:
         return _refuse(f"the state could not be written: {broken}. Nothing more was done.", Ending.REFUSED)
 
@@ -89,17 +89,24 @@ class _Run:
     def promote(self) -> int:
         """Take what was deployed and verified for the last good release; forget what nobody can go back to."""
         release = self._deployed()
-        self.state = machine.promoted(self.state)
-        self.store.write(self.state)
-        docker = self._docker(release)
+        if self.state.attempt is not None:
+            self.state = machine.promoted(self.state)
+            self.store.write(self.state)
+        forgotten = self.store.forget(self.state)
         kept = {self.store.release(name).tag for name in self.store.releases()}
-        for old in self.store.forget(self.state):
-            if old.tag not in kept - {old.tag}:
-                images = {old.image(name) for name in old.services | {"migrate"}}
-                for image in docker.images(sorted(images)):
-                    docker.run("image", "rm", image)
+        for old in forgotten:
+            if old.tag not in kept:
+                self._remove_images(old)
         sys.stdout.write(f"{release.tag} is the last good release\n")
         return Ending.DONE
+
+    def _remove_images(self, old: Release) -> None:
+        docker = self._docker(old)
+        try:
+            for image in docker.images([old.image(name) for name in old.services | {"migrate"}]):
+                docker.run("image", "rm", image)
+        except TroubleError as used:
+            sys.stderr.write(f"an image of the old release {old.tag} was left: {used}\n")
 
     def rollback(self) -> int:
         """Go back to the last good release from an attempt, or else to the one before it."""
@@ -131,12 +138,12 @@ class _Run:
         return ending
 
     def _deployed(self) -> Release:
-        """Return what waits to be verified. Raise RefusedError where that is not the tag that was asked for."""
-        attempt = self.state.attempt
-        if attempt is None or attempt.phase is not Phase.DEPLOYED:
+        """Return what waits to be verified, or else is good. Raise RefusedError where that is not the tag asked for."""
+        attempt, name = self.state.attempt, self.state.goal
+        if name is None or (attempt is not None and attempt.phase is not Phase.DEPLOYED):
             message = "nothing is deployed that waits to be verified"
             raise RefusedError(message)
-        release = self.store.release(attempt.release)
+        release = self.store.release(name)
         if release.tag != self.tag:
             message = f"{release.tag} is deployed, not {self.tag}"
             raise RefusedError(message)

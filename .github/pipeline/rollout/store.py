@@ -64,7 +64,7 @@ class Store:
         """Add a line to the history."""
         line = json.dumps({"at": now(), "event": event, "release": release, **more}) + "\n"
         path = self.folder / "history.jsonl"
-        with path.open("a", encoding="utf-8") as file:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8") as file:
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
@@ -162,8 +162,9 @@ class Store:
         self._replace(self.folder / name, json.dumps(value, indent=1) + "\n")
 
     def _replace(self, path: Path, text: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._own(path.parent)
+        for folder in reversed([folder for folder in path.parents if not folder.exists()]):
+            folder.mkdir(exist_ok=True, mode=0o700)
+            self._own(folder)
         temporary = path.with_name(f".{path.name}.new")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
