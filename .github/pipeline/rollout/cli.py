@@ -78,11 +78,12 @@ class _Run:
         """Deploy: settle, look whether it can be done, do it."""
         document = preflight.render(ROOT, self.tag, self.store.folder / "settings.env")
         docker = Docker(document["name"], lock_file=self.store.lock_file)
+        preflight.same_system(self.store, self.state, docker.project)
         with _signals():
             if self.state.attempt is not None or self.state.good is not None:
                 self.state, _ = mover.settle(self.state, self._port(docker))
             release = preflight.candidate(docker, self.store, document, self.tag, preflight.schema(ROOT))
-            preflight.check(docker, self.store, self.state, release)
+            preflight.check(docker, self.store, self.state)
             self.store.add(release)
             return self._end(*mover.up(self.state, release.id, self._port(docker)))
 

@@ -67,7 +67,18 @@ def candidate(docker: Docker, store: Store, document: dict[str, Any], tag: str, 
     return release
 
 
-def check(docker: Docker, store: Store, state: State, release: Release) -> None:
+def same_system(store: Store, state: State, project: str) -> None:
+    """Raise RefusedError where the state is that of another system."""
+    known = state.good or (state.attempt.release if state.attempt else None)
+    if known is not None and (theirs := store.release(known).project) != project:
+        message = (
+            f"{store.folder} belongs to the project {theirs}, and this would deploy {project}: "
+            "give each a folder of its own (TOCSIN_STATE)"
+        )
+        raise RefusedError(message)
+
+
+def check(docker: Docker, store: Store, state: State) -> None:
     """Raise RefusedError where there would be no way back, or no room."""
     needed = int(os.environ.get("TOCSIN_DISK_FREE_MB") or DISK_FREE_MB)
     for folder in {str(store.folder), _docker_folder(docker)}:
@@ -78,14 +89,7 @@ def check(docker: Docker, store: Store, state: State, release: Release) -> None:
             )
             raise RefusedError(message)
     if state.good is not None:
-        good = store.release(state.good)
-        if good.project != release.project:
-            message = (
-                f"{store.folder} belongs to the project {good.project}, and this would deploy {release.project}: "
-                "give each a folder of its own (TOCSIN_STATE)"
-            )
-            raise RefusedError(message)
-        _images_are_there(docker, good)
+        _images_are_there(docker, store.release(state.good))
     elif state.attempt is None and (there := docker.containers()):
         names = ", ".join(sorted({container.service for container in there}))
         message = (

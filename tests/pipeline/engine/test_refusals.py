@@ -67,6 +67,11 @@ async def test_a_system_that_somebody_else_started_is_left_alone(system: Deploye
     await refused(system, "up", tag, says="was not deployed with the state", TOCSIN_STATE=str(elsewhere))
 
 
+async def test_the_state_of_one_system_is_not_taken_for_that_of_another(system: Deployed) -> None:
+    tag = await beside(layer, "pipeline-second")
+    await refused(system, "up", tag, says=f"belongs to the project {system.project}", COMPOSE_PROJECT_NAME="another")
+
+
 async def test_a_second_run_is_told_who_is_at_work(system: Deployed) -> None:
     first = system.begin("verify", "pipeline-nobodys")
     with first:
