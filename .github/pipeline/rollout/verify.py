@@ -31,7 +31,7 @@ NO_REQUEST: Final = 'route!~"/health|/health/ready|/metrics|.*/stream"'
 def verify(release: Release, docker: Docker, store: Store) -> int:
     """Check everything, print each check, keep the figures in verify.json; return 0, or 42 where one of them failed."""
     outside = Outside(release)
-    figures: dict[str, Any] = {"tag": release.tag}
+    figures: dict[str, Any] = {"tag": release.tag, "paged_seconds": None, "error_rate": None, "p95_seconds": None}
     failed: list[CheckError] = []
 
     def check(name: str, work: Callable[[], object]) -> None:

@@ -27,5 +27,7 @@ def note_figures(stage: Stage) -> None:
     if path.exists():
         found = json.loads(path.read_text())
         stage.row.figures.append(f"{found['failed']} of {found['requests']} requests failed")
-        stage.row.figures.append(f"p95 {found['p95_seconds'] * 1000:.0f} ms")
-        stage.row.figures.append(f"paged in {found['paged_seconds']:.1f} s")
+        if found["p95_seconds"] is not None:
+            stage.row.figures.append(f"p95 {found['p95_seconds'] * 1000:.0f} ms")
+        if found["paged_seconds"] is not None:
+            stage.row.figures.append(f"paged in {found['paged_seconds']:.1f} s")
