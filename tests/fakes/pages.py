@@ -297,6 +297,8 @@ class FakeAlerts(FakePeer):
             ]
         )
         self.alerts: list[Alert] = []
+        self.older: list[Alert] = []
+        """Known by their ids alone."""
         self.body = "{}"
         """What every request said."""
         self.cut_at: datetime | None = None
@@ -324,7 +326,8 @@ class FakeAlerts(FakePeer):
         )
 
     async def _find(self, request: web.Request) -> web.Response:
-        found = next((item for item in self.alerts if str(item.id) == request.match_info["alert_id"]), None)
+        known = [*self.alerts, *self.older]
+        found = next((item for item in known if str(item.id) == request.match_info["alert_id"]), None)
         if found is None:
             return refuse(404, f"There is no alert {request.match_info['alert_id']}.")
         raw = RawRequest(

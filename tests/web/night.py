@@ -39,6 +39,10 @@ class Services:
         self._ring_checkout()
         self._ring_carrier()
         self._work()
+        self.alerts.older = [
+            scene.alert(108, id=alert.alert_id, message=alert.message)
+            for alert in self.incidents.incidents[2481].alerts
+        ]
         self.alerts.alerts += [scene.alert(seconds) for seconds in (*range(0, 600, 15), *range(700, 10_000, 240))]
 
     def be_quiet(self) -> None:

@@ -94,6 +94,8 @@ async def test_an_incident_names_its_responders_its_links_and_what_was_before(
     assert "took 31 min" in page.text("around")
     assert f"/alerts?incident={services.incidents.incidents[2481].id}" in [link["href"] for link in page.elements("a")]
     assert "44 firing, 3 recovered" in page.text("alerts")
+    shown = services.incidents.incidents[2481].alerts[0]
+    assert f"/alerts/{shown.alert_id}" in [link["href"] for link in page.elements("a")]
 
 
 async def test_without_alert_ingestion_the_incident_is_shown_all_the_same(client: Client, services: Services) -> None:
