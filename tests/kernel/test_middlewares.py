@@ -172,3 +172,18 @@ async def test_by_default_nobody_elses_page_may_read(edge: EdgeClient) -> None:
         given_headers: Any = response.headers
         assert "Access-Control-Allow-Origin" not in given_headers
         assert "Vary" not in given_headers
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_a_change_that_a_page_of_another_site_asks_for_is_not_made(edge: EdgeClient, method: str) -> None:
+    plain = {"Content-Type": "text/plain"}  # what a page may send without asking first
+    for header in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}):
+        async with edge.request(method, "/api/v1/things", data=b'{"name": "x"}', headers=plain | header) as response:
+            assert response.status == HTTPStatus.FORBIDDEN
+            assert response.content_type == "application/problem+json"
+
+
+async def test_a_change_that_a_page_of_a_configured_origin_asks_for_is_made(friendly: EdgeClient) -> None:
+    headers = {"Origin": FRIEND, "Sec-Fetch-Site": "cross-site"}
+    async with friendly.post("/api/v1/things", json={"name": "x"}, headers=headers) as response:
+        assert response.status == HTTPStatus.CREATED

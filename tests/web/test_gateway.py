@@ -65,6 +65,7 @@ async def test_what_concerns_one_connection_or_claims_a_way_here_is_dropped(
         "X-Forwarded-Host": "evil.example",
         "Forwarded": "for=10.0.0.1",
         "Cookie": "tocsin_actor=ann",
+        "Sec-Fetch-Site": "same-origin",
         "Origin": f"http://{door.host}:{door.port}",
     }
     async with door.get("/api/v1/alerts", headers=given) as answer:

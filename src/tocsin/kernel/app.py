@@ -14,6 +14,7 @@ from tocsin.kernel.middlewares import (
     HTTPMetrics,
     add_headers,
     cors_middleware,
+    cross_site_middleware,
     request_middleware,
 )
 from tocsin.kernel.problems import problem_middleware
@@ -33,7 +34,8 @@ def base_app(settings: ProcessSettings, *, service: str, middlewares: tuple[Midd
     origins = frozenset(filter(None, settings.cors_origins.split(",")))
     cors = [cors_middleware] if origins else []
     app = web.Application(
-        middlewares=[request_middleware, *cors, *middlewares, problem_middleware],
+        # What the innermost refuses becomes a problem document.
+        middlewares=[request_middleware, *cors, *middlewares, problem_middleware, cross_site_middleware],
         client_max_size=INTERNAL_BODY_LIMIT,
     )
     app.on_response_prepare.append(add_headers)

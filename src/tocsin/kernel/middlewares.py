@@ -1,10 +1,11 @@
-"""What happens around every request: its id, one canonical log line, its metrics."""
+"""What happens around every request: its id, one canonical log line, its metrics, whose pages may ask."""
 
 import logging
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import hdrs, web
@@ -12,6 +13,7 @@ from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from tocsin.kernel import clock, request_id
+from tocsin.kernel.errors import ForbiddenError
 from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
 
@@ -21,10 +23,13 @@ QUIET_ROUTES = frozenset({"/health", "/health/ready", "/metrics"})
 """Asked every few seconds: measured, and logged only when they fail."""
 METHODS = hdrs.METH_ALL
 PREFLIGHT: Final = {
-    hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST, PATCH",
+    hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST, PUT, PATCH",
     hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-Actor, X-Request-ID",
     hdrs.ACCESS_CONTROL_MAX_AGE: "600",
 }
+SAFE_METHODS: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
+OWN_SITES: Final = frozenset({"same-origin", "none"})
+"""Values of `Sec-Fetch-Site` for our own pages, and for what a person starts by hand (Fetch Metadata, section 2.2)."""
 CORS_ORIGINS = web.AppKey("CORS_ORIGINS", frozenset[str])
 
 
@@ -136,6 +141,26 @@ async def cors_middleware(request: web.Request, handler: Handler) -> web.StreamR
     if preflight and request.headers.get(hdrs.ORIGIN) in request.app[CORS_ORIGINS]:
         return web.Response(status=HTTPStatus.NO_CONTENT, headers=PREFLIGHT)
     return await handler(request)
+
+
+@web.middleware
+async def cross_site_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse a change that another site's page asks for. Without either header it is no browser and goes through."""
+    if request.method not in SAFE_METHODS and _is_foreign(request):
+        msg = "This change was asked for by a page of another site, and was not made."
+        raise ForbiddenError(msg)
+    return await handler(request)
+
+
+def _is_foreign(request: web.Request) -> bool:
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is not None and origin in request.app[CORS_ORIGINS]:
+        return not request.path.startswith("/api/")
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site not in OWN_SITES
+    # The scheme is left out: behind a proxy that ends TLS, this server does not know its own.
+    return origin is not None and urlsplit(origin).netloc.lower() != request.headers.get(hdrs.HOST, "").lower()
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:

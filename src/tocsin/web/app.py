@@ -21,8 +21,8 @@ from tocsin.web.settings import Settings
 def create_app(settings: Settings) -> web.Application:
     """Wire the service; nothing connects until the application starts."""
     app = base_app(settings, service="web-ui", middlewares=(error_page_middleware,))
-    # Innermost, so that what they refuse becomes a problem document, and that a page.
-    app.middlewares.extend([defences.host_middleware, defences.cross_site_middleware, metrics_for_people_middleware])
+    # Innermost, so that what it refuses becomes a problem document, and that a page.
+    app.middlewares.extend([defences.host_middleware, metrics_for_people_middleware])
     app.on_response_prepare.append(defences.add_headers)
     app[SETTINGS] = settings
     app[defences.ALLOWED_HOSTS] = defences.AllowedHosts(settings)

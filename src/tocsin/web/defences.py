@@ -1,4 +1,4 @@
-"""What keeps foreign pages from acting through a visitor's browser: host names, cross-site requests, headers."""
+"""What keeps foreign pages from acting through a visitor's browser, beside what the kernel does: names and headers."""
 
 import ipaddress
 from typing import Final
@@ -7,13 +7,9 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from tocsin.kernel.errors import ForbiddenError, MisdirectedRequestError
-from tocsin.kernel.middlewares import CORS_ORIGINS
+from tocsin.kernel.errors import MisdirectedRequestError
 from tocsin.web.settings import Settings
 
-SAFE_METHODS: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
-OWN_SITES: Final = frozenset({"same-origin", "none"})
-"""Values of `Sec-Fetch-Site` for our own pages, and for what a person starts by hand (Fetch Metadata, section 2.2)."""
 HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -59,26 +55,6 @@ async def host_middleware(request: web.Request, handler: Handler) -> web.StreamR
         msg = f"This server does not answer for {host[:100]!r}. Whoever runs it can add the name to ALLOWED_HOSTS."
         raise MisdirectedRequestError(msg)
     return await handler(request)
-
-
-@web.middleware
-async def cross_site_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse a change that another site's page asks for. Without either header it is no browser and goes through."""
-    if request.method not in SAFE_METHODS and _is_foreign(request):
-        msg = "This change was asked for by a page of another site, and was not made."
-        raise ForbiddenError(msg)
-    return await handler(request)
-
-
-def _is_foreign(request: web.Request) -> bool:
-    origin = request.headers.get(hdrs.ORIGIN)
-    if origin is not None and origin in request.app[CORS_ORIGINS]:
-        return not request.path.startswith("/api/")
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:
-        return site not in OWN_SITES
-    # The scheme is left out: behind a proxy that ends TLS, this server does not know its own.
-    return origin is not None and urlsplit(origin).netloc.lower() != request.headers.get(hdrs.HOST, "").lower()
 
 
 def _is_address(name: str) -> bool:

@@ -34,7 +34,16 @@ HOP_BY_HOP: Final = frozenset(
     }
 )
 """Between two neighbours only (RFC 9110, section 7.6.1; RFC 2616, section 13.5.1)."""
-NOT_FORWARDED: Final = HOP_BY_HOP | {"host", "expect", "cookie", "origin", "referer", "forwarded", "x-real-ip"}
+NOT_FORWARDED: Final = HOP_BY_HOP | {
+    "host",
+    "expect",
+    "cookie",
+    "origin",
+    "referer",
+    "sec-fetch-site",
+    "forwarded",
+    "x-real-ip",
+}
 """Ours alone, or a claim about the way here that a service must not believe; so are `X-Forwarded-*`."""
 OWN_WORDS: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 """What the client library would add: the caller speaks for itself, or says nothing."""
