@@ -29,6 +29,10 @@ Durations carry their unit in the name. `<NAME>_FILE` may name a file that holds
 secret is never shown in a log or an error. `tocsin up` passes its own environment on to the services, and sets the
 addresses that they need of each other. `tocsin check` reads all of them and tries each connection.
 
+Beside these, `TOCSIN_DATA` and `TOCSIN_URL` tell the command where its data is, and where a running Tocsin. For
+`python -m tocsin.migrate`, `ROLE_PASSWORDS` names a folder with a file for each role that may log in from now on: its
+name is the role, its text the password. OpenTelemetry's own variables switch [traces](operations.md#traces) on.
+
 This page is written from the settings classes by `make docs`.
 """
 
