@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -77,6 +78,24 @@ def test_the_command_names_what_it_applied(empty_dsn: str) -> None:
         *(f"applied {name}" for name in NAMES),
         f"the schema is up to date ({len(NAMES)} applied)",
     ]
+
+
+@pytest.mark.slow
+def test_what_a_later_release_has_applied_is_named_and_left_alone(
+    empty_dsn: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    later = tmp_path / "later"
+    shutil.copytree(sql_folder(), later)
+    (later / "9999_later.sql").write_text("CREATE TABLE incidents.later (id int);")
+    with monkeypatch.context() as release:
+        release.setattr(migrator, "sql_folder", lambda: later)
+        assert migrate(empty_dsn) == [*NAMES, "9999_later"]
+    _, out, _ = run_migrator(empty_dsn)
+    assert out.splitlines() == [
+        "the schema is up to date (0 applied)",
+        "the schema is of a later release (9999_later): this one works on it, too",
+    ]
+    assert run(empty_dsn, "SELECT count(*) FROM incidents.later") == [{"count": 0}]
 
 
 def test_eight_migrators_at_once_apply_each_file_once(empty_dsn: str) -> None:

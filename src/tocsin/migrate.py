@@ -39,6 +39,8 @@ class DatabaseState:
     encoding: str
     pending: list[str]
     """The files not applied yet, in order."""
+    later: list[str]
+    """What a later release has applied, in order: its files are not here."""
 
 
 class MigrateSettings(ProcessSettings):
@@ -133,9 +135,13 @@ def inspect(dsn: str) -> DatabaseState:
         try:
             _check(backend)
             rows = backend.execute("SELECT migration_id FROM migrations.applied") if backend.list_tables() else ()
-            applied = {name for (name,) in rows}
-            pending = [str(migration.id) for migration in _migrations() if migration.id not in applied]
-            return DatabaseState(backend.value("SHOW server_version"), backend.value("SHOW server_encoding"), pending)
+            applied, known = {str(name) for (name,) in rows}, [str(migration.id) for migration in _migrations()]
+            return DatabaseState(
+                version=backend.value("SHOW server_version"),
+                encoding=backend.value("SHOW server_encoding"),
+                pending=[name for name in known if name not in applied],
+                later=sorted(applied - set(known)),
+            )
         except backend.driver.Error as exc:
             message = f"the database does not say what is applied: {_one_line(exc)}"
             raise MigrationError(message) from exc
@@ -157,12 +163,15 @@ def main() -> None:
     dsn = settings.database_url.get_secret_value()
     try:
         applied = migrate(dsn)
+        later = inspect(dsn).later
         roles = let_roles_log_in(dsn, settings.role_passwords) if settings.role_passwords else []
     except MigrationError as exc:
         sys.exit(f"tocsin.migrate: {exc}")
     for name in applied:
         sys.stdout.write(f"applied {name}\n")
     sys.stdout.write(f"the schema is up to date ({len(applied)} applied)\n")
+    if later:
+        sys.stdout.write(f"the schema is of a later release ({', '.join(later)}): this one works on it, too\n")
     if roles:
         sys.stdout.write(f"may log in: {', '.join(roles)}\n")
 

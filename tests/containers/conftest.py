@@ -4,6 +4,7 @@ import inspect
 import os
 import subprocess
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
@@ -59,12 +60,18 @@ def images() -> list[str]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def stack(images: list[str], world: World) -> AsyncIterator[Stack]:  # noqa: ARG001 - they must be there
-    """The whole system with a team that is paged at `world`. At the end nothing of it may be left."""
-    stack = Stack(f"tocsin-test-{new_id().hex[-8:]}", {**QUICK, **CALM, **world.environment})
+    """The whole system with a team that is paged at `world`."""
+    async with running(Stack(f"tocsin-test-{new_id().hex[-8:]}", {**QUICK, **CALM, **world.environment})) as stack:
+        await stack.post("oncall", "/api/v1/schedules", world.team)
+        yield stack
+
+
+@asynccontextmanager
+async def running(stack: Stack) -> AsyncIterator[Stack]:
+    """Start *stack*, and remove it with the block: nothing of it may be left."""
     try:
         await beside(stack.up)
         async with ClientSession(timeout=ClientTimeout(total=10)) as stack.session:
-            await stack.post("oncall", "/api/v1/schedules", world.team)
             yield stack
     finally:
         await beside(stack.down)

@@ -1,7 +1,7 @@
 """How many alerts a second one, two and three replicas take, and who has how much to do meanwhile: `make scale-demo`.
 
-Counted is what is durable and has its incident, over the time until the last one has. The limit is where the processors
-are all in use, which the last column shows: on a machine with few of them, more replicas share what one had.
+Counted is what is durable and has its incident, over the time until the last one has. The last line says where the
+limit is: with all processors in use, more replicas share what one had.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from typing import Final
 
+import psutil
 from aiohttp import ClientSession, ClientTimeout
 from bench.processes import wrk
 
@@ -21,8 +22,11 @@ from tocsin.kernel.ids import new_id
 
 SCALED: Final = ("alert-ingestion", "incident-management")
 SECONDS: Final = 15
+IN_USE: Final = 0.9
+"""The share of the processors beyond which there is none to spare."""
 CONNECTIONS: Final = 256
 UNTOLD: Final = "SELECT count(*) AS many FROM alerts.correlation WHERE told_version < version"
+SENDER: Final = "the sender and the system"
 LINKED: Final = "SELECT count(*) AS many FROM alerts.correlation WHERE incident_id IS NOT NULL"
 
 
@@ -31,18 +35,21 @@ async def main() -> None:
     stack = Stack(f"tocsin-scale-{new_id().hex[-8:]}", {"LOG_LEVEL": "WARNING", "ESCALATION_TIMEOUT_MINUTES": "600"})
     await beside(stack.compose, "build", "--quiet", *USER_OF)
     sys.stdout.write(f"{os.cpu_count()} processors; replicas of {' and of '.join(SCALED)}\n")
+    used: Counter[str] = Counter()
     try:
         async with ClientSession(timeout=ClientTimeout(total=10)) as stack.session:
             for replicas in (1, 2, 3):
                 await beside(stack.up, "--no-recreate", *(f"--scale={name}={replicas}" for name in SCALED))
-                sys.stdout.write(f"{replicas}: {await measure(stack)}\n")
+                line, used = await measure(stack)
+                sys.stdout.write(f"{replicas}: {line}\n")
                 sys.stdout.flush()
+        sys.stdout.write(f"{limit(used, os.cpu_count() or 1)}\n")
     finally:
         await beside(stack.down)
 
 
-async def measure(stack: Stack) -> str:
-    """Return a line with the alerts a second, how long each took, and each service's share of the processors."""
+async def measure(stack: Stack) -> tuple[str, Counter[str]]:
+    """Return a line with the alerts a second and how long each took, and how many processors each service used."""
     dsn = stack.dsn()
     before, started = run(dsn, LINKED)[0]["many"], clock.monotonic()
     load = asyncio.get_running_loop().create_task(
@@ -54,17 +61,34 @@ async def measure(stack: Stack) -> str:
     await eventually(lambda: run(dsn, UNTOLD)[0]["many"] == 0, timeout=120, every=0.1)
     per_second = (run(dsn, LINKED)[0]["many"] - before) / (clock.monotonic() - started)
     answers = f"p50 {measured['p50_ms']:.0f} ms, p99 {measured['p99_ms']:.0f} ms, {measured['failed']} failed"
-    return f"{per_second:6,.0f} alerts/s   {answers}   busy: {busy}"
+    told = ", ".join(f"{name} {percent / 100:.2f}" for name, percent in busy.most_common(6))
+    return f"{per_second:6,.0f} alerts/s   {answers}   processors: {told}", busy
 
 
-def shares(stack: Stack) -> str:
-    """Return how many processors each service uses now, the busiest first."""
+def limit(used: Counter[str], processors: int) -> str:
+    """Say what keeps the last measurement from being more, by the hundredths of a processor that were used."""
+    total, (busiest, most) = used.total() / 100, used.most_common(1)[0]
+    if total > IN_USE * processors:
+        return (
+            f"The limit is this machine: {total:.1f} of its {processors} processors are at work, most of them for "
+            f"{busiest}. More replicas share these; they take in more on a machine with more."
+        )
+    return (
+        f"The limit is not this machine: {total:.1f} of its {processors} processors are at work. The busiest, "
+        f"{busiest}, uses {most / 100:.1f}: see what compose.yaml allows it; all else waits for it or for the disk."
+    )
+
+
+def shares(stack: Stack) -> Counter[str]:
+    """Return how many hundredths of a processor each service uses now, and how many all else does."""
     used: Counter[str] = Counter()
+    psutil.cpu_percent()  # from here on
     lines = docker("stats", "--no-stream", "--format", "{{.Name}} {{.CPUPerc}}").splitlines()
     for name, percent in (line.split() for line in lines):
         if name.startswith(stack.project):
             used[name.removeprefix(f"{stack.project}-").rpartition("-")[0]] += round(float(percent.rstrip("%")))
-    return ", ".join(f"{name} {percent / 100:.2f}" for name, percent in used.most_common(5))
+    used[SENDER] = max(0, round(psutil.cpu_percent() * (os.cpu_count() or 1)) - used.total())
+    return used
 
 
 if __name__ == "__main__":

@@ -86,8 +86,10 @@ def labelled(kind: str, project: str) -> list[str]:
 class Stack(Speaker):
     """One compose project."""
 
-    def __init__(self, project: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, project: str, environment: Mapping[str, str], *files: Path) -> None:
+        """Name it; *files* are read after compose.yaml and that of all tests."""
         self.project = project
+        self._files = (ROOT / "compose.yaml", ROOT / "tests" / "containers" / "compose.test.yaml", *files)
         self.prefix = os.environ.get("IMAGE_PREFIX") or "tocsin"
         self.ports = {service: free_port(ADDRESS) for service in PUBLISHED}
         self._given = {
@@ -97,6 +99,7 @@ class Stack(Speaker):
             "VERSION": VERSION,
             "COMPOSE_PROFILES": "",
             "DEMO": "0",
+            "PUBLIC_URL": self.url("web"),
             **environment,
         }
 
@@ -110,8 +113,7 @@ class Stack(Speaker):
     @property
     def environment(self) -> dict[str, str]:
         """What makes `docker compose`, wherever it is called, mean this project."""
-        files = (ROOT / "compose.yaml", ROOT / "tests" / "containers" / "compose.test.yaml")
-        named = {"COMPOSE_PROJECT_NAME": self.project, "COMPOSE_FILE": ":".join(map(str, files))}
+        named = {"COMPOSE_PROJECT_NAME": self.project, "COMPOSE_FILE": ":".join(map(str, self._files))}
         return {**os.environ, "COMPOSE_ENV_FILES": os.devnull, **named, **self._ports(), **self._given}
 
     def compose(self, *arguments: str, **environment: str) -> str:
@@ -134,6 +136,12 @@ class Stack(Speaker):
     def containers(self, service: str) -> list[str]:
         """Return the ids of the replicas of a service that run."""
         return self.compose("ps", "--quiet", service).split()
+
+    def address(self, service: str) -> str:
+        """Return the address, in the network of the project, of a service that has one replica."""
+        (container,) = self.containers(service)
+        (network,) = inspect(container)[0]["NetworkSettings"]["Networks"].values()
+        return str(network["IPAddress"])
 
     def everyone(self) -> list[dict[str, Any]]:
         """Return what the engine knows of each container that was made, those that have ended too."""

@@ -186,6 +186,10 @@ def closed_by_server() -> Iterator[None]:
     except psycopg2.errors.ReadOnlySqlTransaction as exc:
         msg = "The database takes no changes at the moment; try again in a moment."
         raise DatabaseUnavailableError(msg) from exc
+    except psycopg2.errors.DiskFull as exc:
+        msg = "The database's disk is full: it takes no changes until there is room; try again in a moment."
+        log.warning("the database's disk is full", reason=str(exc).strip())
+        raise DatabaseUnavailableError(msg) from exc
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as exc:
         if isinstance(exc, psycopg2.errors.ProgramLimitExceeded):
             raise  # a value too large for an index: no repeat will help

@@ -1,0 +1,173 @@
+"""Bad surroundings: a full disk, volumes of other versions, a demo world that fails: nothing is lost, all is named."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.containers.conftest import CALM, running
+from tests.containers.load import under_load
+from tests.containers.stack import SERVICES, DockerError, Stack, beside, docker
+from tests.e2e.invariants import broken
+from tests.e2e.world import World
+from tests.support.postgres import run
+from tests.support.system import QUICK
+from tests.support.waiting import eventually
+from tocsin.cli.demo.world import HISTORY, SCENES, TEAMS
+from tocsin.kernel.ids import new_id
+
+SMALL_DISK = Path(__file__).parent / "compose.small-disk.yaml"
+NO_DEMO = {"DEMO": "0"}
+ALERT = {"service": "surroundings", "severity": "high", "message": "still there"}
+EARLIER = 8
+"""How many files the schema of the earlier release had."""
+LATER = "9999_incidents_add_colour"
+WITH_OTHER_FILES = """
+import pathlib, shutil, sys, tempfile
+from tocsin import migrate
+many, name, text = int(sys.argv[1]), sys.argv[2], sys.stdin.read()
+own = pathlib.Path(tempfile.mkdtemp())
+for path in sorted(migrate.sql_folder().glob("*.sql"))[:many]:
+    shutil.copy(path, own)
+if text:
+    (own / f"{name}.sql").write_text(text)
+migrate.sql_folder = lambda: own
+migrate.main()
+"""
+"""The migrator of another release: with the first so many of our files, and one of its own."""
+COUNTS = """
+    SELECT (SELECT count(*) FROM incidents.incident) AS incidents, (SELECT count(*) FROM alerts.alert) AS alerts,
+           (SELECT count(*) FROM oncall.schedule) AS schedules, (SELECT count(*) FROM incidents.note) AS notes
+    """
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def small(images: list[str], world: World) -> AsyncIterator[Stack]:  # noqa: ARG001 - they must be there
+    """A system as somebody starts it for the first time, with a made-up world, on a disk of 320 MB."""
+    environment = {**QUICK, **CALM, **world.environment, "DEMO": "1"}
+    async with running(Stack(f"tocsin-test-{new_id().hex[-8:]}", environment, SMALL_DISK)) as stack:
+        yield stack
+
+
+async def test_the_first_start_has_a_made_up_world_the_second_adds_nothing_and_it_can_be_taken_away(
+    small: Stack,
+) -> None:
+    (first,) = run(small.dsn(), COUNTS)
+    assert (first["incidents"], first["schedules"]) == (len(SCENES) + len(HISTORY), len(TEAMS))
+    await beside(small.up)
+    assert run(small.dsn(), COUNTS) == [first]
+    await beside(small.compose, "run", "--rm", "-T", "demo", "remove")
+    assert run(small.dsn(), COUNTS) == [dict.fromkeys(first, 0)]
+
+
+async def test_a_made_up_world_that_fails_is_named_and_keeps_nothing_else_from_starting(
+    small: Stack, tmp_path: Path
+) -> None:
+    fails = tmp_path / "compose.fails.yaml"
+    fails.write_text("services: {demo: {command: [no-such-command]}}")
+    await beside(small.compose, "rm", "--force", "--stop", "prometheus", "demo")
+    with pytest.raises(DockerError, match=r"demo.* didn't complete successfully"):
+        await beside(small.up, COMPOSE_FILE=f"{small.environment['COMPOSE_FILE']}:{fails}")
+    assert len(small.containers("prometheus")) == 1
+
+
+async def test_a_database_of_an_earlier_release_is_brought_up_to_date_with_all_that_is_in_it(
+    small: Stack, world: World
+) -> None:
+    services = [name for name in SERVICES.values() if name != "web-ui"]
+    await beside(small.compose, "stop", *services)
+    run(small.dsn(), "DROP SCHEMA alerts, incidents, oncall, notifications, migrations CASCADE")
+    told = await beside(migrate_with, small, EARLIER)
+    assert f"({EARLIER} applied)" in told
+    old = str(new_id())
+    run(
+        small.dsn(),
+        """
+        INSERT INTO incidents.incident (id, title, service, severity, status, created_at, acknowledged_at, resolved_at)
+        VALUES (%(id)s, 'before the upgrade', 'old', 'low', 'resolved', now() - interval '2 d', now() - interval '47 h',
+                now() - interval '46 h')
+        """,
+        {"id": old},
+    )
+    await beside(small.up, **NO_DEMO)
+    await small.ready()
+    found = await small.get("incidents", f"/api/v1/incidents/{old}")
+    assert (found["title"], found["mtta_seconds"]) == ("before the upgrade", 3600)
+    await everything_works(small, world)
+
+
+async def test_services_of_an_earlier_release_run_on_a_later_schema_which_is_named(small: Stack, world: World) -> None:
+    text = """
+        SET lock_timeout = '2s';
+        ALTER TABLE incidents.incident ADD COLUMN colour text NOT NULL DEFAULT 'red';
+        ALTER TABLE alerts.alert ADD COLUMN weight integer;
+        CREATE TABLE oncall.later (id uuid PRIMARY KEY);
+        """
+    assert f"applied {LATER}" in await beside(migrate_with, small, 1_000, text)
+    # Back to these images by hand, with nothing else done.
+    await beside(small.compose, "up", "--detach", "--wait", "--no-build", "--force-recreate", *SERVICES.values())
+    assert f"the schema is of a later release ({LATER})" in small.compose("logs", "migrate")
+    await small.ready()
+    await everything_works(small, world)
+
+
+def migrate_with(stack: Stack, many: int, text: str = "") -> str:
+    """Run the migrator as it is in another release."""
+    command = ("run", "--rm", "--no-deps", "-T", "--entrypoint", "python", "migrate", "-c", WITH_OTHER_FILES)
+    return docker("compose", *command, str(many), LATER, environment=stack.environment, stdin=text)
+
+
+async def everything_works(stack: Stack, world: World) -> None:
+    """From an alert to a page, and its incident to its end."""
+    schedules = await stack.get("oncall", "/api/v1/schedules")
+    if not schedules["items"]:
+        await stack.post("oncall", "/api/v1/schedules", world.team)
+    _, incident = await stack.open_incident({**ALERT, "service": str(new_id())})
+    await world.first_page(incident, seconds=60)
+    await stack.resolve(incident)
+
+
+async def test_a_full_disk_is_named_costs_no_accepted_alert_and_is_over_when_there_is_room(small: Stack) -> None:
+    async with under_load(small, "full") as ledger:
+        await eventually(lambda: len(ledger.accepted) > 50, timeout=60)
+        # A fresh one of the files that it writes into first: what then fails first is a statement, not all of it.
+        run(small.dsn(), "SELECT pg_switch_wal()")
+        before = len(ledger.accepted)
+        await eventually(lambda: len(ledger.accepted) > before, timeout=60)
+        await beside(small.execute, "keeper", "sh", "-c", FILL)
+        refused = await eventually(lambda: refusal(small), timeout=120, every=0.2)
+        assert refused == "1"
+        await eventually(lambda: "No space left on device" in small.compose("logs", "database"), timeout=60, every=1)
+        await beside(small.execute, "keeper", "rm", "/keep/ballast")
+        before = len(ledger.accepted)
+        await eventually(lambda: len(ledger.accepted) > before + 50, timeout=120)
+    assert [line for line in ledger.failed if " 503 " not in line] == []
+    assert "disk is full" in small.compose("logs", *SERVICES.values())
+    dsn = small.dsn()
+    # What was refused may have been stored nevertheless: that nothing else is stored cannot be asked for.
+    await eventually(lambda: not broken(dsn, accepted=ledger.accepted, service="none"), timeout=60, every=0.5)
+    for incident in ledger.incidents:
+        await small.resolve(incident)
+
+
+FILL = "fallocate --length $(($(df --output=avail --block-size=1 /keep | tail -1) - 200000)) /keep/ballast"
+
+
+async def refusal(stack: Stack) -> str:
+    """Return when to come again, once an alert is refused."""
+    async with stack.session.post(f"{stack.url('alerts')}/api/v1/alerts", json=ALERT) as response:
+        return response.headers["Retry-After"] if response.status == 503 else ""
+
+
+async def test_a_data_folder_of_another_postgresql_is_named_at_once(small: Stack) -> None:
+    up: tuple[Any, ...] = (small.compose, "up", "--detach", "--wait", "--no-build", "--no-deps", "database")
+    await beside(small.compose, "stop", "database")
+    await beside(small.execute, "keeper", "sh", "-c", "echo 16 > /keep/PG_VERSION")
+    with pytest.raises(DockerError, match="database"):
+        await beside(*up)
+    assert "initialized by PostgreSQL version 16, which is not compatible with" in small.compose("logs", "database")
+    await beside(small.execute, "keeper", "sh", "-c", "echo 17 > /keep/PG_VERSION")
+    await beside(*up)
+    await small.ready()
