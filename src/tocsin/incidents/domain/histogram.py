@@ -24,6 +24,7 @@ MOST_WIDE: Final = 1 / BINS_PER_OCTAVE
 """How far a quantile may be off, as a share of the true one, from the first edge to the last."""
 DIGITS: Final = 8
 """Of each bin: a hundred million incidents of one duration are one too many."""
+EMPTY: Final = "0" * DIGITS
 
 
 class Histogram:
@@ -37,9 +38,8 @@ class Histogram:
     def parse(cls, stored: str) -> Self:
         """Read the number that the database has."""
         digits = stored.zfill(-(-len(stored) // DIGITS) * DIGITS)
-        last = len(digits) // DIGITS - 1
-        found = ((last - place, int(digits[place * DIGITS : (place + 1) * DIGITS])) for place in range(last + 1))
-        return cls({index: count for index, count in found if count})
+        chunks = (digits[end - DIGITS : end] for end in range(len(digits), 0, -DIGITS))
+        return cls({index: int(chunk) for index, chunk in enumerate(chunks) if chunk != EMPTY})
 
     def __add__(self, other: Self) -> Self:
         """Merge two histograms."""

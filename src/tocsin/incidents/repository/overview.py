@@ -12,21 +12,31 @@ async def select_periods(cur: Cursor, span: Span, *, team: str | None) -> list[R
     return await fetch_all(
         cur,
         """
+        WITH periods AS MATERIALIZED ( -- thousands of days become some dozen rows once, whatever is asked of those
+            SELECT day < %(since)s AS earlier,
+                   CASE WHEN day >= %(since)s THEN date_trunc(%(by)s, day::timestamp)::date END AS starts_on,
+                   sum(incidents) AS incidents,
+                   sum(incidents) FILTER (WHERE severity = 'critical') AS critical,
+                   sum(incidents) FILTER (WHERE severity = 'high') AS high,
+                   sum(incidents) FILTER (WHERE severity = 'medium') AS medium,
+                   sum(incidents) FILTER (WHERE severity = 'low') AS low,
+                   sum(answered) AS answered, sum(answer_seconds) AS answer_seconds,
+                   sum(answer_histogram) AS answer_histogram,
+                   sum(resolved) AS resolved, sum(resolve_seconds) AS resolve_seconds,
+                   sum(resolve_histogram) AS resolve_histogram,
+                   sum(acknowledged_seconds) AS acknowledged_seconds, sum(in_progress_seconds) AS in_progress_seconds
+            FROM incidents.team_day
+            WHERE day >= %(before)s AND day < %(until)s AND (%(team)s::text IS NULL OR team = %(team)s)
+            GROUP BY 1, 2)
         SELECT earlier, starts_on, sum(incidents)::bigint AS incidents,
-               sum(incidents) FILTER (WHERE severity = 'critical')::bigint AS critical,
-               sum(incidents) FILTER (WHERE severity = 'high')::bigint AS high,
-               sum(incidents) FILTER (WHERE severity = 'medium')::bigint AS medium,
-               sum(incidents) FILTER (WHERE severity = 'low')::bigint AS low,
+               sum(critical)::bigint AS critical, sum(high)::bigint AS high, sum(medium)::bigint AS medium,
+               sum(low)::bigint AS low,
                sum(answered)::bigint AS answered, sum(answer_seconds) AS answer_seconds,
                sum(answer_histogram)::text AS answer_histogram,
                sum(resolved)::bigint AS resolved, sum(resolve_seconds) AS resolve_seconds,
                sum(resolve_histogram)::text AS resolve_histogram,
                sum(acknowledged_seconds) AS acknowledged_seconds, sum(in_progress_seconds) AS in_progress_seconds
-        FROM (
-            SELECT *, day < %(since)s AS earlier,
-                   CASE WHEN day >= %(since)s THEN date_trunc(%(by)s, day::timestamp)::date END AS starts_on
-            FROM incidents.team_day
-            WHERE day >= %(before)s AND day < %(until)s AND (%(team)s::text IS NULL OR team = %(team)s)) AS figures
+        FROM periods
         GROUP BY GROUPING SETS ((earlier), (earlier, starts_on))
         HAVING NOT earlier OR grouping(starts_on) = 1
         """,
