@@ -95,6 +95,7 @@ dashboards: $(SYNCED) ## Write grafana/dashboards/ anew from grafana/generate/
 bench: tools ## Measure, beside the limits of this machine
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.lists
+	$(BIN)/python -m bench.year
 
 clean: ## Remove what the targets above made; Tocsin's data in .tocsin/ stays
 	rm -rf .venv .uv .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
