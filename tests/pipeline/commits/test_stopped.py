@@ -70,10 +70,10 @@ def test_a_history_that_cannot_be_read_is_not_called_clean(checkout: Checkout) -
 def test_a_lint_error_and_duplicated_code_stop_at_quality(checkout: Checkout) -> None:
     for name in ("intake", "telling", "worker"):
         text = (checkout.folder / f"src/tocsin/alerts/{name}.py").read_text()
-        for copy in ("first", "second"):
-            checkout.write(f"src/tocsin/kernel/{name}_{copy}.py", text)
-    checkout.write("src/tocsin/kernel/unused.py", '"""Nothing."""\n\nimport os\n')
-    checkout.commit("kernel: Copy what is good.")
+        for copy in range(8):
+            checkout.write(f"src/tocsin/alerts/{name}_{copy}.py", text)
+    checkout.write("src/tocsin/alerts/unused.py", '"""Nothing."""\n\nimport os\n')
+    checkout.commit("alerts: Copy what is good.")
     done = is_stopped(checkout, "quality", "ruff: exit code 1", "duplication: exit code 1")
     assert "unused.py" in done.text
     assert "tests" not in [check.name for check in checkout.rows()["quality"].checks]
