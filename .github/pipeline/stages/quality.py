@@ -23,8 +23,6 @@ def run(stage: Stage) -> None:
     stage.check("promtool", "promtool", "check", "rules", *sorted(map(str, Path("prometheus/rules").iterdir())))
     if stage.row.outcome is not Outcome.RUNNING:
         raise StopError
-    # By lines, as Python 3.12 and newer count them by themselves: by branches would take twice as long.
-    stage.environment["COVERAGE_CORE"] = "sysmon"
     covered = ("--cov", f"--cov-config={CONFIGURATION}", "--cov-report=", "--cov-fail-under=0")
     fast = ("-n", "3", "--dist", "worksteal", "-m", "not slow and not pipeline")
     stage.need("tests", "pytest", "-q", *fast, *covered, figure=r"(\d+ passed)")
