@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
-from tests.fakes.pages import answer, page_of, refuse
+from tests.fakes.answers import answer, page_of, refuse
 from tests.fakes.peer import FakePeer
 from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import Escalate, Escalation, Escalations, OnCall, Schedule, ScheduleIn, Upcoming

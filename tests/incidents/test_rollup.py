@@ -173,6 +173,7 @@ def assert_true(dsn: str) -> None:
     assert run(dsn, "SELECT * FROM incidents.stale") == []
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts)
 def test_the_rollup_is_what_the_incidents_say(db_dsn: str, history: list[Act]) -> None:

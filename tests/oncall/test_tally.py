@@ -197,6 +197,7 @@ def kept(dsn: str) -> dict[tuple[str, date, str, str, str], list[int]]:
     return {tuple(row[name] for name in names): [row["number"], row["at_night"]] for row in rows}
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts)
 def test_the_tally_is_what_pages_and_escalations_say(db_dsn: str, history: list[Act]) -> None:

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from tests.fakes.pages import FakeAlerts, FakeIncidents, FakeMessages
+from tests.fakes.lists import FakeAlerts, FakeMessages
+from tests.fakes.pages import FakeIncidents
 from tests.fakes.schedules import FakeSchedules
 from tests.web import scene
 from tocsin.contracts.incidents import EventType, Incident, IncidentStatus, Note
