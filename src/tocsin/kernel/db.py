@@ -152,6 +152,8 @@ class Database:
             f" -c statement_timeout={round(self._statement_timeout * 1000)}"
             f" -c lock_timeout={round(self._lock_timeout * 1000)}"
             f" -c idle_in_transaction_session_timeout={round(self._statement_timeout * 2000)}"
+            # Otherwise the server keeps the sessions of a client that was cut off for two hours.
+            " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=2"
         )
         given = self._dsn.get("options", "")
         dsn = make_dsn(
