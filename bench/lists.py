@@ -63,11 +63,14 @@ def fill(dsn: str, incidents: int, *, first: int = 1) -> None:
 async def measure(running: Running) -> dict[str, tuple[float, float]]:
     """Return median and 95th percentile in milliseconds for each list, asked for one after the other."""
     async with aiohttp.ClientSession(raise_for_status=True) as session:
-        for number in range(WAITING):
-            body = {"title": f"Checkout answers 5xx on host {number}", "service": "checkout", "severity": "high"}
-            async with session.post(running.url(8002) + "/api/v1/incidents", json=body):
-                pass
+        await asyncio.gather(*(_open(session, running, number) for number in range(WAITING)))
         return {name: await _timed(session, running.url(8080) + path) for name, path in PAGES.items()}
+
+
+async def _open(session: aiohttp.ClientSession, running: Running, number: int) -> None:
+    body = {"title": f"Checkout answers 5xx on host {number}", "service": "checkout", "severity": "high"}
+    async with session.post(running.url(8002) + "/api/v1/incidents", json=body) as response:
+        await response.read()
 
 
 async def _timed(session: aiohttp.ClientSession, url: str) -> tuple[float, float]:
