@@ -14,7 +14,7 @@ PARTS := $(patsubst src/tocsin/%/__init__.py,%,$(wildcard src/tocsin/*/__init__.
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools run up down backup restore rotate-secrets test test-fast test-containers pipeline test-pipeline status rollback fault-drill scale-demo lint format docs dashboards bench clean
+.PHONY: help setup tools run up down backup restore rotate-secrets test test-fast test-containers pipeline test-pipeline status rollback fault-drill scale-demo lint format docs dashboards pictures bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -91,6 +91,9 @@ docs: $(SYNCED) ## Write docs/settings.md anew from the settings classes
 
 dashboards: $(SYNCED) ## Write grafana/dashboards/ anew from grafana/generate/
 	$(BIN)/python -m grafana.generate
+
+pictures: tools ## Photograph every page in both themes and two widths into pictures/
+	@mkdir -p pictures && $(BIN)/python -m tests.web.pictures pictures
 
 bench: tools ## Measure, beside the limits of this machine
 	$(BIN)/python -m bench

@@ -150,6 +150,32 @@ async def test_a_break_of_a_moment_is_not_worth_a_word(visit: Visit, services: S
     assert await page.evaluate("said") == []
 
 
+async def test_without_a_shared_worker_a_hidden_tab_follows_nothing_and_catches_up_when_it_is_seen(
+    visit: Visit, services: Services
+) -> None:
+    services.fill()
+    page = await live(await visit.open(shared_worker=False))
+
+    async def be(*, hidden: bool) -> None:
+        await page.evaluate(
+            """(hidden) => {
+                 Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+                 document.dispatchEvent(new Event("visibilitychange"));
+               }""",
+            hidden,
+        )
+
+    await be(hidden=True)
+    clock = await page.locator("#inc-2481 .fuse time").text_content()
+    services.incidents.add(scene.incident(2490, "Orders cannot be placed"))
+    services.incidents.cut_streams()
+    await be(hidden=False)
+    await eventually(lambda: services.incidents.resumed == ["1-0"])
+    await expect(page.locator("#inc-2490")).to_be_visible()
+    await expect(page.locator("#spoken")).to_have_text("Incident 2490, critical, is new.")
+    await expect(page.locator("#inc-2481 .fuse time")).not_to_have_text(str(clock))
+
+
 async def test_the_tabs_of_a_browser_share_one_stream(visit: Visit, services: Services) -> None:
     services.fill()
     first = await live(await visit.open())

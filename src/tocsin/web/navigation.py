@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Final
 
-from aiohttp import web
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -19,7 +17,7 @@ class Entry:
         return path == self.path or (self.path != "/" and path.startswith(self.path + "/"))
 
 
-ENTRIES: Final = (
+PAGES: Final = (
     Entry("/", "home", "Now"),
     Entry("/incidents", "list", "Incidents"),
     Entry("/alerts", "inbox", "Alerts"),
@@ -27,9 +25,6 @@ ENTRIES: Final = (
     Entry("/notifications", "send", "Delivery"),
     Entry("/metrics-overview", "chart", "Metrics"),
 )
-PAGES: Final = web.AppKey("PAGES", dict[str, Entry])
-"""The entries by path."""
-
 SHORTCUTS: Final = (
     (("j", "k"), "Next, previous row"),
     (("Enter",), "Open the row"),
@@ -43,9 +38,3 @@ SHORTCUTS: Final = (
     (("Ctrl", "K"), "Find a page or an action"),
 )
 """What `static/keys.js` does."""
-
-
-def pages_of(app: web.Application) -> dict[str, Entry]:
-    """Return the entries that *app* has a route for: none leads nowhere."""
-    routed = {resource.canonical for resource in app.router.resources()}
-    return {entry.path: entry for entry in ENTRIES if entry.path in routed}

@@ -12,7 +12,7 @@ from jinja2_fragments import render_blocks
 from tocsin.kernel import build_info, clock
 from tocsin.web import packing, visitor
 from tocsin.web.assets import ASSETS, Assets
-from tocsin.web.navigation import PAGES, SHORTCUTS, pages_of
+from tocsin.web.navigation import PAGES, SHORTCUTS
 from tocsin.web.views import words
 
 FILTERS: Final = {
@@ -55,11 +55,7 @@ COMPILED: Final = Compiled()
 
 
 def set_up(app: web.Application) -> None:
-    """Give *app*, which has its routes, its templates.
-
-    Every value is escaped; a name that a view does not have is an error.
-    """
-    app[PAGES] = pages_of(app)
+    """Give *app* its templates. Every value is escaped; a name that a view does not have is an error."""
     assets = Assets()
     app[ASSETS] = assets
     environment: Environment = aiohttp_jinja2.setup(
@@ -73,7 +69,9 @@ def set_up(app: web.Application) -> None:
         lstrip_blocks=True,
     )
     environment.filters.update(FILTERS)
-    environment.globals.update(asset=assets.url, version=build_info.VERSION, words=words, SHORTCUTS=SHORTCUTS)
+    environment.globals.update(
+        asset=assets.url, version=build_info.VERSION, words=words, PAGES=PAGES, SHORTCUTS=SHORTCUTS
+    )
     # Not imported by each template: a block that is rendered alone does not see its template's imports.
     for name in ("ui", "times", "tables", "alarms", "lists", "charts"):  # each may use those before it
         environment.globals[name] = environment.get_template(f"macros/{name}.html").module
@@ -94,7 +92,6 @@ def render(
         "visitor": visitor.of(request),
         "path": path,
         "here": request.path_qs if path == request.path else path,
-        "pages": request.app[PAGES],
         "at": clock.now(),
     }
     values = shared | dict(context)
