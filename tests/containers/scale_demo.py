@@ -67,11 +67,11 @@ async def measure(stack: Stack) -> tuple[str, Counter[str]]:
 
 def limit(used: Counter[str], processors: int) -> str:
     """Say what keeps the last measurement from being more, by the hundredths of a processor that were used."""
-    total, (busiest, most) = used.total() / 100, used.most_common(1)[0]
+    total, (busiest, most) = used.total() / 100, max(used.items(), key=lambda item: (item[0] != SENDER, item[1]))
     if total > IN_USE * processors:
         return (
-            f"The limit is this machine: {total:.1f} of its {processors} processors are at work, most of them for "
-            f"{busiest}. More replicas share these; they take in more on a machine with more."
+            f"The limit is this machine: {total:.1f} of its {processors} processors are at work, {most / 100:.1f} "
+            f"for {busiest}. More replicas share what there is; they take in more on a machine with more."
         )
     return (
         f"The limit is not this machine: {total:.1f} of its {processors} processors are at work. The busiest, "
