@@ -193,6 +193,19 @@ class Drill:
             and page.delivery_id not in unasked
         ]
 
+    def unheard_pages(self) -> list[str]:
+        """Return delivery ids of this night that are said to be sent, and that reached nobody."""
+        sent = run(
+            self.dsn,
+            """
+            SELECT COALESCE(n.digest_id, n.id)::text AS id
+            FROM notifications.notification AS n JOIN incidents.incident AS i ON i.id = n.incident_id
+            WHERE i.service LIKE %(services)s AND n.channel = 'webhook' AND n.status = 'sent'
+            """,
+            {"services": f"{self.name}-%"},
+        )
+        return sorted({row["id"] for row in sent} - {page.delivery_id for page in self.world.received})
+
     def doubled_pages(self) -> list[str]:
         """Return delivery ids that went to more than one person: an id stands for one message to one person."""
         people: dict[str, set[str]] = {}

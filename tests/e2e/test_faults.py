@@ -82,6 +82,7 @@ async def test_a_failure_at_any_step_loses_nothing_and_leaves_nothing_undone(
     for drill in drills:
         assert drill.late_pages(IN_FLIGHT_SECONDS, unasked=unasked) == []
         assert drill.doubled_pages() == []
+        assert drill.unheard_pages() == []
 
 
 def failed_at(replica: Replica) -> list[str]:
