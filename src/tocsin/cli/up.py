@@ -163,7 +163,8 @@ def _announce(options: Options, stage: store.Stage | None, *, embedded: bool) ->
     gateway = place.url(WEB)
     where = f"embedded PostgreSQL, data in {options.data.resolve()}" if embedded else "the one of DATABASE_URL"
     lines = ["", f"Tocsin is up: {gateway}", ""]
-    lines += [f"  {service.name:<14} {place.url(service)}/docs" for service in SERVICES]
+    # The gateway forwards what the others describe.
+    lines += [f"  {service.name:<14} {place.url(service)}/docs" for service in SERVICES if service is not WEB]
     lines += [f"  {'database':<14} {where}", "", "Send the first alert:", ""]
     lines += [
         f"  curl {gateway}/api/v1/alerts -H 'Content-Type: application/json' \\",
