@@ -64,17 +64,27 @@ def verify(release: Release, docker: Docker, store: Store) -> int:
 
 def _answers(outside: Outside, release: Release) -> None:
     for service, (_, paths) in ENDPOINTS.items():
+        _well(outside, service, release)
+        for path in paths:
+            outside.get(service, path)
+
+
+def _well(outside: Outside, service: str, release: Release) -> None:
+    """Wait until a service is ready and reaches its neighbours: one of them may be late with an answer once."""
+    until = time.monotonic() + PAGED_SECONDS
+    while True:
         alive, ready = outside.get(service, "/health"), outside.get(service, "/health/ready")
         for said in (alive, ready):
             if said["version"] != release.tag or said["status"] != "ok":
                 message = f"{service} says of its health {said}"
                 raise CheckError(message, service)
         away = {name: how for name, how in ready["dependencies"].items() if how != "ok"}
-        if away:
+        if not away:
+            return
+        if time.monotonic() > until:
             message = f"{service} cannot reach {away}"
             raise CheckError(message, service)
-        for path in paths:
-            outside.get(service, path)
+        time.sleep(0.3)
 
 
 def _drill(outside: Outside, figures: dict[str, Any]) -> None:
