@@ -38,3 +38,19 @@ async def test_a_deploy_that_is_killed_is_settled_by_the_next_run(system: Deploy
     assert set(system.replicas().values()) == {"running"}
     services = [one["Config"]["Labels"]["com.docker.compose.service"] for one in system.everyone()]
     assert len(set(services)) == len(services), "each runs once"
+
+
+async def test_a_deploy_that_is_interrupted_goes_back_by_itself(system: Deployed) -> None:
+    tag = await beside(layer, "pipeline-interrupted")
+    good = await system.versions()
+    deploy = system.begin("up", tag)
+    assert deploy.stdout
+    while "start alert-ingestion" not in await asyncio.to_thread(deploy.stdout.readline):
+        assert deploy.poll() is None, "it ended before it began"
+    deploy.terminate()
+    _, said = await asyncio.to_thread(deploy.communicate)
+    assert deploy.returncode == 10, said
+    assert "interrupted by SIGTERM" in said
+    assert await system.versions() == good
+    assert set(system.replicas().values()) == {"running"}
+    assert (await beside(system.deploy, "settle")).returncode == 0
