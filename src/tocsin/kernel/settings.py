@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 S = TypeVar("S", bound=BaseSettings)
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+FAULT = "[a-z_.]+:(kill|raise|execute_then_raise|sleep)"
 FILE_SUFFIX = "_FILE"
 
 
@@ -45,6 +46,8 @@ class ProcessSettings(BaseSettings):
     """Origins, separated by commas, whose pages may call the API. None by default."""
     drain_seconds: Annotated[float, Field(ge=0, le=60)] = 0.0
     """How long readiness says no, while requests are still served, before the listening socket closes."""
+    fault_point: Annotated[str, Field(pattern=f"^({FAULT}(,{FAULT})*)?$")] = ""
+    """For tests of Tocsin itself: where it fails, and how, such as `outbox.deliver:kill`."""
     instance: str = ""
     """Names this replica in its logs and traces; the host and the process id when empty."""
 
