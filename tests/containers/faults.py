@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 import psutil
 
+from tests.containers.footprint import measure, not_as_before
 from tests.containers.stack import SERVICES, Stack, beside, docker, inspect, iptables
 from tests.e2e.drill import Drill
 from tests.e2e.invariants import broken
@@ -22,6 +23,8 @@ EVERYBODY: Final = [*SERVICES.values(), "edge", "database"]
 LATE_SECONDS: Final = 10.0
 """A page on its way, and one whose asker was cut off from who knows."""
 HEAL_SECONDS: Final = 30.0
+READY_SECONDS: Final = 10.0
+PATIENT_SECONDS: Final = 60.0
 LITTLE_MEMORY: Final = ("--memory", "40m", "--memory-swap", "40m")
 FEW_FILES: Final = 40
 
@@ -47,22 +50,28 @@ def every_fault(seconds: float) -> dict[str, Fault]:
     return found
 
 
-async def survive(stack: Stack, world: World, name: str, fault: Fault) -> dict[str, list[str]]:
-    """Play a night in which *fault* happens; return what does not hold once it is over."""
+async def survive(stack: Stack, world: World, name: str, fault: Fault, *, alone: bool = False) -> dict[str, list[str]]:
+    """Play a night in which *fault* happens; return what does not hold once it is over.
+
+    *alone* on its machine, everybody must be ready ten seconds after its end, and on time from then on.
+    """
     drill = Drill(stack, world, stack.dsn(), name, patience=150.0)
     night = asyncio.get_running_loop().create_task(drill.play())
     await eventually(lambda: drill.accepted, timeout=30)
+    before = await measure(stack)
     await fault(stack)
+    await stack.ready(seconds=READY_SECONDS if alone else PATIENT_SECONDS)
     await night
-    await stack.ready()
     dsn = stack.dsn()
 
-    def not_healed() -> dict[str, list[str]]:
-        return broken(dsn, accepted=drill.accepted, service=f"{name}-%")
+    async def not_healed() -> dict[str, list[str]]:
+        return broken(dsn, accepted=drill.accepted, service=f"{name}-%") or await not_as_before(
+            stack, before, alone=alone
+        )
 
     deadline = clock.monotonic() + HEAL_SECONDS
     # Incidents of other tests go on being paged: it must hold once, at one moment.
-    while (found := not_healed()) and clock.monotonic() < deadline:
+    while (found := await not_healed()) and clock.monotonic() < deadline:
         await clock.sleep(0.5)
     held = {"pages came late": drill.late_pages(LATE_SECONDS), "an id was given twice": drill.doubled_pages()}
     return {**found, **{promise: ids for promise, ids in held.items() if ids}}
@@ -70,7 +79,7 @@ async def survive(stack: Stack, world: World, name: str, fault: Fault) -> dict[s
 
 async def cut(ways: list[tuple[str, str]], seconds: float, stack: Stack) -> None:
     """Let nothing that one container sends reach the other."""
-    rules = [(_pid(stack, to), ("INPUT", "--source", _address(stack, sender), "--jump", "DROP")) for sender, to in ways]
+    rules = [(_pid(stack, to), ("INPUT", "--source", stack.address(sender), "--jump", "DROP")) for sender, to in ways]
     async with _undone(
         [(partial(iptables, pid, "--insert", *rule), partial(iptables, pid, "--delete", *rule)) for pid, rule in rules]
     ):
@@ -105,9 +114,11 @@ async def starve(service: str, seconds: float, stack: Stack) -> None:
     (container,) = stack.containers(service)
     (host,) = (found["HostConfig"] for found in inspect(container))
     before = ("--memory", str(host["Memory"]), "--memory-swap", str(host["MemorySwap"]))
-    change = partial(docker, "update")
+    change, since = partial(docker, "update"), str(int(clock.now().timestamp()))
     async with _undone([(partial(change, *LITTLE_MEMORY, container), partial(change, *before, container))]):
         await clock.sleep(seconds)
+    told = ("--since", since, "--until", str(int(clock.now().timestamp()) + 1), "--filter", f"container={container}")
+    assert "oom" in docker("events", *told, "--format", "{{.Action}}").split(), "nothing was killed"
 
 
 async def close_files(service: str, seconds: float, stack: Stack) -> None:
@@ -135,9 +146,3 @@ async def _undone(steps: list[tuple[Callable[[], object], Callable[[], object]]]
 def _pid(stack: Stack, service: str) -> str:
     (container,) = stack.containers(service)
     return str(inspect(container)[0]["State"]["Pid"])
-
-
-def _address(stack: Stack, service: str) -> str:
-    (container,) = stack.containers(service)
-    (network,) = inspect(container)[0]["NetworkSettings"]["Networks"].values()
-    return str(network["IPAddress"])
