@@ -33,7 +33,7 @@ CHUNK: Final = 50_000
 PAGES: Final = {
     "not resolved": "/incidents",
     "every incident": "/incidents?status=any",
-    "words, severity and team": "/incidents?status=any&q=checkout&severity=high&team=team-7",
+    "words, severity and team": "/incidents?status=any&q=checkout&severity=low&team=team-7",
     "resolved, of one team": "/incidents?status=resolved&team=team-3",
 }
 SHEET: Final = re.compile(r'<link rel="stylesheet" href="([^"]+)"')
