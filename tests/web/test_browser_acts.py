@@ -6,7 +6,7 @@ from playwright.async_api import expect
 from tests.support.waiting import eventually
 from tests.web import scene
 from tests.web.night import Services
-from tests.web.visiting import Visit, live
+from tests.web.visiting import Visit, caught_up, live
 from tocsin.contracts.incidents import EventType, IncidentStatus
 
 pytestmark = pytest.mark.slow
@@ -133,6 +133,7 @@ async def test_what_became_of_a_click_stays_until_the_next_one(visit: Visit, ser
     services.fill()
     page = await live(await visit.open())
     await page.context.add_cookies([{"name": "tocsin_actor", "value": "Priya%20Raman", "url": visit.url}])
+    await caught_up(page, services)
     changed = services.incidents.change(2481, IncidentStatus.ACKNOWLEDGED, "Dele Adeyemi", told=False)
     await page.get_by_role("button", name="Acknowledge incident 2481").click()
     await expect(page.locator("#notices")).to_contain_text("Incident 2481 is already acknowledged")

@@ -9,7 +9,7 @@ from playwright.async_api import expect
 from tests.web.night import Services
 from tests.web.pages import PAGES
 from tests.web.test_words import DURATIONS
-from tests.web.visiting import PHONE, Visit, live
+from tests.web.visiting import PHONE, Visit, caught_up, live
 from tocsin.contracts.incidents import IncidentStatus
 
 pytestmark = pytest.mark.slow
@@ -75,6 +75,7 @@ async def test_axe_finds_nothing_to_complain_about(visit: Visit, services: Servi
 async def test_axe_finds_nothing_after_somebody_has_acted(visit: Visit, services: Services, scheme: str) -> None:
     services.fill()
     page = await live(await visit.open(color_scheme=scheme, reduced_motion="reduce"))
+    await caught_up(page, services)
     services.incidents.change(2480, IncidentStatus.ACKNOWLEDGED, "Dele Adeyemi", told=False)
     await page.get_by_role("button", name="Acknowledge incident 2480").click()
     await expect(page.locator("#notices .refused")).to_be_visible()

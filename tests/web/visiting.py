@@ -4,6 +4,9 @@ from typing import Any, Final
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize, expect
 
+from tests.support.waiting import eventually
+from tests.web.night import Services
+
 DESKTOP: Final[ViewportSize] = {"width": 1280, "height": 900}
 PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
 
@@ -60,3 +63,9 @@ async def live(page: Page) -> Page:
     """Wait until the page's stream is open."""
     await expect(page.locator("#live-word")).to_have_text("Live")
     return page
+
+
+async def caught_up(page: Page, services: Services) -> None:
+    """Wait until the dashboard has fetched what happened before it followed the stream, and asks no more by itself."""
+    await eventually(lambda: services.incidents.lists >= 2)
+    await expect(page.locator("main.htmx-request")).to_have_count(0)
