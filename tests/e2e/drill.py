@@ -1,6 +1,7 @@
 """One night in small: everything the services do for each other, by a client that keeps a ledger and never gives up."""
 
 import asyncio
+import json
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -212,3 +213,9 @@ class Drill:
         for page in self.world.received:
             people.setdefault(page.delivery_id, set()).add(page.person)
         return [delivery for delivery, found in people.items() if len(found) > 1]
+
+
+def unasked_in(log: str) -> set[str]:
+    """Return the messages sent though nobody could say whether they were still wanted, by their sender's *log*."""
+    lines = [json.loads(line) for line in log.splitlines() if '"pages go out unasked"' in line]
+    return {notification for line in lines for notification in line["notification_ids"]}

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from tests.e2e.conftest import Standing
-from tests.e2e.drill import Drill
+from tests.e2e.drill import Drill, unasked_in
 from tests.e2e.invariants import broken
 from tests.support.system import Replica
 from tocsin.kernel import clock
@@ -78,7 +78,7 @@ async def test_a_failure_at_any_step_loses_nothing_and_leaves_nothing_undone(
                 break
     assert {service: sorted(failed_at(system[service])[seen[service] :]) for service in armed} == armed
     await all_healed(dsn, set().union(*(drill.accepted for drill in drills)), f"{name}-%")
-    unasked = unasked_at(system["notifications"])
+    unasked = unasked_in(system["notifications"].log)
     for drill in drills:
         assert drill.late_pages(IN_FLIGHT_SECONDS, unasked=unasked) == []
         assert drill.doubled_pages() == []
@@ -88,12 +88,6 @@ async def test_a_failure_at_any_step_loses_nothing_and_leaves_nothing_undone(
 def failed_at(replica: Replica) -> list[str]:
     """Return the points at which a replica has failed so far, in order, from its log."""
     return [json.loads(line)["point"] for line in replica.log.splitlines() if '"fault injected"' in line]
-
-
-def unasked_at(replica: Replica) -> set[str]:
-    """Return the messages that went out though nobody could say whether they were still wanted, from the log."""
-    lines = [json.loads(line) for line in replica.log.splitlines() if '"pages go out unasked"' in line]
-    return {notification for line in lines for notification in line["notification_ids"]}
 
 
 @asynccontextmanager
