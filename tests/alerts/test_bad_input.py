@@ -28,6 +28,7 @@ SMALL: Final = b'{"service":"a","severity":"low","message":"m"}'
         ({"labels": {"l": "x" * 4_097}}, "#/labels/l"),
         ({"labels": []}, "#/labels"),
         ({"timestamp": "yesterday"}, "#/timestamp"),
+        ({"timestamp": "1.2e-38"}, "#/timestamp"),
         ({"timestamp": "0001-01-01T00:00:00+11:00"}, "#/timestamp"),
         ({"timestamp": "9999-12-31T23:59:59-11:00"}, "#/timestamp"),
         ({"timestamp": "10000-01-01T00:00:00Z"}, "#/timestamp"),

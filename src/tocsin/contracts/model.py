@@ -33,7 +33,7 @@ def in_utc(value: datetime) -> datetime:
 
 def written_out(value: Any) -> Any:
     """Refuse numbers where RFC 3339 is meant: whether they are seconds or milliseconds nobody can tell."""
-    if isinstance(value, datetime) or (isinstance(value, str) and "-" in value[1:]):
+    if isinstance(value, datetime) or (isinstance(value, str) and value[:4].isdigit() and value[4:5] == "-"):
         return value
     msg = "an instant is written as in RFC 3339, such as 2026-10-22T01:14:08Z"
     raise ValueError(msg)
