@@ -73,7 +73,7 @@ async def survive(stack: Stack, world: World, name: str, fault: Fault, *, alone:
     # Incidents of other tests go on being paged: it must hold once, at one moment.
     while (found := await not_healed()) and clock.monotonic() < deadline:
         await clock.sleep(0.5)
-    unasked = unasked_in(stack.compose("logs", "--no-log-prefix", SERVICES["notifications"]))
+    unasked = unasked_in("".join(docker("logs", sender) for sender in stack.containers(SERVICES["notifications"])))
     late = drill.late_pages(LATE_SECONDS, unasked=unasked)
     held = {"pages came late": late, "an id was given twice": drill.doubled_pages()}
     return {**found, **{promise: ids for promise, ids in held.items() if ids}}
