@@ -1,11 +1,11 @@
 """What the roll-up keeps is what the incidents say, whatever happened to them, in whatever order it was added up."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import psycopg2
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from psycopg2.extensions import connection
 
 from tests.incidents.lives import ANSWER, INSERT, RESOLVE, START
+from tests.support import rollups
 from tests.support.postgres import run
 from tests.support.waiting import PATIENT
 from tocsin.contracts.model import Severity
@@ -84,19 +85,7 @@ def _values(act: Act) -> dict[str, Any]:
     return {"service": act.service, "severity": act.severity.value, "team": act.team, "after": act.after}
 
 
-def rolled_up(dsn: str, *, limit: int = 500, rounds: int = 1_000) -> None:
-    """Run the worker's rounds until nothing is left to do."""
-
-    async def work() -> None:
-        db = Database(Settings.model_validate({"database_url": dsn, **PATIENT}), schema="incidents")
-        try:
-            for _ in range(rounds):
-                if not await roll_up(db, limit=limit):
-                    return
-        finally:
-            await db.close()
-
-    asyncio.run(work())
+rolled_up = partial(rollups.rolled_up, roll_up, Settings, schema="incidents")
 
 
 Truth = dict[tuple[Any, ...], dict[str, Any]]

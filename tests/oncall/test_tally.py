@@ -1,10 +1,10 @@
 """What the tally keeps is what the pages and escalations say, by the clock of each team."""
 
-import asyncio
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -16,10 +16,10 @@ from psycopg2.extensions import connection
 
 from tests.oncall.conftest import OnCall, Replica, delivered, person, start_of
 from tests.oncall.strategies import INSTANTS, ZONES
+from tests.support import rollups
 from tests.support.postgres import run
-from tests.support.waiting import PATIENT, eventually
+from tests.support.waiting import eventually
 from tocsin.contracts.oncall import Escalate, StartEscalation
-from tocsin.kernel.db import Database
 from tocsin.kernel.ids import new_id
 from tocsin.oncall.nights import Kind, change, duty_day, is_night
 from tocsin.oncall.service.escalations import PAGER
@@ -139,19 +139,7 @@ def play(conn: connection, dsn: str, history: list[Act]) -> None:
                 cursor.execute(STATEMENTS[act.kind], values | {"id": ids[act.which % len(ids)]})
 
 
-def rolled_up(dsn: str, *, limit: int = 500, rounds: int = 1_000) -> None:
-    """Run the worker's rounds until nothing is left to do."""
-
-    async def work() -> None:
-        db = Database(Settings.model_validate({"database_url": dsn, **PATIENT}), schema="oncall")
-        try:
-            for _ in range(rounds):
-                if not await roll_up(db, limit=limit):
-                    return
-        finally:
-            await db.close()
-
-    asyncio.run(work())
+rolled_up = partial(rollups.rolled_up, roll_up, Settings, schema="oncall")
 
 
 def truth(dsn: str) -> dict[tuple[str, date, str, str, str], list[int]]:
