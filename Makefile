@@ -54,6 +54,7 @@ test: tools ## Run every check that needs no container, and hold the coverage fl
 	$(BIN)/coverage report
 	@for part in $(PARTS); do printf '%-14s' $$part; $(BIN)/coverage report --format=total --include="src/tocsin/$$part/*" || failed=1; done; exit $${failed:-0}
 
+test-fast: export HYPOTHESIS_PROFILE ?= quick
 test-fast: $(SYNCED) ## Run the tests that take under a minute together
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow and not pipeline"
 

@@ -121,6 +121,7 @@ async def test_a_commit_whose_answer_was_lost_stores_nothing_twice(
     await eventually(lambda: not service.rows("SELECT 1 FROM alerts.correlation WHERE told_version < version"))
 
 
+@pytest.mark.slow
 async def test_a_backend_killed_in_mid_commit_loses_and_doubles_nothing(service: Service) -> None:
     terminate = """
         SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -158,6 +159,7 @@ def admin_dsn(postgres: Server) -> str:
     return postgres.dsn("postgres")
 
 
+@pytest.mark.slow
 async def test_without_its_database_it_answers_503_and_takes_the_next_try(start: Start, admin_dsn: str) -> None:
     service = await start(commit_patience_seconds=0.3)
     await service.send()
@@ -173,6 +175,7 @@ async def test_without_its_database_it_answers_503_and_takes_the_next_try(start:
     assert service.rows("SELECT count(*) FROM alerts.alert") == [{"count": 2}]
 
 
+@pytest.mark.slow
 async def test_an_outage_shorter_than_a_senders_patience_is_not_noticed(service: Service, admin_dsn: str) -> None:
     await service.send()
     name = service.rows("SELECT current_database() AS name")[0]["name"]

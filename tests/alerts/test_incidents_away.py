@@ -93,6 +93,7 @@ async def test_the_breaker_closes_again(start: Start, incidents: FakeIncidents) 
     assert len(incidents.batches) >= 6
 
 
+@pytest.mark.slow
 async def test_a_backlog_is_told_oldest_first_and_measured(service: Service, incidents: FakeIncidents) -> None:
     await incidents.go_away()
     answers = await asyncio.gather(*(service.send(expect=202, message=f"{number}") for number in range(120)))
@@ -122,6 +123,7 @@ async def test_a_backlog_is_told_by_whichever_replica_is_alive(start: Start, inc
     await correlated(second, answer["alert_id"])
 
 
+@pytest.mark.slow
 async def test_an_alert_that_is_refused_waits_and_the_others_are_told(
     service: Service, incidents: FakeIncidents
 ) -> None:

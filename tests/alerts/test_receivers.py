@@ -148,6 +148,7 @@ def test_links_that_are_none_are_left_out_with_a_remark() -> None:
     assert alert.remark == "Links left out: 2."
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.sampled_from(["status", "labels", "annotations", "startsAt", "endsAt", "generatorURL", "fingerprint"]),

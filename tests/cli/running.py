@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import psutil
+import structlog
 from aiohttp import ClientError, ClientSession, ClientTimeout
 from coverage import Coverage
 
@@ -174,6 +175,7 @@ async def tocsin(*arguments: str) -> Said:
 
 def _run(arguments: tuple[str, ...]) -> Said:
     out, err = io.StringIO(), io.StringIO()
+    others = structlog.get_config()
     with redirect_stdout(out), redirect_stderr(err):
         try:
             main(arguments)
@@ -181,4 +183,6 @@ def _run(arguments: tuple[str, ...]) -> Said:
             status = exc.code if isinstance(exc.code, int) else 1
         else:
             status = 0
+        finally:
+            structlog.configure(**others)
     return Said(status, out.getvalue(), err.getvalue())

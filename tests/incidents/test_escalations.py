@@ -21,6 +21,7 @@ async def forgotten(api: Api, query: Query) -> str:
     return str(incident.id)
 
 
+@pytest.mark.slow
 async def test_an_incident_that_on_call_lost_is_started_again(
     start_replica: StartReplica, oncall: FakeOnCall, query: Query
 ) -> None:
@@ -112,6 +113,7 @@ async def test_a_start_that_on_call_refused_is_parked_and_tried_again_until_it_i
     assert query("SELECT count(*) FROM incidents.outbox") == [{"count": 1}], "the parked row itself went out"
 
 
+@pytest.mark.slow
 async def test_many_are_asked_about_a_hundred_at_a_time(
     start_replica: StartReplica, oncall: FakeOnCall, query: Query
 ) -> None:
@@ -168,6 +170,7 @@ async def test_a_message_that_fails_on_the_way_is_told_again_with_the_same_key(
     assert len(set(oncall.keys)) == 2, "one key for the start, one for the stop, whatever the number of tries"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["raise", "execute_then_raise"])
 async def test_a_reconciliation_that_fails_half_way_is_done_by_the_next(
     start_replica: StartReplica, oncall: FakeOnCall, query: Query, monkeypatch: pytest.MonkeyPatch, kind: str

@@ -43,6 +43,7 @@ def test_a_quantile_is_off_by_less_than_the_width_of_a_bin(seconds: list[float],
     assert abs(found - truth) <= truth * MOST_WIDE + SHORTEST
 
 
+@pytest.mark.slow
 @given(st.lists(some, min_size=1, max_size=5), st.floats(min_value=0, max_value=1))
 def test_parts_that_are_added_up_are_the_whole(parts: list[list[float]], share: float) -> None:
     whole = Histogram.parse(stored([item for part in parts for item in part]))

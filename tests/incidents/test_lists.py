@@ -114,6 +114,7 @@ async def test_addresses_without_parameters_refuse_unknown_ones(api: Api) -> Non
         assert (await api.get(PATH + suffix, verbose="yes")).status == 422, suffix
 
 
+@pytest.mark.slow
 async def test_a_long_timeline_is_paged_newest_first(api: Api) -> None:
     incident = await api.open()
     for number in range(205):

@@ -176,6 +176,7 @@ def test_the_rollup_is_what_the_incidents_say(db_dsn: str, history: list[Act]) -
     assert kept(db_dsn, "team_day", "day", "team", "severity") == {}
 
 
+@pytest.mark.slow
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts)
 def test_a_history_from_before_the_rollup_is_added_up_day_by_day(db_dsn: str, history: list[Act]) -> None:

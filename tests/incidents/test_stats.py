@@ -91,6 +91,7 @@ async def test_a_summary_of_nothing_is_zeros(api: Api) -> None:
     assert {day["incidents"] for day in found["over_time"]} == {0}
 
 
+@pytest.mark.slow
 async def test_a_summary_names_the_fifty_services_with_most_incidents(api: Api) -> None:
     for number in range(52):
         await lived(api, f"service-{number:02}", "low", NOON)

@@ -83,6 +83,7 @@ async def test_a_change_on_one_replica_reaches_the_clients_of_another_at_once(st
         assert [event.data["incident_id"] for event in await stream.take(2)] == [str(incident.id)] * 2
 
 
+@pytest.mark.slow
 async def test_a_client_resumes_on_any_replica_with_nothing_missed_and_nothing_doubled(
     start_replica: StartReplica,
 ) -> None:
@@ -109,6 +110,7 @@ async def test_a_reconnect_after_silence_resumes_where_the_stream_stood(api: Api
         assert details(await stream.take(1)) == ["while nobody looked"]
 
 
+@pytest.mark.slow
 async def test_an_older_transaction_that_commits_later_is_not_skipped(
     api: Api, second_connection: connection, query: Query
 ) -> None:
@@ -145,6 +147,7 @@ async def test_a_rolled_back_change_is_never_told(api: Api, second_connection: c
         assert details(await stream.take(1)) == ["happened"]
 
 
+@pytest.mark.slow
 async def test_a_client_further_behind_than_the_memory_is_served_from_the_database(
     start_replica: StartReplica, query: Query
 ) -> None:
@@ -161,6 +164,7 @@ async def test_a_client_further_behind_than_the_memory_is_served_from_the_databa
         assert details(await behind.take(1202))[2:] == expected
 
 
+@pytest.mark.slow
 async def test_a_client_that_does_not_read_is_cut_and_the_others_are_not_held_up(
     start_replica: StartReplica, query: Query
 ) -> None:
@@ -223,6 +227,7 @@ async def test_a_stream_outlives_the_loss_of_every_database_connection(api: Api,
         assert details(await stream.take(1)) == ["back"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["raise", "execute_then_raise"])
 async def test_a_read_that_fails_costs_a_client_nothing(api: Api, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     incident = await opened(api)

@@ -30,11 +30,19 @@ Rows = Callable[[], list[dict[str, Any]]]
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
-    """Run what touches the driver on both loops: services use uvloop, tools and most tests asyncio's own."""
-    factories: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
+    """Run what touches the driver on both loops: services use uvloop, tools asyncio's own."""
+    factories: dict[str, LoopFactory] = {"uvloop": uvloop.new_event_loop}
     if item.path.name.startswith("test_db_"):
-        factories["uvloop"] = uvloop.new_event_loop
+        factories["asyncio"] = asyncio.new_event_loop
     return factories
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the second loop to `make test`: a change that only one of the two notices is rare."""
+    for item in items:
+        if "[asyncio" in item.name:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

@@ -100,6 +100,7 @@ async def test_an_answer_cut_off_anywhere_is_the_database_breaking_off(
         await eventually(lambda: answers(db))
 
 
+@pytest.mark.slow
 async def test_a_silent_database_is_given_up_in_bounded_time(things_dsn: str, open_database: OpenDatabase) -> None:
     async with proxied_database(things_dsn) as (proxy, dsn):
         db = open_database(dsn, db_statement_timeout_seconds=0.3, db_connect_timeout_seconds=0.3)
@@ -129,6 +130,7 @@ async def test_once_a_connect_has_failed_others_fail_at_once_for_a_moment(
         await eventually(lambda: answers(db))
 
 
+@pytest.mark.slow
 async def test_a_database_that_goes_away_and_comes_back_is_found_again(
     things_dsn: str, open_database: OpenDatabase
 ) -> None:

@@ -24,6 +24,7 @@ async def test_connections_are_used_again(things: Database) -> None:
     assert await backend(things) == await backend(things)
 
 
+@pytest.mark.slow
 async def test_a_statement_that_takes_too_long_is_ended_and_its_connection_goes_on(things: Database) -> None:
     pid = await backend(things)
     with pytest.raises(StatementTimeoutError):
@@ -39,6 +40,7 @@ async def test_a_lock_that_is_not_to_be_had_is_a_time_out(things: Database) -> N
     assert await ask(things, "SELECT * FROM thing") == []
 
 
+@pytest.mark.slow
 async def test_of_two_that_block_each_other_one_is_told_to_try_again(
     things_dsn: str, open_database: OpenDatabase
 ) -> None:
@@ -66,6 +68,7 @@ async def test_where_every_connection_is_in_use_one_waits_and_then_is_told(
     assert await ask(db) == [{"one": 1}]
 
 
+@pytest.mark.slow
 async def test_a_statement_that_is_cancelled_leaves_nothing_behind(things_dsn: str, things: Database) -> None:
     for _ in range(2 * things.size):
         asking = create_task(ask(things, "SELECT pg_sleep(30)"), name="asking")

@@ -49,6 +49,7 @@ async def test_an_error_swallowed_inside_a_transaction_is_told_at_its_end(things
     assert await names(things) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [Way.DOWN, Way.UP])
 async def test_a_commit_whose_answer_is_lost_has_an_unknown_outcome_and_a_repeat_changes_nothing(
     things_dsn: str, open_database: OpenDatabase, way: Way

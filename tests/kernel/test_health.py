@@ -105,6 +105,7 @@ async def test_one_on_its_way_out_is_not_ready_and_still_alive(start_service: St
         assert response.status == 200
 
 
+@pytest.mark.slow
 async def test_a_busy_service_stays_ready_and_one_whose_statements_all_hang_does_not(
     start_service: StartService, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,6 +54,7 @@ async def test_one_attempt_means_one(client: ServiceClient, peer: Peer) -> None:
     assert len(peer.at) == 1
 
 
+@pytest.mark.slow
 async def test_time_is_bounded_over_all_attempts(client: ServiceClient, peer: Peer) -> None:
     async def slow(_request: web.Request) -> web.StreamResponse:
         await clock.sleep(0.25)
@@ -135,6 +136,7 @@ async def test_an_answer_lost_on_its_way_is_asked_for_again_under_the_same_key(
     assert [headers["Idempotency-Key"] for headers in peer.headers] == ["one", "one"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["seconds", "date"])
 async def test_retry_after_is_waited_for(client: ServiceClient, peer: Peer, form: str) -> None:
     # A date has whole seconds only: this one is at least one ahead.

@@ -276,6 +276,7 @@ async def test_what_was_done_long_ago_is_deleted_and_nothing_else(start: StartRe
     assert [row["key"] for row in run(db_dsn, left)] == ["2501", "2502", "2503"]
 
 
+@pytest.mark.slow
 async def test_the_database_may_go_away_in_mid_delivery(start: StartReplica, db_dsn: str, rows: Rows) -> None:
     replica = await start()
     replica.gate.clear()

@@ -53,6 +53,7 @@ async def test_every_process_exports_its_memory_time_files_and_version(edge: Edg
     assert f'tocsin_build_info{{version="{build_info.VERSION}"}} 1.0' in text
 
 
+@pytest.mark.slow
 async def test_a_blocked_event_loop_is_measured(aiohttp_client: AiohttpClient, things_dsn: str) -> None:
     registry = (await aiohttp_client(base_app(quick_settings(things_dsn), service="things"))).app[REGISTRY]
 

@@ -119,6 +119,7 @@ async def test_stopping_does_not_wait_for_the_interval() -> None:
     assert rounds.finished == 1
 
 
+@pytest.mark.slow
 async def test_stopping_does_not_wait_for_a_pause_after_an_error() -> None:
     rounds = Rounds()
     rounds.answers = [UnavailableError("away") for _ in range(100)]
@@ -141,6 +142,7 @@ async def test_stopping_gives_up_a_round_that_does_not_end(monkeypatch: pytest.M
     assert rounds.finished == 0
 
 
+@pytest.mark.slow
 async def test_after_errors_it_pauses_longer_and_longer_even_when_woken() -> None:
     rounds, wakeup = Rounds(), Wakeup()
     rounds.answers = [UnavailableError("away") for _ in range(4)]

@@ -41,6 +41,7 @@ async def ended(service: Service, ids: list[str]) -> list[dict[str, Any]]:
     return [await service.ended(notification) for notification in ids]
 
 
+@pytest.mark.slow
 async def test_pages_that_come_late_reach_a_person_as_one_message(
     service: Service, receiver: Receiver, db_dsn: str, neighbours: Neighbours
 ) -> None:

@@ -64,6 +64,7 @@ async def test_a_plain_message_is_sent_without_asking(
     assert neighbours.asked == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["away", "slow", "refusing", "failing", "unknown"])
 async def test_where_nobody_can_say_a_page_goes_out(
     start: Start, receiver: Receiver, neighbours: Neighbours, trouble: str
@@ -105,6 +106,7 @@ async def test_many_pages_ask_together(
     assert [sorted(asked) for asked in neighbours.asked] == [sorted(order["incident_id"] for order in orders)]
 
 
+@pytest.mark.slow
 async def test_a_slow_receiver_holds_nobody_else_up(service: Service, receiver: Receiver) -> None:
     release = asyncio.Event()
     async with open_receiver() as slow:
@@ -175,6 +177,7 @@ async def test_one_that_was_paused_past_its_lease_changes_nothing_more(
     assert neighbours.failed == []
 
 
+@pytest.mark.slow
 async def test_one_that_was_paused_before_the_send_does_not_send(
     start: Start, receiver: Receiver, arm: Arm, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -203,6 +203,7 @@ async def test_what_the_server_refuses_for_good_is_final(start: Start, mail: Mai
     assert mail.received == []
 
 
+@pytest.mark.slow
 async def test_a_server_that_says_nothing_is_tried_again(start: Start, mail: MailServer) -> None:
     service = await start(**plain(mail), send_timeout_seconds=1.0)
     mail.silent = True
@@ -223,6 +224,7 @@ async def test_a_server_that_is_not_there_is_tried_until_the_limit(start: Start)
     assert [item["outcome"] for item in found["attempts"]] == ["retry", "retry"]
 
 
+@pytest.mark.slow
 async def test_a_quarrel_at_the_farewell_does_not_send_a_taken_mail_again(start: Start, mail: MailServer) -> None:
     service = await start(**plain(mail))
     mail.hangs_up = True

@@ -83,6 +83,7 @@ async def test_redirects_and_other_4xx_are_final(service: Service, receiver: Rec
     assert len(receiver.received) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("behaviour", "code", "reason"),
     [
@@ -136,6 +137,7 @@ async def test_a_message_is_given_up_when_its_time_is_over(start: Start, receive
     assert len(found["attempts"]) > 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["seconds", "date"])
 async def test_retry_after_is_honoured(service: Service, receiver: Receiver, form: str) -> None:
     wish = "1" if form == "seconds" else format_datetime(clock.now() + timedelta(seconds=2.5), usegmt=True)
@@ -164,6 +166,7 @@ async def test_a_body_of_a_gibibyte_is_not_read(service: Service, receiver: Rece
     assert max(counted) < 16 * 1024**2
 
 
+@pytest.mark.slow
 async def test_a_success_that_trickles_is_a_success(service: Service, receiver: Receiver) -> None:
     receiver.script.append(trickles)
     found = await service.ended(await service.notify(message(receiver.url)))

@@ -23,6 +23,7 @@ def overdue(oncall: OnCall) -> None:
     oncall.rows("UPDATE oncall.escalation SET next_action_at = now() WHERE stopped_at IS NULL")
 
 
+@pytest.mark.slow
 async def test_levels_that_nobody_answers_follow_each_other_and_begin_again(replica: Replica) -> None:
     oncall = await replica(escalation_timeout_minutes=SHORT)
     await oncall.team("Payments", person("Ada"), person("Bob", role="secondary"))
@@ -58,6 +59,7 @@ async def test_a_step_is_taken_when_it_is_due_and_not_at_the_next_poll(replica: 
     assert 0.3 <= clock.monotonic() - started_at < 2.0
 
 
+@pytest.mark.slow
 async def test_a_replica_that_did_not_start_an_escalation_knows_when_it_is_due(replica: Replica) -> None:
     one, other = await replica(escalation_timeout_minutes=1 / 60), await replica(poll_seconds=60)
     await one.team()
@@ -220,6 +222,7 @@ async def test_an_escalation_that_a_frozen_replica_holds_keeps_no_other_waiting(
     await delivered(oncall, held, (1, "Ada", "mock"), (2, "Bob", "mock"))
 
 
+@pytest.mark.slow
 async def test_a_due_step_that_another_holds_is_polled_for_and_not_spun_on(replica: Replica) -> None:
     oncall = await replica(poll_seconds=0.2)
     await oncall.team()

@@ -1,5 +1,7 @@
 """Notification-service and incident management: away, back, and refusing."""
 
+import pytest
+
 from tests.oncall.conftest import OnCall, delivered, metric, person, start_of
 from tests.support.waiting import eventually
 from tocsin.kernel.ids import new_id
@@ -7,6 +9,7 @@ from tocsin.kernel.ids import new_id
 SENT = 'oncall_notifications_sent_total{channel="mock"}'
 
 
+@pytest.mark.slow
 async def test_pages_wait_for_notification_service_and_go_out_once_it_is_back(oncall: OnCall) -> None:
     await oncall.team()
     await oncall.notifications.go_away()

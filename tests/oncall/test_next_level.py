@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.oncall.conftest import OnCall, Replica, delivered, person, told
 from tests.support.waiting import eventually
 from tocsin.kernel.ids import new_id
@@ -115,6 +117,7 @@ async def test_once_no_page_can_arrive_the_next_level_is_paged_and_the_timeline_
     )
 
 
+@pytest.mark.slow
 async def test_two_failures_of_one_step_are_one_step(replica: Replica) -> None:
     replicas = [await replica(), await replica()]
     await replicas[0].team("Payments", person("Ada", contacts=TWO_WAYS), person("Bob", role="secondary"))

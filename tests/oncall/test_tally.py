@@ -201,6 +201,7 @@ def test_the_tally_is_what_pages_and_escalations_say(db_dsn: str, history: list[
     assert run(db_dsn, "SELECT * FROM oncall.counted") == []
 
 
+@pytest.mark.slow
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts)
 def test_a_history_from_before_the_tally_is_counted_newest_first(db_dsn: str, history: list[Act]) -> None:

@@ -44,6 +44,7 @@ def test_the_table_has_a_line_for_each_stage_also_for_those_that_did_not_run() -
     assert total.strip() == "61.2"
 
 
+@pytest.mark.slow
 @given(st.lists(ROWS, unique_by=lambda row: row.stage))
 def test_only_a_run_in_which_all_seven_said_good_is_good(rows: list[Row]) -> None:
     said = {row.stage: row for row in rows}

@@ -38,6 +38,14 @@ class Server:
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
+        self._connection = psycopg2.connect(dsn)
+        self._connection.autocommit = True
+        self._left: str | None = None
+
+    def close(self) -> None:
+        """Drop what was left and end the connection over which databases are made."""
+        self._drop_left()
+        self._connection.close()
 
     def dsn(self, database: str) -> str:
         """Return a libpq address of *database*, as its owner."""
@@ -48,12 +56,23 @@ class Server:
         name = f"tocsin_test_{new_id().hex}"
         locale = "LOCALE 'C'" if encoding != "UTF8" else ""
         # The other strategy writes every page of the template to the log: two to three times the work.
-        run(self._dsn, f"CREATE DATABASE {name} TEMPLATE {template} ENCODING '{encoding}' {locale} STRATEGY FILE_COPY")
+        self._do(f"CREATE DATABASE {name} TEMPLATE {template} ENCODING '{encoding}' {locale} STRATEGY FILE_COPY")
         return name
 
     def drop(self, database: str) -> None:
-        """Drop *database*, whoever is still connected."""
-        run(self._dsn, f"DROP DATABASE {database} WITH (FORCE)")
+        """Drop *database* when the next one is dropped, whoever is still connected."""
+        # PostgreSQL waits a tenth of a second where a connection that was closed this moment has not ended yet.
+        self._drop_left()
+        self._left = database
+
+    def _drop_left(self) -> None:
+        if self._left is not None:
+            self._do(f"DROP DATABASE {self._left} WITH (FORCE)")
+            self._left = None
+
+    def _do(self, statement: str) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement)
 
 
 def run(dsn: str, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -69,10 +88,11 @@ def any_server() -> Iterator[Server]:
     """Yield the server that TEST_DATABASE_URL names, else an embedded one that ends with the block."""
     given = os.environ.get("TEST_DATABASE_URL")
     if given:
-        yield Server(given)
+        with closing(Server(given)) as server:
+            yield server
         return
-    with embedded_server() as server:
-        yield Server(server.get_uri())
+    with embedded_server() as embedded, closing(Server(embedded.get_uri())) as server:
+        yield server
 
 
 @contextmanager

@@ -95,6 +95,7 @@ async def test_nothing_else_is_served(client: Client, name: str) -> None:
         assert answer.status == 404
 
 
+@pytest.mark.slow
 async def test_every_address_in_a_page_exists_here_and_every_icon_in_the_sprite(
     client: Client, services: Services
 ) -> None:

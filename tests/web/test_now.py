@@ -1,6 +1,8 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from tests.support.waiting import eventually
 from tests.web import scene
 from tests.web.conftest import Client, StartWeb
@@ -263,6 +265,7 @@ def test_memory_forgets_what_was_not_renewed_for_longest() -> None:
     assert memory.recall("2") == answers["2"]
 
 
+@pytest.mark.slow
 async def test_a_service_that_hangs_costs_the_page_one_short_time_out(start_web: StartWeb, services: Services) -> None:
     client = await start_web(part_seconds=1.0)
     services.fill()
