@@ -64,6 +64,8 @@ class Proxy:
         """Reset every open connection."""
         for writers in self._pairs.values():
             for writer in writers:
+                if writer.is_closing():
+                    continue
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         await self._end()
 
@@ -80,10 +82,11 @@ class Proxy:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _end(self) -> None:
-        pairs = list(self._pairs)
+        pairs = dict(self._pairs)
         for task in pairs:
             task.cancel()
-        await asyncio.gather(*pairs, return_exceptions=True)
+        closed = [each.wait_closed() for writers in pairs.values() for each in writers]
+        await asyncio.gather(*pairs, *closed, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # A task of our own: asyncio reports the end of the one that it starts for a connection as an error.
@@ -110,11 +113,11 @@ class Proxy:
         except OSError:
             return  # the server is away: so are we
         finally:
+            for each in writers:  # before anything is awaited: somebody may be ending this very task
+                each.transport.abort()
             for pump in pumps:
                 pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
-            for each in writers:
-                each.transport.abort()
+            await asyncio.gather(*pumps, *(each.wait_closed() for each in writers), return_exceptions=True)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
         with suppress(ConnectionError):

@@ -14,12 +14,16 @@ from tocsin.kernel.ids import new_id
 from tocsin.kernel.request_id import NO_REQUEST, REQUEST_ID
 
 
-async def test_a_refusal_without_a_reason_is_told_in_words_of_our_own(client: ServiceClient, peer: Peer) -> None:
-    async def html(_request: web.Request) -> web.StreamResponse:
-        return web.Response(text="<h1>no</h1>", status=404)
+async def test_a_refusal_without_a_problem_document_is_not_the_services_and_is_tried_again(
+    client: ServiceClient, peer: Peer
+) -> None:
+    async def broken(_request: web.Request) -> web.StreamResponse:
+        return web.Response(text="Bad status line", status=400)
 
-    peer.script = [html]
-    with pytest.raises(RejectedError, match="peer refuses the request with 404"):
+    peer.script = [broken, status(200)]
+    assert await client.get("/x", Answer, budget=THREE) == Answer(word="ok")
+    peer.script = [broken]
+    with pytest.raises(UpstreamError, match="peer answers 400 without a problem document"):
         await client.get("/x", Answer, budget=THREE)
 
 

@@ -182,7 +182,7 @@ async def test_waits_grow_and_are_jittered(client: ServiceClient, peer: Peer) ->
 async def test_each_attempt_is_measured_by_how_it_ended(
     client: ServiceClient, peer: Peer, registry: CollectorRegistry
 ) -> None:
-    peer.script = [status(503), status(200), status(404)]
+    peer.script = [status(503), status(200), status(404, detail="No.")]
     await client.get("/x", Answer, budget=THREE)
     with pytest.raises(RejectedError):
         await client.get("/x", Answer, budget=THREE)

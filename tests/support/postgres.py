@@ -60,8 +60,9 @@ class Server:
         return name
 
     def drop(self, database: str) -> None:
-        """Drop *database* when the next one is dropped, whoever is still connected."""
-        # PostgreSQL waits a tenth of a second where a connection that was closed this moment has not ended yet.
+        """End every connection to *database*, and drop it when the next one is dropped."""
+        # PostgreSQL waits a tenth of a second where a connection that ends has not ended yet.
+        self._do(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
         self._drop_left()
         self._left = database
 

@@ -234,8 +234,15 @@ class ServiceClient:
                 f"answers {response.status}", "status", retry_after=retry_seconds(response.headers.get("Retry-After"))
             )
         if response.status >= HTTPStatus.BAD_REQUEST:
-            raise RejectedError(response.status, _detail(raw, self.peer, response.status))
+            raise RejectedError(response.status, self._detail(raw, response.status))
         return raw
+
+    def _detail(self, raw: bytes, status: int) -> str:
+        """Return what a problem document says. What refuses without one is not the service, or broke before it."""
+        try:
+            return _ProblemDetail.model_validate_json(raw).detail[:MAX_DETAIL]
+        except ValidationError as exc:
+            self._fail(f"answers {status} without a problem document", "protocol", cause=exc)
 
     async def _read(self, response: ClientResponse) -> bytes:
         raw = bytearray()
@@ -286,14 +293,6 @@ def _plain(query: Mapping[str, Any] | None) -> list[tuple[str, str]] | None:
         values = value if isinstance(value, list | tuple) else [value]
         flat += [(name, str(item)) for item in values if item is not None]
     return flat
-
-
-def _detail(raw: bytes, peer: str, status: int) -> str:
-    """Return what a problem document says, or a sentence of our own."""
-    try:
-        return _ProblemDetail.model_validate_json(raw).detail[:MAX_DETAIL]
-    except ValidationError:
-        return f"{peer} refuses the request with {status}."
 
 
 class _ProblemDetail(BaseModel):
