@@ -10,6 +10,7 @@ from uuid import UUID
 
 from aiohttp import web
 
+from tests.fakes.answers import refuse
 from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.contracts.incidents import AlertState, CorrelateAlerts, Correlation, Correlations
 from tocsin.kernel.ids import new_id
@@ -111,7 +112,7 @@ class FakeIncidents:
                 request.transport.close()
             return web.Response(status=status or 500)
         if any(self.refuses(state) for state in batch):
-            return web.Response(status=422)
+            return refuse(422, "This alert is refused.")
         results = [self._place(state) for state in batch if not self.holds_up(state)]
         if self._late is not None:
             late, self._late = self._late, None

@@ -198,7 +198,17 @@ async def _work_on(user: User, incident: str) -> None:
         await user.change("incidents", one, {**step, "actor": PRIMARY}, method="PATCH")
     await user.next_event(before)
     await eventually(lambda: user.stopped(incident))
-    await user.get("incidents", f"/api/v1/incidents/{(await user.get('incidents', one))['number']}")
+    answered = await user.get("incidents", f"/api/v1/incidents/{(await user.get('incidents', one))['number']}")
+    await user.change("notifications", "/api/v1/notify", _late_page(answered))
+    await eventually(lambda: user.items("notifications", status="voided", incident_id=incident))
+
+
+def _late_page(incident: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a page about an incident that has been answered meanwhile."""
+    brief = {name: incident[name] for name in ("number", "title", "service", "severity", "created_at")}
+    page = {"step": 9, "level": "primary", "person": PRIMARY, "reason": "the printers again", "incident": brief}
+    message = {"incident_id": incident["id"], "channel": "mock", "recipient": PRIMARY, "message": "The printers again."}
+    return {**message, "kind": "page", "page": page, "notification_id": str(new_id())}
 
 
 async def _ask(user: User, samples: Mapping[str, str]) -> None:
