@@ -1,14 +1,12 @@
 """What every test may ask for: a migrated database of its own, on a real PostgreSQL."""
 
-import asyncio
 import gc
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import structlog
-import uvloop
 from hypothesis import settings
 
 from tests.support.postgres import Server, any_server
@@ -35,11 +33,6 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-
-
-def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Run the tests on the loop that services run on."""
-    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")

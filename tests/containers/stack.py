@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from aiohttp import ClientConnectionError
 from psycopg2.extensions import make_dsn
 
 from tests.support.system import Speaker, free_port
@@ -186,8 +187,11 @@ class Stack(Speaker):
         for service in services or SERVICES:
 
             async def answers(service: str = service) -> bool:
-                async with self.session.get(f"{self.url(service)}/health/ready") as response:
-                    return response.status == 200
+                try:
+                    async with self.session.get(f"{self.url(service)}/health/ready") as response:
+                        return response.status == 200
+                except ClientConnectionError:  # kept from before, and closed by whoever has restarted meanwhile
+                    return False
 
             await eventually(answers, timeout=seconds, every=0.2)
 

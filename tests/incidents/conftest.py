@@ -11,6 +11,7 @@ from psycopg2.extensions import connection
 
 from tests.fakes.oncall import FakeOnCall
 from tests.incidents.api import Api
+from tests.support.loops import pytest_asyncio_loop_factories  # noqa: F401 - pytest looks for it here
 from tests.support.postgres import run
 from tests.support.waiting import PATIENT
 from tocsin.incidents.app import create_app

@@ -1,12 +1,10 @@
 """What the kernel's tests share: settings that are quick to give up, and databases that close themselves."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, TypeAlias
 
 import pytest
-import uvloop
 from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpClient, AiohttpServer
 from aiohttp.test_utils import TestClient
@@ -16,25 +14,17 @@ from tests.kernel import edge as edge_routes
 from tests.kernel.quick import quick_settings
 from tests.kernel.replica import Replica
 from tests.kernel.scripted import Peer, open_client, status
+from tests.support.loops import pytest_asyncio_loop_factories  # noqa: F401 - pytest looks for it here
 from tests.support.postgres import run
 from tocsin.kernel.app import base_app
 from tocsin.kernel.db import Database
 from tocsin.kernel.http_client import ServiceClient
 from tocsin.kernel.settings import ProcessSettings
 
-LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 OpenDatabase = Callable[..., Database]
 EdgeClient: TypeAlias = TestClient[web.Request, web.Application]
 StartReplica = Callable[..., Awaitable[Replica]]
 Rows = Callable[[], list[dict[str, Any]]]
-
-
-def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
-    """Run what touches the driver on both loops: services use uvloop, tools asyncio's own."""
-    factories: dict[str, LoopFactory] = {"uvloop": uvloop.new_event_loop}
-    if item.path.name.startswith("test_db_"):
-        factories["asyncio"] = asyncio.new_event_loop
-    return factories
 
 
 @pytest.hookimpl(tryfirst=True)

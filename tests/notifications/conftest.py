@@ -12,6 +12,7 @@ from pytest_aiohttp.plugin import AiohttpClient, AiohttpServer
 from tests.fakes.receiver import Receiver, open_receiver
 from tests.notifications.api import Service
 from tests.notifications.neighbours import Neighbours
+from tests.support.loops import pytest_asyncio_loop_factories  # noqa: F401 - pytest looks for it here
 from tests.support.waiting import PATIENT
 from tocsin.kernel.faults import FaultKind, FaultPoint
 from tocsin.notifications.app import create_app

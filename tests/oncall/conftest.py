@@ -11,6 +11,7 @@ from pytest_aiohttp.plugin import AiohttpClient
 
 from tests.fakes.notifications import FakeNotifications
 from tests.fakes.timeline import FakeTimeline
+from tests.support.loops import pytest_asyncio_loop_factories  # noqa: F401 - pytest looks for it here
 from tests.support.postgres import run
 from tests.support.waiting import PATIENT, eventually
 from tocsin.kernel.ids import new_id

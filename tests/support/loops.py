@@ -1,0 +1,14 @@
+"""The event loop that services run on, for the tests of services: each test has one of its own."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import pytest
+import uvloop
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run what touches the driver on both loops: services use uvloop, tools asyncio's own."""
+    if item.path.name.startswith("test_db_"):
+        return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    return {"uvloop": uvloop.new_event_loop}
