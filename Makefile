@@ -34,6 +34,7 @@ run: $(SYNCED) ## Start Tocsin with a demo world on an embedded PostgreSQL
 	@$(BIN)/tocsin up --demo
 
 up: ## Start the whole system in containers, with Prometheus and Grafana
+	@docker/require-compose
 	docker compose up --detach --build --wait
 
 down: ## Stop the containers; the data stays in their volumes

@@ -1,5 +1,7 @@
 """Bad surroundings: a full disk, volumes of other versions, a demo world that fails: nothing is lost, all is named."""
 
+import os
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import pytest_asyncio
 
 from tests.containers.conftest import CALM, running
 from tests.containers.load import under_load
-from tests.containers.stack import SERVICES, DockerError, Stack, beside, docker
+from tests.containers.stack import ROOT, SERVICES, DockerError, Stack, beside, docker
 from tests.e2e.invariants import broken
 from tests.e2e.world import World
 from tests.support.postgres import run
@@ -18,6 +20,7 @@ from tests.support.waiting import eventually
 from tocsin.cli.demo.world import HISTORY, SCENES, TEAMS
 from tocsin.kernel.ids import new_id
 
+REQUIRE = ROOT / "docker/require-compose"
 SMALL_DISK = Path(__file__).parent / "compose.small-disk.yaml"
 NO_DEMO = {"DEMO": "0"}
 ALERT = {"service": "surroundings", "severity": "high", "message": "still there"}
@@ -159,6 +162,20 @@ async def refusal(stack: Stack) -> str:
     """Return when to come again, once an alert is refused."""
     async with stack.session.post(f"{stack.url('alerts')}/api/v1/alerts", json=ALERT) as response:
         return response.headers["Retry-After"] if response.status == 503 else ""
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [("2.25.9", "Docker Compose 2.25.9 is too old: 2.26"), ("", "2.26 or newer"), ("v2.26.0", ""), ("5.0.1", "")],
+)
+def test_an_old_compose_is_named(tmp_path: Path, version: str, told: str) -> None:
+    other = tmp_path / "docker"
+    other.write_text(f"#!/bin/sh\n[ -n '{version}' ] && echo '{version}'\n")
+    other.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run([REQUIRE], env={"PATH": path}, capture_output=True, text=True, check=False)  # noqa: S603
+    assert (done.returncode == 0) == (told == "")
+    assert told in done.stderr
 
 
 async def test_a_data_folder_of_another_postgresql_is_named_at_once(small: Stack) -> None:

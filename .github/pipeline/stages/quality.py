@@ -23,6 +23,7 @@ def run(stage: Stage) -> None:
     stage.check("promtool", "promtool", "check", "rules", *sorted(map(str, Path("prometheus/rules").iterdir())))
     if stage.row.outcome is not Outcome.RUNNING:
         raise StopError
+    stage.environment |= {"HYPOTHESIS_PROFILE": "quick"}  # as `make test-fast`
     covered = ("--cov", f"--cov-config={CONFIGURATION}", "--cov-report=", "--cov-fail-under=0")
     fast = ("-n", "3", "--dist", "worksteal", "-m", "not slow and not pipeline")
     stage.need("tests", "pytest", "-q", *fast, *covered, figure=r"(\d+ passed)")
