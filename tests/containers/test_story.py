@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from tests.containers.stack import Stack, beside, docker
-from tests.e2e.invariants import broken
+from tests.e2e.invariants import healed
 from tests.e2e.world import PRIMARY, World
 from tests.support.waiting import eventually
 
@@ -37,7 +37,7 @@ async def test_an_alert_pages_the_person_on_call_who_acknowledges_and_resolves(s
         assert response.status == 200
         assert ALERT["message"] in await response.text()
     dsn, ids = stack.dsn(), [UUID(accepted["alert_id"]), UUID(again["alert_id"])]
-    await eventually(lambda: not broken(dsn, accepted=ids, service="checkout"), every=0.2)
+    await healed(dsn, accepted=ids, service="checkout")
 
 
 async def test_what_prometheus_finds_wrong_with_tocsin_pages_with_its_runbook_until_it_is_over(

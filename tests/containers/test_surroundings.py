@@ -12,7 +12,7 @@ import pytest_asyncio
 from tests.containers.conftest import CALM, running
 from tests.containers.load import under_load
 from tests.containers.stack import ROOT, SERVICES, DockerError, Stack, beside, docker
-from tests.e2e.invariants import broken
+from tests.e2e.invariants import healed
 from tests.e2e.world import World
 from tests.support.postgres import run
 from tests.support.system import QUICK
@@ -150,7 +150,7 @@ async def test_a_full_disk_is_named_costs_no_accepted_alert_and_is_over_when_the
     assert "disk is full" in small.compose("logs", *SERVICES.values())
     dsn = small.dsn()
     # What was refused may have been stored nevertheless: that nothing else is stored cannot be asked for.
-    await eventually(lambda: not broken(dsn, accepted=ledger.accepted, service="none"), timeout=60, every=0.5)
+    await healed(dsn, accepted=ledger.accepted, service="none", seconds=60)
     for incident in ledger.incidents:
         await small.resolve(incident)
 

@@ -5,6 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from tests.support.postgres import run
+from tocsin.kernel import clock
 
 BROKEN: Final = {
     "an accepted alert is lost": """
@@ -74,3 +75,11 @@ def broken(dsn: str, *, accepted: Iterable[UUID], service: str) -> dict[str, lis
     parameters = {"accepted": list(map(str, accepted)), "service": service}
     found = {promise: [str(row["id"]) for row in run(dsn, sql, parameters)] for promise, sql in BROKEN.items()}
     return {promise: ids for promise, ids in found.items() if ids}
+
+
+async def healed(dsn: str, *, accepted: Iterable[UUID], service: str, seconds: float = 30.0) -> None:
+    """Wait until every promise holds at one moment; after *seconds* fail with those that do not."""
+    ids, deadline = list(accepted), clock.monotonic() + seconds
+    while found := broken(dsn, accepted=ids, service=service):
+        assert clock.monotonic() < deadline, found
+        await clock.sleep(0.2)

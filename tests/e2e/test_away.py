@@ -8,7 +8,7 @@ import pytest
 from psycopg2.extensions import parse_dsn
 
 from tests.e2e.drill import Drill
-from tests.e2e.invariants import broken
+from tests.e2e.invariants import healed
 from tests.e2e.world import World
 from tests.support.postgres import Server, run
 from tests.support.system import System, running_system
@@ -32,7 +32,7 @@ async def test_alerts_are_taken_while_a_neighbour_is_away_and_paged_when_it_is_b
     page = (await eventually(lambda: world.received))[0]
     await system.patch("incidents", f"/api/v1/incidents/{page.incident_id}", {"status": "acknowledged"})
     ids = [UUID(accepted["alert_id"])]
-    await eventually(lambda: not broken(db_dsn, accepted=ids, service="checkout"))
+    await healed(db_dsn, accepted=ids, service="checkout")
 
 
 async def test_with_the_database_away_alerts_are_refused_for_now_and_taken_when_it_is_back(
@@ -56,7 +56,7 @@ async def test_with_the_database_away_alerts_are_refused_for_now_and_taken_when_
     await sender
     await drill.change(first, "acknowledged")
     assert all(replica.running for replica in system.everyone)
-    await eventually(lambda: not broken(db_dsn, accepted=drill.accepted, service="away-%"))
+    await healed(db_dsn, accepted=drill.accepted, service="away-%")
 
 
 async def test_the_services_start_before_the_database_and_wait_for_it(
@@ -86,7 +86,7 @@ async def test_a_replica_paused_past_its_lease_is_replaced_and_changes_nothing_w
         await night
         paused.send(signal.SIGCONT)
         await paused.ready()
-        await eventually(lambda: not broken(db_dsn, accepted=drill.accepted, service="paused-%"))
+        await healed(db_dsn, accepted=drill.accepted, service="paused-%")
         assert drill.late_pages(grace=3.0) == []
 
 
@@ -106,7 +106,7 @@ async def test_two_replicas_of_every_service_page_each_person_once_for_a_storm_o
                 return str((await response.json())["alert_id"])
 
         ids = [UUID(found) for found in await asyncio.gather(*(send(number) for number in range(100)))]
-        await eventually(lambda: not broken(db_dsn, accepted=ids, service="checkout"))
+        await healed(db_dsn, accepted=ids, service="checkout")
         assert run(db_dsn, "SELECT count(DISTINCT incident_id) AS n FROM alerts.correlation")[0]["n"] == 1
         await eventually(lambda: world.received)
         sent = run(db_dsn, "SELECT count(*) AS n FROM notifications.notification")[0]["n"]

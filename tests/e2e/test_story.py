@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from tests.e2e.conftest import Standing
-from tests.e2e.invariants import broken
+from tests.e2e.invariants import healed
 from tests.e2e.world import PRIMARY, SECONDARY
 from tests.support.system import System, free_port
 from tests.support.waiting import eventually
@@ -72,7 +72,7 @@ async def test_an_alert_opens_an_incident_that_pages_the_person_on_call_until_it
 
     await eventually(counted_once)
     ids = [UUID(accepted["alert_id"]), UUID(again["alert_id"])]
-    assert await eventually(lambda: not broken(standing.dsn, accepted=ids, service="checkout"))
+    await healed(standing.dsn, accepted=ids, service="checkout")
     assert len({received.delivery_id for received in world.pages_for(incident)}) == len(world.pages_for(incident))
 
 

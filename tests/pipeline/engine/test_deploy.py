@@ -11,7 +11,7 @@ from aiohttp import ClientError, ClientResponse, ClientTimeout
 
 from tests.containers.load import under_load
 from tests.containers.stack import beside
-from tests.e2e.invariants import broken
+from tests.e2e.invariants import healed
 from tests.e2e.world import World
 from tests.pipeline.engine.deployed import FIRST, Deployed, layer
 from tests.support.waiting import eventually
@@ -100,7 +100,7 @@ async def test_nobody_who_uses_the_system_notices_a_release_nor_the_way_back(sys
     assert system.containers("edge") == edge, "what a release does not change is not started anew"
 
     dsn = system.dsn()
-    await eventually(lambda: not broken(dsn, accepted=ledger.accepted, service="second"), timeout=60, every=0.5)
+    await healed(dsn, accepted=ledger.accepted, service="second", seconds=60)
     await world.first_page(incident)
     await system.resolve(incident)
     deliveries = [received.delivery_id for received in world.pages_for(incident)]
