@@ -100,7 +100,7 @@ def run(records: Records, options: Sequence[str]) -> int:
     log = records.folder / "act.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     state = str(records.folder.parents[1])
-    mounted = ("--env", f"TOCSIN_STATE={state}", "--container-options", f"--volume {state}:{state}")
+    mounted = ("--env", f"TOCSIN_STATE={state}", "--container-options", f"--shm-size=3g --volume {state}:{state}")
     say(f"pipeline of {records.revision}; what act says goes to {log}")
     with log.open("w") as file:
         act = subprocess.Popen(["act", "push", *mounted, *options], stdout=file, stderr=subprocess.STDOUT)
