@@ -73,7 +73,7 @@ status: ## Say which release runs, which was good last, and what is under way
 	@.github/pipeline/deploy status
 
 rollback: ## Go back to the release that was verified before: TAG=... to another one
-	@.github/pipeline/deploy rollback $(TAG)
+	@.github/pipeline/deploy rollback $(TAG) || [ $$? = 10 ]  # gone back: to a stage bad news, here what was asked for
 
 fault-drill: $(SYNCED) ## Do to the containers what may happen to them, one after the other, and see that nothing is lost: an hour; WORDS=... for some
 	$(BIN)/python -m tests.containers.fault_drill $(WORDS)

@@ -80,3 +80,14 @@ async def running(stack: Stack) -> AsyncIterator[Stack]:
         "volume": [],
         "network": [],
     }
+
+
+@asynccontextmanager
+async def alertmanager(stack: Stack) -> AsyncIterator[None]:
+    """Run the real Alertmanager of the profile, whose only receiver is the system."""
+    profile = ("--profile", "alertmanager")
+    await beside(stack.compose, *profile, "up", "--detach", "--wait", "--no-deps", "--no-build", "alertmanager")
+    try:
+        yield
+    finally:
+        await beside(stack.compose, *profile, "rm", "--force", "--stop", "--volumes", "alertmanager")
