@@ -1,7 +1,4 @@
-"""Draw the run of a commit as its terminal showed it: `python -m tests.pipeline.picture FILE` after `make pipeline`.
-
-`PYTHONPATH=.github/pipeline` lets it find the records.
-"""
+"""Draw the run of a commit as its terminal showed it: `python -m tests.pipeline.picture FILE` after `make pipeline`."""
 
 import io
 import sys
