@@ -11,7 +11,7 @@ import psutil
 
 from tests.containers.footprint import measure, not_as_before
 from tests.containers.stack import SERVICES, Stack, beside, docker, inspect, iptables
-from tests.e2e.drill import Drill, took_in, unasked_in
+from tests.e2e.drill import Drill, unasked_in
 from tests.e2e.invariants import broken
 from tests.e2e.world import World
 from tests.support.waiting import eventually
@@ -73,8 +73,8 @@ async def survive(stack: Stack, world: World, name: str, fault: Fault, *, alone:
     # Incidents of other tests go on being paged: it must hold once, at one moment.
     while (found := await not_healed()) and clock.monotonic() < deadline:
         await clock.sleep(0.5)
-    log = "".join(docker("logs", sender) for sender in stack.containers(SERVICES["notifications"]))
-    late = drill.late_pages(LATE_SECONDS, unasked=unasked_in(log), took=took_in(log))
+    unasked = unasked_in("".join(docker("logs", sender) for sender in stack.containers(SERVICES["notifications"])))
+    late = drill.late_pages(LATE_SECONDS, unasked=unasked)
     held = {"pages came late": late, "an id was given twice": drill.doubled_pages()}
     return {**found, **{promise: ids for promise, ids in held.items() if ids}}
 

@@ -2,13 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import psycopg2
@@ -23,7 +21,6 @@ from tocsin.kernel.ids import new_id
 
 PATIENCE_SECONDS = 60.0
 ATTEMPT = ClientTimeout(total=2)
-NOTHING: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -188,18 +185,12 @@ class Drill:
         items: list[Any] = (await self.request("GET", "notifications", path))["items"]
         return items
 
-    def late_pages(
-        self, grace: float, *, unasked: AbstractSet[str] = frozenset(), took: Mapping[str, float] = NOTHING
-    ) -> list[str]:
-        """Return pages whose sending began more than *grace* seconds after their incident was answered.
-
-        But for *unasked*; *took* says how many seconds the sending of a page took.
-        """
+    def late_pages(self, grace: float, *, unasked: AbstractSet[str] = frozenset()) -> list[str]:
+        """Return pages that arrived more than *grace* seconds after their incident was answered, but for *unasked*."""
         return [
             f"{page.person} {page.at - self.answered_at[str(page.incident_id)]:.1f} s after the answer"
             for page in self.world.received
-            if page.at - took.get(page.delivery_id, 0.0)
-            > self.answered_at.get(str(page.incident_id), float("inf")) + grace
+            if page.at > self.answered_at.get(str(page.incident_id), float("inf")) + grace
             and page.delivery_id not in unasked
         ]
 
@@ -222,18 +213,6 @@ class Drill:
         for page in self.world.received:
             people.setdefault(page.delivery_id, set()).add(page.person)
         return [delivery for delivery, found in people.items() if len(found) > 1]
-
-
-def took_in(log: str) -> dict[str, float]:
-    """Return the seconds of the longest try to send each message, by its sender's *log*.
-
-    Who is stopped while it sends goes on where it was: what it sends then was begun before.
-    """
-    lines = [json.loads(line) for line in log.splitlines() if '"delivery attempt"' in line]
-    took: dict[str, float] = {}
-    for line in lines:
-        took[line["notification_id"]] = max(line["seconds"], took.get(line["notification_id"], 0.0))
-    return took
 
 
 def unasked_in(log: str) -> set[str]:

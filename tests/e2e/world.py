@@ -42,7 +42,7 @@ class World:
 
     @property
     def team(self) -> dict[str, Any]:
-        """Payments, which owns checkout."""
+        """Payments, which owns checkout and cart."""
 
         def member(name: str, role: str, path: str) -> dict[str, Any]:
             return {
@@ -53,7 +53,7 @@ class World:
             }
 
         members = [member(PRIMARY, "primary", "priya"), member(SECONDARY, "secondary", "carol")]
-        return {"team": "Payments", "rotation_type": "weekly", "members": members, "services": ["checkout"]}
+        return {"team": "Payments", "rotation_type": "weekly", "members": members, "services": ["checkout", "cart"]}
 
     def pages_for(self, incident_id: str) -> list[Received]:
         """Return what was received for an incident, in order."""
