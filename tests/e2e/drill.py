@@ -188,7 +188,7 @@ class Drill:
     def late_pages(self, grace: float, *, unasked: AbstractSet[str] = frozenset()) -> list[str]:
         """Return pages that arrived more than *grace* seconds after their incident was answered, but for *unasked*."""
         return [
-            f"{page.person} {page.at - self.answered_at[str(page.incident_id)]:.1f} s after the answer"
+            f"{page.person} {page.at - self.answered_at[str(page.incident_id)]:.1f} s after the answer: {page.body}"
             for page in self.world.received
             if page.at > self.answered_at.get(str(page.incident_id), float("inf")) + grace
             and page.delivery_id not in unasked

@@ -76,9 +76,9 @@ class Service:
         """Wait until a message is no longer queued, and return it."""
         return await self._once(notification_id, lambda found: found["status"] != "queued")
 
-    async def tried(self, notification_id: str) -> dict[str, Any]:
-        """Wait until an attempt to send a message has been recorded, and return the message."""
-        return await self._once(notification_id, lambda found: bool(found["attempts"]))
+    async def tried(self, notification_id: str, *, times: int = 1) -> dict[str, Any]:
+        """Wait until so many attempts to send a message have been recorded, and return the message."""
+        return await self._once(notification_id, lambda found: len(found["attempts"]) >= times)
 
     async def _once(self, notification_id: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         async def held() -> bool:

@@ -25,6 +25,8 @@ class Neighbours:
     """How many questions are answered 503 first."""
     delay: float = 0.0
     """Seconds before they are answered."""
+    answered_at: dict[str, str] = field(default_factory=dict)
+    """When somebody answered, where that is told."""
     asked: list[list[str]] = field(default_factory=list)
     timeline: list[tuple[str, Any]] = field(default_factory=list)
     failed: list[tuple[str, Any]] = field(default_factory=list)
@@ -52,7 +54,7 @@ class Neighbours:
         if self.status != 200:
             return web.json_response({"detail": "as told"}, status=self.status)
         states = {} if self.unknown else {incident: self.states.get(incident, "open") for incident in ids}
-        return web.json_response({"states": states})
+        return web.json_response({"states": states, "answered_at": self.answered_at})
 
     async def post_timeline(self, request: web.Request) -> web.Response:
         """Take an entry."""

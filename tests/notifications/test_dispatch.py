@@ -55,6 +55,22 @@ async def test_an_answer_between_two_attempts_stops_the_second(
     assert len(receiver.received) == 1
 
 
+async def test_a_page_that_a_person_sends_again_is_stopped_only_by_an_answer_after_that(
+    service: Service, receiver: Receiver, neighbours: Neighbours, db_dsn: str
+) -> None:
+    for answered_at, status in (("2001-01-01T00:00:00Z", "sent"), ("2101-01-01T00:00:00Z", "voided")):
+        receiver.script += [answers(410), answers(503, Retry_After="60")]
+        order = page(receiver.url)
+        notification = await service.notify(order)
+        await service.ended(notification)
+        await service.post(f"/api/v1/notifications/{notification}/redeliver")
+        await service.tried(notification, times=2)
+        neighbours.states[order["incident_id"]] = "acknowledged"
+        neighbours.answered_at[order["incident_id"]] = answered_at
+        await asyncio.to_thread(make_due, db_dsn, notification)
+        assert (await service.ended(notification))["status"] == status
+
+
 async def test_a_plain_message_is_sent_without_asking(
     service: Service, receiver: Receiver, neighbours: Neighbours
 ) -> None:

@@ -274,6 +274,8 @@ class IncidentStates(Model):
     """How they stand; one that does not exist is missing."""
 
     states: dict[UUID, IncidentStatus]
+    answered_at: dict[UUID, Instant] = {}
+    """When somebody answered for those that are not open; the release before leaves it out."""
 
 
 class IncidentEvent(Model):

@@ -11,7 +11,7 @@ import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_before_delay, wait_random
 
 from tocsin.clients.incidents import IncidentsClient
-from tocsin.contracts.incidents import IncidentStatus
+from tocsin.contracts.incidents import IncidentStates
 from tocsin.contracts.notifications import NotificationKind, NotificationStatus
 from tocsin.contracts.oncall import Channel as ChannelName
 from tocsin.kernel import clock, request_id
@@ -24,7 +24,7 @@ from tocsin.kernel.outbox import Outbox, backoff
 from tocsin.kernel.tracing import TRACING, Kind
 from tocsin.notifications import digest, leases, reports
 from tocsin.notifications.channels.protocol import Channel
-from tocsin.notifications.domain import LeasedMessage, Limits, Outcome, Verdict, judge
+from tocsin.notifications.domain import LeasedMessage, Limits, Outcome, Verdict, is_wanted, judge
 from tocsin.notifications.metrics import NotificationMetrics
 from tocsin.notifications.settings import Settings
 
@@ -35,7 +35,6 @@ ASK_TRIES: Final = 3
 """Within ASK_STATE_SECONDS: a connection that breaks must not page somebody who has just answered."""
 MAX_ASKED: Final = 1_000
 """Incidents in one question."""
-OPEN: Final = IncidentStatus.OPEN
 LEASE: Final = FaultPoint("notifications.lease")
 ASK: Final = FaultPoint("notifications.ask")
 SEND: Final = FaultPoint("notifications.send")
@@ -71,27 +70,24 @@ class Delivery:
     async def still_wanted(self, messages: Sequence[LeasedMessage], *, now: datetime | None) -> set[UUID]:
         """Void the pages whose incident somebody has answered, and return the ids of the rest.
 
-        Asked in bulk, just before the send. Where nobody can say, a page goes out; so does one that a person sends
-        again.
+        Asked in bulk, just before the send. Where nobody can say, a page goes out.
         """
-        pages = [
-            message for message in messages if message.kind is NotificationKind.PAGE and not message.redelivered_at
-        ]
-        answered = await self._answered(pages) if pages else {}
-        over = [message for message in pages if message.incident_id in answered]
+        pages = [message for message in messages if message.kind is NotificationKind.PAGE]
+        incidents = await self._incidents(pages)
+        over = [page for page in pages if not is_wanted(page, incidents)]
         if over:
-            reasons = [f"the incident is {answered[message.incident_id]}" for message in over]
+            reasons = [f"the incident is {incidents.states[message.incident_id]}" for message in over]
             async with transaction(self.db) as cur:
                 await leases.void_leased(cur, over, reasons=reasons, now=now)
             for message in over:
                 self.metrics.finished.labels(message.channel, NotificationStatus.VOIDED).inc()
         return {message.id for message in messages} - {message.id for message in over}
 
-    async def _answered(self, pages: Sequence[LeasedMessage]) -> dict[UUID, IncidentStatus]:
+    async def _incidents(self, pages: Sequence[LeasedMessage]) -> IncidentStates:
         seconds = self.settings.ask_state_seconds
         budget = Budget(attempts=ASK_TRIES, seconds=seconds, attempt_seconds=seconds)
         incident_ids = list(dict.fromkeys(page.incident_id for page in pages))
-        answered: dict[UUID, IncidentStatus] = {}
+        told = IncidentStates(states={})
         for start in range(0, len(incident_ids), MAX_ASKED):
             asked = incident_ids[start : start + MAX_ASKED]
             try:
@@ -103,8 +99,10 @@ class Delivery:
                 log.warning("pages go out unasked", notification_ids=unasked, reason=str(exc))
                 break
             self.metrics.questions.labels("answered").inc()
-            answered |= {incident: state for incident, state in answer.states.items() if state is not OPEN}
-        return answered
+            told = IncidentStates(
+                states={**told.states, **answer.states}, answered_at={**told.answered_at, **answer.answered_at}
+            )
+        return told
 
     async def deliver(self, bundle: Sequence[LeasedMessage], *, now: datetime | None) -> float | None:
         """Try once to send what goes out together, and record how it went.

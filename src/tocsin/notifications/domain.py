@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
+from tocsin.contracts.incidents import IncidentStates, IncidentStatus
 from tocsin.contracts.notifications import (
     AttemptOutcome,
     DigestEntry,
@@ -121,6 +122,20 @@ class LeasedMessage:
     def addressee(self) -> str:
         """Return whom a sentence about this message names."""
         return f"{self.page.person} ({self.recipient})" if self.page is not None else self.recipient
+
+
+def is_wanted(message: LeasedMessage, incidents: IncidentStates) -> bool:
+    """Say whether a message is to go out, as far as *incidents* tells: a page is not, once somebody has answered.
+
+    One that a person has sent again is, unless the answer came later than that.
+    """
+    state = incidents.states.get(message.incident_id, IncidentStatus.OPEN)
+    if message.kind is not NotificationKind.PAGE or state is IncidentStatus.OPEN:
+        return True
+    if message.redelivered_at is None:
+        return False
+    answered_at = incidents.answered_at.get(message.incident_id)
+    return answered_at is None or answered_at < message.redelivered_at
 
 
 @dataclass(frozen=True, slots=True)

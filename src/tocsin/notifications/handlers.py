@@ -65,7 +65,10 @@ async def get_notification(request: web.Request) -> web.Response:
     headers=("Idempotency-Key",),
 )
 async def post_redeliver(request: web.Request) -> web.Response:
-    """Send a message again that was given up, or voided: under the same delivery id, whatever its incident's state."""
+    """Send a message again that was given up, or voided: under the same delivery id, whatever its incident's state.
+
+    Only somebody who answers after that stops a page.
+    """
     notification_id = path_uuid(request, "notification_id")
     queued = await service.redeliver(request.app[DB], notification_id, key=idempotency_key(request), now=None)
     request.app[BELL].ring()

@@ -8,6 +8,7 @@ from uuid import UUID
 from tocsin.contracts.alerts import AlertStatus
 from tocsin.contracts.incidents import (
     IncidentAlert,
+    IncidentStates,
     IncidentStatus,
     IncidentSummary,
     Note,
@@ -184,11 +185,14 @@ async def count_unresolved(cur: Cursor, *, assigned_to: str | None) -> dict[Inci
     return {IncidentStatus(row["status"]): row["incidents"] for row in rows}
 
 
-async def select_states(cur: Cursor, incident_ids: Collection[UUID]) -> dict[UUID, IncidentStatus]:
+async def select_states(cur: Cursor, incident_ids: Collection[UUID]) -> IncidentStates:
     """Return how incidents stand; one that does not exist is missing."""
     rows = await fetch_all(
         cur,
-        "SELECT id, status FROM incidents.incident WHERE id = ANY(%(incident_ids)s::uuid[])",
+        "SELECT id, status, acknowledged_at FROM incidents.incident WHERE id = ANY(%(incident_ids)s::uuid[])",
         incident_ids=list(incident_ids),
     )
-    return {row["id"]: IncidentStatus(row["status"]) for row in rows}
+    return IncidentStates(
+        states={row["id"]: row["status"] for row in rows},
+        answered_at={row["id"]: row["acknowledged_at"] for row in rows if row["acknowledged_at"]},
+    )

@@ -157,7 +157,7 @@ async def measure_incident(db: Database, reference: Reference, *, now: datetime 
 async def tell_states(db: Database, ask: AskStates) -> IncidentStates:
     """Return how incidents stand; one that does not exist is missing."""
     async with transaction(db) as cur:
-        return IncidentStates(states=await incidents.select_states(cur, ask.incident_ids))
+        return await incidents.select_states(cur, ask.incident_ids)
 
 
 async def summarise(
