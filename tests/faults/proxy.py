@@ -1,6 +1,8 @@
 """A TCP proxy that misbehaves on demand: slow, deaf in one direction, cut off in mid-word, gone and back again."""
 
 import asyncio
+import ctypes
+import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,6 +21,8 @@ Greet: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaita
 CHUNK = 65_536
 # SO_LINGER with no time: closing the socket sends RST instead of FIN.
 RESET = struct.pack("ii", 1, 0)
+NOBODY = struct.pack("H14x", socket.AF_UNSPEC)
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Way(StrEnum):
@@ -68,6 +72,15 @@ class Proxy:
                     continue
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         await self._end()
+
+    def reset_at_once(self, last: bytes) -> None:
+        """Say *last* to every client, and reset its connection in the same moment: a waiting client hears of both."""
+        for client, *_ in self._pairs.values():
+            number = client.get_extra_info("socket").fileno()
+            os.write(number, last)
+            # To connect it to nobody sends RST now; closing would do so only when the loop comes to it.
+            if LIBC.connect(number, NOBODY, len(NOBODY)):
+                raise OSError(ctypes.get_errno(), "the connection cannot be reset")
 
     async def go_away(self) -> None:
         """Refuse new connections, and reset those that are open."""

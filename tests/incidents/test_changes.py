@@ -8,7 +8,6 @@ from tests.support.waiting import eventually
 from tocsin.contracts.incidents import ChangeIncident, IncidentStatus, OpenIncident
 from tocsin.contracts.model import Severity
 from tocsin.incidents.service.changes import change_incident, open_incident
-from tocsin.kernel.ids import new_id
 
 NOON = datetime(2026, 10, 22, 12, 0, tzinfo=UTC)
 
@@ -120,18 +119,6 @@ async def test_the_state_it_is_in_already_changes_nothing(api: Api) -> None:
     assert again.headers["ETag"] == '"2"'
     assert await api.show(incident.id) == acknowledged
     assert await api.change(incident.id) == acknowledged
-
-
-async def test_who_asks_how_incidents_stand_hears_when_they_were_answered(api: Api) -> None:
-    open_still, answered = await api.open(), await api.open()
-    acknowledged = await api.change(answered.id, status="acknowledged")
-    await api.change(answered.id, status="resolved")
-    asked = [str(open_still.id), str(answered.id), str(new_id())]
-    told = await api.ask("POST", "/api/v1/incidents/states", {"incident_ids": asked})
-    assert told.status == 200
-    assert told.body["states"] == {asked[0]: "open", asked[1]: "resolved"}
-    assert list(told.body["answered_at"]) == [asked[1]]
-    assert datetime.fromisoformat(told.body["answered_at"][asked[1]]) == acknowledged.acknowledged_at
 
 
 async def test_the_version_counts_what_people_edit(api: Api) -> None:

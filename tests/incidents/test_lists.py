@@ -133,11 +133,13 @@ async def test_a_long_timeline_is_paged_newest_first(api: Api) -> None:
 
 
 async def test_states_are_told_many_at_once_and_unknown_ones_are_missing(seen: Api) -> None:
-    ids = {item["id"]: item["status"] for item in (await seen.get(PATH)).body["items"]}
+    items = (await seen.get(PATH)).body["items"]
+    ids = {item["id"]: item["status"] for item in items}
+    answered_at = {item["id"]: item["acknowledged_at"] for item in items if item["acknowledged_at"]}
     unknown = "00000000-0000-7000-8000-000000000000"
     answer = await seen.ask("POST", f"{PATH}/states", {"incident_ids": [*ids, unknown]})
     assert answer.status == 200
-    assert answer.body == {"states": ids}
+    assert answer.body == {"states": ids, "answered_at": answered_at}
     assert (await seen.ask("POST", f"{PATH}/states", {"incident_ids": [unknown] * 1001})).status == 422
 
 

@@ -1,8 +1,15 @@
 """Small questions to a database, for tests that do something to it meanwhile."""
 
+import struct
+from typing import Final
+
 from tests.support.postgres import run
 from tocsin.kernel.db import Database, fetch_all, transaction
 from tocsin.kernel.errors import DatabaseUnavailableError
+
+FATAL: Final = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+ENDED: Final = b"E" + struct.pack("!i", len(FATAL) + 4) + FATAL
+"""What the server says to a session that it ends."""
 
 
 async def ask(db: Database, sql: str = "SELECT 1 AS one") -> list[dict[str, object]]:

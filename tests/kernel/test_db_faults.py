@@ -10,7 +10,7 @@ import pytest
 from psycopg2.extensions import make_dsn
 
 from tests.faults.proxy import Way, proxied_database
-from tests.kernel.asking import answers, ask, backend, terminate
+from tests.kernel.asking import ENDED, answers, ask, backend, terminate
 from tests.kernel.conftest import OpenDatabase
 from tests.support.postgres import run
 from tests.support.waiting import eventually
@@ -84,6 +84,20 @@ async def test_a_reset_while_a_large_statement_is_being_sent_breaks_off_and_the_
         with pytest.raises(DatabaseUnavailableError):
             await sending
         proxy.heal()
+        assert await ask(db) == [{"one": 1}]
+
+
+async def test_an_end_that_is_told_and_a_reset_are_heard_though_the_loop_tells_of_them_once(
+    things_dsn: str, open_database: OpenDatabase
+) -> None:
+    """As when a statement is sent to a backend that has just been ended."""
+    async with proxied_database(things_dsn) as (proxy, dsn):
+        db = open_database(dsn, db_statement_timeout_seconds=60)
+        asking = create_task(ask(db, "SELECT pg_sleep(30)"), name="asking")
+        await eventually(lambda: is_asleep(things_dsn))
+        proxy.reset_at_once(ENDED)
+        await asyncio.wait({asking}, timeout=10)
+        assert isinstance(asking.exception(), DatabaseUnavailableError)
         assert await ask(db) == [{"one": 1}]
 
 

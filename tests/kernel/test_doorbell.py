@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 
 from tests.faults.proxy import proxied_database
+from tests.kernel.asking import ENDED
 from tests.kernel.conftest import OpenDatabase
 from tests.kernel.quick import quick_settings
 from tests.support.postgres import run
@@ -89,6 +90,16 @@ async def test_a_listener_that_is_cut_off_listens_again_and_looks(
     woken_there.clear()
     here.ring()
     await eventually(woken_there.is_set)
+
+
+async def test_a_listener_hears_of_an_end_that_the_loop_tells_of_once(
+    start_bell: StartBell, things_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doorbell, "RECONNECT_SECONDS", 0.1)
+    async with proxied_database(things_dsn) as (proxy, dsn):
+        _, woken = await start_bell(dsn)
+        proxy.reset_at_once(ENDED)
+        await eventually(woken.is_set)
 
 
 async def test_a_ring_while_the_database_is_away_wakes_this_process_and_does_no_harm(

@@ -6,11 +6,14 @@ private to it, and held by a test for each:
 * It watches the first socket that libpq opens, and libpq may open another while it connects.
 * When libpq closes a broken socket, aiopg can leave a reader or a writer behind: uvloop then refuses the next socket of
   that number, and nothing connects again. To find out it calls select(), which takes no number above 1023.
+* It lets libpq look once at a socket that is ready. libpq may have to look again to notice that the other end is gone,
+  and uvloop tells of a socket with an error once: whoever waits would wait for the time-out, 30 seconds later.
 * It waits by asyncio.wait_for, which before Python 3.12 loses a cancellation that comes together with the answer.
 * It reports the server's statement_timeout as a cancellation.
 """
 
 import asyncio
+import select
 from contextlib import suppress
 from typing import Any, Final
 
@@ -36,10 +39,9 @@ class Connection(aiopg.Connection):
     def advance(self) -> None:
         """Let libpq read and write what it can; called when the socket is ready."""
         try:
-            state = self._conn.poll()
-            if state == POLL_ERROR:
-                msg = "libpq reports an error that it does not name"
-                raise psycopg2.OperationalError(msg)
+            state = self._look()
+            while state != POLL_OK and self._connected and self._hung_up():
+                state = self._look()
         except psycopg2.Error as exc:
             self._answer(exc)
             if self._conn.closed or self._conn.info.status == CONNECTION_BAD:
@@ -56,6 +58,23 @@ class Connection(aiopg.Connection):
         if state == POLL_OK:
             self._connected = True
             self._answer(None)
+            if self._hung_up():
+                self.advance()  # what has come is told; that no more will come is still to be noticed
+
+    def _look(self) -> int:
+        state: int = self._conn.poll()
+        if state == POLL_ERROR:
+            msg = "libpq reports an error that it does not name"
+            raise psycopg2.OperationalError(msg)
+        return state
+
+    def _hung_up(self) -> bool:
+        """Whether the other end is gone: then libpq's next look finds at least a bit more of what is left to read."""
+        if self._conn.closed or self._conn.fileno() < 0:
+            return True
+        watch = select.poll()
+        watch.register(self._conn.fileno(), 0)  # errors and ends are reported unasked
+        return bool(watch.poll(0))
 
     def _answer(self, exc: psycopg2.Error | None) -> None:
         if self._waiter is None or self._waiter.done():
