@@ -99,8 +99,7 @@ pictures: tools ## Photograph every page in both themes and two widths into pict
 
 bench: tools ## Measure, beside the limits of this machine
 	$(BIN)/python -m bench
-	$(BIN)/python -m bench.lists
-	$(BIN)/python -m bench.year
+	$(BIN)/python -m bench.pages
 
 clean: ## Remove what the targets above made; Tocsin's data in .tocsin/ stays
 	rm -rf .venv .uv .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

@@ -1,5 +1,5 @@
 -- The incidents %(first)s to %(last)s of %(incidents)s that are spread evenly over 455 days, so that four in five lie in the last
--- 364; of 200 services, some much noisier than others, and 12 teams, with their pages.
+-- 364; of 200 services, some much noisier than others, and 12 teams, with their pages. One in a thousand is worked on still.
 SET session_replication_role = replica; -- as a history from before the figures were kept
 WITH drawn AS MATERIALIZED (
     SELECT number, uuidv7(opened_at - now()) AS id, opened_at, (200 * random() ^ 3)::int AS service, random() AS luck,
@@ -13,8 +13,9 @@ incident AS (
          escalation_confirmed_at)
     SELECT id, 'Checkout answers 5xx on host ' || number, 'service-' || service,
            (ARRAY['critical', 'high', 'high', 'medium', 'medium', 'medium', 'low', 'low'])[1 + (8 * luck)::int %% 8],
-           'resolved', 'team-' || service %% 12, 'person-' || service %% 36, opened_at, answered_at + repair, answered_at,
-           answered_at + repair, opened_at
+           CASE WHEN number %% 1000 = 0 THEN 'in_progress' ELSE 'resolved' END, 'team-' || service %% 12,
+           'person-' || service %% 36, opened_at, answered_at + repair, answered_at,
+           CASE WHEN number %% 1000 <> 0 THEN answered_at + repair END, opened_at
     FROM drawn),
 escalation AS (
     INSERT INTO oncall.escalation

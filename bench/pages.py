@@ -1,0 +1,198 @@
+"""Measure the web pages over a million incidents of a year: served, painted by a slow phone, and weighed.
+
+python -m bench.pages [--incidents 1000000]
+"""
+
+import argparse
+import asyncio
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import psycopg2
+from playwright.async_api import Browser
+from rich.console import Console
+from rich.table import Table
+from tests.support.browser import running_browser
+
+from bench.processes import Running, tocsin
+from tocsin.kernel import clock
+
+LIST_MS: Final = 50
+YEAR_MS: Final = 100
+PAINT_MS: Final = 500
+PAGE_KIB: Final = 20
+SCRIPTS_KIB: Final = 45
+WAITING: Final = 60
+"""How many incidents wait for an answer: a page full of fuses."""
+ASKED: Final = 100
+PAINTED: Final = 20
+WARM_UP: Final = 10
+SLOWED: Final = 4
+CHUNK: Final = 50_000
+SHARE: Final = 455 / 364
+"""How many more incidents than the year has are stored: there is a time before."""
+LISTS: Final = {
+    "50 incidents that are not resolved": "/incidents",
+    "50 incidents of all": "/incidents?status=any",
+    "50 found by words, severity and team": "/incidents?status=any&q=checkout&severity=low&team=team-7",
+    "50 resolved ones of a team": "/incidents?status=resolved&team=team-3",
+}
+METRICS: Final = {
+    "metrics of a year": "/metrics-overview?range=1y",
+    "metrics of a year, of a team": "/metrics-overview?range=1y&team=team-3",
+    "metrics of 13 weeks": "/metrics-overview",
+    "metrics of 30 days by day": "/metrics-overview?range=30d",
+}
+PAINT: Final = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+WEIGHT: Final = """
+    () => {
+        const entries = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
+        const sizes = (ending) => entries.filter(({ name }) => ending.test(new URL(name).pathname))
+            .map(({ encodedBodySize }) => encodedBodySize / 1024);
+        const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
+        return [sum(sizes(/(\\.css|[^.]{5})$/)), sum(sizes(/\\.js$/))];
+    }
+    """
+BEGIN: Final = """
+    UPDATE incidents.rollup SET history_before = 'infinity';
+    UPDATE oncall.rollup SET history_from = 'ffffffff-ffff-ffff-ffff-ffffffffffff', history_before = NULL;
+    VACUUM (ANALYZE) incidents.incident, incidents.timeline, oncall.escalation, oncall.page
+    """
+BEHIND: Final = """
+    SELECT (SELECT history_before > '-infinity' FROM incidents.rollup) OR EXISTS (SELECT FROM incidents.stale)
+        OR (SELECT history_from IS NOT NULL FROM oncall.rollup) OR EXISTS (SELECT FROM oncall.stale)
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What was measured, beside its limit."""
+
+    name: str
+    unit: str
+    limit: float
+    taken: Sequence[float]
+
+    def row(self) -> tuple[str, ...]:
+        """Return it as a row of the table."""
+        ordered = sorted(self.taken)
+        most = ordered[round(0.95 * (len(ordered) - 1))]
+        shown = [f"{value:.1f} {self.unit}" for value in (statistics.median(ordered), most, self.limit)]
+        return (self.name, *shown, f"{most / self.limit:.0%}")
+
+
+def fill(dsn: str, incidents: int) -> None:
+    """Store so many incidents of the last 364 days, and a quarter as many from before."""
+    sql = Path(__file__).with_name("history.sql").read_text(encoding="utf-8")
+    total = round(incidents * SHARE)
+    with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        for first in range(1, total + 1, CHUNK):
+            cursor.execute(sql, {"incidents": total, "first": first, "last": min(total, first + CHUNK - 1)})
+        for statement in BEGIN.split(";"):
+            cursor.execute(statement)
+
+
+async def add_up(dsn: str) -> float:
+    """Wait until the workers have added all of it up; return the seconds that it took."""
+    started = clock.monotonic()
+    with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        while True:
+            cursor.execute(BEHIND)
+            if cursor.fetchone() == (False,):
+                cursor.execute("VACUUM (ANALYZE)")
+                return clock.monotonic() - started
+            await clock.sleep(0.2)
+
+
+async def serve(running: Running, incidents: int) -> list[Figure]:
+    """Ask for one page after the other."""
+    first = clock.now().date() - timedelta(days=363)
+    overview = f"{running.url(8002)}/api/v1/incidents/stats/overview?by=week&since={first}"
+    figures = {
+        "figures of incidents, a year beside the year before": overview,
+        "figures of pages, the same": f"{running.url(8003)}/api/v1/oncall/overview?since={first}",
+        **{name: running.url(8080) + path for name, path in METRICS.items()},
+    }
+    async with aiohttp.ClientSession(raise_for_status=True) as session:
+        await asyncio.gather(*(_open(session, running, number) for number in range(WAITING)))
+        async with session.get(overview) as response:
+            counted: int = (await response.json())["total"]["incidents"]
+        if not 0.97 * incidents < counted < 1.04 * incidents:  # whole weeks are a little more or less
+            sys.exit(f"Of {incidents:,} incidents of a year, {counted:,} were counted.")
+        lists = [
+            Figure(name, "ms", LIST_MS, await _timed(session, running.url(8080) + path, rows=50))
+            for name, path in LISTS.items()
+        ]
+        return lists + [Figure(name, "ms", YEAR_MS, await _timed(session, url)) for name, url in figures.items()]
+
+
+async def _open(session: aiohttp.ClientSession, running: Running, number: int) -> None:
+    body = {"title": f"Checkout answers 5xx on host {number}", "service": "checkout", "severity": "high"}
+    async with session.post(running.url(8002) + "/api/v1/incidents", json=body) as response:
+        await response.read()
+
+
+async def _timed(session: aiohttp.ClientSession, url: str, *, rows: int = 0) -> list[float]:
+    taken, page = [], ""
+    for _ in range(WARM_UP + ASKED):
+        started = clock.monotonic()
+        async with session.get(url) as response:
+            page = await response.text()
+        taken.append((clock.monotonic() - started) * 1_000)
+    if page.count('id="inc-') != rows:
+        sys.exit(f"{url} does not show {rows} incidents.")
+    return taken[WARM_UP:]
+
+
+async def paint(browser: Browser, running: Running) -> list[Figure]:
+    """Open the list as a phone does that has never seen it, with a slowed processor."""
+    painted, pages, scripts = [], 0.0, 0.0
+    for _ in range(PAINTED):
+        context = await browser.new_context(viewport={"width": 390, "height": 844})
+        page = await context.new_page()
+        developer = await context.new_cdp_session(page)
+        await developer.send("Emulation.setCPUThrottlingRate", {"rate": SLOWED})
+        await page.goto(running.url(8080) + LISTS["50 incidents that are not resolved"], wait_until="networkidle")
+        painted.append(await page.evaluate(PAINT))
+        pages, scripts = await page.evaluate(WEIGHT)
+        await context.close()
+    return [
+        Figure(f"the list painted, on a processor slowed {SLOWED} times", "ms", PAINT_MS, painted),
+        Figure("its HTML and CSS, packed", "KiB", PAGE_KIB, [pages]),
+        Figure("its scripts, packed", "KiB", SCRIPTS_KIB, [scripts]),
+    ]
+
+
+async def main() -> None:
+    """Fill, have it added up, ask, paint, and print one table."""
+    parser = argparse.ArgumentParser(prog="bench.pages", description="Measure the web pages beside their limits.")
+    parser.add_argument("--incidents", type=int, default=1_000_000)
+    incidents = parser.parse_args().incidents
+    environment = {**os.environ, "ESCALATION_TIMEOUT_MINUTES": "60", "LOG_LEVEL": "WARNING"}
+    table = Table(title=f"A year with {incidents:,} incidents, one replica of each service, one reader")
+    for column in ("measured", "p50", "p95", "limit", "p95 of it"):
+        table.add_column(column, justify="left" if column == "measured" else "right")
+    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
+        os.chmod(folder, 0o755)  # noqa: PTH101, S103 - run as root, PostgreSQL runs as another user
+        async with tocsin(Path(folder), environment) as running, running_browser() as browser:
+            fill(running.dsn, incidents)
+            seconds = await add_up(running.dsn)
+            for figure in [*await serve(running, incidents), *await paint(browser, running)]:
+                table.add_row(*figure.row())
+    table.add_row("all of it added up the first time", f"{seconds:.0f} s")
+    Console(file=sys.stdout, width=120).print(table)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
