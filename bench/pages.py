@@ -29,6 +29,7 @@ from tocsin.kernel import clock
 LIST_MS: Final = 50
 YEAR_MS: Final = 100
 PAINT_MS: Final = 500
+SEEN_MS: Final = 1_000
 PAGE_KIB: Final = 20
 SCRIPTS_KIB: Final = 45
 WAITING: Final = 60
@@ -125,7 +126,7 @@ async def serve(running: Running, incidents: int) -> list[Figure]:
         **{name: running.url(8080) + path for name, path in METRICS.items()},
     }
     async with aiohttp.ClientSession(raise_for_status=True) as session:
-        await asyncio.gather(*(_open(session, running, number) for number in range(WAITING)))
+        await asyncio.gather(*(_open(session, running) for _ in range(WAITING)))
         async with session.get(overview) as response:
             counted: int = (await response.json())["total"]["incidents"]
         if not 0.97 * incidents < counted < 1.04 * incidents:  # whole weeks are a little more or less
@@ -137,10 +138,11 @@ async def serve(running: Running, incidents: int) -> list[Figure]:
         return lists + [Figure(name, "ms", YEAR_MS, await _timed(session, url)) for name, url in figures.items()]
 
 
-async def _open(session: aiohttp.ClientSession, running: Running, number: int) -> None:
-    body = {"title": f"Checkout answers 5xx on host {number}", "service": "checkout", "severity": "high"}
+async def _open(session: aiohttp.ClientSession, running: Running) -> int:
+    body = {"title": "Checkout answers 5xx on a host", "service": "checkout", "severity": "high"}
     async with session.post(running.url(8002) + "/api/v1/incidents", json=body) as response:
-        await response.read()
+        opened: int = (await response.json())["number"]
+        return opened
 
 
 async def _timed(session: aiohttp.ClientSession, url: str, *, rows: int = 0) -> list[float]:
@@ -174,6 +176,23 @@ async def paint(browser: Browser, running: Running) -> list[Figure]:
     ]
 
 
+async def agree(browser: Browser, running: Running) -> list[Figure]:
+    """Acknowledge in one browser and wait until another shows it."""
+    taken = []
+    one, other = [await (await browser.new_context()).new_page() for _ in range(2)]
+    async with aiohttp.ClientSession(raise_for_status=True) as session:
+        for _ in range(PAINTED):
+            number = await _open(session, running)
+            for page in (one, other):
+                await page.goto(f"{running.url(8080)}/incidents/{number}")
+                await page.locator("#live-word", has_text="Live").wait_for()
+            started = clock.monotonic()
+            await one.get_by_role("button", name="Acknowledge").click()
+            await other.locator("#answer h2", has_text="Answered by").wait_for()
+            taken.append((clock.monotonic() - started) * 1_000)
+    return [Figure("an acknowledgement, seen in another browser", "ms", SEEN_MS, taken)]
+
+
 async def main() -> None:
     """Fill, have it added up, ask, paint, and print one table."""
     parser = argparse.ArgumentParser(prog="bench.pages", description="Measure the web pages beside their limits.")
@@ -188,8 +207,10 @@ async def main() -> None:
         async with tocsin(Path(folder), environment) as running, running_browser() as browser:
             fill(running.dsn, incidents)
             seconds = await add_up(running.dsn)
-            for figure in [*await serve(running, incidents), *await paint(browser, running)]:
-                table.add_row(*figure.row())
+            served, painted = await serve(running, incidents), await paint(browser, running)
+            seen = await agree(browser, running)
+    for figure in (*served, *painted, *seen):
+        table.add_row(*figure.row())
     table.add_row("all of it added up the first time", f"{seconds:.0f} s")
     Console(file=sys.stdout, width=120).print(table)
 

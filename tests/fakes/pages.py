@@ -81,14 +81,14 @@ class FakeIncidents(FakePeer):
         """How many streams are open."""
         return len(self._readers)
 
-    def add(self, incident: Incident) -> Incident:
+    def add(self, incident: Incident, *, heard: bool = True) -> Incident:
         """Keep *incident* and tell the stream of it."""
         self.incidents[incident.number] = incident
-        self.tell(incident, EventType.CREATED, "alert-ingestion")
+        self.tell(incident, EventType.CREATED, "alert-ingestion", heard=heard)
         return incident
 
-    def tell(self, incident: Incident, event_type: EventType, actor: str) -> None:
-        """Send one event to every stream."""
+    def tell(self, incident: Incident, event_type: EventType, actor: str, *, heard: bool = True) -> None:
+        """Send one event to every stream; unless *heard*, those that are open now are dead, and nobody knows."""
         event = IncidentEvent(
             incident_id=incident.id,
             number=incident.number,
@@ -103,7 +103,7 @@ class FakeIncidents(FakePeer):
         )
         text = f"event: incident\nid: 1-{next(self._serial)}\ndata: {event.model_dump_json()}\n\n"
         self._told.append(text.encode())
-        for reader in self._readers:
+        for reader in self._readers if heard else ():
             reader.put_nowait(self._told[-1])
 
     def change(self, number: int, status: IncidentStatus, actor: str, *, told: bool = True) -> Incident:

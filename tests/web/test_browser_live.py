@@ -176,6 +176,18 @@ async def test_without_a_shared_worker_a_hidden_tab_follows_nothing_and_catches_
     await expect(page.locator("#inc-2481 .fuse time")).not_to_have_text(str(clock))
 
 
+async def test_a_machine_that_slept_catches_up_though_nobody_said_that_its_connection_is_dead(
+    visit: Visit, services: Services
+) -> None:
+    services.fill()
+    page = await live(await visit.open(shared_worker=False))
+    services.incidents.add(scene.incident(2490, "Orders cannot be placed"), heard=False)
+    await page.evaluate("() => { const now = Date.now; Date.now = () => now() + 3_600_000; }")
+    await eventually(lambda: services.incidents.resumed == ["1-0"])
+    await expect(page.locator("#inc-2490")).to_be_visible()
+    await expect(page.locator("#live-word")).to_have_text("Live")
+
+
 async def test_the_tabs_of_a_browser_share_one_stream(visit: Visit, services: Services) -> None:
     services.fill()
     first = await live(await visit.open())
