@@ -165,7 +165,8 @@ async def paint(browser: Browser, running: Running) -> list[Figure]:
         page = await context.new_page()
         developer = await context.new_cdp_session(page)
         await developer.send("Emulation.setCPUThrottlingRate", {"rate": SLOWED})
-        await page.goto(running.url(8080) + LISTS["50 incidents that are not resolved"], wait_until="networkidle")
+        await page.goto(running.url(8080) + LISTS["50 incidents that are not resolved"])
+        await page.locator("#live-word", has_text="Live").wait_for()  # then every script has been fetched
         painted.append(await page.evaluate(PAINT))
         pages, scripts = await page.evaluate(WEIGHT)
         await context.close()
