@@ -165,3 +165,25 @@ async def test_a_neighbour_that_hangs_does_not_keep_readiness_waiting(
     asking.app[health.READINESS].optional["peer"] = health.neighbour_answers(client)
     status, told = await ready(asking)
     assert (status, told["peer"]) == (200, "peer does not answer in time; try again in a moment.")
+
+
+async def test_whoever_asks_while_others_do_shares_their_answer(
+    start_service: StartService, peer: Peer, client: ServiceClient
+) -> None:
+    everybody_asks = asyncio.Event()
+
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        await everybody_asks.wait()
+        return web.json_response({"status": "ok"})
+
+    peer.script = [answer]
+    asking, _ = await start_service()
+    asking.app[health.READINESS].optional["peer"] = health.neighbour_answers(client)
+    together = asyncio.gather(*(ready(asking) for _ in range(20)))
+    await eventually(lambda: peer.at)
+    everybody_asks.set()
+    assert await together == [(200, {"": "ok", "database": "ok", "peer": "ok"})] * 20
+    assert len(peer.at) < 20
+    before = len(peer.at)
+    await ready(asking)
+    assert len(peer.at) == before + 1, "the next one asks anew"

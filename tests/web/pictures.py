@@ -10,6 +10,7 @@ from aiohttp import ClientSession
 from playwright.async_api import Browser, expect
 
 from tests.support.browser import running_browser
+from tests.web import quarter
 from tests.web.night import Services
 from tests.web.pages import PAGES
 from tests.web.serving import fake_services, web_before
@@ -65,6 +66,7 @@ async def _set(scene: str, services: Services, url: str) -> dict[str, str]:
         services.be_quiet()
         return {"now-quiet": "/"}
     services.fill()
+    quarter.fill(services)
     if scene == "night":
         return PAGES
     async with ClientSession() as session, session.get(url) as answer:  # names are remembered from then

@@ -12,6 +12,7 @@ from tocsin.kernel import build_info, clock
 from tocsin.kernel.db import DB, execute, transaction
 from tocsin.kernel.errors import DomainError
 from tocsin.kernel.http_client import Budget, ServiceClient
+from tocsin.kernel.tasks import create_task
 
 Check: TypeAlias = Callable[[web.Application], Awaitable[None]]
 """Returns when the dependency is there; raises DomainError when it is not."""
@@ -28,6 +29,8 @@ class Readiness:
     optional: dict[str, Check] = field(default_factory=dict)
     """Named when away, but the service works on without."""
     stopping: bool = False
+    asking: asyncio.Task[dict[str, str]] | None = None
+    """The round of questions under way."""
 
 
 SERVICE = web.AppKey("SERVICE", str)
@@ -62,11 +65,14 @@ async def get_health(request: web.Request) -> web.Response:
 
 
 async def get_ready(request: web.Request) -> web.Response:
-    """Say whether the service can do its work, naming each dependency; 503 when it cannot."""
+    """Say whether the service can do its work, naming each dependency; 503 when it cannot.
+
+    Whoever asks while others do shares their answer: after a standstill all that had waited ask at once.
+    """
     readiness = request.app[READINESS]
-    checks = {**readiness.required, **readiness.optional}
-    answers = await asyncio.gather(*(_ask(request.app, check) for check in checks.values()))
-    found = dict(zip(checks, answers, strict=True))
+    if readiness.asking is None or readiness.asking.done():
+        readiness.asking = create_task(_ask_all(request.app), name="readiness")
+    found = await asyncio.shield(readiness.asking)
     ready = not readiness.stopping and all(found[name] == "ok" for name in readiness.required)
     body = {
         "status": "ok" if ready else "stopping" if readiness.stopping else "unavailable",
@@ -75,6 +81,12 @@ async def get_ready(request: web.Request) -> web.Response:
         "dependencies": found,
     }
     return web.json_response(body, status=200 if ready else 503)
+
+
+async def _ask_all(app: web.Application) -> dict[str, str]:
+    checks = {**app[READINESS].required, **app[READINESS].optional}
+    answers = await asyncio.gather(*(_ask(app, check) for check in checks.values()))
+    return dict(zip(checks, answers, strict=True))
 
 
 async def _ask(app: web.Application, check: Check) -> str:
