@@ -8,6 +8,7 @@ from tests.fakes.lists import FakeAlerts, FakeMessages
 from tests.fakes.pages import FakeIncidents
 from tests.fakes.schedules import FakeSchedules
 from tests.web import scene
+from tocsin.contracts.alerts import AlertAction
 from tocsin.contracts.incidents import EventType, Incident, IncidentStatus, Note
 from tocsin.contracts.model import Severity
 from tocsin.contracts.notifications import Attempt, AttemptOutcome, NotificationStatus
@@ -44,7 +45,9 @@ class Services:
             scene.alert(108, id=alert.alert_id, message=alert.message)
             for alert in self.incidents.incidents[2481].alerts
         ]
-        self.alerts.alerts += [scene.alert(seconds) for seconds in (*range(0, 600, 15), *range(700, 10_000, 240))]
+        known = {"incident_id": self.incidents.incidents[2481].id, "action": AlertAction.ATTACHED}
+        seconds = (*range(0, 600, 15), *range(700, 10_000, 240))
+        self.alerts.alerts += [scene.alert(ago, **known) for ago in seconds]
 
     def be_quiet(self) -> None:
         """Let everything be resolved, and everybody be on call."""
