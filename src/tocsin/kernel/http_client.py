@@ -83,7 +83,9 @@ class ClientMetrics:
                 ["peer", "outcome"],
                 registry=registry,
             ),
-            Counter("tocsin_client_retries_total", "Attempts that were repeated.", ["peer", "reason"], registry=registry),
+            Counter(
+                "tocsin_client_retries_total", "Attempts that were repeated.", ["peer", "reason"], registry=registry
+            ),
         )
 
 
