@@ -37,8 +37,7 @@ MAX_ANSWER: Final = 32 * 1024 * 1024
 """Bytes of an answer."""
 MAX_DETAIL: Final = 1_000
 IDLE_SECONDS: Final = 3.0
-"""Of a connection until it is closed. aiohttp takes the one that waited longest: with its own 15 seconds, one request a
-second keeps 15 open once a burst has opened them."""
+"""aiohttp takes the one that waited longest: with its 15, one request a second keeps 15 open that a burst opened."""
 IDS: Final = re.compile(r"/([0-9a-f]{8}-[0-9a-f-]{27}|[0-9]+)(?=/|$)")
 
 
