@@ -1,12 +1,13 @@
 """A system that the deploy command itself starts, and releases for it: the real one, and cheap layers on top of it."""
 
 import fcntl
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rollout.inputs import BY_COMMIT, BY_INPUTS, build_environment
 from tests.containers.stack import GRAFANA, ROOT, SERVICES, Stack, docker, labelled
@@ -72,6 +73,8 @@ class Deployed(Stack):
     def __init__(self, project: str, state: Path, environment: Mapping[str, str]) -> None:
         super().__init__(project, {"TAG": FIRST, "TOCSIN_READY_SECONDS": "40", **environment})
         self.state = state
+        self.verified: dict[str, Any] = {}
+        """The figures of the last release that was verified and promoted."""
         self._begun: list[subprocess.Popen[str]] = []
 
     def begin(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
@@ -98,6 +101,7 @@ class Deployed(Stack):
         for command in ("up", "verify", "promote"):
             done = self.deploy(command, tag)
             assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
+        self.verified = json.loads((self.state / "verify.json").read_text())
 
     async def versions(self) -> set[str]:
         """Return the versions that answer at the edge."""

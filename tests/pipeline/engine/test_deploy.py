@@ -71,12 +71,11 @@ async def test_the_first_release_runs_and_says_its_version(system: Deployed) -> 
     said = json.loads((await beside(system.deploy, "status", "--json")).stdout)
     assert (said["good"], said["attempt"]) == (FIRST, None)
     assert {one["status"] for one in said["running"]} == {"healthy"}
+    assert system.verified["failed"] == 0
+    assert system.verified["paged_seconds"] < 15
     before = system.replicas()
     await beside(system.release, FIRST)
     assert system.replicas() == before, "what runs is not deployed a second time"
-    figures = json.loads((system.state / "verify.json").read_text())
-    assert figures["failed"] == 0
-    assert figures["paged_seconds"] < 15
 
 
 async def test_nobody_who_uses_the_system_notices_a_release_nor_the_way_back(system: Deployed, world: World) -> None:
