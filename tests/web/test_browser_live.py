@@ -10,7 +10,7 @@ from tests.support.waiting import eventually
 from tests.web import scene
 from tests.web.conftest import Client, StartWeb
 from tests.web.night import Services
-from tests.web.visiting import Visit, live
+from tests.web.visiting import Visit, caught_up, live
 from tocsin.contracts.incidents import EventType, IncidentStatus
 
 pytestmark = pytest.mark.slow
@@ -38,6 +38,22 @@ async def test_a_storm_is_fetched_about_once_a_second(visit: Visit, services: Se
         services.incidents.add(scene.incident(number, f"Shard {number}"))
     await expect(page.locator("h1")).to_have_text("200+ incidents wait for an answer")
     assert services.incidents.lists - before <= 3
+
+
+async def test_what_happens_right_after_a_refresh_is_not_kept_waiting(visit: Visit, services: Services) -> None:
+    services.be_quiet()
+    page = await visit.open("/handbook/operations.md")
+    await page.clock.install()
+    await page.goto(visit.url)
+    await caught_up(await live(page), services)
+    before = services.incidents.lists
+    await page.clock.pause_at(await page.evaluate("Date.now() / 1000") + 0.05)
+    services.incidents.add(scene.incident(2490, "Orders cannot be placed"))
+    await expect(page.locator("#spoken")).to_have_text("Incident 2490, critical, is new.")
+    await page.clock.run_for(150)
+    await eventually(lambda: services.incidents.lists > before)
+    await page.clock.resume()
+    await expect(page.locator("#inc-2490 h3")).to_have_text("Orders cannot be placed")
 
 
 async def test_a_refresh_dims_no_button(visit: Visit, services: Services) -> None:

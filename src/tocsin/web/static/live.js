@@ -3,7 +3,8 @@
 import { Stream } from "./stream.js";
 import { local, serverNow, write } from "./times.js";
 
-const BETWEEN_REFRESHES = 1000, IN_BACKGROUND = 10000, WITHOUT_NEWS = 30000, WHILE_AWAY = 10000;
+const BETWEEN_REFRESHES = 800, IN_BACKGROUND = 10000, WITHOUT_NEWS = 30000, WHILE_AWAY = 10000;
+const AT_ONCE = 2; // so many refreshes need no pause after a quiet time
 const PATIENCE = 3000; // a connection that is back by then was not worth a word
 const SETTLE = 700; // for how long a block whose buttons changed takes no click: a finger may be on its way
 const SPOKEN = { acknowledged: "is acknowledged", in_progress: "is being worked on", resolved: "is resolved" };
@@ -16,7 +17,7 @@ const waiting = document.getElementById("waiting");
 const spoken = document.getElementById("spoken");
 
 let state = "connecting", downSince = null, downTimer = 0, ticker = 0;
-let refreshTimer = 0, refreshedAt = -Infinity, forced = false, pressed = null, acting = 0, refreshing = false;
+let refreshTimer = 0, refreshedAt = -Infinity, saved = 0, forced = false, pressed = null, acting = 0, refreshing = false;
 
 // ---- The sign in the header
 
@@ -87,18 +88,19 @@ function heard(event) {
   refresh();
 }
 
-// ---- Refreshing: at most once a second, however much happens
+// ---- Refreshing: what happens is seen within a second, and a storm is fetched about once a second
 
 function refresh() {
   if (refreshTimer) return;
   const pause = document.hidden ? IN_BACKGROUND : BETWEEN_REFRESHES;
-  const wait = Math.max(0, refreshedAt + pause - performance.now());
+  const allowed = () => Math.min(AT_ONCE, saved + (performance.now() - refreshedAt) / pause);
   refreshTimer = setTimeout(() => {
     refreshTimer = 0;
     if (acting) return; // the end of the action refreshes
+    saved = allowed() - 1;
     refreshedAt = performance.now();
     htmx.trigger(main, "refresh");
-  }, wait + Math.random() * 100); // so that a thousand pages do not ask in the same millisecond
+  }, Math.max(0, 1 - allowed()) * pause + Math.random() * 100); // so that a thousand pages do not ask in the same millisecond
 }
 
 // ---- Swapping: never under a finger
