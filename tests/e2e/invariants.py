@@ -50,6 +50,9 @@ BROKEN: Final = {
         SELECT 'by team' WHERE (SELECT sum(incidents) FROM incidents.team_day)
             IS DISTINCT FROM (SELECT sum(incidents) FROM incidents.service_day)
         UNION ALL
+        SELECT 'by team and week' WHERE (SELECT sum(incidents) FROM incidents.team_week)
+            IS DISTINCT FROM (SELECT sum(incidents) FROM incidents.service_day)
+        UNION ALL
         SELECT 'by week' WHERE (SELECT sum(incidents) FROM incidents.service_week)
             IS DISTINCT FROM (SELECT sum(incidents) FROM incidents.service_day)""",
     "an escalation is missing in the tally": """

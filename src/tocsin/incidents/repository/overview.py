@@ -12,9 +12,20 @@ async def select_periods(cur: Cursor, span: Span, *, team: str | None) -> list[R
     return await fetch_all(
         cur,
         """
-        WITH periods AS MATERIALIZED ( -- thousands of days become some dozen rows once, whatever is asked of those
-            SELECT day < %(since)s AS earlier,
-                   CASE WHEN day >= %(since)s THEN date_trunc(%(by)s, day::timestamp)::date END AS starts_on,
+        WITH figures AS NOT MATERIALIZED (
+            SELECT day AS starts_on, severity, incidents, answered, answer_seconds, answer_histogram,
+                   resolved, resolve_seconds, resolve_histogram, acknowledged_seconds, in_progress_seconds
+            FROM incidents.team_day
+            WHERE %(by)s = 'day' AND day >= %(before)s AND day < %(until)s
+              AND (%(team)s::text IS NULL OR team = %(team)s)
+            UNION ALL
+            SELECT week, severity, incidents, answered, answer_seconds, answer_histogram,
+                   resolved, resolve_seconds, resolve_histogram, acknowledged_seconds, in_progress_seconds
+            FROM incidents.team_week
+            WHERE %(by)s = 'week' AND week >= %(before)s AND week < %(until)s
+              AND (%(team)s::text IS NULL OR team = %(team)s)),
+        periods AS MATERIALIZED ( -- thousands of rows become some dozen once, whatever is asked of those
+            SELECT starts_on < %(since)s AS earlier, CASE WHEN starts_on >= %(since)s THEN starts_on END AS starts_on,
                    sum(incidents) AS incidents,
                    sum(incidents) FILTER (WHERE severity = 'critical') AS critical,
                    sum(incidents) FILTER (WHERE severity = 'high') AS high,
@@ -25,8 +36,7 @@ async def select_periods(cur: Cursor, span: Span, *, team: str | None) -> list[R
                    sum(resolved) AS resolved, sum(resolve_seconds) AS resolve_seconds,
                    sum(resolve_histogram) AS resolve_histogram,
                    sum(acknowledged_seconds) AS acknowledged_seconds, sum(in_progress_seconds) AS in_progress_seconds
-            FROM incidents.team_day
-            WHERE day >= %(before)s AND day < %(until)s AND (%(team)s::text IS NULL OR team = %(team)s)
+            FROM figures
             GROUP BY 1, 2)
         SELECT earlier, starts_on, sum(incidents)::bigint AS incidents,
                sum(critical)::bigint AS critical, sum(high)::bigint AS high, sum(medium)::bigint AS medium,
@@ -94,10 +104,15 @@ async def select_teams(cur: Cursor, span: Span) -> list[str]:
     rows = await fetch_all(
         cur,
         """
-        SELECT DISTINCT team FROM incidents.team_day
-        WHERE day >= %(before)s AND day < %(until)s AND team <> '' ORDER BY team
+        SELECT DISTINCT team FROM (
+            SELECT team FROM incidents.team_day WHERE %(by)s = 'day' AND day >= %(before)s AND day < %(until)s
+            UNION ALL
+            SELECT team FROM incidents.team_week WHERE %(by)s = 'week' AND week >= %(before)s AND week < %(until)s
+        ) AS found
+        WHERE team <> '' ORDER BY team
         """,
         before=span.before,
         until=span.until,
+        by=span.by,
     )
     return [row["team"] for row in rows]

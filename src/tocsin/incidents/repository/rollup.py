@@ -107,7 +107,7 @@ async def refresh_services(cur: Cursor, *, days: Sequence[date], services: Seque
 
 
 async def refresh_teams(cur: Cursor, days: Sequence[date]) -> None:
-    """Add up the services of *days*."""
+    """Add up the services of *days*. Triggers then add up the weeks of the teams."""
     await execute(cur, "DELETE FROM incidents.team_day WHERE day = ANY(%(days)s::date[])", days=days)
     await execute(
         cur,
@@ -126,7 +126,7 @@ async def refresh_teams(cur: Cursor, days: Sequence[date]) -> None:
 
 
 async def refresh_weeks(cur: Cursor, *, days: Sequence[date], services: Sequence[str]) -> None:
-    """Add up the weeks in which *days* lie, for the service of each."""
+    """Add up the weeks of services in which *days* lie, for the service of each."""
     await execute(
         cur,
         """
