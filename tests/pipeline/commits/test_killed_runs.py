@@ -1,0 +1,89 @@
+"""kill -9 of act, and of what started it, at any moment of a whole run. Minutes each: only as many as asked for."""
+
+import json
+import os
+import signal
+import subprocess
+from typing import Final
+from urllib.request import urlopen
+
+import pytest
+
+from stages.quality import FLOOR
+from tests.containers.stack import SERVICES, docker
+from tests.pipeline.commits.checkout import ADDRESS, Checkout
+from tocsin.kernel import randomness
+
+SEED: Final = int(os.environ.get("FAULT_SEED", "5"))
+KILLS: Final = int(os.environ.get("PIPELINE_ACT_KILLS", "0"))
+LATEST: Final = 150.0
+"""Seconds: longer than most of these runs take."""
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.skipif(KILLS == 0, reason="PIPELINE_ACT_KILLS says how many")]
+
+
+def versions(checkout: Checkout) -> set[str]:
+    """Return the versions that answer at the edge."""
+    found = set()
+    for name in SERVICES.values():
+        for _ in range(4):
+            with urlopen(f"http://{ADDRESS}:{checkout.ports[name]}/health/ready", timeout=10) as answer:
+                found.add(str(json.load(answer)["version"]))
+    return found
+
+
+def services(checkout: Checkout) -> list[str]:
+    """Return the service of each container that runs."""
+    mine = f"label=com.docker.compose.project={checkout.project}"
+    return docker("ps", "--filter", mine, "--format", '{{.Label "com.docker.compose.service"}}').split()
+
+
+def next_commit(checkout: Checkout, number: int) -> str:
+    """Change one line of what every image is made of."""
+    checkout.leave_few_tests()
+    checkout.change(".github/pipeline/stages/quality.py", f"FLOOR: Final = {FLOOR}", "FLOOR: Final = 1")
+    checkout.change("src/tocsin/kernel/ids.py", '"""', f'"""{number}: ')
+    return checkout.commit(f"tests: Be commit {number}.")
+
+
+def kill_at_some_moment(checkout: Checkout, *, with_what_started_it: bool) -> str | None:
+    """Begin a run and kill act in it; return what the run said until its own end, or None where that was in time."""
+    run = checkout.begin_pipeline()
+    try:
+        said, _ = run.communicate(timeout=randomness.uniform(0.5, LATEST))
+    except subprocess.TimeoutExpired:
+        if with_what_started_it:
+            run.send_signal(signal.SIGSTOP)  # or it would see act's end and settle
+        subprocess.run(["pkill", "-KILL", "-P", str(run.pid), "-x", "act"], check=False)  # noqa: S603, S607 - procps
+        if with_what_started_it:
+            run.kill()
+        said, _ = run.communicate()
+        return said
+    assert run.returncode == 0, said
+    return None
+
+
+def test_a_run_whose_act_is_killed_is_settled(checkout: Checkout) -> None:
+    good = next_commit(checkout, 0)
+    done = checkout.pipeline()
+    assert done.code == 0, done.text
+    randomness.seed(SEED)
+    for number in range(1, KILLS + 1):
+        checkout.begin_again()
+        commit = next_commit(checkout, number)
+        said = kill_at_some_moment(checkout, with_what_started_it=number % 2 == 0)
+        reached = {name: row.outcome.value for name, row in checkout.rows().items()}
+        print(number, "killed" if said is not None else "in time", reached)  # noqa: T201 - the record of a long test
+        settled = checkout.run(str(checkout.folder / ".github/pipeline/deploy"), "settle")
+        assert settled.code in {0, 10}, settled.text
+        running = services(checkout)
+        assert len(set(running)) == len(running), "each runs once"
+        kept = json.loads((checkout.state / "good.json").read_text())["tag"]
+        assert kept in {good, commit}, said
+        assert versions(checkout) == {kept}, (said, settled.text)
+        good = kept
+    checkout.begin_again()
+    last = next_commit(checkout, KILLS + 1)
+    done = checkout.pipeline()
+    assert done.code == 0, done.text
+    assert versions(checkout) == {last}
