@@ -3,7 +3,7 @@
 const ROWS = ".ring, .rows > li, .table tbody tr";
 const LINK = "h3 a, th a";
 const PLACES = ".nav a, .page-head a.btn";
-const DEEDS = ".actbar button, .actbar summary, .theme button";
+const DEEDS = ".actbar button, .theme button";
 
 const main = document.getElementById("main");
 const palette = document.getElementById("palette");
@@ -65,7 +65,8 @@ document.addEventListener("keydown", (event) => {
 let found = [], chosen = 0;
 
 function everything(asked) {
-  const name = (element) => element.innerText.replace(/\s+/g, " ").trim() || element.textContent.trim();
+  const words = (element) => [...element.childNodes].filter(({ nodeName }) => nodeName !== "KBD");
+  const name = (element) => words(element).map(({ textContent }) => textContent).join(" ").replace(/\s+/g, " ").trim();
   const all = [
     ...[...main.querySelectorAll(DEEDS)].filter(seen).map((button) => [name(button), "Do", () => button.click()]),
     ...[...document.querySelectorAll(PLACES)].map((link) => [name(link), "Go to", () => link.click()]),

@@ -17,7 +17,7 @@ const waiting = document.getElementById("waiting");
 const spoken = document.getElementById("spoken");
 
 let state = "connecting", downSince = null, downTimer = 0, ticker = 0;
-let refreshTimer = 0, refreshedAt = -Infinity, saved = 0, forced = false, pressed = null, acting = 0, refreshing = false;
+let refreshTimer = 0, refreshedAt = 0, saved = AT_ONCE, forced = false, pressed = null, acting = 0, refreshing = false;
 
 // ---- The sign in the header
 

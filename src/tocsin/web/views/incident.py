@@ -54,6 +54,8 @@ class Action:
     """The last part of the form's address."""
     word: str
     icon: str
+    key: str = ""
+    """The single key that does it, if one does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +165,10 @@ def _actor(incident: Incident, event_types: set[EventType]) -> str:
     return next((entry.actor for entry in reversed(incident.timeline) if entry.event_type in event_types), "")
 
 
-ACKNOWLEDGE: Final = Action("acknowledge", "Acknowledge", "check")
+ACKNOWLEDGE: Final = Action("acknowledge", "Acknowledge", "check", "a")
 START: Final = Action("start", "Start work", "in_progress")
-RESOLVE: Final = Action("resolve", "Resolve", "resolved")
-ESCALATE: Final = Action("escalate", "Escalate", "up")
+RESOLVE: Final = Action("resolve", "Resolve", "resolved", "r")
+ESCALATE: Final = Action("escalate", "Escalate", "up", "e")
 ACTIONS: Final = {
     IncidentStatus.OPEN: [ACKNOWLEDGE, RESOLVE, START, ESCALATE],
     IncidentStatus.ACKNOWLEDGED: [RESOLVE, START],
