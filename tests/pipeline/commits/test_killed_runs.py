@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from typing import Final
 from urllib.request import urlopen
 
@@ -18,6 +19,8 @@ SEED: Final = int(os.environ.get("FAULT_SEED", "5"))
 KILLS: Final = int(os.environ.get("PIPELINE_ACT_KILLS", "0"))
 LATEST: Final = 220.0
 """Seconds: longer than these runs take."""
+DEPLOYING: Final = 40.0
+"""Seconds from the begin of Deploy to the end: the time in which most can go wrong, and half of the kills."""
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.skipif(KILLS == 0, reason="PIPELINE_ACT_KILLS says how many")]
 
@@ -46,11 +49,14 @@ def next_commit(checkout: Checkout, number: int) -> str:
     return checkout.commit(f"tests: Be commit {number}.")
 
 
-def kill_at_some_moment(checkout: Checkout, *, with_what_started_it: bool) -> str | None:
+def kill_at_some_moment(checkout: Checkout, *, deploying: bool, with_what_started_it: bool) -> str | None:
     """Begin a run and kill act in it; return what the run said until its own end, or None where that was in time."""
     run = checkout.begin_pipeline()
+    while deploying and "deploy" not in checkout.rows():
+        with suppress(subprocess.TimeoutExpired):
+            pytest.fail(f"it ended before it deployed: {run.wait(timeout=0.5)}")
     try:
-        said, _ = run.communicate(timeout=randomness.uniform(0.5, LATEST))
+        said, _ = run.communicate(timeout=randomness.uniform(0.5, DEPLOYING if deploying else LATEST))
     except subprocess.TimeoutExpired:
         if with_what_started_it:
             run.send_signal(signal.SIGSTOP)  # or it would see act's end and settle
@@ -71,7 +77,7 @@ def test_a_run_whose_act_is_killed_is_settled(checkout: Checkout) -> None:
     for number in range(1, KILLS + 1):
         checkout.begin_again()
         commit = next_commit(checkout, number)
-        said = kill_at_some_moment(checkout, with_what_started_it=number % 2 == 0)
+        said = kill_at_some_moment(checkout, deploying=number % 2 == 1, with_what_started_it=number % 4 >= 2)
         reached = {name: row.outcome.value for name, row in checkout.rows().items()}
         print(number, "killed" if said is not None else "in time", reached)  # noqa: T201 - the record of a long test
         settled = checkout.run(str(checkout.folder / ".github/pipeline/deploy"), "settle")
