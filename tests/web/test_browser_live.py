@@ -89,7 +89,22 @@ async def test_rows_do_not_move_under_who_stands_on_one(visit: Visit, services: 
     await expect(page.locator("#inc-2478 a")).to_be_focused()
     await page.get_by_role("button", name="1 new, show").click()
     await expect(page.locator("#inc-2490")).to_be_visible()
-    await expect(page.locator("#waiting")).to_be_hidden()
+    await expect(page.locator("#waiting button")).to_be_hidden()
+
+
+async def test_a_list_that_somebody_chooses_from_says_that_it_changed_only_when_it_did(
+    visit: Visit, services: Services
+) -> None:
+    services.fill()
+    page = await live(await visit.open("/incidents"))
+    await page.get_by_label("Select incident 2481").check()
+    async with page.expect_response(f"{visit.url}/incidents"):
+        services.incidents.tell(services.incidents.incidents[2481], EventType.NOTE_ADDED, "Ann")
+    await expect(page.locator("main.htmx-request")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Something changed, show it")).to_be_hidden()
+    services.incidents.change(2480, IncidentStatus.ACKNOWLEDGED, "Dele Adeyemi")
+    await expect(page.get_by_role("button", name="Something changed, show it")).to_be_visible()
+    await expect(page.get_by_label("Select incident 2481")).to_be_checked()
 
 
 async def test_an_open_fold_stays_open(visit: Visit, services: Services) -> None:

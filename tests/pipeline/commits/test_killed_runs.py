@@ -22,7 +22,7 @@ LATEST: Final = 220.0
 DEPLOYING: Final = 40.0
 """Seconds from the begin of Deploy to the end: the time in which most can go wrong, and half of the kills."""
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.skipif(KILLS == 0, reason="PIPELINE_ACT_KILLS says how many")]
+pytestmark = pytest.mark.pipeline
 
 
 def versions(checkout: Checkout) -> set[str]:
@@ -69,12 +69,13 @@ def kill_at_some_moment(checkout: Checkout, *, deploying: bool, with_what_starte
     return None
 
 
-def test_a_run_whose_act_is_killed_is_settled(checkout: Checkout) -> None:
+@pytest.mark.parametrize("kills", [KILLS] if KILLS else [])
+def test_a_run_whose_act_is_killed_is_settled(checkout: Checkout, kills: int) -> None:
     good = next_commit(checkout, 0)
     done = checkout.pipeline()
     assert done.code == 0, done.text
     randomness.seed(SEED)
-    for number in range(1, KILLS + 1):
+    for number in range(1, kills + 1):
         checkout.begin_again()
         commit = next_commit(checkout, number)
         said = kill_at_some_moment(checkout, deploying=number % 2 == 1, with_what_started_it=number % 4 >= 2)
@@ -89,7 +90,7 @@ def test_a_run_whose_act_is_killed_is_settled(checkout: Checkout) -> None:
         assert versions(checkout) == {kept}, (said, settled.text)
         good = kept
     checkout.begin_again()
-    last = next_commit(checkout, KILLS + 1)
+    last = next_commit(checkout, kills + 1)
     done = checkout.pipeline()
     assert done.code == 0, done.text
     assert versions(checkout) == {last}

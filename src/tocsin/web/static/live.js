@@ -136,6 +136,13 @@ function prepare({ target, fragment }) {
   }
 }
 
+// What a person would read there, without what goes on in the browser: times, and how much is chosen.
+function readable(root) {
+  const copy = root.cloneNode(true);
+  for (const element of copy.querySelectorAll("time, .fuse, [aria-live]")) element.remove();
+  return copy.textContent.replace(/\s+/g, " ").trim();
+}
+
 function announce(kept) {
   const added = kept.flatMap(({ target, fragment }) =>
     [...fragment.querySelectorAll("article[id], li[id], tr[id]")].filter(({ id }) => !target.querySelector(`#${id}`)));
@@ -152,7 +159,7 @@ document.addEventListener("htmx:before:swap", (event) => {
     }
     const kept = forced ? [] : tasks.filter((task) => task.target && busy(task));
     forced = false;
-    announce(kept);
+    announce(kept.filter(({ target, fragment }) => readable(target) !== readable(fragment)));
     tasks.splice(0, tasks.length, ...tasks.filter((task) => !kept.includes(task)));
   }
   refreshing = ctx.sourceElement === main;
