@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,10 @@ ONE_OFF: Final = "com.docker.compose.oneoff"
 OLDEST_COMPOSE: Final = (2, 26)
 TIMEOUT: Final = 120.0
 """Seconds for one command."""
+STOP_PATIENCE: Final = 90.0
+"""Seconds: more than any container's stop_grace_period."""
+GONE: Final = ("no such container", "is already in progress")
+"""What the engine says of a container that somebody else has removed, or is removing."""
 SERVERS: Final = r"exec 3<>/dev/tcp/127.0.0.1/8405 && printf 'show stat -1 4 -1\n' >&3 && cat <&3"
 """Ask the edge, inside its container, for the state of each server."""
 ASK: Final = """
@@ -138,6 +142,18 @@ class Docker:
             return [_container(raw) for raw in found]
         message = "containers come and go faster than they can be looked at: does something else change this project?"
         raise TroubleError(message)
+
+    def remove(self, ids: Collection[str]) -> None:
+        """Stop containers in their own time and remove them. That some are gone is as good.
+
+        What a killed run has begun in the engine goes on for a moment, and may be the removal of the same ones.
+        """
+        for command, patience in (("stop",), STOP_PATIENCE), (("rm", "--force", "--volumes"), TIMEOUT):
+            try:
+                self.run(*command, *sorted(ids), timeout=patience)
+            except TroubleError as trouble:
+                if not all(any(gone in line.lower() for gone in GONE) for line in str(trouble).splitlines()):
+                    raise
 
     def images(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return what the engine knows of those of the images that are there, by name."""

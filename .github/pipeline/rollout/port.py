@@ -22,8 +22,6 @@ LOOK_AGAIN: Final = 0.3
 ONE_SHOT: Final = frozenset({"secrets", "migrate"})
 SHOWN: Final = 15
 """Log lines on the screen; more go to a file."""
-STOP_PATIENCE: Final = 90.0
-"""Seconds: more than any container's stop_grace_period."""
 
 
 class DockerPort:
@@ -87,8 +85,7 @@ class DockerPort:
             case Clear():
                 self._docker.run("compose", "--project-name", self._docker.project, "down", "--remove-orphans")
             case Remove(ids):
-                self._docker.run("stop", *sorted(ids), timeout=STOP_PATIENCE)
-                self._docker.run("rm", "--force", "--volumes", *sorted(ids))
+                self._docker.remove(ids)
             case Lay() if goal:
                 self._lay(self._release(goal))
             case Face() if goal:

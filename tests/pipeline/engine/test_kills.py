@@ -6,8 +6,10 @@ from typing import Final
 
 import pytest
 
-from tests.containers.stack import beside
-from tests.pipeline.engine.deployed import ENDS_AT_ONCE, Deployed, layer
+from rollout.engine import Docker
+from rollout.mover import TroubleError
+from tests.containers.stack import beside, docker
+from tests.pipeline.engine.deployed import ENDS_AT_ONCE, FIRST, Deployed, layer
 from tocsin.kernel import randomness
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
@@ -38,6 +40,19 @@ async def test_a_deploy_that_is_killed_is_settled_by_the_next_run(system: Deploy
     assert set(system.replicas().values()) == {"running"}
     services = [one["Config"]["Labels"]["com.docker.compose.service"] for one in system.everyone()]
     assert len(set(services)) == len(services), "each runs once"
+
+
+async def test_what_a_killed_deploy_is_still_removing_may_be_gone_before_the_next_run_removes_it(
+    system: Deployed,
+) -> None:
+    engine = Docker(system.project)
+    made = docker("create", f"tocsin/web-ui:{FIRST}").strip()
+    gone = "0" * 64
+    await beside(engine.remove, {made, gone})
+    assert made not in docker("ps", "--all", "--quiet", "--no-trunc")
+    await beside(engine.remove, {made, gone})
+    with pytest.raises(TroubleError, match="docker stop"):
+        await beside(engine.remove, {"--unknown"})
 
 
 async def test_a_deploy_that_is_interrupted_goes_back_by_itself(system: Deployed) -> None:
