@@ -1,11 +1,13 @@
 """A clone of this repository in which a test commits what must not get through, and runs the pipeline's commands."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 from stages.records import Records
 from stages.report import Row
@@ -129,6 +131,15 @@ class Checkout:
     def rows(self) -> dict[str, Row]:
         """Return what the stages reported of the commit that is checked out."""
         return Records(self.state, self.head()).read()
+
+    def versions(self) -> set[str]:
+        """Return the versions that answer at the edge, ready to serve."""
+        found = set()
+        for name in SERVICES.values():
+            for _ in range(4):
+                with urlopen(f"http://{ADDRESS}:{self.ports[name]}/health/ready", timeout=10) as answer:
+                    found.add(str(json.load(answer)["version"]))
+        return found
 
     def deployed(self) -> list[str]:
         """Return what a deploy would have left: files of its state, containers."""

@@ -1,8 +1,10 @@
 """One clone for all tests of this folder; each begins with the commit that was cloned."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -10,6 +12,10 @@ from stages.packages import place_of
 from tests.containers.stack import docker
 from tests.pipeline.commits.checkout import Checkout
 from tocsin.kernel.ids import new_id
+
+ACT_KILLS: Final = int(os.environ.get("PIPELINE_ACT_KILLS", "0"))
+"""How often act is killed in the middle of a whole run; three minutes each, so only when somebody asks for it."""
+collect_ignore = [] if ACT_KILLS else ["test_whole_runs_killed.py"]
 
 
 @pytest.fixture(scope="session")

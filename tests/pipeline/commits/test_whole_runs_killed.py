@@ -6,33 +6,22 @@ import signal
 import subprocess
 from contextlib import suppress
 from typing import Final
-from urllib.request import urlopen
 
 import pytest
 
 from stages.quality import FLOOR
-from tests.containers.stack import SERVICES, docker
-from tests.pipeline.commits.checkout import ADDRESS, Checkout
+from tests.containers.stack import docker
+from tests.pipeline.commits.checkout import Checkout
+from tests.pipeline.commits.conftest import ACT_KILLS
 from tocsin.kernel import randomness
 
 SEED: Final = int(os.environ.get("FAULT_SEED", "5"))
-KILLS: Final = int(os.environ.get("PIPELINE_ACT_KILLS", "0"))
 LATEST: Final = 220.0
 """Seconds: longer than these runs take."""
 DEPLOYING: Final = 40.0
 """Seconds from the begin of Deploy to the end: the time in which most can go wrong, and half of the kills."""
 
 pytestmark = pytest.mark.pipeline
-
-
-def versions(checkout: Checkout) -> set[str]:
-    """Return the versions that answer at the edge."""
-    found = set()
-    for name in SERVICES.values():
-        for _ in range(4):
-            with urlopen(f"http://{ADDRESS}:{checkout.ports[name]}/health/ready", timeout=10) as answer:
-                found.add(str(json.load(answer)["version"]))
-    return found
 
 
 def services(checkout: Checkout) -> list[str]:
@@ -69,13 +58,12 @@ def kill_at_some_moment(checkout: Checkout, *, deploying: bool, with_what_starte
     return None
 
 
-@pytest.mark.parametrize("kills", [KILLS] if KILLS else [])
-def test_a_run_whose_act_is_killed_is_settled(checkout: Checkout, kills: int) -> None:
+def test_a_run_whose_act_is_killed_is_settled(checkout: Checkout) -> None:
     good = next_commit(checkout, 0)
     done = checkout.pipeline()
     assert done.code == 0, done.text
     randomness.seed(SEED)
-    for number in range(1, kills + 1):
+    for number in range(1, ACT_KILLS + 1):
         checkout.begin_again()
         commit = next_commit(checkout, number)
         said = kill_at_some_moment(checkout, deploying=number % 2 == 1, with_what_started_it=number % 4 >= 2)
@@ -87,10 +75,10 @@ def test_a_run_whose_act_is_killed_is_settled(checkout: Checkout, kills: int) ->
         assert len(set(running)) == len(running), "each runs once"
         kept = json.loads((checkout.state / "good.json").read_text())["tag"]
         assert kept in {good, commit}, said
-        assert versions(checkout) == {kept}, (said, settled.text)
+        assert checkout.versions() == {kept}, (said, settled.text)
         good = kept
     checkout.begin_again()
-    last = next_commit(checkout, kills + 1)
+    last = next_commit(checkout, ACT_KILLS + 1)
     done = checkout.pipeline()
     assert done.code == 0, done.text
-    assert versions(checkout) == {last}
+    assert checkout.versions() == {last}
