@@ -192,6 +192,15 @@ async def test_an_incident_is_copied_for_its_review(visit: Visit, services: Serv
     assert copied.startswith("# Incident 2481: Checkout answers 5xx")
 
 
+async def test_a_list_prints_without_what_is_there_to_act(visit: Visit, services: Services) -> None:
+    services.fill()
+    page = await live(await visit.open("/incidents"))
+    await page.emulate_media(media="print")
+    await expect(page.locator("#inc-2481")).to_be_visible()
+    for gone in (".filters", ".bulk", ".check", ".nav"):
+        await expect(page.locator(gone).first).to_be_hidden()
+
+
 async def test_an_incident_prints_as_a_report_with_its_timeline(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open("/incidents/2481", color_scheme="dark"))

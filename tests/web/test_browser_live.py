@@ -10,7 +10,7 @@ from tests.support.waiting import eventually
 from tests.web import scene
 from tests.web.conftest import Client, StartWeb
 from tests.web.night import Services
-from tests.web.visiting import Visit, caught_up, live
+from tests.web.visiting import NO_SHARED_WORKER, Visit, caught_up, live
 from tocsin.contracts.incidents import EventType, IncidentStatus
 
 pytestmark = pytest.mark.slow
@@ -142,13 +142,13 @@ async def test_buttons_that_changed_take_no_click_that_was_on_its_way(visit: Vis
     await expect(page.locator("#answer h2")).to_have_text("Resolved by somebody via web")
 
 
-@pytest.mark.parametrize("shared_worker", [True, False])
+@pytest.mark.parametrize("first", [None, NO_SHARED_WORKER], ids=["shared worker", "none"])
 async def test_a_restart_of_the_web_service_is_said_and_nothing_is_missed(
-    visit: Visit, client: Client, start_web: StartWeb, services: Services, *, shared_worker: bool
+    visit: Visit, client: Client, start_web: StartWeb, services: Services, first: str | None
 ) -> None:
     services.fill()
     visit.expect("Failed to fetch", "net::ERR_")
-    page = await live(await visit.open(shared_worker=shared_worker))
+    page = await live(await visit.open(first=first))
     assert isinstance(client.server, TestServer)
     port = client.server.port
     await client.close()
@@ -185,7 +185,7 @@ async def test_without_a_shared_worker_a_hidden_tab_follows_nothing_and_catches_
     visit: Visit, services: Services
 ) -> None:
     services.fill()
-    page = await live(await visit.open(shared_worker=False))
+    page = await live(await visit.open(first=NO_SHARED_WORKER))
 
     async def be(*, hidden: bool) -> None:
         await page.evaluate(
@@ -211,7 +211,7 @@ async def test_a_machine_that_slept_catches_up_though_nobody_said_that_its_conne
     visit: Visit, services: Services
 ) -> None:
     services.fill()
-    page = await live(await visit.open(shared_worker=False))
+    page = await live(await visit.open(first=NO_SHARED_WORKER))
     services.incidents.add(scene.incident(2490, "Orders cannot be placed"), heard=False)
     await page.evaluate("() => { const now = Date.now; Date.now = () => now() + 3_600_000; }")
     await eventually(lambda: services.incidents.resumed == ["1-0"])

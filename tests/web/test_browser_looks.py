@@ -115,10 +115,10 @@ async def test_times_are_the_viewer_s_and_durations_tick(visit: Visit, services:
 async def test_the_browser_writes_durations_as_the_server_does(visit: Visit, services: Services) -> None:
     services.be_quiet()
     page = await visit.open()
-    script = await page.locator('script[src$="/live.js"]').get_attribute("src")
+    script = await page.locator('script[src$="/start.js"]').get_attribute("src")
     written = await page.evaluate(
         """async ([script, seconds]) => {
-             const times = await import(script.replace("live.js", "times.js"));
+             const times = await import(script.replace("start.js", "times.js"));
              return seconds.map((value) => [times.ticking(value), times.lasting(value)]);
            }""",
         [script, [seconds for seconds, _, _ in DURATIONS]],

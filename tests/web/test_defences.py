@@ -126,7 +126,7 @@ async def test_a_name_that_is_not_ours_is_refused(client: Client, host: str, sta
     assert await status_for(client, host) == status
 
 
-@pytest.mark.parametrize("path", ["/api/v1/incidents", "/health", "/metrics", "/static/x/app.css", "/openapi.json"])
+@pytest.mark.parametrize("path", ["/api/v1/incidents", "/health", "/metrics", "/static/x/now.css", "/openapi.json"])
 async def test_no_address_answers_under_a_foreign_name(client: Client, path: str) -> None:
     assert await status_for(client, "evil.example", path) == 421
 
@@ -178,7 +178,7 @@ POLICY = (
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/", 200), ("/incidents/99", 404), ("/nothing", 404), ("/static/x/app.css", 200), ("/api/v1/incidents", 200)],
+    [("/", 200), ("/incidents/99", 404), ("/nothing", 404), ("/static/x/now.css", 200), ("/api/v1/incidents", 200)],
 )
 async def test_every_answer_binds_the_browser(client: Client, path: str, status: int) -> None:
     async with client.get(path, headers=BROWSER) as answer:

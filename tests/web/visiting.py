@@ -9,6 +9,7 @@ from tests.web.night import Services
 
 DESKTOP: Final[ViewportSize] = {"width": 1280, "height": 900}
 PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
+NO_SHARED_WORKER: Final = "delete window.SharedWorker"
 
 
 class Visit:
@@ -30,8 +31,8 @@ class Visit:
         """Take complaints with any of these words for what the test is about."""
         self._expected += parts
 
-    async def open(self, path: str = "/", *, shared_worker: bool = True, **context: Any) -> Page:
-        """Open *path* in a browser of its own, maybe one that has no shared workers; *context* is playwright's."""
+    async def open(self, path: str = "/", *, first: str | None = None, **context: Any) -> Page:
+        """Open *path* in a browser of its own; *first* runs before any script of a page; *context* is playwright's."""
         chosen: dict[str, Any] = {"viewport": DESKTOP, "timezone_id": "Europe/Berlin", "locale": "en-GB"}
         opened = await self._browser.new_context(**chosen | context)
         self._contexts.append(opened)
@@ -39,8 +40,8 @@ class Visit:
         opened.on("weberror", lambda error: self._heard.append(str(error.error)))
         opened.on("dialog", lambda dialog: self._heard.append(dialog.message))
         opened.on("request", self._watch)
-        if not shared_worker:
-            await opened.add_init_script("delete window.SharedWorker")
+        if first:
+            await opened.add_init_script(first)
         page = await opened.new_page()
         await page.goto(self.url + path)
         return page

@@ -14,6 +14,17 @@ from tocsin.web.packing import CODINGS, ONCE, chosen, packed
 
 TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 FOREVER: Final = "public, max-age=31536000, immutable"
+SHEETS: Final = {
+    "handbook": ("handbook",),
+    "incident": ("now", "incident"),
+    "lists": ("lists",),
+    "metrics": ("metrics",),
+    "now": ("now",),
+    "oncall": ("oncall",),
+    "plain": (),
+}
+"""What styles each kind of page beside what styles all of them, from `styles/`. A page links one sheet, made of all
+that: for each further one a browser opens a connection, and it paints nothing until the last has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +40,10 @@ class Asset:
 
 
 class Assets:
-    """Every file under `static/`. One digest over all is part of each address, so that relative imports hold."""
+    """Every file under `static/`, and the sheets.
+
+    One digest over all of it is part of each address, so that relative imports hold.
+    """
 
     def __init__(self) -> None:
         self._assets = _all()
@@ -57,7 +71,13 @@ ASSETS = web.AppKey("ASSETS", Assets)
 
 @cache
 def _all() -> dict[str, Asset]:
-    return dict(sorted(_read(files("tocsin.web") / "static", "")))
+    web_ui = files("tocsin.web")
+    sheets = [(f"{name}.css", _asset(_sheet(web_ui / "styles", own), TYPES[".css"])) for name, own in SHEETS.items()]
+    return dict(sorted([*_read(web_ui / "static", ""), *sheets]))
+
+
+def _sheet(styles: Traversable, own: tuple[str, ...]) -> bytes:
+    return b"".join((styles / f"{name}.css").read_bytes() for name in ("tokens", "app", *own, "print"))
 
 
 def _read(folder: Traversable, prefix: str) -> list[tuple[str, Asset]]:
@@ -68,11 +88,13 @@ def _read(folder: Traversable, prefix: str) -> list[tuple[str, Asset]]:
             continue
         content_type = TYPES.get("." + entry.name.rpartition(".")[2])
         if content_type is not None:
-            body = entry.read_bytes()
-            smaller = {coding: packed(body, coding, ONCE) for coding in CODINGS}
-            etag = f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'
-            found.append((prefix + entry.name, Asset(body, smaller, content_type, etag)))
+            found.append((prefix + entry.name, _asset(entry.read_bytes(), content_type)))
     return found
+
+
+def _asset(body: bytes, content_type: str) -> Asset:
+    smaller = {coding: packed(body, coding, ONCE) for coding in CODINGS}
+    return Asset(body, smaller, content_type, etag=f'W/"{hashlib.sha256(body).hexdigest()[:16]}"')
 
 
 async def get_asset(request: web.Request) -> web.Response:

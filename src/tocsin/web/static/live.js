@@ -1,5 +1,6 @@
 // Keeps a page up to date: the event stream says that something changed, htmx fetches the page's blocks and swaps them.
 
+import htmx from "./vendor/htmx.esm.min.js";
 import { Stream } from "./stream.js";
 import { local, serverNow, write } from "./times.js";
 

@@ -1,0 +1,54 @@
+"""What a browser does before it shows a page, and what it leaves for later."""
+
+import pytest
+from playwright.async_api import expect
+
+from tests.web.night import Services
+from tests.web.pages import PAGES
+from tests.web.scene import incident
+from tests.web.visiting import PHONE, Visit, live
+
+pytestmark = pytest.mark.slow
+FETCHED = "() => performance.getEntriesByType('resource').map(({ name }) => name.split('/').at(-1))"
+NO_FRAME_YET = """
+    const waiting = [];
+    window.requestAnimationFrame = (draw) => waiting.push(draw);
+    window.drawFrame = () => waiting.splice(0).forEach((draw) => draw());
+    """
+IN_THE_BACKGROUND = """
+    Object.defineProperty(document, "hidden", { get: () => true });
+    window.requestAnimationFrame = () => 0;
+    """
+DRAWN = "row => row.querySelector('a').checkVisibility({ contentVisibilityAuto: true })"
+
+
+@pytest.mark.parametrize("path", [PAGES["now"], PAGES["incident"], PAGES["incidents"]])
+async def test_a_page_waits_for_one_sheet_and_for_no_script_until_its_first_frame(
+    visit: Visit, services: Services, path: str
+) -> None:
+    services.fill()
+    page = await visit.open(path, first=NO_FRAME_YET)
+    fetched = await page.evaluate(FETCHED)
+    assert [name for name in fetched if name.endswith(".js")] == ["start.js"]
+    assert len([name for name in fetched if name.endswith(".css")]) == 1
+    await page.evaluate("drawFrame()")
+    await live(page)
+    assert {"live.js", "keys.js", "lists.js", "copy.js"} <= set(await page.evaluate(FETCHED))
+
+
+async def test_a_page_that_opens_in_the_background_is_live_too(visit: Visit, services: Services) -> None:
+    services.fill()
+    page = await visit.open(first=IN_THE_BACKGROUND)
+    await live(page)
+
+
+async def test_on_a_phone_rows_far_below_are_drawn_when_somebody_comes_near(visit: Visit, services: Services) -> None:
+    for number in range(3_000, 3_050):
+        services.incidents.incidents[number] = incident(number, f"Latency of shard {number} above two seconds")
+    page = await live(await visit.open("/incidents", viewport=PHONE))
+    last = page.locator("#results tbody tr").last
+    assert await page.locator("#results tbody tr").first.evaluate(DRAWN)
+    assert not await last.evaluate(DRAWN)
+    await last.scroll_into_view_if_needed()
+    await expect(last.get_by_role("link")).to_be_in_viewport()
+    assert await last.evaluate(DRAWN)
