@@ -59,6 +59,10 @@ PAINT: Final = """
         for (const { startTime } of list.getEntriesByName('first-contentful-paint')) painted(startTime);
     }).observe({ type: 'paint', buffered: true }))
     """
+LARGEST: Final = """
+    () => new Promise((painted) => new PerformanceObserver((list) => painted(list.getEntries().at(-1).startTime))
+        .observe({ type: 'largest-contentful-paint', buffered: true }))
+    """
 WEIGHT: Final = """
     () => {
         const entries = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
@@ -171,7 +175,7 @@ async def _timed(session: aiohttp.ClientSession, url: str, *, rows: int = 0) -> 
 
 async def paint(browser: Browser, running: Running) -> list[Figure]:
     """Open the list as a phone does that has never seen it, with a slowed processor; beside it a line of text."""
-    painted, floor, pages, scripts = [], [], 0.0, 0.0
+    floor, painted, largest, pages, scripts = [], [], [], 0.0, 0.0
     for _ in range(PAINTED):
         async with _phone(browser) as page:
             await page.goto(running.url(8080) + "/health")
@@ -180,10 +184,12 @@ async def paint(browser: Browser, running: Running) -> list[Figure]:
             await page.goto(running.url(8080) + LISTS["50 incidents that are not resolved"])
             await page.locator("#live-word", has_text="Live").wait_for()  # then every script has been fetched
             painted.append(await page.evaluate(PAINT))
+            largest.append(await page.evaluate(LARGEST))
             pages, scripts = await page.evaluate(WEIGHT)
     return [
         Figure(f"a line of text painted, on a processor slowed {SLOWED} times", "ms", PAINT_MS, floor),
         Figure("the list painted, the same way", "ms", PAINT_MS, painted),
+        Figure("and the sentence that says how many wait", "ms", PAINT_MS, largest),
         Figure("its HTML and CSS, packed", "KiB", PAGE_KIB, [pages]),
         Figure("its scripts, packed", "KiB", SCRIPTS_KIB, [scripts]),
     ]
