@@ -77,7 +77,8 @@ class Up:
         """Return its service processes by name."""
         children = psutil.Process(self.process.pid).children()
         self._seen.update(children)
-        named = {child.cmdline()[-1].removeprefix("tocsin."): child for child in children}
+        commands = [(child, child.cmdline()) for child in children]  # empty where one has ended and nobody knows yet
+        named = {command[-1].removeprefix("tocsin."): child for child, command in commands if command}
         return {name: child for name, child in named.items() if name in {service.name for service in SERVICES}}
 
     async def is_ready(self) -> None:
