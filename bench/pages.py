@@ -53,7 +53,7 @@ METRICS: Final = {
     "metrics of 13 weeks": "/metrics-overview",
     "metrics of 30 days by day": "/metrics-overview?range=30d",
 }
-AT_REST: Final = "new Promise((done) => requestIdleCallback(done))"
+AT_REST: Final = "new Promise((done) => requestIdleCallback(done, { timeout: 1_000 }))"
 PAINT: Final = """
     () => new Promise((painted) => new PerformanceObserver((list) => {
         for (const { startTime } of list.getEntriesByName('first-contentful-paint')) painted(startTime);

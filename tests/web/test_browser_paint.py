@@ -1,12 +1,10 @@
 """What a browser does before it shows a page, and what it leaves for later."""
 
 import pytest
-from playwright.async_api import expect
 
 from tests.web.night import Services
 from tests.web.pages import PAGES
-from tests.web.scene import incident
-from tests.web.visiting import PHONE, Visit, live
+from tests.web.visiting import Visit, live
 
 pytestmark = pytest.mark.slow
 FETCHED = "() => performance.getEntriesByType('resource').map(({ name }) => name.split('/').at(-1))"
@@ -19,7 +17,6 @@ IN_THE_BACKGROUND = """
     Object.defineProperty(document, "hidden", { get: () => true });
     window.requestAnimationFrame = () => 0;
     """
-DRAWN = "row => row.querySelector('a').checkVisibility({ contentVisibilityAuto: true })"
 
 
 @pytest.mark.parametrize("path", [PAGES["now"], PAGES["incident"], PAGES["incidents"]])
@@ -40,15 +37,3 @@ async def test_a_page_that_opens_in_the_background_is_live_too(visit: Visit, ser
     services.fill()
     page = await visit.open(first=IN_THE_BACKGROUND)
     await live(page)
-
-
-async def test_on_a_phone_rows_far_below_are_drawn_when_somebody_comes_near(visit: Visit, services: Services) -> None:
-    for number in range(3_000, 3_050):
-        services.incidents.incidents[number] = incident(number, f"Latency of shard {number} above two seconds")
-    page = await live(await visit.open("/incidents", viewport=PHONE))
-    last = page.locator("#results tbody tr").last
-    assert await page.locator("#results tbody tr").first.evaluate(DRAWN)
-    assert not await last.evaluate(DRAWN)
-    await last.scroll_into_view_if_needed()
-    await expect(last.get_by_role("link")).to_be_in_viewport()
-    assert await last.evaluate(DRAWN)
