@@ -8,7 +8,8 @@ from tests.fakes.lists import FakeAlerts, FakeMessages
 from tests.fakes.pages import FakeIncidents
 from tests.fakes.schedules import FakeSchedules
 from tests.web import scene
-from tocsin.contracts.alerts import AlertAction
+from tests.web.storm import alerts_of
+from tocsin.contracts.alerts import Alert, AlertAction
 from tocsin.contracts.incidents import EventType, Incident, IncidentStatus, Note
 from tocsin.contracts.model import Severity
 from tocsin.contracts.notifications import Attempt, AttemptOutcome, NotificationStatus
@@ -45,9 +46,36 @@ class Services:
             scene.alert(108, id=alert.alert_id, message=alert.message)
             for alert in self.incidents.incidents[2481].alerts
         ]
-        known = {"incident_id": self.incidents.incidents[2481].id, "action": AlertAction.ATTACHED}
-        seconds = (*range(0, 600, 15), *range(700, 10_000, 240))
-        self.alerts.alerts += [scene.alert(ago, **known) for ago in seconds]
+        self.alerts.alerts = [*self._storm().values(), *self._murmur()]
+
+    def storm(self) -> dict[str, Alert]:
+        """Let it be that night, with one alert of each fate and no other; return them by a word for each."""
+        self.fill()
+        alerts = self._storm()
+        self.alerts.alerts = list(alerts.values())
+        return alerts
+
+    def _storm(self) -> dict[str, Alert]:
+        return alerts_of(self.incidents.incidents[2481], self.incidents.incidents[2480])
+
+    def _murmur(self) -> list[Alert]:
+        """Return what came in before that: what carriers send, and once in a while the search's."""
+        carrier, search = self.incidents.incidents[2480], self.incidents.incidents[2475]
+        return [
+            scene.alert(
+                ago,
+                message=message,
+                service=of.service,
+                severity=of.severity,
+                incident_id=of.id,
+                action=AlertAction.ATTACHED,
+            )
+            for of, message, seconds in (
+                (carrier, "Consumer lag on topic carrier.updates above 30 min", range(112, 550, 12)),
+                (search, "Index products-pt is older than its source", range(700, 10_000, 240)),
+            )
+            for ago in seconds
+        ]
 
     def be_quiet(self) -> None:
         """Let everything be resolved, and everybody be on call."""
@@ -152,16 +180,21 @@ class Services:
             severity=Severity.HIGH,
             service="carrier-sync",
             team="Fulfilment",
+            assigned_to="Dele Adeyemi",
             alert_count=12,
             created_at=scene.ago(seconds=560),
         )
         self.incidents.incidents[2480] = ringing
         everyone = ["Dele Adeyemi", "Marta Kowalczyk", "Yusuf Demir", "Ann Li", "Bo Ek"]
         paged = {"Dele Adeyemi": 558.0, "Marta Kowalczyk": 259.0}
-        self.schedules.escalations[ringing.id] = scene.escalation(ringing, paged=paged, following=everyone, seconds=40)
+        paging = scene.escalation(ringing, paged=paged, following=everyone, seconds=40)
+        self.schedules.escalations[ringing.id] = paging
+        self.messages.messages += [
+            scene.message(ringing, page, NotificationStatus.SENT) for page in reversed(paging.pages)
+        ]
 
     def _work(self) -> None:
-        for number, title, status, age, severity, service, person in (
+        for number, title, status, age, severity, service, team, person in (
             (
                 2478,
                 "Replica lag on ledger-db-2 above 90 s",
@@ -169,6 +202,7 @@ class Services:
                 timedelta(minutes=26),
                 Severity.HIGH,
                 "ledger-db",
+                "Platform",
                 "Tomás Rivera",
             ),
             (
@@ -178,6 +212,7 @@ class Services:
                 timedelta(hours=3, minutes=2),
                 Severity.MEDIUM,
                 "search-index",
+                "Search",
                 "Aiko Tanabe",
             ),
             (
@@ -187,9 +222,18 @@ class Services:
                 timedelta(days=1, hours=4),
                 Severity.LOW,
                 "label-printer",
+                "Fulfilment",
                 "Jonas Lindqvist",
             ),
         ):
             self.incidents.incidents[number] = scene.working(
-                number, title, status, age, severity=severity, service=service, assigned_to=person, alert_count=4
+                number,
+                title,
+                status,
+                age,
+                severity=severity,
+                service=service,
+                team=team,
+                assigned_to=person,
+                alert_count=4,
             )

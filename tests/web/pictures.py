@@ -18,6 +18,8 @@ from tests.web.visiting import DESKTOP, PHONE
 from tocsin.web.visitor import ACTOR_COOKIE
 
 VISITOR: Final = "Priya%20Raman"
+SCRIPTED: Final = re.compile("CES?T$")
+"""What the clock says once the scripts have come."""
 SETTLED: Final = re.compile("Live|Partly live|Loaded")
 WIDTHS: Final = {"desktop": DESKTOP, "phone": PHONE}
 README: Final = {
@@ -43,6 +45,7 @@ async def photograph(
         page = await context.new_page()
         for name, path in pages.items():
             await page.goto(url + path)
+            await expect(page.locator("#clock")).to_have_text(SCRIPTED)
             await expect(page.locator("#live-word")).to_have_text(SETTLED)
             await page.screenshot(path=folder / f"{name}-{width}-{theme}.png", full_page=whole)
         await context.close()

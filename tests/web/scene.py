@@ -46,6 +46,10 @@ def ago(**given: float) -> datetime:
     return datetime.now(UTC) - timedelta(**given)
 
 
+def email(name: str) -> str:
+    return f"{name.split(maxsplit=1)[0].lower()}@halyard.example"
+
+
 def incident(number: int, title: str, **given: Any) -> Incident:
     """An open incident of a minute and 48 seconds, unless told otherwise."""
     created = given.pop("created_at", ago(seconds=108))
@@ -165,7 +169,7 @@ def message(of: Incident, page: EscalationPage, status: NotificationStatus, **gi
         "incident_id": of.id,
         "kind": NotificationKind.PAGE,
         "channel": page.channel,
-        "recipient": "priya@halyard.example",
+        "recipient": email(page.person),
         "person": page.person,
         "message": of.title,
         "status": status,
@@ -189,7 +193,7 @@ def message(of: Incident, page: EscalationPage, status: NotificationStatus, **gi
 
 def on_call(team: str, primary: str | None, secondary: str | None) -> OnCall:
     def person(name: str | None) -> PersonOnCall | None:
-        return PersonOnCall(name=name, email=f"{name.split()[0].lower()}@halyard.example") if name else None
+        return PersonOnCall(name=name, email=email(name)) if name else None
 
     now = datetime.now(UTC)
     until = now.replace(hour=9, minute=0, second=0, microsecond=0) + timedelta(days=3)
@@ -202,7 +206,7 @@ def schedule(team: str, *people: str, zone: str = "Europe/Berlin") -> Schedule:
     start = (monday - timedelta(days=monday.weekday())).date()
     roles = [Role.PRIMARY, Role.SECONDARY]
     members = [
-        Member(name=name, email=f"{name.split()[0].lower()}@halyard.example", role=roles[number % 2])
+        Member(name=name, email=email(name), role=roles[number % 2])
         for number, name in enumerate(people or ("Priya Raman",))
     ]
     given = ScheduleIn(

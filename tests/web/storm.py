@@ -3,18 +3,16 @@
 from datetime import timedelta
 
 from tests.web import scene
-from tests.web.night import Services
 from tocsin.contracts.alerts import Alert, AlertAction, AlertStatus, Link
+from tocsin.contracts.incidents import Incident
 from tocsin.contracts.model import Severity
 
 
-def storm(services: Services) -> dict[str, Alert]:
-    """Let it be that night, with alerts that belong to its incidents; return them by a word for each."""
-    services.fill()
-    checkout, carrier = services.incidents.incidents[2481], services.incidents.incidents[2480]
+def alerts_of(checkout: Incident, carrier: Incident) -> dict[str, Alert]:
+    """Return alerts that belong to these incidents or to none, the newest first, by a word for each."""
     attached = {"action": AlertAction.ATTACHED, "incident_id": checkout.id}
     began = scene.ago(seconds=559)
-    alerts = {
+    return {
         "repeated": scene.alert(
             4,
             message="HighErrorRate: checkout-api answers 5xx for 7.4 % of requests",
@@ -58,5 +56,3 @@ def storm(services: Services) -> dict[str, Alert]:
             remark="The severity “page” is not known; taken as high.",
         ),
     }
-    services.alerts.alerts = list(alerts.values())
-    return alerts

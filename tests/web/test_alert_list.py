@@ -5,7 +5,6 @@ from tests.web.conftest import Client
 from tests.web.html import Html
 from tests.web.night import Services
 from tests.web.reading import FRAGMENTS, read
-from tests.web.storm import storm
 from tocsin.contracts.alerts import AlertAction
 
 LIST = "/alerts"
@@ -16,7 +15,7 @@ def listed(page: Html) -> list[str]:
 
 
 async def test_each_alert_says_what_became_of_it_and_why(client: Client, services: Services) -> None:
-    alerts = storm(services)
+    alerts = services.storm()
     page = await read(client, LIST)
     assert page.text("head").startswith(
         "6 alerts became 2 incidents In the last 24 hours. They were reported 33 times in all."
@@ -55,14 +54,14 @@ async def test_each_alert_says_what_became_of_it_and_why(client: Client, service
 async def test_the_address_says_which_alerts_are_shown(
     client: Client, services: Services, query: str, expected: list[str]
 ) -> None:
-    alerts = storm(services)
+    alerts = services.storm()
     page = await read(client, f"{LIST}?{query}")
     assert listed(page) == [str(alerts[word].id) for word in expected]
     assert "6 alerts became 2 incidents" in page.text("head")
 
 
 async def test_the_window_is_said_and_chosen(client: Client, services: Services) -> None:
-    storm(services)
+    services.storm()
     services.alerts.alerts += [scene.alert(7_000), scene.alert(9_000)]
     page = await read(client, f"{LIST}?since=3h&q=high")
     assert "8 alerts became 2 incidents In the last 3 hours." in page.text("head")
@@ -94,7 +93,7 @@ async def test_none_one_and_two_alerts_are_worded_right(
 
 
 async def test_a_storm_says_what_is_counted(client: Client, services: Services) -> None:
-    storm(services)
+    services.storm()
     services.alerts.cut_at = scene.ago(minutes=5)
     page = await read(client, LIST)
     assert "More than 6 alerts became at least 2 incidents" in page.text("head")
@@ -114,7 +113,7 @@ async def test_all_alerts_of_one_incident_are_read_page_by_page(client: Client, 
 
 
 async def test_one_alert_shows_its_request_as_it_came(client: Client, services: Services) -> None:
-    alerts = storm(services)
+    alerts = services.storm()
     services.alerts.body = '{"message": "<script>alert(1)</script>\u0000"}'
     page = await read(client, f"{LIST}/{alerts['repeated'].id}")
     words = page.text("alert")
@@ -127,7 +126,7 @@ async def test_one_alert_shows_its_request_as_it_came(client: Client, services: 
 
 
 async def test_of_a_huge_request_the_beginning_is_shown(client: Client, services: Services) -> None:
-    alerts = storm(services)
+    alerts = services.storm()
     services.alerts.body = "a" * 65_536 + "END"
     page = await read(client, f"{LIST}/{alerts['new'].id}")
     assert "Only its beginning is shown." in page.text("alert")
@@ -141,7 +140,7 @@ async def test_an_alert_that_does_not_exist_is_said(client: Client, ref: str) ->
 
 
 async def test_what_is_away_is_said_and_the_rest_is_shown(client: Client, services: Services) -> None:
-    alerts = storm(services)
+    alerts = services.storm()
     await services.incidents.go_away()
     page = await read(client, LIST)
     assert "Incident management has not answered since" in page.text("notices")
@@ -156,7 +155,7 @@ async def test_what_is_away_is_said_and_the_rest_is_shown(client: Client, servic
 
 
 async def test_htmx_gets_the_blocks_of_the_same_alerts(client: Client, services: Services) -> None:
-    storm(services)
+    services.storm()
     part = await read(client, f"{LIST}?fate=new", headers=FRAGMENTS)
     assert not part.elements("html")
     assert len(listed(part)) == 2

@@ -8,7 +8,6 @@ from playwright.async_api import expect
 
 from tests.web import scene
 from tests.web.night import Services
-from tests.web.storm import storm
 from tests.web.visiting import DESKTOP, PHONE, Visit, live
 from tocsin.contracts.incidents import IncidentStatus
 from tocsin.contracts.notifications import NotificationStatus
@@ -27,7 +26,7 @@ PATHS = (
 
 def paths(services: Services) -> list[str]:
     """Return every list page, of a night with everything in it."""
-    alerts = storm(services)
+    alerts = services.storm()
     services.alerts.body = 400 * "x" + " " + 400 * "{}"
     long = scene.alert(2, message=400 * "m", service=200 * "s", labels={100 * "n": 400 * "v"}, source=200 * "q")
     services.alerts.alerts.append(long)
@@ -171,9 +170,9 @@ async def test_what_failed_is_sent_again_in_place(visit: Visit, services: Servic
 
 
 async def test_alerts_and_messages_are_read_without_javascript(visit: Visit, services: Services) -> None:
-    storm(services)
+    services.storm()
     page = await visit.open("/alerts", java_script_enabled=False, viewport=PHONE)
-    await page.get_by_role("link", name="Waiting").click()
+    await page.get_by_role("link", name="Waiting 1").click()
     await expect(page.locator("tbody tr")).to_have_count(1)
     await page.get_by_role("link", name="JVM heap above 85 %").click()
     await expect(page.locator("pre")).to_have_text("{}")

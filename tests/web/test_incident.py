@@ -217,6 +217,7 @@ async def test_htmx_gets_the_blocks_alone(client: Client, services: Services) ->
         "details",
         "people",
         "around",
+        "count",
     ]
 
 
@@ -237,6 +238,7 @@ async def test_where_the_senders_say_to_look_is_linked_once(client: Client, serv
     services.fill()
     runbook = Link(href="https://runbooks.example.net/HighErrorRate", text="Runbook")
     graph = Link(href="https://prometheus.example.net/graph?a=1&b=2")
+    services.alerts.alerts.clear()
     for seconds, links in ((30, [runbook]), (20, [runbook, graph])):
         alert = scene.alert(seconds).model_copy(
             update={"links": links, "incident_id": services.incidents.incidents[2481].id}

@@ -48,7 +48,7 @@ async def test_what_is_not_resolved_is_listed_newest_first(client: Client, servi
         ("status=any&q=leipzig", [2479]),
         ("service=search-index", [2475]),
         ("assigned=Aiko+Tanabe", [2475]),
-        ("team=Fulfilment", [2480]),
+        ("team=Fulfilment", [2480, 2471]),
         ("since=24h", [2481, 2480, 2478, 2475]),
         ("q=&status=&severity=&team=&since=", [2481, 2480, 2478, 2475, 2471]),
         ("q=nothing+like+it", []),

@@ -185,12 +185,12 @@ async def test_htmx_gets_the_blocks_alone(client: Client, services: Services) ->
     assert page.faults == []
     assert [given["id"] for _, given in page.attributes if "hx-swap-oob" in given] == [
         "notices",
-        "count",
         "head",
         "list",
         "strip",
         "rail",
         "done",
+        "count",
     ]
     assert not page.elements("html")
     assert page.elements("div")[1]["data-title"] == "(2) Now · Tocsin"

@@ -8,7 +8,6 @@ from tests.web import scene
 from tests.web.conftest import Client
 from tests.web.night import Services
 from tests.web.reading import read
-from tests.web.storm import storm
 from tocsin.contracts.incidents import EventType
 from tocsin.web.views.review import SPECIAL, plain
 
@@ -84,7 +83,7 @@ async def test_a_timeline_shows_what_people_did_or_whom_it_paged(
 async def test_an_incident_names_its_responders_its_links_and_what_was_before(
     client: Client, services: Services
 ) -> None:
-    storm(services)
+    services.storm()
     took = scene.resolved(2470, "Checkout 5xx after issuer timeout", timedelta(minutes=31))
     services.incidents.incidents[2470] = took
     page = await read(client, PAGE)

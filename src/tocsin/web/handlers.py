@@ -17,7 +17,7 @@ from tocsin.web.views.standing import Refusal, overtaken
 from tocsin.web.views.timeline import Look
 
 REF: Final = re.compile(r"[1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-NOW_BLOCKS: Final = ("notices", "count", "head", "list", "strip", "rail", "done")
+NOW_BLOCKS: Final = ("notices", "head", "list", "strip", "rail", "done")
 INCIDENT_BLOCKS: Final = (
     "notices",
     "head",
@@ -57,15 +57,22 @@ async def get_review(request: web.Request) -> web.Response:
 
 async def _show_now(request: web.Request, *, status: int = 200, refused: Refusal | None = None) -> web.Response:
     now = await service.see_now(request.app)
-    context = {"now": now, "refused": refused, "path": "/"}
+    context = {"now": now, "waiting": now.waiting if now.rings else 0, "refused": refused, "path": "/"}
     return templating.render(request, "now.html", blocks=NOW_BLOCKS, context=context, status=status)
 
 
 async def _show_incident(
     request: web.Request, ref: str, *, status: int = 200, refused: Refusal | None = None
 ) -> web.Response:
-    view = await service.see_incident(request.app, ref, Look.read(request.query))
-    context = {"view": view, "refused": refused, "key": forms.new_key(), "path": f"/incidents/{view.incident.number}"}
+    question = service.see_incident(request.app, ref, Look.read(request.query))
+    view, waiting = await service.beside_waiting(request.app, question)
+    context = {
+        "view": view,
+        "waiting": waiting,
+        "refused": refused,
+        "key": forms.new_key(),
+        "path": f"/incidents/{view.incident.number}",
+    }
     return templating.render(request, "incident.html", blocks=INCIDENT_BLOCKS, context=context, status=status)
 
 

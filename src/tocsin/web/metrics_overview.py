@@ -12,7 +12,7 @@ from tocsin.contracts.overview import Grain
 from tocsin.kernel.errors import NotFoundError, UpstreamError
 from tocsin.web import templating
 from tocsin.web.rounds import MEMORY, Round
-from tocsin.web.service import SETTINGS
+from tocsin.web.service import SETTINGS, beside_waiting
 from tocsin.web.views.metrics import DEFAULT_RANGE, RANGES, Metrics, Range, metrics_of
 
 PATH: Final = "/metrics-overview"
@@ -30,8 +30,9 @@ async def metrics_for_people_middleware(request: web.Request, handler: Handler) 
 
 async def get_metrics(request: web.Request) -> web.Response:
     """Show how quickly people answer and repair, and what it costs them."""
-    view = await _see(request)
-    return templating.render(request, "metrics.html", blocks=BLOCKS, context={"view": view, "ranges": RANGES.values()})
+    view, waiting = await beside_waiting(request.app, _see(request))
+    context = {"view": view, "waiting": waiting, "ranges": RANGES.values()}
+    return templating.render(request, "metrics.html", blocks=BLOCKS, context=context)
 
 
 async def get_file(request: web.Request) -> web.Response:

@@ -10,7 +10,7 @@ from tocsin.clients.oncall import ONCALL
 from tocsin.contracts.oncall import ZONES, Schedule, Weekday, start_in_calendar
 from tocsin.kernel.errors import NotFoundError, RejectedError
 from tocsin.kernel.requests import parse_query
-from tocsin.web import forms, rota, templating, visitor
+from tocsin.web import forms, rota, service, templating, visitor
 from tocsin.web.rota_form import MAX_FIELDS, ScheduleForm, UnusableFormError, schedule_of
 
 BLOCKS: Final = ("notices", "head", "teams", "schedule")
@@ -32,8 +32,9 @@ class RotaQuery(BaseModel):
 async def get_oncall(request: web.Request) -> web.Response:
     """Show who is on call, and two weeks of one team."""
     query = parse_query(request, RotaQuery)
-    seen = await rota.see_rota(request.app, team=query.team, first=query.begin, name=visitor.of(request).name)
-    return templating.render(request, "oncall.html", blocks=BLOCKS, context={"rota": seen})
+    question = rota.see_rota(request.app, team=query.team, first=query.begin, name=visitor.of(request).name)
+    seen, waiting = await service.beside_waiting(request.app, question)
+    return templating.render(request, "oncall.html", blocks=BLOCKS, context={"rota": seen, "waiting": waiting})
 
 
 async def get_schedule(request: web.Request) -> web.Response:

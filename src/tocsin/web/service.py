@@ -1,7 +1,7 @@
 """What each page asks the services, everything at once."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -32,6 +32,14 @@ READ: Final = 100
 ALERTS_READ: Final = 20
 """Of how many of its newest alerts an incident shows the links."""
 RESOLVED_WITHIN: Final = timedelta(days=7)
+
+
+async def beside_waiting(app: web.Application, page: Awaitable[T]) -> tuple[T, int]:
+    """Await what a *page* asks and, at once, how many incidents nobody answered: 0 while that cannot be told."""
+    round_ = Round(app[MEMORY], app[SETTINGS].part_seconds)
+    question = app[incidents.INCIDENTS].counts(budget=round_.budget)
+    seen, counts = await asyncio.gather(page, round_.ask(incidents.PEER, question))
+    return seen, counts.open if counts else 0
 
 
 async def see_now(app: web.Application) -> Now:

@@ -7,7 +7,7 @@ import aiohttp_jinja2
 from aiohttp import hdrs, web
 from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
 from jinja2.bccache import Bucket
-from jinja2_fragments import render_blocks
+from jinja2_fragments import render_block, render_blocks
 
 from tocsin.kernel import build_info, clock
 from tocsin.web import packing, visitor
@@ -85,7 +85,7 @@ def render(
     context: Mapping[str, Any],
     status: int = 200,
 ) -> web.Response:
-    """Render *template*, or only *blocks* of it where htmx asks."""
+    """Render *template*, or only *blocks* of it where htmx asks; `waiting` in *context* is counted beside Incidents."""
     environment = aiohttp_jinja2.get_env(request.app)
     path = context.get("path", request.path)
     shared = {
@@ -93,10 +93,13 @@ def render(
         "path": path,
         "here": request.path_qs if path == request.path else path,
         "at": clock.now(),
+        "waiting": None,
     }
     values = shared | dict(context)
     if FRAGMENTS in request.headers:
         html = render_blocks(environment, template, blocks, values)
+        if values["waiting"] is not None:
+            html += render_block(environment, "base.html", "count", values)
     else:
         html = environment.get_template(template).render(values)
     headers = {hdrs.CACHE_CONTROL: "no-store", hdrs.VARY: f"{FRAGMENTS}, {hdrs.ACCEPT_ENCODING}"}

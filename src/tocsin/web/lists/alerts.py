@@ -16,6 +16,7 @@ from tocsin.web import templating
 from tocsin.web.lists.asking import SHOWN, new_round
 from tocsin.web.lists.filters import AlertFilter
 from tocsin.web.rounds import Round
+from tocsin.web.service import beside_waiting
 from tocsin.web.views.alert_list import Seen, alert_of, list_of
 
 BLOCKS: Final = ("notices", "head", "chips", "results")
@@ -25,9 +26,9 @@ async def get_alerts(request: web.Request) -> web.Response:
     """Show the alerts that the address asks for."""
     chosen = AlertFilter.read(request.query)
     round_ = new_round(request.app)
-    seen = await _seen(request.app, round_, chosen)
+    seen, waiting = await beside_waiting(request.app, _seen(request.app, round_, chosen))
     view = list_of(seen, chosen, round_.close(), round_.at)
-    context: dict[str, Any] = {"view": view, "path": AlertFilter.path, "here": chosen.address}
+    context: dict[str, Any] = {"view": view, "waiting": waiting, "path": AlertFilter.path, "here": chosen.address}
     return templating.render(request, "alerts.html", blocks=BLOCKS, context=context)
 
 
@@ -58,10 +59,10 @@ async def get_alert(request: web.Request) -> web.Response:
     """Show one alert with the request that brought its newest report."""
     alert_id = path_uuid(request, "alert_id")
     round_ = new_round(request.app)
-    alert = await _alert(request.app, alert_id, round_)
+    alert, waiting = await beside_waiting(request.app, _alert(request.app, alert_id, round_))
     found = await incidents_by_id(request.app, round_, [alert.incident_id] if alert.incident_id else [])
     view = alert_of(alert, found, round_.close(), round_.at)
-    context: dict[str, Any] = {"view": view, "path": f"/alerts/{alert.id}"}
+    context: dict[str, Any] = {"view": view, "waiting": waiting, "path": f"/alerts/{alert.id}"}
     return templating.render(request, "alert.html", blocks=("notices", "alert"), context=context)
 
 

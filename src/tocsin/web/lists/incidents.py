@@ -14,7 +14,7 @@ from tocsin.web.lists.bulk import VERBS, Bulk, Outcome
 from tocsin.web.lists.filters import IncidentFilter, SavedFilter
 from tocsin.web.views.incident_list import SINCE_WORDS, STAGE_WORDS, list_of
 
-BLOCKS: Final = ("notices", "count", "head", "chips", "results")
+BLOCKS: Final = ("notices", "head", "chips", "results")
 NUMBER: Final = re.compile(r"#([1-9][0-9]{0,17})")
 OTHER_FIELDS: Final = 8
 """Fields of the bulk form beside the incidents."""
@@ -43,6 +43,7 @@ async def _show(
     seen = await incidents_seen(request.app, round_, chosen, me)
     context: dict[str, Any] = {
         "view": list_of(seen, chosen, saved=saved.saved_in(request), me=me, degraded=round_.close(), at=round_.at),
+        "waiting": seen.counts.open if seen.counts else 0,
         "naming": naming,
         "outcomes": outcomes,
         "verb": verb,

@@ -17,6 +17,7 @@ from tocsin.web.lists.alerts import incidents_by_id
 from tocsin.web.lists.asking import SHOWN, new_round, schedules_known
 from tocsin.web.lists.filters import MessageFilter
 from tocsin.web.rounds import Round
+from tocsin.web.service import beside_waiting
 from tocsin.web.views.message_list import Seen, list_of
 from tocsin.web.views.standing import Refusal
 
@@ -34,9 +35,10 @@ async def _show(
     request: web.Request, chosen: MessageFilter, *, refused: Refusal | None = None, status: int = 200
 ) -> web.Response:
     round_ = new_round(request.app)
-    seen = await _seen(request.app, round_, chosen)
+    seen, waiting = await beside_waiting(request.app, _seen(request.app, round_, chosen))
     context: dict[str, Any] = {
         "view": list_of(seen, chosen, round_.close(), round_.at),
+        "waiting": waiting,
         "refused": refused,
         "key": forms.new_key(),
         "path": MessageFilter.path,

@@ -80,12 +80,12 @@ function hear({ kind, since, event }) {
 }
 
 function heard(event) {
-  const here = main.dataset.incident;
-  if (here && event.incident_id !== here) return;
-  if (event.event_type === "created") spoken.textContent = `Incident ${event.number}, ${event.severity}, is new.`;
-  else if (["acknowledged", "status_changed", "resolved"].includes(event.event_type)) {
-    spoken.textContent = `Incident ${event.number} ${SPOKEN[event.status]}.`;
-  }
+  const created = event.event_type === "created";
+  const changed = ["acknowledged", "status_changed", "resolved"].includes(event.event_type);
+  const elsewhere = main.dataset.incident && event.incident_id !== main.dataset.incident;
+  if (elsewhere && !created && !changed) return; // it changes nothing on this page, not even how many wait
+  if (created) spoken.textContent = `Incident ${event.number}, ${event.severity}, is new.`;
+  else if (changed && !elsewhere) spoken.textContent = `Incident ${event.number} ${SPOKEN[event.status]}.`;
   refresh();
 }
 

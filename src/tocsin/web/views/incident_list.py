@@ -51,8 +51,6 @@ class IncidentList:
 
     at: datetime
     filter: IncidentFilter
-    waiting: int
-    """How many wait for an answer; 0 also while that cannot be said."""
     standing: str
     """How many are not resolved, in words."""
     chips: list[Chip]
@@ -99,7 +97,6 @@ def list_of(
     return IncidentList(
         at=at,
         filter=chosen,
-        waiting=seen.counts.open if seen.counts else 0,
         standing=_standing(seen.counts),
         chips=_chips(seen, chosen, saved, me),
         saved=next((item.name for item in saved if item.filter == chosen.but()), ""),
