@@ -9,6 +9,7 @@ from playwright.async_api import expect
 from tests.web import scene
 from tests.web.night import Services
 from tests.web.visiting import DESKTOP, PHONE, Visit, live
+from tocsin.contracts.alerts import AlertAction
 from tocsin.contracts.incidents import IncidentStatus
 from tocsin.contracts.notifications import NotificationStatus
 from tocsin.kernel.ids import new_id
@@ -180,6 +181,17 @@ async def test_alerts_and_messages_are_read_without_javascript(visit: Visit, ser
     await page.get_by_label("Person, or number").fill("#2481")
     await page.get_by_role("button", name="Filter", exact=True).click()
     await expect(page.locator("tbody tr")).to_have_count(2)
+
+
+async def test_the_page_of_an_alert_says_by_itself_what_became_of_it(visit: Visit, services: Services) -> None:
+    waiting = services.storm()["waiting"]
+    page = await live(await visit.open(f"/alerts/{waiting.id}"))
+    await expect(page.locator("#alert")).to_contain_text("incident management has not answered yet")
+    opened = scene.incident(2490, waiting.message)
+    told = waiting.model_copy(update={"action": AlertAction.NEW_INCIDENT, "incident_id": opened.id})
+    services.alerts.alerts[services.alerts.alerts.index(waiting)] = told
+    services.incidents.add(opened)
+    await expect(page.locator("#alert").get_by_role("link", name="#2490")).to_be_visible()
 
 
 async def test_an_incident_is_copied_for_its_review(visit: Visit, services: Services) -> None:

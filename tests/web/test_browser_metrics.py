@@ -7,9 +7,11 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
-from tests.web import quarter
+from tests.support.waiting import eventually
+from tests.web import quarter, scene
 from tests.web.night import Services
-from tests.web.visiting import PHONE, Visit
+from tests.web.visiting import PHONE, Visit, live
+from tocsin.contracts.overview import Figures
 
 pytestmark = pytest.mark.slow
 PATH = "/metrics-overview"
@@ -56,6 +58,49 @@ async def test_without_javascript_a_range_is_chosen_a_table_opened_and_a_file_sa
     await download.save_as(tmp_path / "saved.csv")
     assert re.fullmatch(r"time-to-answer-30d-\d{4}-\d\d-\d\d\.csv", download.suggested_filename)
     assert (tmp_path / "saved.csv").read_text().startswith("week_of,median_seconds,")
+
+
+async def test_figures_change_under_who_reads_them_and_leave_an_open_table_open(
+    visit: Visit, services: Services
+) -> None:
+    quarter.fill(services)
+    page = await live(await visit.open(PATH))
+    await page.get_by_text("As a table").first.click()
+    faster = quarter.figures((15, 41, 61, 41), quarter.durations(153, 90), quarter.durations(151, 2_460))
+    services.incidents.overview = quarter.overview(total=Figures(**faster))
+    services.incidents.add(scene.incident(2490, "Orders cannot be placed"))
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Answered in 1:30, repaired in 41 min")
+    await expect(page.get_by_role("row", name=re.compile("^27 Jul")).first).to_be_visible()
+
+
+async def test_figures_are_fetched_twice_and_then_once_in_half_a_minute(visit: Visit, services: Services) -> None:
+    quarter.fill(services)
+    page = await visit.open("/handbook/operations.md")
+    await page.clock.install()
+    await page.goto(visit.url + PATH)
+    await live(page)
+    await eventually(lambda: len(services.incidents.overviews) == 2)
+    for number in (2490, 2491):
+        services.incidents.add(scene.incident(number, "Orders cannot be placed"))
+        await expect(page.locator("#spoken")).to_have_text(f"Incident {number}, critical, is new.")
+        await page.clock.run_for(5_000)
+    assert len(services.incidents.overviews) == 3
+    await page.clock.fast_forward(31_000)
+    await eventually(lambda: len(services.incidents.overviews) > 3)
+
+
+async def test_what_is_away_is_tried_again_when_the_page_says_so(visit: Visit, services: Services) -> None:
+    quarter.fill(services)
+    page = await visit.open("/handbook/operations.md")
+    await page.clock.install()
+    await services.schedules.go_away()
+    await page.goto(visit.url + PATH)
+    await expect(page.locator("#notices")).to_contain_text("Tried again in 0:0")
+    await expect(page.locator("#live-word")).to_have_text("Partly live")
+    await services.schedules.come_back()
+    await page.clock.run_for(11_000)
+    await live(page)
+    await expect(page.locator("#away")).to_have_count(0)
 
 
 async def test_a_line_is_drawn_where_its_axis_says(visit: Visit, services: Services) -> None:

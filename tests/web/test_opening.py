@@ -59,6 +59,13 @@ async def test_while_incident_management_is_away_nothing_written_is_lost(client:
     assert answer.form("/incidents").fields["title"] == "Slow"
 
 
+async def test_the_form_says_what_is_away_and_that_it_does_not_ask_by_itself(
+    client: Client, services: Services
+) -> None:
+    await services.schedules.go_away()
+    assert (await read(client, NEW)).text("notices").endswith("Tried again when you load this page again.")
+
+
 async def test_an_address_may_fill_in_what_is_known(client: Client) -> None:
     page = await read(client, f"{NEW}?service=checkout&severity=high")
     assert page.form("/incidents").fields["service"] == "checkout"

@@ -16,6 +16,7 @@ const word = document.getElementById("live-word");
 const clock = document.getElementById("clock");
 const waiting = document.getElementById("waiting");
 const spoken = document.getElementById("spoken");
+const OF_THIS_PAGE = Number(main.dataset.pause) || BETWEEN_REFRESHES; // some pages cost the services more
 
 let state = "connecting", downSince = null, downTimer = 0, ticker = 0;
 let refreshTimer = 0, refreshedAt = 0, saved = AT_ONCE, forced = false, pressed = null, acting = 0, refreshing = false;
@@ -93,7 +94,8 @@ function heard(event) {
 
 function refresh() {
   if (refreshTimer) return;
-  const pause = document.hidden ? IN_BACKGROUND : BETWEEN_REFRESHES;
+  const awaited = degraded() ? BETWEEN_REFRESHES : OF_THIS_PAGE;
+  const pause = Math.max(awaited, document.hidden ? IN_BACKGROUND : 0);
   const allowed = () => Math.min(AT_ONCE, saved + (performance.now() - refreshedAt) / pause);
   refreshTimer = setTimeout(() => {
     refreshTimer = 0;
