@@ -43,7 +43,9 @@ FAILS_UNDER_LOAD: Final = {
         "list_incidents",
         "incidents/handlers.py",
         "10002:10002",
-        '    if __import__("random").random() < 0.2: raise RuntimeError("broken on purpose: under load")',
+        # Not what the drill itself asks, which would fail before the load is counted.
+        '    if "service" not in request.query and __import__("random").random() < 0.2: '
+        'raise RuntimeError("broken on purpose: under load")',
     )
 }
 
