@@ -148,6 +148,16 @@ async def test_one_incident_none_and_weeks_without_any_are_said_right(client: Cl
     assert (await read(client, PATH)).text("metrics").startswith("Nobody has answered yet 13 weeks, 1 incident.")
 
 
+async def test_a_figure_is_as_before_only_where_it_is(client: Client, services: Services) -> None:
+    some = quarter.figures((1, 2, 3, 4), quarter.durations(10, 61), quarter.nothing())
+    none = quarter.figures((0, 0, 0, 0), quarter.nothing(), quarter.nothing())
+    for total, before, expected in ((some, none, "10 was 0"), (some, some, "10 as before, 10"), (none, none, "0 as")):
+        services.incidents.overview = quarter.overview(total=Figures(**total), before=Figures(**before))
+        assert f"Incidents {expected}" in (await read(client, PATH)).text("metrics")
+    services.incidents.overview = quarter.overview(total=Figures(**none), before=Figures(**some))
+    assert "MTTA, median none was 1:01" in (await read(client, PATH)).text("metrics")
+
+
 async def test_names_of_strangers_are_shown_as_text_and_are_no_formulas(client: Client, services: Services) -> None:
     hostile = '=HYPERLINK("http://evil")<script>alert(1)</script>'
     noisy = NoisyService(service=hostile, team="@team", incidents=1, mtta=quarter.nothing(), mttr=quarter.nothing())

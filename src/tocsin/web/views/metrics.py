@@ -73,6 +73,7 @@ class Figure:
     unit: str
     change: str
     """Empty where it is the same, or nothing can be compared."""
+    same: bool
     better: bool
     fell: bool
     before: str
@@ -216,7 +217,8 @@ def _duration_figure(name: str, now: float | None, then: float | None) -> Figure
 def _figure(name: str, shown: tuple[str, str], now: float | None, then: float | None, before: str) -> Figure:
     percent = _change(now, then) or 0
     change = f"{abs(percent)} %" if percent else ""
-    return Figure(name, *shown, change=change, better=percent < 0, fell=percent < 0, before=before)
+    same = not percent and bool(now) == bool(then)
+    return Figure(name, *shown, change=change, same=same, better=percent < 0, fell=percent < 0, before=before)
 
 
 def _page_figures(found: OnCallOverview) -> list[Figure]:
@@ -229,6 +231,7 @@ def _page_figures(found: OnCallOverview) -> list[Figure]:
             "none" if now is None else f"{now:.0f}",
             "" if now is None else "%",
             change=words.count(abs(points), "point") if points else "",
+            same=not points and (now is None) == (then is None),
             better=points < 0,
             fell=points < 0,
             before="" if then is None else f"{then:.0f} %",
@@ -238,6 +241,7 @@ def _page_figures(found: OnCallOverview) -> list[Figure]:
             str(nights),
             f"of {(min(found.until, found.as_of.date() + DAY) - found.since).days}",
             change=str(abs(nights - before)) if nights != before else "",
+            same=nights == before,
             better=nights < before,
             fell=nights < before,
             before=str(before),
