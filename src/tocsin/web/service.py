@@ -36,10 +36,14 @@ RESOLVED_WITHIN: Final = timedelta(days=7)
 
 async def beside_waiting(app: web.Application, page: Awaitable[T]) -> tuple[T, int]:
     """Await what a *page* asks and, at once, how many incidents nobody answered: 0 while that cannot be told."""
+    return await asyncio.gather(page, _waiting(app))
+
+
+async def _waiting(app: web.Application) -> int:
+    # A browser that leaves at once ends this before it began: no question may have been made for it by then.
     round_ = Round(app[MEMORY], app[SETTINGS].part_seconds)
-    question = app[incidents.INCIDENTS].counts(budget=round_.budget)
-    seen, counts = await asyncio.gather(page, round_.ask(incidents.PEER, question))
-    return seen, counts.open if counts else 0
+    counts = await round_.ask(incidents.PEER, app[incidents.INCIDENTS].counts(budget=round_.budget))
+    return counts.open if counts else 0
 
 
 async def see_now(app: web.Application) -> Now:

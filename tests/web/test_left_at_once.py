@@ -1,0 +1,24 @@
+"""A browser that asks for a page and goes away at once."""
+
+import asyncio
+import gc
+
+import pytest
+
+from tests.web.conftest import Client
+from tests.web.night import Services
+from tests.web.reading import read
+
+PAGES = ("/", "/incidents", "/incidents/2481", "/alerts", "/notifications", "/oncall", "/metrics-overview")
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_nothing_that_was_begun_for_it_is_left_lying_about(client: Client, services: Services, path: str) -> None:
+    services.fill()
+    await read(client, path)
+    for _ in range(20):
+        _, writer = await asyncio.open_connection("127.0.0.1", client.port)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{client.port}\r\n\r\n".encode())
+        writer.close()
+    await read(client, path)
+    gc.collect()
