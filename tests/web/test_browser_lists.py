@@ -6,6 +6,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
+from tests.support.waiting import eventually
 from tests.web import scene
 from tests.web.night import Services
 from tests.web.visiting import DESKTOP, PHONE, Visit, live
@@ -197,6 +198,9 @@ async def test_the_page_of_an_alert_says_by_itself_what_became_of_it(visit: Visi
 async def test_an_incident_is_copied_for_its_review(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open("/incidents/2481", permissions=["clipboard-read", "clipboard-write"]))
+    # The page catches up once it is live; what that fetches has the link's first words again.
+    await eventually(lambda: [heard.path for heard in services.incidents.heard].count("/api/v1/incidents/2481") == 2)
+    await expect(page.locator("main.htmx-request")).to_have_count(0)
     await page.get_by_role("link", name="Copy a summary for the review").click()
     await expect(page.get_by_role("link", name="Copied")).to_be_visible()
     copied = await page.evaluate("navigator.clipboard.readText()")

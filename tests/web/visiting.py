@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize, WebError, expect
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize, expect
 
 from tests.support.waiting import eventually
 from tests.web.night import Services
@@ -37,7 +37,7 @@ class Visit:
         opened = await self._browser.new_context(**chosen | context)
         self._contexts.append(opened)
         opened.on("console", self._listen)
-        opened.on("weberror", self._catch)
+        opened.on("weberror", lambda error: self._heard.append(str(error.error)))
         opened.on("dialog", lambda dialog: self._heard.append(dialog.message))
         opened.on("request", self._watch)
         if first:
@@ -47,18 +47,13 @@ class Visit:
         return page
 
     async def close(self) -> None:
-        """Close every page. What it fetches just then breaks off: of that it may complain unheard."""
+        """Close every page."""
         for context in self._contexts:
-            context.remove_listener("console", self._listen)
-            context.remove_listener("weberror", self._catch)
             await context.close()
 
     def _listen(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
             self._heard.append(message.text)
-
-    def _catch(self, error: WebError) -> None:
-        self._heard.append(str(error.error))
 
     def _watch(self, request: Request) -> None:
         if not request.url.startswith(self.url + "/"):
