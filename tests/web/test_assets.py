@@ -100,6 +100,7 @@ async def test_every_address_in_a_page_exists_here_and_every_icon_in_the_sprite(
         for _, given in page.attributes:
             address = given.get("href") or given.get("src")
             if given.get("rel") == "noreferrer":  # where a sender says to look
+                assert str(address).startswith("https://")
                 continue
             if address is None or address.startswith("#"):
                 assert address is None or page.has(address[1:])
