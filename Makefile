@@ -76,10 +76,10 @@ rollback: ## Go back to the release that was verified before: TAG=... to another
 	@.github/pipeline/deploy rollback $(TAG) || [ $$? = 10 ]  # gone back: to a stage bad news, here what was asked for
 
 fault-drill: $(SYNCED) ## Do to the containers what may happen to them, one after the other, and see that nothing is lost: an hour; WORDS=... for some
-	$(BIN)/python -m tests.containers.fault_drill $(WORDS)
+	$(BIN)/python -m tests.support.containers.fault_drill $(WORDS)
 
 scale-demo: tools ## Measure the containers with one, two and three replicas
-	$(BIN)/python -m tests.containers.scale_demo
+	$(BIN)/python -m tests.support.containers.scale_demo
 
 lint: $(SYNCED) ## Check style, types, layers, security, complexity and duplication
 	@PATH=$(abspath $(BIN)):$$PATH PYTHONPATH=.github/pipeline python3 -m stages.source
@@ -95,7 +95,7 @@ dashboards: $(SYNCED) ## Write grafana/dashboards/ anew from grafana/generate/
 	$(BIN)/python -m grafana.generate
 
 pictures: tools ## Photograph every page in both themes and two widths into pictures/
-	@mkdir -p pictures && $(BIN)/python -m tests.web.pictures pictures
+	@mkdir -p pictures && $(BIN)/python -m tests.support.web.screenshots pictures
 
 bench: tools ## Measure, beside the limits of this machine
 	$(BIN)/python -m bench

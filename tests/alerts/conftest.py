@@ -7,8 +7,8 @@ import pytest
 from aiohttp import TCPConnector
 from pytest_aiohttp.plugin import AiohttpClient
 
-from tests.alerts.api import Service
 from tests.fakes.incidents import FakeIncidents
+from tests.support.alerts.api import Service
 from tests.support.loops import pytest_asyncio_loop_factories  # noqa: F401 - pytest looks for it here
 from tests.support.waiting import PATIENT
 from tocsin.alerts.app import create_app

@@ -1,7 +1,7 @@
 from typing import Any
 
-from tests.alerts.api import ALERTMANAGER, Service, payload
 from tests.fakes.incidents import FakeIncidents
+from tests.support.alerts.api import ALERTMANAGER, Service, payload
 
 
 async def test_alertmanager_opens_repeats_and_resolves_alert_by_alert(

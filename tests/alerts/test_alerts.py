@@ -2,9 +2,9 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-from tests.alerts.api import ALERTS, Service
 from tests.alerts.conftest import Start
 from tests.fakes.incidents import FakeIncidents
+from tests.support.alerts.api import ALERTS, Service
 
 
 async def test_an_alert_is_stored_correlated_and_answered_with_its_incident(

@@ -3,8 +3,8 @@ from typing import Any, Final
 
 import pytest
 
-from tests.alerts.api import ALERTMANAGER, ALERTS, Service, alert
 from tests.fakes.incidents import FakeIncidents
+from tests.support.alerts.api import ALERTMANAGER, ALERTS, Service, alert
 
 SMALL: Final = b'{"service":"a","severity":"low","message":"m"}'
 

@@ -6,12 +6,12 @@ from typing import Any
 import psycopg2
 import pytest
 
-from tests.alerts.api import ALERTMANAGER, ALERTS, Service, alert
 from tests.alerts.conftest import SWEEPING, Start
 from tests.fakes.incidents import FakeIncidents
+from tests.support.alerts.api import ALERTMANAGER, ALERTS, Service, alert
 from tests.support.postgres import Server, run
 from tests.support.waiting import eventually
-from tocsin.kernel.faults import FaultKind
+from tocsin.kernel.failpoints import FailpointKind
 from tocsin.kernel.tasks import create_task
 
 BATCHES = "tocsin_alerts_batch_size_count"
@@ -110,7 +110,7 @@ async def test_a_commit_whose_answer_was_lost_stores_nothing_twice(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = await start(**SWEEPING)
-    monkeypatch.setenv("FAULT_POINT", f"alerts.commit:{FaultKind.EXECUTE_THEN_RAISE}")
+    monkeypatch.setenv("FAULT_POINT", f"alerts.commit:{FailpointKind.EXECUTE_THEN_RAISE}")
     answers = await asyncio.gather(*(service.send(expect=None, dedup_key=f"{number % 3}") for number in range(9)))
     assert {answer["alert_id"] for answer in answers} == {
         row["id"] for row in service.rows("SELECT id::text FROM alerts.alert")

@@ -2,9 +2,9 @@ import asyncio
 
 import pytest
 
-from tests.alerts.api import ALERTMANAGER, ALERTS, Service, alert, payload
 from tests.alerts.conftest import Start
 from tests.fakes.incidents import FakeIncidents
+from tests.support.alerts.api import ALERTMANAGER, ALERTS, Service, alert, payload
 from tests.support.waiting import eventually
 from tocsin.kernel.tasks import create_task
 

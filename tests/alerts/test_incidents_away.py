@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.alerts.api import ALERTMANAGER, Service
 from tests.alerts.conftest import SWEEPING, Start
 from tests.fakes.incidents import FakeIncidents
+from tests.support.alerts.api import ALERTMANAGER, Service
 from tests.support.waiting import eventually
-from tocsin.kernel.faults import FaultKind
+from tocsin.kernel.failpoints import FailpointKind
 from tocsin.kernel.tasks import create_task
 
 UNTOLD = "SELECT alert_id FROM alerts.correlation WHERE told_version < version"
@@ -201,10 +201,10 @@ async def test_an_answer_overtaken_by_that_to_the_end_still_says_how_the_alert_c
     assert not quick.rows(UNTOLD)
 
 
-@pytest.mark.parametrize("kind", [FaultKind.RAISE, FaultKind.EXECUTE_THEN_RAISE])
+@pytest.mark.parametrize("kind", [FailpointKind.RAISE, FailpointKind.EXECUTE_THEN_RAISE])
 @pytest.mark.parametrize("point", ["alerts.commit", "alerts.tell", "alerts.link", "alerts.sweep"])
 async def test_a_fault_at_a_step_boundary_is_made_good(
-    service: Service, incidents: FakeIncidents, monkeypatch: pytest.MonkeyPatch, point: str, kind: FaultKind
+    service: Service, incidents: FakeIncidents, monkeypatch: pytest.MonkeyPatch, point: str, kind: FailpointKind
 ) -> None:
     if point == "alerts.sweep":
         incidents.statuses.append(503)

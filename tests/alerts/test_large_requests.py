@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.alerts.api import ALERTMANAGER, ALERTS, Service
+from tests.support.alerts.api import ALERTMANAGER, ALERTS, Service
 from tests.support.waiting import eventually
 from tocsin.alerts import parser
 from tocsin.alerts.domain import IncomingAlert

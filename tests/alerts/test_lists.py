@@ -2,8 +2,8 @@ from typing import Any, Final
 
 import pytest
 
-from tests.alerts.api import ALERTS, Service
 from tests.fakes.incidents import FakeIncidents
+from tests.support.alerts.api import ALERTS, Service
 
 ODD: Final[dict[str, Any]] = {
     "service": "billing",

@@ -1,5 +1,5 @@
-from tests.alerts.api import ALERTMANAGER, Service, payload
 from tests.fakes.incidents import FakeIncidents
+from tests.support.alerts.api import ALERTMANAGER, Service, payload
 
 
 async def test_every_metric_is_there_before_anything_has_happened(service: Service) -> None:

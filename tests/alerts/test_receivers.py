@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.alerts.api import PAYLOADS
+from tests.support.alerts.api import PAYLOADS
 from tocsin.alerts.domain import IncomingAlert
 from tocsin.alerts.receivers import alertmanager, generic
 from tocsin.alerts.receivers.alertmanager import label_fingerprint

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.cli.running import tocsin, tocsin_up
+from tests.support.cli.processes import tocsin, tocsin_up
 from tocsin.cli.services import WEB
 
 pytestmark = pytest.mark.slow

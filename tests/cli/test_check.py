@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import FakeGateway
-from tests.cli.running import TOCSIN, tocsin
+from tests.support.cli.processes import TOCSIN, tocsin
 from tocsin.cli import ports, postgres
 from tocsin.cli.console import CommandError
 from tocsin.cli.services import SERVICES, Place

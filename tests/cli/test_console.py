@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.cli.running import tocsin
+from tests.support.cli.processes import tocsin
 from tocsin.cli import logs
 from tocsin.cli.console import span
 

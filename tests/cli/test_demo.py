@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from tests.cli.running import Up, tocsin, tocsin_up
+from tests.support.cli.processes import Up, tocsin, tocsin_up
 from tests.support.postgres import run
 from tests.support.waiting import eventually
 from tocsin.cli.demo.world import HISTORY, SCENES, TEAMS

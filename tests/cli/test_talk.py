@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import FakeGateway, problem
-from tests.cli.running import tocsin
+from tests.support.cli.processes import tocsin
 from tocsin.contracts.incidents import IncidentSummary
 
 ID = "01890a5d-ac96-774b-bcce-b302099a8057"

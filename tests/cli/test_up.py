@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import psutil
 import pytest
 
-from tests.cli.running import STOP_SECONDS, free_place, tocsin, tocsin_up
+from tests.support.cli.processes import STOP_SECONDS, free_place, tocsin, tocsin_up
 from tests.support.waiting import eventually
 from tocsin.cli.postgres import Embedded, exclusive
 from tocsin.cli.services import SERVICES, WEB

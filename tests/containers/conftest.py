@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientSession, ClientTimeout
 
-from tests.containers.stack import GRAFANA, ROOT, USER_OF, DockerError, Stack, beside, docker, labelled
-from tests.e2e.world import World, open_world
+from tests.support.containers.stack import GRAFANA, ROOT, USER_OF, DockerError, Stack, beside, docker, labelled
+from tests.support.e2e.system import World, open_world
 from tests.support.system import QUICK
 from tocsin.kernel.ids import new_id
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.containers.stack import ADDRESS, SERVICES, TAG, USER_OF, VERSION, Stack, docker, inspect, labelled
+from tests.support.containers.stack import ADDRESS, SERVICES, TAG, USER_OF, VERSION, Stack, docker, inspect, labelled
 from tests.support.waiting import eventually
 
 ONE_SHOTS = {"secrets", "migrate"}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientError, ClientTimeout
 
-from tests.containers.stack import ADDRESS, TAG, Stack, beside, docker, iptables
+from tests.support.containers.stack import ADDRESS, TAG, Stack, beside, docker, iptables
 from tests.support.system import free_port
 from tests.support.waiting import eventually
 from tocsin.kernel import clock

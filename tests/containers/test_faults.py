@@ -5,9 +5,9 @@ from hashlib import sha256
 
 import pytest
 
-from tests.containers.faults import every_fault, survive
-from tests.containers.stack import Stack
-from tests.e2e.world import World
+from tests.support.containers.faults import every_fault, survive
+from tests.support.containers.stack import Stack
+from tests.support.e2e.system import World
 
 SEED = os.environ.get("FAULT_SEED", "1")
 SECONDS = 10.0

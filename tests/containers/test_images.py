@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.stack import ROOT, SERVICES, TAG, USER_OF, VERSION, docker, inspect
+from tests.support.containers.stack import ROOT, SERVICES, TAG, USER_OF, VERSION, docker, inspect
 
 LARGEST = 200_000_000
 TOCSIN = [*SERVICES.values(), "migrate"]

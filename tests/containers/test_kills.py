@@ -4,9 +4,9 @@ from functools import partial
 
 import pytest
 
-from tests.containers.faults import EVERYBODY, kill, survive
-from tests.containers.stack import Stack, beside, docker
-from tests.e2e.world import World
+from tests.support.containers.faults import EVERYBODY, kill, survive
+from tests.support.containers.stack import Stack, beside, docker
+from tests.support.e2e.system import World
 from tests.support.waiting import eventually
 
 KILL_THE_SERVICE = """

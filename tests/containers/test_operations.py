@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from tests.containers.stack import ADDRESS, ROOT, SERVICES, TAG, DockerError, Stack, beside, docker
+from tests.support.containers.stack import ADDRESS, ROOT, SERVICES, TAG, DockerError, Stack, beside, docker
 from tests.support.postgres import run
 from tocsin.kernel.ids import new_id
 

@@ -5,9 +5,9 @@ Which one that is, the delivery pipeline says; by itself it is this one, and all
 
 import os
 
-from tests.containers.stack import SERVICES, TAG, Stack, beside, inspect
 from tests.containers.test_story import story
-from tests.e2e.world import World
+from tests.support.containers.stack import SERVICES, TAG, Stack, beside, inspect
+from tests.support.e2e.system import World
 
 BEFORE = os.environ.get("TOCSIN_TEST_BEFORE", TAG)
 

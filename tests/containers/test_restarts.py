@@ -2,9 +2,9 @@
 
 import asyncio
 
-from tests.containers.faults import survive
-from tests.containers.stack import SERVICES, Stack, beside, docker
-from tests.e2e.world import World
+from tests.support.containers.faults import survive
+from tests.support.containers.stack import SERVICES, Stack, beside, docker
+from tests.support.e2e.system import World
 
 
 async def restart_all(stack: Stack) -> None:

@@ -5,7 +5,7 @@ from contextlib import closing
 import psycopg2
 import pytest
 
-from tests.containers.stack import Stack
+from tests.support.containers.stack import Stack
 from tests.support.postgres import run
 
 SCHEMAS = ["alerts", "incidents", "oncall", "notifications"]

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.containers.load import under_load
-from tests.containers.stack import SERVICES, Stack, beside, docker
-from tests.e2e.invariants import healed
-from tests.e2e.world import World
+from tests.support.containers.load import under_load
+from tests.support.containers.stack import SERVICES, Stack, beside, docker
+from tests.support.e2e.invariants import healed
+from tests.support.e2e.system import World
 from tests.support.waiting import eventually
 
 

@@ -4,9 +4,9 @@ from typing import Any
 from uuid import UUID
 
 from tests.containers.conftest import alertmanager
-from tests.containers.stack import Stack, beside
-from tests.e2e.invariants import healed
-from tests.e2e.world import PRIMARY, World
+from tests.support.containers.stack import Stack, beside
+from tests.support.e2e.invariants import healed
+from tests.support.e2e.system import PRIMARY, World
 from tests.support.waiting import eventually
 from tocsin.kernel.clock import now
 from tocsin.kernel.ids import new_id

@@ -10,10 +10,10 @@ import pytest
 import pytest_asyncio
 
 from tests.containers.conftest import CALM, running
-from tests.containers.load import under_load
-from tests.containers.stack import ROOT, SERVICES, DockerError, Stack, beside, docker
-from tests.e2e.invariants import healed
-from tests.e2e.world import World
+from tests.support.containers.load import under_load
+from tests.support.containers.stack import ROOT, SERVICES, DockerError, Stack, beside, docker
+from tests.support.e2e.invariants import healed
+from tests.support.e2e.system import World
 from tests.support.postgres import run
 from tests.support.system import QUICK
 from tests.support.waiting import eventually

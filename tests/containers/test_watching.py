@@ -3,8 +3,8 @@
 from typing import Any
 
 from tests.containers.conftest import alertmanager
-from tests.containers.stack import Stack, beside, docker
-from tests.e2e.world import World
+from tests.support.containers.stack import Stack, beside, docker
+from tests.support.e2e.system import World
 from tests.support.waiting import eventually
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.e2e.world import World, open_world
+from tests.support.e2e.system import World, open_world
 from tests.support.postgres import Server
 from tests.support.system import System, running_system
 

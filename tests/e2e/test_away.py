@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 from psycopg2.extensions import parse_dsn
 
-from tests.e2e.drill import Drill
-from tests.e2e.invariants import healed
-from tests.e2e.world import World
+from tests.support.e2e.fault_night import Drill
+from tests.support.e2e.invariants import healed
+from tests.support.e2e.system import World
 from tests.support.postgres import Server, run
 from tests.support.system import System, running_system
 from tests.support.waiting import eventually

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.world import PRIMARY, World
+from tests.support.e2e.system import PRIMARY, World
 from tests.support.postgres import run
 from tests.support.system import running_system
 from tests.support.waiting import eventually

@@ -10,11 +10,11 @@ from uuid import UUID
 import pytest
 
 from tests.e2e.conftest import Standing
-from tests.e2e.drill import Drill, unasked_in
-from tests.e2e.invariants import broken
+from tests.support.e2e.fault_night import Drill, unasked_in
+from tests.support.e2e.invariants import broken
 from tests.support.system import Replica
 from tocsin.kernel import clock
-from tocsin.kernel.faults import POINTS, FaultKind
+from tocsin.kernel.failpoints import POINTS, FailpointKind
 
 pytestmark = pytest.mark.slow
 
@@ -37,28 +37,30 @@ def points_of(service: str) -> list[str]:
     return sorted(point for point in POINTS if point.startswith(prefixes))
 
 
-def nights() -> list[tuple[FaultKind, dict[str, list[str]]]]:
+def nights() -> list[tuple[FailpointKind, dict[str, list[str]]]]:
     """Return what fails in each night: in every service some of its points, until each has failed in every way."""
     for service in SERVICES:
         importlib.import_module(f"tocsin.{service}.app")
     points = {service: points_of(service) for service in SERVICES}
     armed = [{service: found[number::NIGHTS] for service, found in points.items()} for number in range(NIGHTS)]
-    return [(kind, failing) for failing in armed for kind in FaultKind]
+    return [(kind, failing) for failing in armed for kind in FailpointKind]
 
 
 def test_every_fault_point_belongs_to_a_service_and_fails_in_every_way() -> None:
     failing = {(point, kind) for kind, armed in nights() for points in armed.values() for point in points}
-    assert failing == {(point, kind) for point in POINTS for kind in FaultKind}
+    assert failing == {(point, kind) for point in POINTS for kind in FailpointKind}
     for point in POINTS:
         assert any(point in points_of(service) for service in SERVICES), point
 
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
-    ("kind", "armed"), nights(), ids=[f"{kind}-{number // len(FaultKind)}" for number, (kind, _) in enumerate(nights())]
+    ("kind", "armed"),
+    nights(),
+    ids=[f"{kind}-{n // len(FailpointKind)}" for n, (kind, _) in enumerate(nights())],
 )
 async def test_a_failure_at_any_step_loses_nothing_and_leaves_nothing_undone(
-    standing: Standing, kind: FaultKind, armed: dict[str, list[str]], request: pytest.FixtureRequest
+    standing: Standing, kind: FailpointKind, armed: dict[str, list[str]], request: pytest.FixtureRequest
 ) -> None:
     system, world, dsn = standing.system, standing.world, standing.dsn
     name = request.node.callspec.id.replace("_", "-")
@@ -91,12 +93,12 @@ def failed_at(replica: Replica) -> list[str]:
 
 
 @asynccontextmanager
-async def kept_running(replica: Replica, kind: FaultKind, points: list[str]) -> AsyncIterator[None]:
+async def kept_running(replica: Replica, kind: FailpointKind, points: list[str]) -> AsyncIterator[None]:
     """Start *replica* to fail at *points*, and again whenever it ends, as a supervisor does.
 
     A killed process fails at the next point when it runs again; others fail at all of theirs in one life.
     """
-    lives = [[point] for point in points] if kind is FaultKind.KILL else [points]
+    lives = [[point] for point in points] if kind is FailpointKind.KILL else [points]
     stop = asyncio.Event()
 
     async def supervise() -> None:

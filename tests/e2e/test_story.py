@@ -13,8 +13,8 @@ from uuid import UUID
 import pytest
 
 from tests.e2e.conftest import Standing
-from tests.e2e.invariants import healed
-from tests.e2e.world import PRIMARY, SECONDARY
+from tests.support.e2e.invariants import healed
+from tests.support.e2e.system import PRIMARY, SECONDARY
 from tests.support.system import System, free_port
 from tests.support.waiting import eventually
 

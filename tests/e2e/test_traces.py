@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.world import World
+from tests.support.e2e.system import World
 from tests.support.otlp import Collector, collecting
 from tests.support.system import System, running_system
 from tests.support.waiting import eventually

@@ -8,7 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from tocsin.contracts.model import Page
-from tocsin.kernel.paging import Keyset
+from tocsin.kernel.pagination import Keyset
 
 M = TypeVar("M", bound=BaseModel)
 

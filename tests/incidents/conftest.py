@@ -10,7 +10,7 @@ from aiohttp.pytest_plugin import AiohttpClient, AiohttpServer
 from psycopg2.extensions import connection
 
 from tests.fakes.oncall import FakeOnCall
-from tests.incidents.api import Api
+from tests.support.incidents.api import Api
 from tests.support.loops import pytest_asyncio_loop_factories  # noqa: F401 - pytest looks for it here
 from tests.support.postgres import run
 from tests.support.waiting import PATIENT

@@ -4,8 +4,8 @@ from io import BytesIO
 from itertools import product
 from typing import Any
 
-from tests.incidents.api import Api, alert
 from tests.incidents.conftest import Query
+from tests.support.incidents.api import Api, alert
 from tests.support.postgres import run
 from tests.support.waiting import eventually
 

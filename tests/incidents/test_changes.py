@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.fakes.oncall import FakeOnCall
-from tests.incidents.api import Api
+from tests.support.incidents.api import Api
 from tests.support.waiting import eventually
 from tocsin.contracts.incidents import ChangeIncident, IncidentStatus, OpenIncident
 from tocsin.contracts.model import Severity

@@ -2,8 +2,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 from tests.fakes.oncall import FakeOnCall
-from tests.incidents.api import Api, alert
 from tests.incidents.conftest import Query, StartReplica
+from tests.support.incidents.api import Api, alert
 from tests.support.waiting import eventually
 from tocsin.contracts.incidents import CorrelateAlerts, EventType, Incident
 from tocsin.incidents.service.correlation import correlate

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.incidents.tables import World, alert
+from tests.support.incidents.tables import World, alert
 from tocsin.alerts.domain import Report, StoredAlert, receipt_of
 from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.contracts.incidents import AlertState, IncidentStatus

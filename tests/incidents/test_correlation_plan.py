@@ -8,7 +8,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.incidents.tables import NOW, WINDOW, World, alert
+from tests.support.incidents.tables import NOW, WINDOW, World, alert
 from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.contracts.incidents import AlertState, Correlation, EventType, IncidentStatus
 from tocsin.incidents.domain.rollups import roll_up

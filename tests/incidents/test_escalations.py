@@ -3,8 +3,8 @@ import asyncio
 import pytest
 
 from tests.fakes.oncall import FakeOnCall
-from tests.incidents.api import Api, alert
 from tests.incidents.conftest import Query, StartReplica
+from tests.support.incidents.api import Api, alert
 from tests.support.waiting import eventually
 from tocsin.clients.oncall import ONCALL
 from tocsin.incidents.service.escalations import reconcile

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
-from tests.incidents.api import Api, alert
 from tests.incidents.conftest import Query, StartReplica
+from tests.support.incidents.api import Api, alert
 from tests.support.waiting import eventually
 from tocsin.contracts.incidents import ChangeIncident, IncidentStatus
 from tocsin.incidents.service.changes import change_incident

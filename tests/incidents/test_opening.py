@@ -2,8 +2,8 @@ from itertools import product
 from uuid import UUID
 
 from tests.fakes.oncall import FakeOnCall
-from tests.incidents.api import Api
 from tests.incidents.conftest import StartReplica
+from tests.support.incidents.api import Api
 from tests.support.waiting import eventually
 
 

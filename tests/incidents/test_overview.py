@@ -7,10 +7,10 @@ from typing import Any, Final
 import psycopg2
 import pytest
 
-from tests.incidents.api import Api, alert
 from tests.incidents.conftest import Query, StartReplica
-from tests.incidents.lives import ANSWER, INSERT, RESOLVE
 from tests.incidents.test_histogram import continuous
+from tests.support.incidents.api import Api, alert
+from tests.support.incidents.histories import ANSWER, INSERT, RESOLVE
 from tests.support.postgres import run
 from tests.support.waiting import eventually
 from tocsin.contracts.overview import Grain

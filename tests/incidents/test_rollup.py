@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg2.extensions import connection
 
-from tests.incidents.lives import ANSWER, INSERT, RESOLVE, START
 from tests.support import rollups
+from tests.support.incidents.histories import ANSWER, INSERT, RESOLVE, START
 from tests.support.postgres import run
 from tests.support.waiting import PATIENT
 from tocsin import migrate

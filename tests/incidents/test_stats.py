@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from tests.incidents.api import Api
+from tests.support.incidents.api import Api
 from tocsin.contracts.incidents import ChangeIncident, OpenIncident
 from tocsin.incidents.service.changes import change_incident, open_incident
 from tocsin.incidents.service.reading import summarise

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg2.extensions import connection
 
-from tests.incidents.api import Api
 from tests.incidents.conftest import Query, StartReplica
-from tests.incidents.sse import PATH, Received, follow
+from tests.support.incidents.api import Api
+from tests.support.incidents.sse import PATH, Received, follow
 from tests.support.waiting import eventually
 from tocsin.contracts.incidents import Incident, IncidentEvent
 from tocsin.incidents.domain.position import Position

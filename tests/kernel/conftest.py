@@ -10,10 +10,10 @@ from aiohttp.pytest_plugin import AiohttpClient, AiohttpServer
 from aiohttp.test_utils import TestClient
 from prometheus_client import CollectorRegistry
 
-from tests.kernel import edge as edge_routes
-from tests.kernel.quick import quick_settings
-from tests.kernel.replica import Replica
-from tests.kernel.scripted import Peer, open_client, status
+from tests.support.kernel import bare_app as edge_routes
+from tests.support.kernel.outbox_replica import Replica
+from tests.support.kernel.quick_settings import quick_settings
+from tests.support.kernel.scripted_peer import Peer, open_client, status
 from tests.support.loops import pytest_asyncio_loop_factories  # noqa: F401 - pytest looks for it here
 from tests.support.postgres import run
 from tocsin.kernel.app import base_app

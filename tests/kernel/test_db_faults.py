@@ -9,10 +9,10 @@ from contextlib import ExitStack
 import pytest
 from psycopg2.extensions import make_dsn
 
-from tests.faults.proxy import Way, proxied_database
-from tests.kernel.asking import ENDED, answers, ask, backend, terminate
 from tests.kernel.conftest import OpenDatabase
+from tests.support.kernel.sessions import ENDED, answers, ask, backend, terminate
 from tests.support.postgres import run
+from tests.support.tcp_proxy import Way, proxied_database
 from tests.support.waiting import eventually
 from tocsin.kernel import clock
 from tocsin.kernel.db import Database, execute, transaction

@@ -5,8 +5,8 @@ import asyncio
 import psycopg2
 import pytest
 
-from tests.kernel.asking import ask, backend, connections
 from tests.kernel.conftest import OpenDatabase
+from tests.support.kernel.sessions import ask, backend, connections
 from tests.support.postgres import run
 from tests.support.waiting import eventually
 from tocsin.kernel import clock

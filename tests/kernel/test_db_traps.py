@@ -14,10 +14,10 @@ import trustme
 from psycopg2.extensions import make_dsn, parse_dsn
 from pydantic import TypeAdapter
 
-from tests.faults.proxy import Way, proxied_database
 from tests.kernel.conftest import OpenDatabase
 from tests.support.lag import loop_lag
 from tests.support.postgres import Server, run
+from tests.support.tcp_proxy import Way, proxied_database
 from tocsin.contracts.model import Text
 from tocsin.kernel import clock
 from tocsin.kernel.db import Cursor, Database, execute, fetch_all, fetch_one, required, transaction
@@ -105,7 +105,7 @@ async def test_a_silent_name_server_stops_nobody(
 
     db = open_database(make_dsn(things_dsn, host="database.test"), db_connect_timeout_seconds=0.5)
     # uvloop's own class takes no attributes.
-    monkeypatch.setattr("tocsin.kernel.addresses.resolve", silent)
+    monkeypatch.setattr("tocsin.kernel.dns.resolve", silent)
     try:
         started = clock.monotonic()
         async with loop_lag() as lag:
@@ -140,7 +140,7 @@ async def test_a_name_whose_first_address_refuses_connects_at_once(
     async def two(*_: Any, **__: Any) -> list[str]:
         return ["127.0.0.2", "127.0.0.1"]
 
-    monkeypatch.setattr("tocsin.kernel.addresses.resolve", two)
+    monkeypatch.setattr("tocsin.kernel.dns.resolve", two)
     async with proxied_database(things_dsn) as (_, dsn):
         db = open_database(make_dsn(dsn, host="database.test"), db_connect_timeout_seconds=10)
         started = clock.monotonic()

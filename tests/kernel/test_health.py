@@ -9,12 +9,12 @@ import pytest
 from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpClient
 
-from tests.faults.proxy import Proxy, proxied_database
 from tests.kernel.conftest import EdgeClient
-from tests.kernel.quick import quick_settings
-from tests.kernel.scripted import Peer, never
+from tests.support.kernel.quick_settings import quick_settings
+from tests.support.kernel.scripted_peer import Peer, never
 from tests.support.settings_page import settings_of
 from tests.support.system import URL_OF
+from tests.support.tcp_proxy import Proxy, proxied_database
 from tests.support.waiting import eventually
 from tocsin.kernel import clock, health
 from tocsin.kernel.app import base_app, with_database

@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from tests.kernel.scripted import THREE, Answer, Peer, status
+from tests.support.kernel.scripted_peer import THREE, Answer, Peer, status
 from tocsin.kernel import clock, http_client
 from tocsin.kernel.errors import RejectedError, UpstreamError
 from tocsin.kernel.http_client import Budget, ClientMetrics, ServiceClient

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from tests.faults.proxy import Proxy, Way, proxied_port
-from tests.kernel.scripted import THREE, Answer, Peer, never, open_client, retries, status
+from tests.support.kernel.scripted_peer import THREE, Answer, Peer, never, open_client, retries, status
+from tests.support.tcp_proxy import Proxy, Way, proxied_port
 from tocsin.kernel import clock
 from tocsin.kernel.errors import RejectedError, UpstreamError
 from tocsin.kernel.http_client import Budget, ServiceClient

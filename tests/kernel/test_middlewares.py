@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from tests.kernel import edge as edge_routes
 from tests.kernel.conftest import EdgeClient
+from tests.support.kernel import bare_app as edge_routes
 from tests.support.waiting import eventually
 from tocsin.kernel import logs
 from tocsin.kernel.app import REGISTRY, base_app

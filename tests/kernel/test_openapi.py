@@ -11,7 +11,7 @@ from aiohttp import web
 from openapi_pydantic import OpenAPI
 
 from tests.kernel.conftest import EdgeClient
-from tests.kernel.edge import Thing, post_thing
+from tests.support.kernel.bare_app import Thing, post_thing
 from tocsin.kernel.app import base_app
 from tocsin.kernel.openapi import document, operation_of
 from tocsin.kernel.settings import ProcessSettings

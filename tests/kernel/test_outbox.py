@@ -6,7 +6,7 @@ import psycopg2
 import pytest
 
 from tests.kernel.conftest import Rows, StartReplica
-from tests.kernel.replica import Replica, Words
+from tests.support.kernel.outbox_replica import Replica, Words
 from tests.support.postgres import run
 from tests.support.waiting import eventually
 from tocsin.kernel import clock

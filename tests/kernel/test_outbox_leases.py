@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.conftest import Rows, StartReplica
-from tests.kernel.replica import Replica
+from tests.support.kernel.outbox_replica import Replica
 from tests.support.postgres import run
 from tests.support.waiting import eventually
 from tocsin.kernel import clock
@@ -124,7 +124,7 @@ async def telling(dsn: str, heard: Path, fault: str = "") -> AsyncIterator[async
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tests.kernel.telling",
+        "tests.support.kernel.outbox_process",
         dsn,
         str(heard),
         cwd=ROOT,

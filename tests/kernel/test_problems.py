@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.kernel.conftest import EdgeClient
-from tests.kernel.edge import ERRORS
+from tests.support.kernel.bare_app import ERRORS
 from tocsin.kernel import http_client
 from tocsin.kernel.errors import DatabaseUnavailableError, UpstreamError
 from tocsin.kernel.problems import Problem, status_of

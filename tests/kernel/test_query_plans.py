@@ -9,10 +9,10 @@ import psycopg2
 import pytest
 from aiohttp import ClientSession
 
-from tests.e2e.world import open_world
-from tests.kernel.everything import Services, use_everything
-from tests.kernel.statements import Recorder, Statement, written_statements
+from tests.support.e2e.system import open_world
 from tests.support.history import multiply
+from tests.support.kernel.every_use import Services, use_everything
+from tests.support.kernel.recorded_statements import Recorder, Statement, written_statements
 from tests.support.otlp import collecting
 from tests.support.postgres import run
 from tocsin.kernel.tracing import TRACING

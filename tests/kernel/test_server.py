@@ -63,7 +63,7 @@ async def launch() -> AsyncIterator[Launch]:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "tests.kernel.serving",
+            "tests.support.kernel.server_process",
             cwd=ROOT,
             env={**os.environ, "PORT": "0", **environment},
             stdout=asyncio.subprocess.PIPE,

@@ -10,16 +10,16 @@ from bench.receiver import own_address
 from pytest_aiohttp.plugin import AiohttpClient, AiohttpServer
 
 from tests.fakes.receiver import Receiver, open_receiver
-from tests.notifications.api import Service
-from tests.notifications.neighbours import Neighbours
 from tests.support.loops import pytest_asyncio_loop_factories  # noqa: F401 - pytest looks for it here
+from tests.support.notifications.api import Service
+from tests.support.notifications.neighbours import Neighbours
 from tests.support.waiting import PATIENT
-from tocsin.kernel.faults import FaultKind, FaultPoint
+from tocsin.kernel.failpoints import Failpoint, FailpointKind
 from tocsin.notifications.app import create_app
 from tocsin.notifications.settings import Settings
 
 Start: TypeAlias = Callable[..., Awaitable[Service]]
-Arm: TypeAlias = Callable[[FaultPoint, FaultKind], asyncio.Event]
+Arm: TypeAlias = Callable[[Failpoint, FailpointKind], asyncio.Event]
 # Polls and back-off in hundredths of a second; what only ends an attempt that hangs is generous, for a busy machine.
 QUICK = {
     **PATIENT,
@@ -74,13 +74,13 @@ async def service(start: Start) -> Service:
 @pytest.fixture
 async def arm(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Arm]:
     """Make a fault point fail once; where it fails by sleeping it sleeps until the event that this returns is set."""
-    points: list[FaultPoint] = []
+    points: list[Failpoint] = []
 
-    def armed(point: FaultPoint, kind: FaultKind) -> asyncio.Event:
+    def armed(point: Failpoint, kind: FailpointKind) -> asyncio.Event:
         points.append(point)
         awake = asyncio.Event()
         monkeypatch.setenv("FAULT_POINT", f"{point.name}:{kind}")
-        monkeypatch.setattr("tocsin.kernel.faults.clock", SimpleNamespace(sleep=lambda _seconds: awake.wait()))
+        monkeypatch.setattr("tocsin.kernel.failpoints.clock", SimpleNamespace(sleep=lambda _seconds: awake.wait()))
         return awake
 
     yield armed

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from tests.fakes.receiver import Receiver, answers
-from tests.notifications.api import Service, message, page
 from tests.notifications.conftest import Start
-from tests.notifications.neighbours import Neighbours
+from tests.support.notifications.api import Service, message, page
+from tests.support.notifications.neighbours import Neighbours
 from tocsin.kernel.ids import new_id
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from tests.fakes.mail import open_mail_server
 from tests.fakes.receiver import Receiver, answers
-from tests.notifications.api import INCIDENT, Service, message, page
 from tests.notifications.conftest import Start
-from tests.notifications.neighbours import Neighbours
+from tests.support.notifications.api import INCIDENT, Service, message, page
+from tests.support.notifications.neighbours import Neighbours
 from tests.support.postgres import run
 from tests.support.waiting import eventually
 from tocsin.notifications import repository

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from tests.fakes.receiver import Receiver, answers, answers_after, answers_when, open_receiver
-from tests.notifications.api import Service, message, page
 from tests.notifications.conftest import Arm, Start
-from tests.notifications.neighbours import Neighbours
+from tests.support.notifications.api import Service, message, page
+from tests.support.notifications.neighbours import Neighbours
 from tests.support.postgres import run
 from tests.support.waiting import eventually
-from tocsin.kernel.faults import FaultKind
+from tocsin.kernel.failpoints import FailpointKind
 from tocsin.notifications.delivery import MARK, SEND
 
 OK = answers(HTTPStatus.OK)
@@ -168,7 +168,7 @@ async def test_two_replicas_send_each_message_once(start: Start, receiver: Recei
 async def test_one_that_was_paused_past_its_lease_changes_nothing_more(
     start: Start, receiver: Receiver, arm: Arm, neighbours: Neighbours, db_dsn: str
 ) -> None:
-    goes_on = arm(MARK, FaultKind.SLEEP)
+    goes_on = arm(MARK, FailpointKind.SLEEP)
     paused = await start(sends_per_receiver=1)
     receiver.script.append(answers(410))
     order = page(receiver.url)
@@ -197,7 +197,7 @@ async def test_one_that_was_paused_past_its_lease_changes_nothing_more(
 async def test_one_that_was_paused_before_the_send_does_not_send(
     start: Start, receiver: Receiver, arm: Arm, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    goes_on = arm(SEND, FaultKind.SLEEP)
+    goes_on = arm(SEND, FailpointKind.SLEEP)
     paused = await start(lease_seconds=0.5, sends_per_receiver=1)
     notification = await paused.notify(page(receiver.url))
     await start()
@@ -245,7 +245,7 @@ async def test_a_void_meets_a_message_on_its_way(service: Service, receiver: Rec
 
 
 async def test_a_message_that_trips_over_a_bug_holds_nobody_up(service: Service, receiver: Receiver, arm: Arm) -> None:
-    arm(SEND, FaultKind.RAISE)
+    arm(SEND, FailpointKind.RAISE)
     found = [await service.notify(message(receiver.url)) for _ in range(2)]
     kept = [item["answer"] for one in found for item in (await service.ended(one))["attempts"]]
     assert sorted(kept) == ["", "", "an error in Tocsin itself (FaultInjectedError)"]
@@ -254,7 +254,7 @@ async def test_a_message_that_trips_over_a_bug_holds_nobody_up(service: Service,
 async def test_a_send_whose_record_fails_for_a_moment_is_not_repeated(
     service: Service, receiver: Receiver, arm: Arm
 ) -> None:
-    for kind in (FaultKind.RAISE, FaultKind.EXECUTE_THEN_RAISE):
+    for kind in (FailpointKind.RAISE, FailpointKind.EXECUTE_THEN_RAISE):
         arm(MARK, kind)
         notification = await service.notify(page(receiver.url))
         assert (await service.ended(notification))["status"] == "sent"

@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tests.notifications.api import page
-from tocsin.contracts.addresses import mail_address, webhook_url
+from tests.support.notifications.api import page
+from tocsin.contracts.contact_types import mail_address, webhook_url
 from tocsin.contracts.notifications import AttemptOutcome, NotificationKind, NotificationStatus, PageDetails
 from tocsin.contracts.oncall import Channel
 from tocsin.kernel.ids import new_id

@@ -9,8 +9,8 @@ import pytest
 import trustme
 
 from tests.fakes.mail import MailServer, open_mail_server
-from tests.notifications.api import INCIDENT, message, page
 from tests.notifications.conftest import Start
+from tests.support.notifications.api import INCIDENT, message, page
 
 PRIYA = "priya@halyard.example"
 SENDER = "tocsin@halyard.example"

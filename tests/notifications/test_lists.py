@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.fakes.receiver import Receiver, answers
-from tests.notifications.api import Service, message, page
+from tests.support.notifications.api import Service, message, page
 from tests.support.postgres import run
 from tocsin.kernel.ids import new_id
 

@@ -16,7 +16,7 @@ from bench.receiver import own_address
 
 from tests.fakes.mail import open_mail_server
 from tests.fakes.receiver import Receiver, answers, answers_when
-from tests.notifications.api import message, page
+from tests.support.notifications.api import message, page
 from tests.support.postgres import run
 from tests.support.system import QUICK, Replica
 from tests.support.waiting import eventually

@@ -1,9 +1,9 @@
 """What others are told of a delivery, and what is measured."""
 
 from tests.fakes.receiver import Receiver, answers, open_receiver
-from tests.notifications.api import Service, message, page
 from tests.notifications.conftest import Start
-from tests.notifications.neighbours import Neighbours
+from tests.support.notifications.api import Service, message, page
+from tests.support.notifications.neighbours import Neighbours
 from tests.support.postgres import run
 from tests.support.waiting import eventually
 

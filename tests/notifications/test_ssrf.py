@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.receiver import Receiver, answers, open_receiver
-from tests.notifications.api import Service, message
 from tests.notifications.conftest import Start
+from tests.support.notifications.api import Service, message
 from tocsin.notifications.channels.guard import METADATA, Network, refusal
 
 NEVER_GO = "webhooks never go there"

@@ -16,9 +16,9 @@ from tests.fakes.receiver import (
     talks_garbage,
     trickles,
 )
-from tests.notifications.api import INCIDENT, Service, message, page
 from tests.notifications.conftest import Start
-from tests.notifications.neighbours import Neighbours
+from tests.support.notifications.api import INCIDENT, Service, message, page
+from tests.support.notifications.neighbours import Neighbours
 from tests.support.waiting import eventually
 from tocsin.kernel import clock
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from grafana.generate.dashboards import render
 
-from tests.observability.files import DASHBOARDS, GRAFANA, panels, read_dashboard, read_yaml
+from tests.support.observability.files import DASHBOARDS, GRAFANA, panels, read_dashboard, read_yaml
 
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 SAME_ON_EVERY_REPLICA = re.compile(

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.world import World, open_world
-from tests.observability.files import DASHBOARDS, alerts, metric_names, panels, read_dashboard, rules
-from tests.observability.monitoring import Prometheus, prometheus_of
+from tests.support.e2e.system import World, open_world
+from tests.support.observability.files import DASHBOARDS, alerts, metric_names, panels, read_dashboard, rules
+from tests.support.observability.monitoring import Prometheus, prometheus_of
 from tests.support.system import System, running_system
 from tests.support.waiting import eventually
 

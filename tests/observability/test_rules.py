@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.observability.files import PROMETHEUS, ROOT, RULES, SERVICES, alerts, program, read_yaml
+from tests.support.observability.files import PROMETHEUS, ROOT, RULES, SERVICES, alerts, program, read_yaml
 from tocsin.alerts.domain import SEVERITY_OF_WORD, service_of
 from tocsin.contracts.model import Severity
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.oncall.strategies import INSTANTS, NAMES
+from tests.support.oncall.strategies import INSTANTS, NAMES
 from tocsin.contracts.oncall import Channel, Contact, Level, Member, Role, RotationType, ScheduleIn, Weekday
 from tocsin.kernel.ids import new_id
 from tocsin.oncall.domain import (

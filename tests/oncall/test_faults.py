@@ -14,7 +14,7 @@ from tests.oncall.conftest import OnCall, delivered, person, start_of
 from tests.support.postgres import run
 from tests.support.system import Replica as Process
 from tests.support.waiting import eventually
-from tocsin.kernel.faults import POINTS
+from tocsin.kernel.failpoints import POINTS
 from tocsin.kernel.ids import new_id
 
 Arm: TypeAlias = Callable[[str], None]

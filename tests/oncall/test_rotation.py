@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.oncall.strategies import INSTANTS, ROTATIONS, ZONES
+from tests.support.oncall.strategies import INSTANTS, ROTATIONS, ZONES
 from tocsin.oncall.rotation import DAY, WEEK, Rotation, daily_anchor, first_instant, weekly_anchor
 
 HOUR = timedelta(hours=1)

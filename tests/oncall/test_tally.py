@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from psycopg2.extensions import connection
 
 from tests.oncall.conftest import OnCall, Replica, delivered, person, start_of
-from tests.oncall.strategies import INSTANTS, ZONES
 from tests.support import rollups
+from tests.support.oncall.strategies import INSTANTS, ZONES
 from tests.support.postgres import run
 from tests.support.waiting import eventually
 from tocsin.contracts.oncall import Escalate, StartEscalation

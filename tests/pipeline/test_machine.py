@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rollout import machine, mover
 from rollout.machine import Attempt, Phase, Replica, Seen, Start, State
 from rollout.mover import Ending
-from tests.pipeline.world import SERVICES, Container, Engine, KilledError, Run
+from tests.support.pipeline.checkout import SERVICES, Container, Engine, KilledError, Run
 
 KINDS = st.sampled_from(["good", "good", "never", "crash", "migration", "unverified"])
 

@@ -11,9 +11,9 @@ from playwright.async_api import Browser
 
 from tests.fakes.upstream import FakeUpstream
 from tests.support.browser import running_browser
-from tests.web.night import Services
-from tests.web.serving import Client, fake_services, web_before
-from tests.web.visiting import Visit
+from tests.support.web.demo_night import Services
+from tests.support.web.server import Client, fake_services, web_before
+from tests.support.web.visits import Visit
 
 __all__ = ["Client"]
 URLS = ("alert_ingestion_url", "incident_management_url", "oncall_service_url", "notification_service_url")

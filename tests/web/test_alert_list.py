@@ -1,10 +1,10 @@
 import pytest
 
-from tests.web import scene
+from tests.support.web import demo_data
+from tests.support.web.browser_queries import FRAGMENTS, read
+from tests.support.web.demo_night import Services
+from tests.support.web.html import Html
 from tests.web.conftest import Client
-from tests.web.html import Html
-from tests.web.night import Services
-from tests.web.reading import FRAGMENTS, read
 from tocsin.contracts.alerts import AlertAction
 
 LIST = "/alerts"
@@ -62,7 +62,7 @@ async def test_the_address_says_which_alerts_are_shown(
 
 async def test_the_window_is_said_and_chosen(client: Client, services: Services) -> None:
     services.storm()
-    services.alerts.alerts += [scene.alert(7_000), scene.alert(9_000)]
+    services.alerts.alerts += [demo_data.alert(7_000), demo_data.alert(9_000)]
     page = await read(client, f"{LIST}?since=3h&q=high")
     assert "8 alerts became 2 incidents In the last 3 hours." in page.text("head")
     current = [link["href"] for link in page.elements("a") if link.get("aria-current") == "true"]
@@ -84,17 +84,17 @@ async def test_the_window_is_said_and_chosen(client: Client, services: Services)
 async def test_none_one_and_two_alerts_are_worded_right(
     client: Client, services: Services, actions: list[AlertAction], heading: str
 ) -> None:
-    incident = services.incidents.add(scene.incident(1, "Slow"))
+    incident = services.incidents.add(demo_data.incident(1, "Slow"))
     for action in actions:
         given = {} if action is AlertAction.PENDING else {"incident_id": incident.id}
-        services.alerts.alerts.append(scene.alert(5, action=action, **given))
+        services.alerts.alerts.append(demo_data.alert(5, action=action, **given))
     page = await read(client, LIST)
     assert page.text("head").startswith(heading + " In the last")
 
 
 async def test_a_storm_says_what_is_counted(client: Client, services: Services) -> None:
     services.storm()
-    services.alerts.cut_at = scene.ago(minutes=5)
+    services.alerts.cut_at = demo_data.ago(minutes=5)
     page = await read(client, LIST)
     assert "More than 6 alerts became at least 2 incidents" in page.text("head")
     assert "The newest 10,000 are counted: they came in since" in page.text("head")
@@ -103,7 +103,9 @@ async def test_a_storm_says_what_is_counted(client: Client, services: Services) 
 async def test_all_alerts_of_one_incident_are_read_page_by_page(client: Client, services: Services) -> None:
     services.fill()
     incident = services.incidents.incidents[2481]
-    services.alerts.alerts = [scene.alert(400_000 + n, incident_id=incident.id) for n in range(70)] + [scene.alert(1)]
+    services.alerts.alerts = [demo_data.alert(400_000 + n, incident_id=incident.id) for n in range(70)] + [
+        demo_data.alert(1)
+    ]
     page = await read(client, f"{LIST}?incident={incident.id}")
     assert page.text("head").startswith("#2481 47 alerts belong to incident #2481")
     seen = listed(page)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.web.browser_queries import read
+from tests.support.web.demo_data import incident
+from tests.support.web.demo_night import Services
+from tests.support.web.pages import NOT_FOUND, PAGES
 from tests.web.conftest import Client
-from tests.web.night import Services
-from tests.web.pages import NOT_FOUND, PAGES
-from tests.web.reading import read
-from tests.web.scene import incident
 from tocsin.web import packing
 from tocsin.web.assets import ASSETS
 

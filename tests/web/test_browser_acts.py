@@ -4,9 +4,9 @@ import pytest
 from playwright.async_api import expect
 
 from tests.support.waiting import eventually
-from tests.web import scene
-from tests.web.night import Services
-from tests.web.visiting import Visit, caught_up, live
+from tests.support.web import demo_data
+from tests.support.web.demo_night import Services
+from tests.support.web.visits import Visit, caught_up, live
 from tocsin.contracts.incidents import EventType, IncidentStatus
 
 pytestmark = pytest.mark.slow
@@ -63,8 +63,8 @@ async def test_a_refused_change_shows_the_present_state_in_place(visit: Visit, s
     await expect(page.locator("main.htmx-request")).to_have_count(0)
     ended = services.incidents.incidents[2481]
     services.incidents.incidents[2481] = ended.model_copy(
-        update={"status": IncidentStatus.RESOLVED, "resolved_at": scene.ago(seconds=1), "mttr_seconds": 107.0}
-        | {"acknowledged_at": scene.ago(seconds=1), "mtta_seconds": 107.0}
+        update={"status": IncidentStatus.RESOLVED, "resolved_at": demo_data.ago(seconds=1), "mttr_seconds": 107.0}
+        | {"acknowledged_at": demo_data.ago(seconds=1), "mtta_seconds": 107.0}
     )
     await page.get_by_role("button", name="Acknowledge").click()
     await expect(page.locator("#notices")).to_contain_text("Incident 2481 is already resolved")
@@ -151,13 +151,13 @@ async def test_what_became_of_a_click_stays_until_the_next_one(visit: Visit, ser
 
 async def test_hostile_text_runs_nothing(visit: Visit, services: Services) -> None:
     payload = "<img src=x onerror=alert(1)><script>alert(2)</script><svg onload=alert(3)>\"'{{7*7}}"
-    hostile = scene.incident(6, payload, service=payload, team=payload, assigned_to=payload, description=payload)
-    told = [scene.entry(EventType.CREATED, payload, payload, 1)]
+    hostile = demo_data.incident(6, payload, service=payload, team=payload, assigned_to=payload, description=payload)
+    told = [demo_data.entry(EventType.CREATED, payload, payload, 1)]
     services.incidents.incidents[6] = hostile.model_copy(
-        update={"timeline": told, "alerts": [scene.attached(payload, 1, 1, **{payload: payload})]}
+        update={"timeline": told, "alerts": [demo_data.attached(payload, 1, 1, **{payload: payload})]}
     )
     page = await live(await visit.open())
-    services.incidents.add(scene.incident(7, payload, service=payload))
+    services.incidents.add(demo_data.incident(7, payload, service=payload))
     await expect(page.locator("#inc-7 h3")).to_have_text(payload)
     page = await live(await visit.open("/incidents/6"))
     await page.get_by_label("Add a note").fill(payload)

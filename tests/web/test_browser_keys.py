@@ -4,8 +4,8 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.support.waiting import eventually
-from tests.web.night import Services
-from tests.web.visiting import Visit, live
+from tests.support.web.demo_night import Services
+from tests.support.web.visits import Visit, live
 from tocsin.contracts.incidents import IncidentStatus
 
 pytestmark = pytest.mark.slow

@@ -7,9 +7,9 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
 from tests.support.waiting import eventually
-from tests.web import scene
-from tests.web.night import Services
-from tests.web.visiting import DESKTOP, PHONE, Visit, live
+from tests.support.web import demo_data
+from tests.support.web.demo_night import Services
+from tests.support.web.visits import DESKTOP, PHONE, Visit, live
 from tocsin.contracts.alerts import AlertAction
 from tocsin.contracts.incidents import IncidentStatus
 from tocsin.contracts.notifications import NotificationStatus
@@ -30,7 +30,7 @@ def paths(services: Services) -> list[str]:
     """Return every list page, of a night with everything in it."""
     alerts = services.storm()
     services.alerts.body = 400 * "x" + " " + 400 * "{}"
-    long = scene.alert(2, message=400 * "m", service=200 * "s", labels={100 * "n": 400 * "v"}, source=200 * "q")
+    long = demo_data.alert(2, message=400 * "m", service=200 * "s", labels={100 * "n": 400 * "v"}, source=200 * "q")
     services.alerts.alerts.append(long)
     wide = {"person": 90 * "W", "recipient": 300 * "a", "reason": 300 * "r", "id": new_id()}
     services.messages.messages.append(services.messages.messages[0].model_copy(update=wide))
@@ -68,7 +68,7 @@ async def test_a_list_in_which_something_is_selected_waits_with_what_is_new_and_
     services.fill()
     page = await live(await visit.open("/incidents"))
     await page.get_by_label("Select incident 2478").check()
-    services.incidents.add(scene.incident(2490, "Payments are slow"))
+    services.incidents.add(demo_data.incident(2490, "Payments are slow"))
     await page.get_by_role("button", name="1 new, show").click()
     await expect(page.locator("#inc-2490")).to_contain_text("Payments are slow")
     assert await page.get_by_label("Select incident 2478").is_checked()
@@ -121,9 +121,9 @@ async def test_finding_saving_and_answering_work_without_javascript(visit: Visit
 
 async def test_no_list_is_wider_than_its_window(visit: Visit, services: Services) -> None:
     services.fill()
-    services.incidents.incidents[7] = scene.incident(7, 400 * "x", service=200 * "y", team=200 * "z")
+    services.incidents.incidents[7] = demo_data.incident(7, 400 * "x", service=200 * "y", team=200 * "z")
     took = timedelta(days=400)
-    services.incidents.incidents[8] = scene.resolved(8, 40 * "مرحبا ", took, service="خدمة", assigned_to=90 * "W")
+    services.incidents.incidents[8] = demo_data.resolved(8, 40 * "مرحبا ", took, service="خدمة", assigned_to=90 * "W")
     page = await visit.open()
     for path in paths(services):
         await page.goto(visit.url + path)
@@ -188,7 +188,7 @@ async def test_the_page_of_an_alert_says_by_itself_what_became_of_it(visit: Visi
     waiting = services.storm()["waiting"]
     page = await live(await visit.open(f"/alerts/{waiting.id}"))
     await expect(page.locator("#alert")).to_contain_text("incident management has not answered yet")
-    opened = scene.incident(2490, waiting.message)
+    opened = demo_data.incident(2490, waiting.message)
     told = waiting.model_copy(update={"action": AlertAction.NEW_INCIDENT, "incident_id": opened.id})
     services.alerts.alerts[services.alerts.alerts.index(waiting)] = told
     services.incidents.add(opened)

@@ -7,10 +7,10 @@ from aiohttp.test_utils import TestServer
 from playwright.async_api import expect
 
 from tests.support.waiting import eventually
-from tests.web import scene
+from tests.support.web import demo_data
+from tests.support.web.demo_night import Services
+from tests.support.web.visits import NO_SHARED_WORKER, Visit, caught_up, live
 from tests.web.conftest import Client, StartWeb
-from tests.web.night import Services
-from tests.web.visiting import NO_SHARED_WORKER, Visit, caught_up, live
 from tocsin.contracts.incidents import EventType, IncidentStatus
 
 pytestmark = pytest.mark.slow
@@ -21,7 +21,7 @@ async def test_a_new_incident_appears_without_a_reload(visit: Visit, services: S
     page = await live(await visit.open())
     await expect(page).to_have_title("All quiet · Tocsin")
     await page.evaluate("window.untouched = true")
-    services.incidents.add(scene.incident(2490, "Orders cannot be placed"))
+    services.incidents.add(demo_data.incident(2490, "Orders cannot be placed"))
     await expect(page.locator("#inc-2490 h3")).to_have_text("Orders cannot be placed")
     await expect(page.locator("h1")).to_have_text("1 incident waits for an answer")
     await expect(page).to_have_title("(1) Now · Tocsin")
@@ -35,7 +35,7 @@ async def test_a_storm_is_fetched_about_once_a_second(visit: Visit, services: Se
     page = await live(await visit.open())
     before = services.incidents.lists
     for number in range(3_000, 3_300):
-        services.incidents.add(scene.incident(number, f"Shard {number}"))
+        services.incidents.add(demo_data.incident(number, f"Shard {number}"))
     await expect(page.locator("h1")).to_have_text("200+ incidents wait for an answer")
     assert services.incidents.lists - before <= 3
 
@@ -48,7 +48,7 @@ async def test_what_happens_right_after_a_refresh_is_not_kept_waiting(visit: Vis
     await caught_up(await live(page), services)
     before = services.incidents.lists
     await page.clock.pause_at(await page.evaluate("Date.now() / 1000") + 0.05)
-    services.incidents.add(scene.incident(2490, "Orders cannot be placed"))
+    services.incidents.add(demo_data.incident(2490, "Orders cannot be placed"))
     await expect(page.locator("#spoken")).to_have_text("Incident 2490, critical, is new.")
     await page.clock.run_for(150)
     await eventually(lambda: services.incidents.lists > before)
@@ -82,7 +82,7 @@ async def test_rows_do_not_move_under_who_stands_on_one(visit: Visit, services: 
     services.fill()
     page = await live(await visit.open())
     await page.locator("#inc-2478 a").focus()
-    services.incidents.add(scene.incident(2490, "Orders cannot be placed"))
+    services.incidents.add(demo_data.incident(2490, "Orders cannot be placed"))
     await expect(page.locator("h1")).to_have_text("3 incidents wait for an answer")
     await expect(page.get_by_role("button", name="1 new, show")).to_be_visible()
     await expect(page.locator("#inc-2490")).to_have_count(0)
@@ -130,7 +130,7 @@ async def test_buttons_that_changed_take_no_click_that_was_on_its_way(visit: Vis
            }"""
     )
     services.incidents.incidents[2481] = services.incidents.incidents[2481].model_copy(
-        update={"status": IncidentStatus.ACKNOWLEDGED, "acknowledged_at": scene.ago(seconds=1), "mtta_seconds": 1.0}
+        update={"status": IncidentStatus.ACKNOWLEDGED, "acknowledged_at": demo_data.ago(seconds=1), "mtta_seconds": 1.0}
     )
     services.incidents.tell(services.incidents.incidents[2481], EventType.ACKNOWLEDGED, "Ann")
 
@@ -156,7 +156,7 @@ async def test_a_restart_of_the_web_service_is_said_and_nothing_is_missed(
         re.compile(r"Reconnecting since \d\d:\d\d:\d\d, timers stopped")
     )
     stopped = await page.locator("#inc-2481 .fuse time").text_content()
-    services.incidents.add(scene.incident(2490, "Happened meanwhile"))
+    services.incidents.add(demo_data.incident(2490, "Happened meanwhile"))
     assert await page.locator("#inc-2481 .fuse time").text_content() == stopped
     await start_web(port=port)
     await expect(page.locator("#live-word")).to_have_text("Live")
@@ -176,7 +176,7 @@ async def test_a_break_of_a_moment_is_not_worth_a_word(visit: Visit, services: S
     )
     services.incidents.cut_streams()
     await eventually(lambda: services.incidents.resumed == ["1-0"])
-    services.incidents.add(scene.incident(2490, "Orders cannot be placed"))
+    services.incidents.add(demo_data.incident(2490, "Orders cannot be placed"))
     await expect(page.locator("#inc-2490")).to_be_visible()
     assert await page.evaluate("said") == []
 
@@ -198,7 +198,7 @@ async def test_without_a_shared_worker_a_hidden_tab_follows_nothing_and_catches_
 
     await be(hidden=True)
     clock = await page.locator("#inc-2481 .fuse time").text_content()
-    services.incidents.add(scene.incident(2490, "Orders cannot be placed"))
+    services.incidents.add(demo_data.incident(2490, "Orders cannot be placed"))
     services.incidents.cut_streams()
     await be(hidden=False)
     await eventually(lambda: services.incidents.resumed == ["1-0"])
@@ -212,7 +212,7 @@ async def test_a_machine_that_slept_catches_up_though_nobody_said_that_its_conne
 ) -> None:
     services.fill()
     page = await live(await visit.open(first=NO_SHARED_WORKER))
-    services.incidents.add(scene.incident(2490, "Orders cannot be placed"), heard=False)
+    services.incidents.add(demo_data.incident(2490, "Orders cannot be placed"), heard=False)
     await page.evaluate("() => { const now = Date.now; Date.now = () => now() + 3_600_000; }")
     await eventually(lambda: services.incidents.resumed == ["1-0"])
     await expect(page.locator("#inc-2490")).to_be_visible()

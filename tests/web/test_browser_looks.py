@@ -6,10 +6,10 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
-from tests.web.night import Services
-from tests.web.pages import PAGES
+from tests.support.web.demo_night import Services
+from tests.support.web.pages import PAGES
+from tests.support.web.visits import PHONE, Visit, caught_up, live
 from tests.web.test_words import DURATIONS
-from tests.web.visiting import PHONE, Visit, caught_up, live
 from tocsin.contracts.incidents import IncidentStatus
 
 pytestmark = pytest.mark.slow

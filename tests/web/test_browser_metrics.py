@@ -8,9 +8,9 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
 from tests.support.waiting import eventually
-from tests.web import quarter, scene
-from tests.web.night import Services
-from tests.web.visiting import PHONE, Visit, live
+from tests.support.web import demo_data, quarter
+from tests.support.web.demo_night import Services
+from tests.support.web.visits import PHONE, Visit, live
 from tocsin.contracts.overview import Figures
 
 pytestmark = pytest.mark.slow
@@ -68,7 +68,7 @@ async def test_figures_change_under_who_reads_them_and_leave_an_open_table_open(
     await page.get_by_text("As a table").first.click()
     faster = quarter.figures((15, 41, 61, 41), quarter.durations(153, 90), quarter.durations(151, 2_460))
     services.incidents.overview = quarter.overview(total=Figures(**faster))
-    services.incidents.add(scene.incident(2490, "Orders cannot be placed"))
+    services.incidents.add(demo_data.incident(2490, "Orders cannot be placed"))
     await expect(page.get_by_role("heading", level=1)).to_have_text("Answered in 1:30, repaired in 41 min")
     await expect(page.get_by_role("row", name=re.compile("^27 Jul")).first).to_be_visible()
 
@@ -81,7 +81,7 @@ async def test_figures_are_fetched_twice_and_then_once_in_half_a_minute(visit: V
     await live(page)
     await eventually(lambda: len(services.incidents.overviews) == 2)
     for number in (2490, 2491):
-        services.incidents.add(scene.incident(number, "Orders cannot be placed"))
+        services.incidents.add(demo_data.incident(number, "Orders cannot be placed"))
         await expect(page.locator("#spoken")).to_have_text(f"Incident {number}, critical, is new.")
         await page.clock.run_for(5_000)
     assert len(services.incidents.overviews) == 3

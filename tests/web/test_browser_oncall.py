@@ -3,8 +3,8 @@
 import pytest
 from playwright.async_api import expect
 
-from tests.web.night import Services
-from tests.web.visiting import DESKTOP, PHONE, Visit, live
+from tests.support.web.demo_night import Services
+from tests.support.web.visits import DESKTOP, PHONE, Visit, live
 
 pytestmark = pytest.mark.slow
 

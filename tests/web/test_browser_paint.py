@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.web.night import Services
-from tests.web.pages import PAGES
-from tests.web.visiting import Visit, live
+from tests.support.web.demo_night import Services
+from tests.support.web.pages import PAGES
+from tests.support.web.visits import Visit, live
 
 pytestmark = pytest.mark.slow
 FETCHED = "() => performance.getEntriesByType('resource').map(({ name }) => name.split('/').at(-1))"

@@ -3,9 +3,9 @@ import asyncio
 import pytest
 from pydantic import ValidationError
 
+from tests.support.web.browser_queries import BROWSER, read
+from tests.support.web.demo_night import Services
 from tests.web.conftest import Client, StartWeb
-from tests.web.night import Services
-from tests.web.reading import BROWSER, read
 from tocsin.contracts.incidents import IncidentStatus
 from tocsin.kernel.settings import describe
 from tocsin.web.settings import Settings

@@ -1,10 +1,10 @@
 import pytest
 
-from tests.web import scene
+from tests.support.web import demo_data
+from tests.support.web.browser_queries import BROWSER, FRAGMENTS, read, submit
+from tests.support.web.demo_night import Services
+from tests.support.web.html import Html
 from tests.web.conftest import Client
-from tests.web.html import Html
-from tests.web.night import Services
-from tests.web.reading import BROWSER, FRAGMENTS, read, submit
 from tocsin.contracts.incidents import IncidentStatus
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
@@ -162,7 +162,7 @@ async def test_a_stopped_escalation_cannot_be_pushed_and_the_page_says_why(clien
     services.fill()
     page = await read(client, "/incidents/2481")
     incident_id = services.incidents.incidents[2481].id
-    stopped = {"stopped_at": scene.ago(seconds=1)}
+    stopped = {"stopped_at": demo_data.ago(seconds=1)}
     services.schedules.escalations[incident_id] = services.schedules.escalations[incident_id].model_copy(update=stopped)
     answer = await submit(client, page, "/incidents/2481/escalate", status=409)
     assert "The escalation has stopped: somebody has answered." in answer.text("notices")

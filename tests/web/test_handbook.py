@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.web.browser_queries import read
 from tests.web.conftest import Client
-from tests.web.reading import read
 
 ROOT = Path(__file__).parents[2]
 PAGES = [path.name for path in sorted((ROOT / "docs").glob("*.md"))]

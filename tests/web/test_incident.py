@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from tests.support.waiting import eventually
-from tests.web import scene
+from tests.support.web import demo_data
+from tests.support.web.browser_queries import BROWSER, FRAGMENTS, read
+from tests.support.web.demo_night import Services
+from tests.support.web.html import Html
 from tests.web.conftest import Client, StartWeb
-from tests.web.html import Html
-from tests.web.night import Services
-from tests.web.reading import BROWSER, FRAGMENTS, read
 from tocsin.contracts.alerts import Link
 from tocsin.contracts.incidents import EventType, IncidentStatus
 from tocsin.contracts.notifications import NotificationStatus
@@ -59,11 +59,11 @@ async def test_the_steps_carry_their_times_and_what_can_be_done_depends_on_them(
 
 
 async def test_who_answered_is_the_first_who_acted(client: Client, services: Services) -> None:
-    answered = scene.working(1, "Slow", IncidentStatus.IN_PROGRESS, timedelta(minutes=5))
+    answered = demo_data.working(1, "Slow", IncidentStatus.IN_PROGRESS, timedelta(minutes=5))
     told = [
-        scene.entry(EventType.STATUS_CHANGED, "Bo", "Work has begun.", 10),
-        scene.entry(EventType.ACKNOWLEDGED, "Ann", "Acknowledged.", 60),
-        scene.entry(EventType.CREATED, "alert-ingestion", "Opened.", 300),
+        demo_data.entry(EventType.STATUS_CHANGED, "Bo", "Work has begun.", 10),
+        demo_data.entry(EventType.ACKNOWLEDGED, "Ann", "Acknowledged.", 60),
+        demo_data.entry(EventType.CREATED, "alert-ingestion", "Opened.", 300),
     ]
     services.incidents.add(answered.model_copy(update={"timeline": told}))
     assert "Being worked on, answered by Ann" in (await read(client, "/incidents/1")).text("answer")
@@ -86,7 +86,7 @@ async def test_the_ladder_of_a_stopped_escalation_ends(client: Client, services:
     services.fill()
     ringing = services.incidents.incidents[2481]
     stopped = services.schedules.escalations[ringing.id].model_copy(
-        update={"stopped_at": scene.ago(seconds=5), "next_action_at": None, "next_people": [], "next_level": None}
+        update={"stopped_at": demo_data.ago(seconds=5), "next_action_at": None, "next_people": [], "next_level": None}
     )
     services.schedules.escalations[ringing.id] = stopped
     assert "nobody more is paged" in (await read(client, "/incidents/2481")).text("escalation")
@@ -95,7 +95,7 @@ async def test_the_ladder_of_a_stopped_escalation_ends(client: Client, services:
 async def test_a_due_page_is_said_to_go_out_now(client: Client, services: Services) -> None:
     services.fill()
     ringing = services.incidents.incidents[2481]
-    due: dict[str, Any] = {"next_action_at": scene.ago(seconds=3), "next_people": [], "next_level": Level.CATCH_ALL}
+    due: dict[str, Any] = {"next_action_at": demo_data.ago(seconds=3), "next_people": [], "next_level": Level.CATCH_ALL}
     escalation = services.schedules.escalations[ringing.id].model_copy(update=due)
     services.schedules.escalations[ringing.id] = escalation
     assert "Pages the catch-all contact in now" in (await read(client, "/incidents/2481")).text("answer")
@@ -114,7 +114,7 @@ async def test_alerts_are_listed_with_labels_and_the_rest_folded_away(client: Cl
 
 
 async def test_an_incident_opened_by_hand_says_so(client: Client, services: Services) -> None:
-    services.incidents.add(scene.incident(3, "By hand", description="The *bridge*\nis out."))
+    services.incidents.add(demo_data.incident(3, "By hand", description="The *bridge*\nis out."))
     page = await read(client, "/incidents/3")
     assert "Opened by hand" in page.text("alerts")
     assert "The *bridge* is out." in page.text("details")
@@ -172,8 +172,8 @@ async def test_a_hundred_labels_and_long_texts_are_cut_and_not_lost_count_of(
     client: Client, services: Services
 ) -> None:
     labels = {f"label-{number:03}": "v" * 4_000 for number in range(100)}
-    long = scene.attached("m" * 60_000, 1, 1, **labels)
-    services.incidents.add(scene.incident(4, "t" * 512).model_copy(update={"alerts": [long], "alerts_total": 1}))
+    long = demo_data.attached("m" * 60_000, 1, 1, **labels)
+    services.incidents.add(demo_data.incident(4, "t" * 512).model_copy(update={"alerts": [long], "alerts_total": 1}))
     async with client.get("/incidents/4", headers=BROWSER) as response:
         assert len(await response.text()) < 30_000
     assert "92 more" in (await read(client, "/incidents/4")).text("alerts")
@@ -183,13 +183,13 @@ HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}"
 
 
 async def test_hostile_text_is_shown_as_text(client: Client, services: Services) -> None:
-    told = [scene.entry(EventType.CREATED, HOSTILE, HOSTILE, 1, channels=7, note_id=HOSTILE)]
-    hostile = scene.incident(
+    told = [demo_data.entry(EventType.CREATED, HOSTILE, HOSTILE, 1, channels=7, note_id=HOSTILE)]
+    hostile = demo_data.incident(
         5, HOSTILE, service=HOSTILE, team=HOSTILE, assigned_to=HOSTILE, description=HOSTILE, timeline=told
     )
-    alerts = [scene.attached(HOSTILE, 1, 1, source=HOSTILE, **{HOSTILE: HOSTILE})]
+    alerts = [demo_data.attached(HOSTILE, 1, 1, source=HOSTILE, **{HOSTILE: HOSTILE})]
     services.incidents.add(hostile.model_copy(update={"alerts": alerts}))
-    paged = scene.escalation(hostile, paged={HOSTILE: 5.0}, following=[HOSTILE], seconds=60)
+    paged = demo_data.escalation(hostile, paged={HOSTILE: 5.0}, following=[HOSTILE], seconds=60)
     services.schedules.escalations[hostile.id] = paged
     cookie = {"Cookie": "tocsin_actor=%3Cb%3E%22%27; tocsin_theme=dark%22%20onload"}
     for path in ("/", "/incidents/5"):
@@ -240,7 +240,7 @@ async def test_where_the_senders_say_to_look_is_linked_once(client: Client, serv
     graph = Link(href="https://prometheus.example.net/graph?a=1&b=2")
     services.alerts.alerts.clear()
     for seconds, links in ((30, [runbook]), (20, [runbook, graph])):
-        alert = scene.alert(seconds).model_copy(
+        alert = demo_data.alert(seconds).model_copy(
             update={"links": links, "incident_id": services.incidents.incidents[2481].id}
         )
         services.alerts.alerts.append(alert)

@@ -2,11 +2,11 @@ from datetime import timedelta
 
 import pytest
 
-from tests.web import scene
+from tests.support.web import demo_data
+from tests.support.web.browser_queries import BROWSER, FRAGMENTS, read, submit
+from tests.support.web.demo_night import Services
+from tests.support.web.html import Html
 from tests.web.conftest import Client
-from tests.web.html import Html
-from tests.web.night import Services
-from tests.web.reading import BROWSER, FRAGMENTS, read, submit
 from tocsin.contracts.incidents import EventType, IncidentStatus
 from tocsin.contracts.model import Severity
 
@@ -24,7 +24,7 @@ def searched(page: Html) -> str:
 
 
 def options(page: Html) -> list[str]:
-    return [option["value"] for option in page.elements("option") if "selected" in option and "value" in option]
+    return [each["value"] for each in page.elements("option") if "selected" in each and "value" in each]
 
 
 async def test_what_is_not_resolved_is_listed_newest_first(client: Client, services: Services) -> None:
@@ -92,8 +92,9 @@ async def test_none_one_and_two_are_worded_right(
     client: Client, services: Services, statuses: list[str], sentence: str
 ) -> None:
     for number, status in enumerate(statuses, 1):
-        given = {} if status == "open" else {"acknowledged_at": scene.ago(seconds=1), "mtta_seconds": 107.0}
-        services.incidents.incidents[number] = scene.incident(number, "Slow", status=IncidentStatus(status), **given)
+        given: dict[str, object] = {"status": IncidentStatus(status)}
+        given |= {} if status == "open" else {"acknowledged_at": demo_data.ago(seconds=1), "mtta_seconds": 107.0}
+        services.incidents.incidents[number] = demo_data.incident(number, "Slow", **given)
     page = await read(client, LIST)
     assert page.text("head").endswith(f"{sentence} New incident")
     word = {0: "No incident matches this filter.", 1: "1 row, newest first"}.get(len(statuses), "2 rows, newest first")
@@ -102,8 +103,8 @@ async def test_none_one_and_two_are_worded_right(
 
 async def test_a_long_list_is_read_page_by_page(client: Client, services: Services) -> None:
     for number in range(1, 121):
-        created = scene.ago(minutes=number)
-        services.incidents.incidents[number] = scene.incident(number, f"Slow {number}", created_at=created)
+        created = demo_data.ago(minutes=number)
+        services.incidents.incidents[number] = demo_data.incident(number, f"Slow {number}", created_at=created)
     page = await read(client, f"{LIST}?q=slow")
     seen, links = numbers(page), 1
     while older := [link["href"] for link in page.elements("a") if link.get("rel") == "next"]:
@@ -134,15 +135,15 @@ async def test_mine_is_what_is_assigned_to_my_name(client: Client, services: Ser
 async def test_each_selected_incident_says_what_became_of_it(client: Client, services: Services) -> None:
     services.fill()
     page = await read(client, LIST)
-    told = scene.entry(EventType.RESOLVED, "Dele Adeyemi", "Resolved.", 60)
+    told = demo_data.entry(EventType.RESOLVED, "Dele Adeyemi", "Resolved.", 60)
     for number, status in ((2478, IncidentStatus.RESOLVED), (2480, IncidentStatus.ACKNOWLEDGED)):
         kept = services.incidents.incidents[number]
         event = EventType.RESOLVED if status is IncidentStatus.RESOLVED else EventType.ACKNOWLEDGED
         services.incidents.incidents[number] = kept.model_copy(
             update={
                 "status": status,
-                "acknowledged_at": scene.ago(seconds=61),
-                "resolved_at": scene.ago(seconds=60) if status is IncidentStatus.RESOLVED else None,
+                "acknowledged_at": demo_data.ago(seconds=61),
+                "resolved_at": demo_data.ago(seconds=60) if status is IncidentStatus.RESOLVED else None,
                 "mttr_seconds": 60.0,
                 "mtta_seconds": 1.0,
                 "timeline": [told.model_copy(update={"event_type": event})],
@@ -268,7 +269,7 @@ async def test_without_the_on_call_service_the_list_says_what_it_does_not_know(
 
 async def test_hostile_text_is_text(client: Client, services: Services) -> None:
     payload = "<script>alert(1)</script>\"'{{7*7}} \u202eabc مرحبا 🔥" + 300 * "x"
-    hostile = scene.incident(6, payload, service=payload, team=payload, assigned_to=payload)
+    hostile = demo_data.incident(6, payload, service=payload, team=payload, assigned_to=payload)
     services.incidents.incidents[6] = hostile
     page = await read(client, LIST)
     assert payload in page.text("inc-6")
@@ -291,7 +292,7 @@ async def test_htmx_gets_the_blocks_of_the_same_list(client: Client, services: S
 
 async def test_old_and_resolved_incidents_cannot_be_selected(client: Client, services: Services) -> None:
     took = timedelta(minutes=22)
-    services.incidents.incidents[3] = scene.resolved(3, "Over", took, severity=Severity.HIGH)
+    services.incidents.incidents[3] = demo_data.resolved(3, "Over", took, severity=Severity.HIGH)
     page = await read(client, f"{LIST}?status=resolved")
     assert [given for given in page.elements("input") if given.get("name") == "incident"] == []
     assert "Acknowledge" not in page.text("results")

@@ -5,9 +5,9 @@ import gc
 
 import pytest
 
+from tests.support.web.browser_queries import read
+from tests.support.web.demo_night import Services
 from tests.web.conftest import Client
-from tests.web.night import Services
-from tests.web.reading import read
 
 PAGES = ("/", "/incidents", "/incidents/2481", "/alerts", "/notifications", "/oncall", "/metrics-overview")
 

@@ -1,10 +1,10 @@
 import pytest
 
-from tests.web import scene
+from tests.support.web import demo_data
+from tests.support.web.browser_queries import BROWSER, FRAGMENTS, read, submit
+from tests.support.web.demo_night import Services
+from tests.support.web.html import Html
 from tests.web.conftest import Client
-from tests.web.html import Html
-from tests.web.night import Services
-from tests.web.reading import BROWSER, FRAGMENTS, read, submit
 from tocsin.contracts.notifications import Attempt, AttemptOutcome, Notification, NotificationKind, NotificationStatus
 from tocsin.contracts.oncall import Channel
 from tocsin.kernel.ids import new_id
@@ -24,7 +24,7 @@ def refused_webhook(services: Services) -> Notification:
         outcome=AttemptOutcome.FAILED,
         code=404,
         answer="Not Found",
-        started_at=scene.ago(minutes=4),
+        started_at=demo_data.ago(minutes=4),
         seconds=0.3,
     )
     first = services.messages.messages[0]
@@ -38,8 +38,8 @@ def refused_webhook(services: Services) -> Notification:
             "status": NotificationStatus.FAILED,
             "reason": "404 Not Found is final",
             "attempts": [attempt],
-            "created_at": scene.ago(minutes=4),
-            "finished_at": scene.ago(minutes=4),
+            "created_at": demo_data.ago(minutes=4),
+            "finished_at": demo_data.ago(minutes=4),
         }
     )
     services.messages.messages.append(failed)

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from tests.web import quarter
+from tests.support.web import quarter
+from tests.support.web.browser_queries import BROWSER, FRAGMENTS, read
+from tests.support.web.demo_night import Services
 from tests.web.conftest import Client
-from tests.web.night import Services
-from tests.web.reading import BROWSER, FRAGMENTS, read
 from tocsin.contracts.overview import Figures, NoisyService
 from tocsin.web.assets import ASSETS
 

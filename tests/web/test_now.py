@@ -4,11 +4,11 @@ from datetime import timedelta
 import pytest
 
 from tests.support.waiting import eventually
-from tests.web import scene
+from tests.support.web import demo_data
+from tests.support.web.browser_queries import FRAGMENTS, read
+from tests.support.web.demo_night import Services
+from tests.support.web.html import Html
 from tests.web.conftest import Client, StartWeb
-from tests.web.html import Html
-from tests.web.night import Services
-from tests.web.reading import FRAGMENTS, read
 from tocsin.contracts.incidents import IncidentStatus
 from tocsin.contracts.model import Severity
 from tocsin.contracts.notifications import NotificationStatus
@@ -35,8 +35,8 @@ async def test_the_worst_ring_first_and_the_longest_waiting_of_a_kind_before_the
     client: Client, services: Services
 ) -> None:
     for number, severity, minutes in ((1, Severity.LOW, 9), (2, Severity.CRITICAL, 1), (3, Severity.CRITICAL, 5)):
-        created = scene.ago(minutes=minutes)
-        services.incidents.add(scene.incident(number, f"n{number}", severity=severity, created_at=created))
+        created = demo_data.ago(minutes=minutes)
+        services.incidents.add(demo_data.incident(number, f"n{number}", severity=severity, created_at=created))
     assert order(await read(client, "/")) == ["inc-3", "inc-2", "inc-1"]
 
 
@@ -70,8 +70,8 @@ async def test_now_counts_each_state_and_lists_what_is_worked_on_and_what_ended(
 async def test_what_ended_longer_than_a_day_ago_is_not_counted_as_resolved_now(
     client: Client, services: Services
 ) -> None:
-    old = scene.resolved(1, "Old", timedelta(minutes=5))
-    old = old.model_copy(update={"resolved_at": scene.ago(hours=25)})
+    old = demo_data.resolved(1, "Old", timedelta(minutes=5))
+    old = old.model_copy(update={"resolved_at": demo_data.ago(hours=25)})
     services.incidents.incidents[1] = old
     page = await read(client, "/")
     assert page.text("done") == "Resolved in the last 24 hours: none"
@@ -80,7 +80,7 @@ async def test_what_ended_longer_than_a_day_ago_is_not_counted_as_resolved_now(
 
 async def test_more_than_can_be_counted_is_said_to_be_more(client: Client, services: Services) -> None:
     for number in range(1, 206):
-        services.incidents.incidents[number] = scene.incident(number, f"n{number}")
+        services.incidents.incidents[number] = demo_data.incident(number, f"n{number}")
     page = await read(client, "/")
     assert "200+ incidents wait for an answer" in page.text("head")
     assert len(order(page)) == 50
@@ -103,8 +103,8 @@ async def test_you_are_told_that_you_are_on_call(client: Client, services: Servi
 
 
 async def test_a_team_without_a_primary_is_shown_as_such(client: Client, services: Services) -> None:
-    services.schedules.schedules.append(scene.schedule("Search"))
-    services.schedules.on_call["Search"] = scene.on_call("Search", None, "Jonas Lindqvist")
+    services.schedules.schedules.append(demo_data.schedule("Search"))
+    services.schedules.on_call["Search"] = demo_data.on_call("Search", None, "Jonas Lindqvist")
     page = await read(client, "/")
     assert "Nobody then Jonas Lindqvist" in page.text("strip")
     assert "Nobody is primary for Search" in page.text("list")
@@ -120,22 +120,22 @@ async def test_a_team_that_vanished_since_it_was_listed_is_left_out(client: Clie
 
 async def test_figures_are_means_of_seven_days_against_the_seven_before(client: Client, services: Services) -> None:
     before, week = [200.0, *[None] * 6], [*[None] * 5, 60.0, 192.0]
-    services.incidents.summary = scene.summary([*before, *week], [*before, *week])
+    services.incidents.summary = demo_data.summary([*before, *week], [*before, *week])
     rail = (await read(client, "/")).text("rail")
     assert "MTTA 7 days faster by 37 % 2:06 min" in rail
     assert "MTTR 7 days faster by 37 % 2:06 min" in rail
 
 
 async def test_without_a_measurement_no_figure_is_made_up(client: Client, services: Services) -> None:
-    services.incidents.summary = scene.summary([None] * 14, [None] * 14)
+    services.incidents.summary = demo_data.summary([None] * 14, [None] * 14)
     rail = (await read(client, "/")).text("rail")
     assert "MTTA 7 days - Nothing measured yet." in rail
 
 
 async def test_the_pulse_covers_three_hours_or_says_how_much_less(client: Client, services: Services) -> None:
-    services.alerts.alerts += [scene.alert(seconds) for seconds in (10, 4_000, 20_000)]
+    services.alerts.alerts += [demo_data.alert(seconds) for seconds in (10, 4_000, 20_000)]
     assert "Alerts last 3 hours 2" in (await read(client, "/")).text("rail")
-    services.alerts.alerts += [scene.alert(seconds) for seconds in range(120)]
+    services.alerts.alerts += [demo_data.alert(seconds) for seconds in range(120)]
     assert "Alerts last 1 min 100+" in (await read(client, "/")).text("rail")
 
 
@@ -158,9 +158,9 @@ async def test_quiet_without_any_alert_schedule_or_page_is_not_called_proven(cli
 
 
 async def test_an_undelivered_page_of_today_disturbs_the_quiet(client: Client, services: Services) -> None:
-    ended = scene.resolved(7, "Over", timedelta(minutes=3))
-    page_sent = scene.escalation(ended, paged={"Priya Raman": 60}, following=[], seconds=0).pages[0]
-    dead = scene.message(ended, page_sent, NotificationStatus.FAILED, reason="550 no such user")
+    ended = demo_data.resolved(7, "Over", timedelta(minutes=3))
+    page_sent = demo_data.escalation(ended, paged={"Priya Raman": 60}, following=[], seconds=0).pages[0]
+    dead = demo_data.message(ended, page_sent, NotificationStatus.FAILED, reason="550 no such user")
     services.messages.messages.append(dead)
     page = await read(client, "/")
     assert "1 message could not be delivered in the last 24 hours" in page.text("list")
@@ -169,7 +169,7 @@ async def test_an_undelivered_page_of_today_disturbs_the_quiet(client: Client, s
 
 
 async def test_work_without_rings_is_neither_quiet_nor_an_alarm(client: Client, services: Services) -> None:
-    quiet_work = scene.working(5, "Slow", IncidentStatus.IN_PROGRESS, timedelta(hours=1))
+    quiet_work = demo_data.working(5, "Slow", IncidentStatus.IN_PROGRESS, timedelta(hours=1))
     services.incidents.incidents[5] = quiet_work
     page = await read(client, "/")
     assert "Nothing waits for an answer 1 incident is being worked on." in page.text("head")
@@ -256,7 +256,7 @@ async def test_a_question_that_is_refused_leaves_its_part_out_and_is_no_outage(
 
 def test_memory_forgets_what_was_not_renewed_for_longest() -> None:
     memory = Memory()
-    answers = {str(number): Answer(number, scene.ago(), fresh=False) for number in range(REMEMBERED + 1)}
+    answers = {str(number): Answer(number, demo_data.ago(), fresh=False) for number in range(REMEMBERED + 1)}
     for key, answer in answers.items():
         memory.keep(key, answer)
         memory.keep("0", answers["0"])

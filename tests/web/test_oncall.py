@@ -6,10 +6,10 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.web.html import Form, Html
-from tests.web.night import Services
-from tests.web.reading import read
-from tests.web.serving import Client
+from tests.support.web.browser_queries import read
+from tests.support.web.demo_night import Services
+from tests.support.web.html import Form, Html
+from tests.support.web.server import Client
 from tocsin.contracts.oncall import Channel, Contact, Role, RotationType, Weekday
 
 OWN = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html"}

@@ -1,9 +1,9 @@
 from typing import Any
 
+from tests.support.web.browser_queries import BROWSER, read, submit
+from tests.support.web.demo_night import Services
+from tests.support.web.html import Html
 from tests.web.conftest import Client
-from tests.web.html import Html
-from tests.web.night import Services
-from tests.web.reading import BROWSER, read, submit
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
 NEW = "/incidents/new"

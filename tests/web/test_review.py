@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.web import scene
+from tests.support.web import demo_data
+from tests.support.web.browser_queries import read
+from tests.support.web.demo_night import Services
 from tests.web.conftest import Client
-from tests.web.night import Services
-from tests.web.reading import read
 from tocsin.contracts.incidents import EventType
 from tocsin.web.views.review import SPECIAL, plain
 
@@ -37,8 +37,8 @@ async def test_a_summary_for_the_review_tells_the_course_of_things_in_order(clie
 
 async def test_what_senders_wrote_is_text_in_markdown_too(client: Client, services: Services) -> None:
     payload = "# <script>alert(1)</script>\n[x](javascript:alert(2)) `a` |b| *c*"
-    hostile = scene.incident(6, payload, service=payload, description=payload)
-    told = [scene.entry(EventType.CREATED, payload, payload, 1)]
+    hostile = demo_data.incident(6, payload, service=payload, description=payload)
+    told = [demo_data.entry(EventType.CREATED, payload, payload, 1)]
     services.incidents.incidents[6] = hostile.model_copy(update={"timeline": told, "timeline_cursor": "7"})
     text = await review(client, "6")
     escaped = r"\# \<script\>alert(1)\</script\> \[x\](javascript:alert(2)) \`a\` \|b\| \*c\*"
@@ -84,7 +84,7 @@ async def test_an_incident_names_its_responders_its_links_and_what_was_before(
     client: Client, services: Services
 ) -> None:
     services.storm()
-    took = scene.resolved(2470, "Checkout 5xx after issuer timeout", timedelta(minutes=31))
+    took = demo_data.resolved(2470, "Checkout 5xx after issuer timeout", timedelta(minutes=31))
     services.incidents.incidents[2470] = took
     page = await read(client, PAGE)
     assert page.text("people") == "Responders 2 PRPriya RamanPaged, no answer HWHannah Weiss1 note"
@@ -110,7 +110,7 @@ async def test_a_long_timeline_is_read_page_by_page(client: Client, services: Se
     known = services.incidents.incidents[2481]
     services.incidents.incidents[2481] = known.model_copy(update={"timeline_cursor": "77"})
     services.incidents.older["77"] = [
-        scene.entry(EventType.ALERT_ATTACHED, "alert-ingestion", "The first of all.", 200)
+        demo_data.entry(EventType.ALERT_ATTACHED, "alert-ingestion", "The first of all.", 200)
     ]
     page = await read(client, f"{PAGE}?show=all")
     assert f"{PAGE}?before=77" in [link["href"] for link in page.elements("a")]

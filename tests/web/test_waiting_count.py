@@ -3,11 +3,11 @@
 import pytest
 from playwright.async_api import expect
 
-from tests.web import scene
+from tests.support.web import demo_data
+from tests.support.web.browser_queries import FRAGMENTS, read
+from tests.support.web.demo_night import Services
+from tests.support.web.visits import Visit, live
 from tests.web.conftest import Client
-from tests.web.night import Services
-from tests.web.reading import FRAGMENTS, read
-from tests.web.visiting import Visit, live
 from tocsin.contracts.incidents import IncidentStatus
 
 PAGES = ("/", "/incidents", "/incidents/2481", "/incidents/2479", "/alerts", "/notifications", "/oncall")
@@ -43,7 +43,7 @@ async def test_an_incident_elsewhere_is_counted_and_said_while_somebody_looks_at
 ) -> None:
     services.fill()
     page = await live(await visit.open(path))
-    services.incidents.add(scene.incident(2490, "Orders cannot be placed"))
+    services.incidents.add(demo_data.incident(2490, "Orders cannot be placed"))
     await expect(page.locator("#spoken")).to_have_text("Incident 2490, critical, is new.")
     await expect(page.locator("#count")).to_contain_text("3")
     services.incidents.change(2490, IncidentStatus.ACKNOWLEDGED, "Dele Adeyemi")

@@ -36,13 +36,13 @@ from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.kernel import clock, randomness
 from tocsin.kernel.db import Database, autocommit, transaction
 from tocsin.kernel.errors import InvalidRequestError, UnavailableError
-from tocsin.kernel.faults import FaultPoint
+from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.tasks import create_task
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
-COMMIT: Final = FaultPoint("alerts.commit")
+COMMIT: Final = Failpoint("alerts.commit")
 MAX_ALERTS: Final = 200
 MAX_BYTES: Final = 4 * 1024 * 1024
 """What one commit takes: that many alerts, or bytes of requests; but at least one request.

@@ -17,7 +17,7 @@ from tocsin.contracts.model import Page
 from tocsin.kernel import clock
 from tocsin.kernel.db import Database, Row, autocommit
 from tocsin.kernel.ids import new_id
-from tocsin.kernel.paging import page_of
+from tocsin.kernel.pagination import page_of
 from tocsin.kernel.tracing import TRACING
 
 INTAKE: Final = web.AppKey("INTAKE", Intake)

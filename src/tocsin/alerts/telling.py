@@ -19,7 +19,7 @@ from tocsin.contracts.incidents import AlertState, CorrelateAlerts, Correlation
 from tocsin.kernel import clock
 from tocsin.kernel.db import Database, autocommit
 from tocsin.kernel.errors import DomainError, UpstreamError
-from tocsin.kernel.faults import FaultPoint
+from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.http_client import Budget
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.request_id import REQUEST_ID
@@ -27,8 +27,8 @@ from tocsin.kernel.tasks import create_task
 from tocsin.kernel.tracing import TRACING
 
 log = structlog.get_logger(__name__)
-TELL: Final = FaultPoint("alerts.tell")
-LINK: Final = FaultPoint("alerts.link")
+TELL: Final = Failpoint("alerts.tell")
+LINK: Final = Failpoint("alerts.link")
 MAX_ALERTS: Final = 200
 """Alerts in one call."""
 CALLS: Final = 2

@@ -14,13 +14,13 @@ from tocsin.alerts.settings import Settings
 from tocsin.alerts.telling import Teller
 from tocsin.kernel.db import Database, autocommit
 from tocsin.kernel.errors import RejectedError
-from tocsin.kernel.faults import FaultPoint
+from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.http_client import Budget
 from tocsin.kernel.tracing import TRACING
 from tocsin.kernel.workers import Context, worker
 
 log = structlog.get_logger(__name__)
-SWEEP: Final = FaultPoint("alerts.sweep")
+SWEEP: Final = Failpoint("alerts.sweep")
 MAX_ALERTS: Final = 500
 """In one batch, when all is well."""
 MEASURE_POLLS: Final = 5

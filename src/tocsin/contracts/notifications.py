@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import StringConstraints, model_validator
 
-from tocsin.contracts.addresses import Address
+from tocsin.contracts.contact_types import Address
 from tocsin.contracts.model import Instant, Line, Model, Severity, Text
 from tocsin.contracts.oncall import Channel, check_address
 

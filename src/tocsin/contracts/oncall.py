@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema, model_validator
 
-from tocsin.contracts.addresses import Address, Email, mail_address, webhook_url
+from tocsin.contracts.contact_types import Address, Email, mail_address, webhook_url
 from tocsin.contracts.model import Instant, Line, Model, Severity, Text
 
 ZONES = frozenset(available_timezones()) - {"localtime", "Factory"}

@@ -12,10 +12,10 @@ from tocsin.incidents.service.stream import HUB, Hub
 from tocsin.incidents.settings import SETTINGS, Settings
 from tocsin.incidents.worker import workers
 from tocsin.kernel.app import REGISTRY, base_app, with_database, with_neighbours
-from tocsin.kernel.doorbell import Doorbell
 from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.kernel.idempotency import forget_old_keys
 from tocsin.kernel.outbox import OUTBOX, Outbox
+from tocsin.kernel.pg_notify import NotifyChannel
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -25,7 +25,7 @@ def create_app(settings: Settings) -> web.Application:
     db = with_database(app, settings, schema="incidents")
     app[METRICS] = metrics = IncidentMetrics.register(app[REGISTRY])
     app[ONCALL] = oncall = OnCallClient(settings.oncall_service_url, app[CLIENT_METRICS])
-    doorbell = Doorbell(db, "incidents")
+    doorbell = NotifyChannel(db, "incidents")
     app[OUTBOX] = outbox = Outbox(db, settings, app[REGISTRY], escalations.handlers(oncall), on_change=doorbell.ring)
     app[HUB] = hub = Hub(
         db, metrics.stream_clients, buffer=settings.stream_buffer, poll_seconds=settings.stream_poll_seconds

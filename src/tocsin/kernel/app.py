@@ -5,7 +5,7 @@ from aiohttp.typedefs import Middleware
 from prometheus_client import CollectorRegistry, disable_created_metrics
 from prometheus_client.aiohttp import make_aiohttp_handler
 
-from tocsin.kernel import health, openapi, vitals
+from tocsin.kernel import health, openapi, process_metrics
 from tocsin.kernel.db import DB, Database, database
 from tocsin.kernel.http_client import CLIENT_METRICS, ClientMetrics, ServiceClient
 from tocsin.kernel.middlewares import (
@@ -44,7 +44,7 @@ def base_app(settings: ProcessSettings, *, service: str, middlewares: tuple[Midd
     app[HTTP_METRICS] = HTTPMetrics.register(registry)
     app[CLIENT_METRICS] = ClientMetrics.register(registry)
     app[WORKER_METRICS] = WorkerMetrics.register(registry)
-    vitals.watch_process(app, registry)
+    process_metrics.watch_process(app, registry)
     app[CORS_ORIGINS] = origins
     app[health.SERVICE] = service
     app[health.READINESS] = health.Readiness()
@@ -64,7 +64,7 @@ def with_database(app: web.Application, settings: ServiceSettings, *, schema: st
     """Give *app* its database (`DB`) and make readiness ask for it. First of the cleanup contexts: closed last."""
     app[DB] = Database(settings, schema=schema)
     app[health.READINESS].required["database"] = health.database_answers
-    app.cleanup_ctx.extend([database, vitals.watch_database(app, app[REGISTRY], settings)])
+    app.cleanup_ctx.extend([database, process_metrics.watch_database(app, app[REGISTRY], settings)])
     return app[DB]
 
 

@@ -24,8 +24,8 @@ from psycopg2.extras import Json as Json  # noqa: PLC0414 - the project's one wa
 from psycopg2.extras import RealDictCursor, register_uuid
 
 from tocsin.kernel import clock
-from tocsin.kernel.addresses import addresses
 from tocsin.kernel.connection import Connection, connect
+from tocsin.kernel.dns import addresses
 from tocsin.kernel.errors import (
     CommitLostError,
     DatabaseUnavailableError,

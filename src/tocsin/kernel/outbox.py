@@ -18,12 +18,12 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from pydantic import BaseModel
 
-from tocsin.kernel import outbox_rows, randomness
+from tocsin.kernel import outbox_repository, randomness
 from tocsin.kernel.db import Cursor, Database, transaction
 from tocsin.kernel.errors import RejectedError, UnavailableError
-from tocsin.kernel.faults import FaultPoint
+from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.ids import new_id
-from tocsin.kernel.outbox_rows import OutboxMessage as OutboxMessage  # noqa: PLC0414 - what handlers are given
+from tocsin.kernel.outbox_repository import OutboxMessage as OutboxMessage  # noqa: PLC0414 - what handlers are given
 from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.settings import ServiceSettings
 from tocsin.kernel.tasks import create_task
@@ -35,9 +35,9 @@ CONCURRENCY: Final = 64
 """Rows of different keys that one process delivers side by side."""
 CALL_SHARE: Final = 0.66
 """How much of its lease a delivery may take: who takes over must not do it beside us."""
-LEASED: Final = FaultPoint("outbox.lease")
-DELIVER: Final = FaultPoint("outbox.deliver")
-MARK_DONE: Final = FaultPoint("outbox.mark_done")
+LEASED: Final = Failpoint("outbox.lease")
+DELIVER: Final = Failpoint("outbox.deliver")
+MARK_DONE: Final = Failpoint("outbox.mark_done")
 
 AfterDelivery: TypeAlias = Callable[[Cursor], Awaitable[None]]
 """What the answer changes here; runs in the transaction that marks the row done."""
@@ -118,7 +118,7 @@ class Outbox:
         if kind not in self._handlers:
             msg = f"no handler delivers {kind!r}"
             raise ValueError(msg)
-        await outbox_rows.insert_many(cur, kind=kind, rows=rows, trace_contexts=trace_contexts)
+        await outbox_repository.insert_many(cur, kind=kind, rows=rows, trace_contexts=trace_contexts)
 
     def wake(self) -> None:
         """Deliver now rather than at the next poll."""
@@ -166,7 +166,7 @@ class Outbox:
         """Let go of those whose message another replica has delivered: it rang the bell that woke this round."""
         if self._waiters:
             async with transaction(self._db) as cur:
-                for message_id in await outbox_rows.select_done(cur, list(self._waiters)):
+                for message_id in await outbox_repository.select_done(cur, list(self._waiters)):
                     self._settle(message_id)
 
     def _settle(self, message_id: UUID) -> None:
@@ -178,7 +178,7 @@ class Outbox:
         """Take the oldest undone row of up to *limit* keys for `lease_seconds`."""
         async with LEASED(), transaction(self._db) as cur:
             seconds = self._settings.lease_seconds
-            return await outbox_rows.lease(cur, kinds=list(self._handlers), now=now, seconds=seconds, limit=limit)
+            return await outbox_repository.lease(cur, kinds=list(self._handlers), now=now, seconds=seconds, limit=limit)
 
     async def _deliver_and_wake(self, message: OutboxMessage) -> None:
         try:
@@ -211,7 +211,7 @@ class Outbox:
 
     async def _mark_done(self, message: OutboxMessage, after: AfterDelivery | None, *, now: datetime | None) -> None:
         async with MARK_DONE(), transaction(self._db) as cur:
-            mine = await outbox_rows.mark_done(cur, message, now=now)
+            mine = await outbox_repository.mark_done(cur, message, now=now)
             if mine and after is not None:
                 await after(cur)
         self._count(message, "done" if mine else "fenced")
@@ -225,7 +225,7 @@ class Outbox:
         log.warning("outbox delivery will be retried", **told)
         delay = backoff(message.attempts, self._settings.retry_min_seconds, self._settings.retry_max_seconds)
         async with transaction(self._db) as cur:
-            await outbox_rows.mark_retry(cur, message, reason=reason, delay=delay, now=now)
+            await outbox_repository.mark_retry(cur, message, reason=reason, delay=delay, now=now)
         asyncio.get_running_loop().call_later(delay, self.wake)  # the poll may be much later
 
     async def _park(self, message: OutboxMessage, reason: str, *, now: datetime | None) -> None:
@@ -233,12 +233,12 @@ class Outbox:
         told = {"kind": message.kind, "key": message.key, "attempts": message.attempts, "reason": reason}
         log.error("outbox row parked: the other service refuses it for good", **told)
         async with transaction(self._db) as cur:
-            await outbox_rows.mark_parked(cur, message, reason=reason, now=now)
+            await outbox_repository.mark_parked(cur, message, reason=reason, now=now)
 
     async def _look_after(self, _app: web.Application) -> bool:
         async with transaction(self._db) as cur:
-            row = await outbox_rows.count(cur)
-            more = await outbox_rows.delete_old(cur)
+            row = await outbox_repository.count(cur)
+            more = await outbox_repository.delete_old(cur)
         self._metrics.undone.set(row["undone"])
         self._metrics.parked.set(row["parked"])
         self._metrics.oldest.set(row["oldest"])

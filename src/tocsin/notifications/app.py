@@ -9,10 +9,10 @@ from tocsin.clients.incidents import INCIDENTS, IncidentsClient
 from tocsin.clients.oncall import ONCALL, OnCallClient
 from tocsin.contracts.oncall import Channel as ChannelName
 from tocsin.kernel.app import REGISTRY, base_app, with_database, with_neighbours
-from tocsin.kernel.doorbell import Doorbell
 from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.kernel.idempotency import forget_old_keys
 from tocsin.kernel.outbox import OUTBOX, Outbox
+from tocsin.kernel.pg_notify import NotifyChannel
 from tocsin.notifications import reports
 from tocsin.notifications.channels.mock import MockChannel
 from tocsin.notifications.channels.protocol import Channel
@@ -36,7 +36,7 @@ def create_app(settings: Settings) -> web.Application:
     app[METRICS] = NotificationMetrics.register(app[REGISTRY])
     app[INCIDENTS] = IncidentsClient(settings.incident_management_url, app[CLIENT_METRICS])
     app[ONCALL] = OnCallClient(settings.oncall_service_url, app[CLIENT_METRICS])
-    app[BELL] = Doorbell(db, "notifications")
+    app[BELL] = NotifyChannel(db, "notifications")
     app[OUTBOX] = Outbox(db, settings, app[REGISTRY], reports.handlers(app[INCIDENTS], app[ONCALL]))
     app.add_routes(ROUTES)
 

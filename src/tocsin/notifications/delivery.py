@@ -17,7 +17,7 @@ from tocsin.contracts.oncall import Channel as ChannelName
 from tocsin.kernel import clock, request_id
 from tocsin.kernel.db import Database, transaction
 from tocsin.kernel.errors import RejectedError, UnavailableError
-from tocsin.kernel.faults import FaultPoint
+from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.http_client import Budget
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.outbox import Outbox, backoff
@@ -35,10 +35,10 @@ ASK_TRIES: Final = 3
 """Within ASK_STATE_SECONDS: a connection that breaks must not page somebody who has just answered."""
 MAX_ASKED: Final = 1_000
 """Incidents in one question."""
-LEASE: Final = FaultPoint("notifications.lease")
-ASK: Final = FaultPoint("notifications.ask")
-SEND: Final = FaultPoint("notifications.send")
-MARK: Final = FaultPoint("notifications.mark")
+LEASE: Final = Failpoint("notifications.lease")
+ASK: Final = Failpoint("notifications.ask")
+SEND: Final = Failpoint("notifications.send")
+MARK: Final = Failpoint("notifications.mark")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,15 +14,15 @@ from tocsin.contracts.notifications import (
     VoidNotifications,
 )
 from tocsin.kernel.db import DB
-from tocsin.kernel.doorbell import Doorbell
 from tocsin.kernel.openapi import describes
+from tocsin.kernel.pg_notify import NotifyChannel
 from tocsin.kernel.requests import idempotency_key, parse_body, parse_query, path_uuid
 from tocsin.kernel.responses import respond
 from tocsin.notifications import service
 from tocsin.notifications.metrics import METRICS
 from tocsin.notifications.queries import NotificationQuery, SummaryQuery
 
-BELL = web.AppKey("BELL", Doorbell)
+BELL = web.AppKey("BELL", NotifyChannel)
 
 
 @describes({HTTPStatus.ACCEPTED: NotificationQueued}, body=Notify, headers=("Idempotency-Key",))

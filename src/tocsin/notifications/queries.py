@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from tocsin.contracts.model import Instant, Text
 from tocsin.contracts.notifications import NotificationStatus
 from tocsin.contracts.oncall import Channel
-from tocsin.kernel.paging import ListQuery
+from tocsin.kernel.pagination import ListQuery
 from tocsin.notifications.domain import shown
 
 

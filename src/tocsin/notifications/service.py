@@ -21,17 +21,17 @@ from tocsin.contracts.notifications import (
 from tocsin.kernel import request_id
 from tocsin.kernel.db import Cursor, Database, Row, transaction
 from tocsin.kernel.errors import ConflictError, InvalidRequestError
-from tocsin.kernel.faults import FaultPoint
+from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.idempotency import body_hash, claim
 from tocsin.kernel.ids import new_id
-from tocsin.kernel.paging import page_of
+from tocsin.kernel.pagination import page_of
 from tocsin.notifications import repository
 from tocsin.notifications.metrics import NotificationMetrics
 
 log = structlog.get_logger(__name__)
-QUEUE: Final = FaultPoint("notifications.queue")
-VOID: Final = FaultPoint("notifications.void")
-REDELIVER: Final = FaultPoint("notifications.redeliver")
+QUEUE: Final = Failpoint("notifications.queue")
+VOID: Final = Failpoint("notifications.void")
+REDELIVER: Final = Failpoint("notifications.redeliver")
 
 
 async def notify(

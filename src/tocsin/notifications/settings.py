@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
-from tocsin.contracts.addresses import Email
+from tocsin.contracts.contact_types import Email
 from tocsin.kernel.settings import HTTPURL, Seconds, ServiceSettings
 from tocsin.notifications.channels.guard import Network, never_allowed
 from tocsin.notifications.channels.smtp_url import SMTPServer, parse_smtp_url

@@ -5,10 +5,10 @@ from aiohttp import web
 from tocsin.clients.incidents import INCIDENTS, IncidentsClient
 from tocsin.clients.notifications import NOTIFICATIONS, NotificationsClient
 from tocsin.kernel.app import REGISTRY, base_app, with_database, with_neighbours
-from tocsin.kernel.doorbell import Doorbell
 from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.kernel.idempotency import forget_old_keys
 from tocsin.kernel.outbox import OUTBOX, Outbox
+from tocsin.kernel.pg_notify import NotifyChannel
 from tocsin.kernel.workers import Wakeup, worker
 from tocsin.oncall.metrics import METRICS, OnCallMetrics
 from tocsin.oncall.routes import ROUTES
@@ -27,7 +27,7 @@ def create_app(settings: Settings) -> web.Application:
     app[INCIDENTS] = IncidentsClient(settings.incident_management_url, app[CLIENT_METRICS])
     app[NOTIFICATIONS] = NotificationsClient(settings.notification_service_url, app[CLIENT_METRICS])
     app[OUTBOX] = Outbox(db, settings, app[REGISTRY], handlers(app))
-    doorbell = Doorbell(db, "oncall")
+    doorbell = NotifyChannel(db, "oncall")
     app[PAGER] = Pager(db, app[OUTBOX], doorbell, settings, app[METRICS])
     app[SCHEDULES_CHANGED] = Wakeup()
     due = Wakeup()

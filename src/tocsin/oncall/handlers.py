@@ -20,7 +20,7 @@ from tocsin.contracts.oncall import (
 from tocsin.contracts.overview import OnCallOverview
 from tocsin.kernel.db import DB
 from tocsin.kernel.openapi import describes
-from tocsin.kernel.paging import ListQuery
+from tocsin.kernel.pagination import ListQuery
 from tocsin.kernel.requests import actor_of, idempotency_key, if_match, parse_body, parse_query, path_uuid
 from tocsin.kernel.responses import respond
 from tocsin.oncall.queries import CurrentQuery, EscalationsQuery, OverviewQuery, UpcomingQuery

@@ -14,7 +14,7 @@ from tocsin.contracts.notifications import Notify, VoidNotifications
 from tocsin.contracts.oncall import Channel, DeliveryFailed
 from tocsin.kernel.db import DB, Cursor
 from tocsin.kernel.errors import RejectedError
-from tocsin.kernel.faults import FaultPoint
+from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.outbox import AfterDelivery, Handler, OutboxMessage
 from tocsin.oncall.metrics import METRICS
 from tocsin.oncall.service import overview, schedules
@@ -22,9 +22,9 @@ from tocsin.oncall.service.escalations import PAGER
 from tocsin.oncall.settings import SETTINGS
 
 log = structlog.get_logger(__name__)
-PAGE: Final = FaultPoint("oncall.page")
-TIMELINE: Final = FaultPoint("oncall.timeline")
-VOID: Final = FaultPoint("oncall.void")
+PAGE: Final = Failpoint("oncall.page")
+TIMELINE: Final = Failpoint("oncall.timeline")
+VOID: Final = Failpoint("oncall.void")
 
 
 async def step_due(app: web.Application) -> bool | float:

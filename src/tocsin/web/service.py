@@ -13,7 +13,7 @@ from tocsin.contracts.incidents import Incident, IncidentStatus, IncidentSummary
 from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import Escalation, OnCall
 from tocsin.kernel.errors import NotFoundError, RejectedError
-from tocsin.kernel.paging import MAX_LIMIT
+from tocsin.kernel.pagination import MAX_LIMIT
 from tocsin.web.rounds import MEMORY, Round
 from tocsin.web.settings import Settings
 from tocsin.web.views.answer import Answer

@@ -11,12 +11,12 @@ from urllib.request import urlopen
 
 from stages.records import Records
 from stages.report import Row
-from tests.containers.stack import ROOT, SERVICES, docker
+from tests.support.containers.stack import ROOT, SERVICES, docker
 from tests.support.system import free_port
 
 ADDRESS = "127.0.0.1"
 PUBLISHED = [*SERVICES.values(), "prometheus", "grafana"]
-FEW_TESTS = ("tests/kernel/test_paging.py", "tests/containers/")
+FEW_TESTS = ("tests/kernel/test_pagination.py", "tests/containers/")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 
 from stages.packages import place_of
-from tests.containers.stack import docker
 from tests.pipeline.commits.checkout import Checkout
+from tests.support.containers.stack import docker
 from tocsin.kernel.ids import new_id
 
 ACT_KILLS: Final = int(os.environ.get("PIPELINE_ACT_KILLS", "0"))

@@ -10,9 +10,9 @@ from typing import Final
 import pytest
 
 from stages.quality import FLOOR
-from tests.containers.stack import docker
 from tests.pipeline.commits.checkout import Checkout
 from tests.pipeline.commits.conftest import ACT_KILLS
+from tests.support.containers.stack import docker
 from tocsin.kernel import randomness
 
 SEED: Final = int(os.environ.get("FAULT_SEED", "5"))

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.contracts.model import Instant, Severity, Text
 from tocsin.kernel.db import Cursor, Row, fetch_all, fetch_one, required
-from tocsin.kernel.paging import ListQuery
+from tocsin.kernel.pagination import ListQuery
 
 RARE: Final = frozenset({AlertAction.NEW_INCIDENT, AlertAction.IGNORED, AlertAction.PENDING})
 """What becomes of few alerts of a storm; nearly all are attached."""

@@ -1,6 +1,6 @@
 """Figures over many incidents, read from what the roll-up keeps."""
 
-from tocsin.incidents.domain.window import Span
+from tocsin.incidents.domain.time_range import Span
 from tocsin.kernel.db import Cursor, Row, fetch_all
 
 

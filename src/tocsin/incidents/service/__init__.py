@@ -7,8 +7,8 @@ from aiohttp import web
 
 from tocsin.incidents.metrics import IncidentMetrics
 from tocsin.kernel.db import Database
-from tocsin.kernel.doorbell import Doorbell
 from tocsin.kernel.outbox import Outbox
+from tocsin.kernel.pg_notify import NotifyChannel
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Desk:
 
     db: Database
     outbox: Outbox
-    doorbell: Doorbell
+    doorbell: NotifyChannel
     """Rung after every commit that left something to tell or to show."""
     metrics: IncidentMetrics
     window: timedelta

@@ -23,12 +23,12 @@ from tocsin.incidents.service.reading import Reference, absent, get_detail, reso
 from tocsin.kernel import idempotency
 from tocsin.kernel.db import Cursor, transaction
 from tocsin.kernel.errors import StaleError
-from tocsin.kernel.faults import FaultPoint
+from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.ids import new_id
 
-OPEN: Final = FaultPoint("incidents.open")
-CHANGE: Final = FaultPoint("incidents.change")
-REPORT: Final = FaultPoint("incidents.report")
+OPEN: Final = Failpoint("incidents.open")
+CHANGE: Final = Failpoint("incidents.change")
+REPORT: Final = Failpoint("incidents.report")
 
 
 @dataclass(frozen=True, slots=True)

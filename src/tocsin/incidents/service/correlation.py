@@ -16,11 +16,11 @@ from tocsin.incidents.service import Desk
 from tocsin.incidents.service.escalations import enqueue_starts, enqueue_stops
 from tocsin.kernel.db import Cursor, transaction
 from tocsin.kernel.errors import LockTimeoutError
-from tocsin.kernel.faults import FaultPoint
+from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.ids import new_id
 
 log = structlog.get_logger(__name__)
-CORRELATE: Final = FaultPoint("incidents.correlate")
+CORRELATE: Final = Failpoint("incidents.correlate")
 NOTHING: Final = Plan([], [], [], [], [])
 ENDED: Final = StopEscalation(reason="resolved", actor=AUTO_RESOLVE)
 

@@ -15,7 +15,7 @@ from tocsin.incidents.domain.incident import Entry
 from tocsin.incidents.repository import escalations, timeline
 from tocsin.incidents.service import Desk
 from tocsin.kernel.db import Cursor, transaction
-from tocsin.kernel.faults import FaultPoint
+from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.http_client import ONCE
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.outbox import AfterDelivery, Handler, Outbox, OutboxMessage
@@ -26,10 +26,10 @@ START: Final = "start_escalation"
 STOP: Final = "stop_escalation"
 ACTOR: Final = "oncall-service"
 ASKED_AT_ONCE: Final = 100
-START_ESCALATION: Final = FaultPoint("incidents.start_escalation")
-STOP_ESCALATION: Final = FaultPoint("incidents.stop_escalation")
-ASK: Final = FaultPoint("incidents.ask_escalations")
-RESTART: Final = FaultPoint("incidents.restart_escalations")
+START_ESCALATION: Final = Failpoint("incidents.start_escalation")
+STOP_ESCALATION: Final = Failpoint("incidents.stop_escalation")
+ASK: Final = Failpoint("incidents.ask_escalations")
+RESTART: Final = Failpoint("incidents.restart_escalations")
 
 
 async def enqueue_starts(

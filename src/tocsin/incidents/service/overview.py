@@ -10,10 +10,10 @@ from tocsin.contracts.incidents import Durations
 from tocsin.contracts.model import Instant, Line, Severity
 from tocsin.contracts.overview import Bin, Figures, Grain, NoisyService, Period, StatsOverview
 from tocsin.incidents.domain.histogram import Histogram
-from tocsin.incidents.domain.window import span_of
+from tocsin.incidents.domain.time_range import span_of
 from tocsin.incidents.repository import locking, overview, rollup
 from tocsin.kernel.db import Database, transaction
-from tocsin.kernel.faults import FaultPoint
+from tocsin.kernel.failpoints import Failpoint
 
 ANSWERED_WITHIN: Final = (60.0, 120.0, 180.0, 300.0, 600.0, 1_800.0)
 RESOLVED_WITHIN: Final = (300.0, 900.0, 1_800.0, 3_600.0, 14_400.0, 28_800.0)
@@ -24,7 +24,7 @@ NOTHING: Final[Mapping[str, Any]] = {
     "answer_histogram": "0",
     "resolve_histogram": "0",
 }
-ROLL_UP: Final = FaultPoint("incidents.roll_up")
+ROLL_UP: Final = Failpoint("incidents.roll_up")
 
 
 class OverviewQuery(BaseModel):

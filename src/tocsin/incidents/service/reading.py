@@ -21,8 +21,8 @@ from tocsin.contracts.overview import IncidentMetrics
 from tocsin.incidents.repository import incidents, locking, stats, timeline
 from tocsin.kernel.db import Cursor, Database, transaction
 from tocsin.kernel.errors import NotFoundError
-from tocsin.kernel.paging import MAX_LIMIT, ListQuery, page_of
-from tocsin.kernel.window import window_of
+from tocsin.kernel.pagination import MAX_LIMIT, ListQuery, page_of
+from tocsin.kernel.time_range import window_of
 
 Reference: TypeAlias = UUID | int
 """An incident's id, or the number that people say."""

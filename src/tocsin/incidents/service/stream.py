@@ -20,11 +20,11 @@ from tocsin.incidents.repository import stream
 from tocsin.incidents.repository.stream import Event
 from tocsin.kernel.db import Database, transaction
 from tocsin.kernel.errors import UnavailableError
-from tocsin.kernel.faults import FaultPoint
+from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.workers import Wakeup
 
 log = structlog.get_logger(__name__)
-READ: Final = FaultPoint("incidents.read_stream")
+READ: Final = Failpoint("incidents.read_stream")
 PAGE: Final = 500
 """Events read at once."""
 LOOK_SECONDS: Final = 5.0

@@ -10,7 +10,7 @@ import structlog
 
 from tocsin.contracts.oncall import DRILL_TEAM, Member, RotationType, ScheduleIn
 from tocsin.kernel.db import Cursor, Json, Row, execute, fetch_all, fetch_one, required
-from tocsin.kernel.paging import ListQuery, page_of
+from tocsin.kernel.pagination import ListQuery, page_of
 from tocsin.oncall.domain import StoredSchedule, TeamRule
 
 log = structlog.get_logger(__name__)

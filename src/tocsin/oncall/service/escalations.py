@@ -11,10 +11,10 @@ from aiohttp import web
 from tocsin.contracts.notifications import IncidentBrief, VoidNotifications
 from tocsin.contracts.oncall import DeliveryFailed, Escalate, Escalation, Level, StartEscalation, StopEscalation
 from tocsin.kernel.db import Cursor, Database, Row, transaction
-from tocsin.kernel.doorbell import Doorbell
 from tocsin.kernel.errors import ConflictError
-from tocsin.kernel.faults import FaultPoint
+from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.outbox import Outbox
+from tocsin.kernel.pg_notify import NotifyChannel
 from tocsin.oncall.domain import LEVELS, Reach, Start, StoredEscalation, after_failure, seconds_in_words, team_in_words
 from tocsin.oncall.metrics import OnCallMetrics
 from tocsin.oncall.repository import escalations, pages, schedules
@@ -26,18 +26,18 @@ from tocsin.oncall.settings import Settings
 log = structlog.get_logger(__name__)
 PATH: Final = "/api/v1/escalations"
 MAX_FAILURE: Final = 500
-START: Final = FaultPoint("oncall.start")
-STOP: Final = FaultPoint("oncall.stop")
-ESCALATE: Final = FaultPoint("oncall.escalate")
-DELIVERY_FAILED: Final = FaultPoint("oncall.delivery_failed")
-STEP_DUE: Final = FaultPoint("oncall.step_due")
+START: Final = Failpoint("oncall.start")
+STOP: Final = Failpoint("oncall.stop")
+ESCALATE: Final = Failpoint("oncall.escalate")
+DELIVERY_FAILED: Final = Failpoint("oncall.delivery_failed")
+STEP_DUE: Final = Failpoint("oncall.step_due")
 
 
 class Pager:
     """Pages people for incidents until somebody answers."""
 
     def __init__(
-        self, db: Database, outbox: Outbox, doorbell: Doorbell, settings: Settings, metrics: OnCallMetrics
+        self, db: Database, outbox: Outbox, doorbell: NotifyChannel, settings: Settings, metrics: OnCallMetrics
     ) -> None:
         self._db = db
         self._outbox = outbox

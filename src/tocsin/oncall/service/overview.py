@@ -9,15 +9,15 @@ from uuid import UUID
 from tocsin.contracts.oncall import Level
 from tocsin.contracts.overview import OnCallOverview, PagedPerson, PagedService, Reached
 from tocsin.kernel.db import Cursor, Database, Row, transaction
-from tocsin.kernel.faults import FaultPoint
-from tocsin.kernel.window import days_of, window_of
+from tocsin.kernel.failpoints import Failpoint
+from tocsin.kernel.time_range import days_of, window_of
 from tocsin.oncall.nights import NOBODY, Kind, Outcome, Paged, Parts, change, parts_of
 from tocsin.oncall.queries import OverviewQuery
 from tocsin.oncall.repository import schedules, tally
 
 PEOPLE_SHOWN: Final = 50
 SERVICES_SHOWN: Final = 200
-ROLL_UP: Final = FaultPoint("oncall.roll_up")
+ROLL_UP: Final = Failpoint("oncall.roll_up")
 
 
 async def roll_up(db: Database, *, limit: int) -> bool:

@@ -13,9 +13,9 @@ from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import OnCall, Schedule, ScheduleIn, Upcoming
 from tocsin.kernel.db import Cursor, Database, transaction
 from tocsin.kernel.errors import ConflictError, InvalidRequestError, StaleError
-from tocsin.kernel.faults import FaultPoint
+from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.ids import new_id
-from tocsin.kernel.paging import ListQuery
+from tocsin.kernel.pagination import ListQuery
 from tocsin.kernel.workers import Wakeup
 from tocsin.oncall.domain import anchor_of
 from tocsin.oncall.repository import schedules
@@ -25,8 +25,8 @@ from tocsin.oncall.service.views import person_view, schedule_view, shift_view
 SCHEDULES_CHANGED = web.AppKey("SCHEDULES_CHANGED", Wakeup)
 """Set when a schedule was made or changed."""
 log = structlog.get_logger(__name__)
-CREATED: Final = FaultPoint("oncall.create_schedule")
-REPLACED: Final = FaultPoint("oncall.replace_schedule")
+CREATED: Final = Failpoint("oncall.create_schedule")
+REPLACED: Final = Failpoint("oncall.replace_schedule")
 
 
 async def create(db: Database, given: ScheduleIn, *, key: str | None, now: datetime | None = None) -> Schedule:

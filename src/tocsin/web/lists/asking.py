@@ -10,7 +10,7 @@ from tocsin.clients import incidents, oncall
 from tocsin.contracts.incidents import IncidentCounts, IncidentStatus, IncidentSummary
 from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import Escalation, Schedule
-from tocsin.kernel.paging import MAX_LIMIT
+from tocsin.kernel.pagination import MAX_LIMIT
 from tocsin.web import service
 from tocsin.web.lists.filters import ME, IncidentFilter
 from tocsin.web.rounds import MEMORY, Round

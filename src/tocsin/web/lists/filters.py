@@ -16,7 +16,7 @@ from tocsin.contracts.model import Severity, Text
 from tocsin.contracts.notifications import NotificationStatus
 from tocsin.contracts.oncall import Channel
 from tocsin.kernel.errors import FieldError, InvalidRequestError
-from tocsin.kernel.paging import PageCursor
+from tocsin.kernel.pagination import PageCursor
 
 Words = Annotated[Text, StringConstraints(strip_whitespace=True, max_length=256)]
 ME: Final = "me"

@@ -1,0 +1,232 @@
+"""A user who uses everything that the services offer, while they come up one after the other."""
+
+import importlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from aiohttp import ClientSession, web
+from psycopg2.extensions import make_dsn
+
+from tests.support.e2e.system import PRIMARY, World
+from tests.support.settings_page import settings_of
+from tests.support.system import QUICK, URL_OF, free_port
+from tests.support.waiting import eventually
+from tocsin.kernel.clock import now
+from tocsin.kernel.ids import new_id
+
+ALERT: Final = {"service": "checkout", "severity": "critical", "message": "answers 5xx", "dedup_key": "checkout-5xx"}
+IMPATIENT: Final = {"RECONCILE_SECONDS": "0.3", "TELL_GRACE_SECONDS": "0.2"}
+
+
+class Services:
+    """The four services with a database, in this process, each started when it is wanted.
+
+    Each has the rights of its own role, and so sees its own schema only.
+    """
+
+    def __init__(self, dsn: str, environment: Mapping[str, str]) -> None:
+        self._ports = {service: free_port() for service in URL_OF}
+        self.urls = {service: f"http://127.0.0.1:{port}" for service, port in self._ports.items()}
+        self._dsn = dsn
+        neighbours = {name: self.urls[service] for service, name in URL_OF.items()}
+        self._environment = {**QUICK, **IMPATIENT, **environment, **neighbours}
+
+    @asynccontextmanager
+    async def running(self, service: str) -> AsyncIterator[None]:
+        """Run *service* itself."""
+        values = {name.lower(): value for name, value in self._environment.items()}
+        own = {"port": self._ports[service], "database_url": make_dsn(self._dsn, options=f"-c role=tocsin_{service}")}
+        settings = settings_of(service).model_validate({**values, **own})
+        async with self._listening(service, importlib.import_module(f"tocsin.{service}.app").create_app(settings)):
+            yield
+
+    @asynccontextmanager
+    async def refusing(self, service: str, *statuses: int) -> AsyncIterator[list[int]]:
+        """In the place of *service* answer calls with *statuses*, the last one for ever; yield those given."""
+        given: list[int] = []
+
+        async def refuse(_request: web.Request) -> web.Response:
+            given.append(statuses[min(len(given), len(statuses) - 1)])
+            return web.json_response({"detail": "not now"}, status=given[-1])
+
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", refuse)
+        async with self._listening(service, app):
+            yield given
+
+    @asynccontextmanager
+    async def _listening(self, service: str, app: web.Application) -> AsyncIterator[None]:
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", self._ports[service]).start()
+            yield
+        finally:
+            await runner.cleanup()
+
+
+@dataclass(slots=True)
+class User:
+    """Whoever calls the services."""
+
+    session: ClientSession
+    urls: Mapping[str, str]
+
+    async def get(self, service: str, path: str, /, **query: str) -> Any:
+        """Return the JSON answer, which must be a success."""
+        async with self.session.get(self.urls[service] + path, params=query) as answer:
+            assert answer.status < 400, f"{path} {query}: {await answer.text()}"
+            return await answer.json()
+
+    async def change(self, service: str, path: str, body: Any, *, method: str = "POST") -> Any:
+        """Send a change twice under one key, as a sender does whose first answer was lost; return the second answer."""
+        headers = {"Idempotency-Key": str(new_id())}
+        found: Any = None
+        for _ in range(2):
+            async with self.session.request(method, self.urls[service] + path, json=body, headers=headers) as answer:
+                assert answer.status < 400, f"{method} {path} {body}: {await answer.text()}"
+                found = await answer.json()
+        return found
+
+    async def items(self, service: str, noun: str = "", /, **query: str) -> Any:
+        """Return the first page of a list."""
+        return (await self.get(service, f"/api/v1/{noun or service}", **query))["items"]
+
+    async def next_event(self, last_event_id: str = "") -> str:
+        """Return the id of the first event of a new stream, which goes on after *last_event_id*."""
+        headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
+        async with self.session.get(self.urls["incidents"] + "/api/v1/incidents/stream", headers=headers) as answer:
+            async for line in answer.content:
+                if line.startswith(b"id:"):
+                    return line.removeprefix(b"id:").strip().decode()
+        message = "the stream ended without an event"
+        raise AssertionError(message)
+
+    async def stopped(self, incident_id: str) -> bool:
+        """Tell whether nobody is paged for an incident any more."""
+        escalation = await self.get("oncall", f"/api/v1/escalations/{incident_id}")
+        return bool(escalation["stopped_at"])
+
+    async def has_followed(self, incident_id: str) -> bool:
+        """Tell whether the next person has been paged, because nobody answered in time."""
+        escalation = await self.get("oncall", f"/api/v1/escalations/{incident_id}")
+        return bool(escalation["step"] > 1)
+
+    async def ask_every_question(self, service: str, samples: Mapping[str, str]) -> None:
+        """GET each address with each parameter that it is described to take, alone and all together."""
+        await self.get(service, "/health/ready")
+        description = await self.get(service, "/openapi.json")
+        for path, operations in description["paths"].items():
+            if "get" not in operations or not path.startswith("/api/") or path.endswith("/stream"):
+                continue
+            place = path.format_map(samples)
+            parameters = [p for p in operations["get"].get("parameters", []) if p["in"] == "query"]
+            required = {p["name"]: samples[p["name"]] for p in parameters if p.get("required")}
+            filters = {p["name"]: samples[p["name"]] for p in parameters if p["name"] != "cursor"}
+            for query in ({}, *({name: value} for name, value in filters.items()), filters):
+                page = await self.get(service, place, **{**required, **query})
+                if query == {"limit": "1"} and page["next_cursor"]:
+                    await self.get(service, place, limit="1", cursor=str(page["next_cursor"]))
+
+
+async def use_everything(services: Services, session: ClientSession, world: World) -> None:
+    """Do once whatever can be done, and let each neighbour be away once when it is needed."""
+    user = User(session, services.urls)
+    async with AsyncExitStack() as up:
+        await up.enter_async_context(services.running("alerts"))
+        async with services.refusing("incidents", 503) as asked:
+            fired = await user.change("alerts", "/api/v1/alerts", ALERT)
+            await eventually(lambda: len(asked) >= 3)
+        await up.enter_async_context(services.running("incidents"))
+        async with services.refusing("oncall", 503, 422) as asked:
+            await eventually(lambda: len(asked) >= 4)  # refused for good, and found again by who reconciles
+        await up.enter_async_context(services.running("oncall"))
+        for team in (world.team, {**world.team, "team": "Logistics", "services": []}):
+            schedule = await user.change("oncall", "/api/v1/schedules", team)
+            more = {**team, "services": [*team["services"], f"{team['team']}-new"]}
+            await user.change("oncall", f"/api/v1/schedules/{schedule['id']}", more, method="PUT")
+        await up.enter_async_context(services.running("notifications"))
+        await _send_alerts(user)
+        await _have_a_page_refused(user, world)
+        page = await world.first_page((await user.get("alerts", f"/api/v1/alerts/{fired['alert_id']}"))["incident_id"])
+        await eventually(lambda: user.has_followed(str(page.incident_id)))
+        await _work_on(user, str(page.incident_id))
+        samples = {
+            "alert_id": fired["alert_id"],
+            "fingerprint": (await user.get("alerts", f"/api/v1/alerts/{fired['alert_id']}"))["fingerprint"],
+            "id": str(page.incident_id),
+            "incident_id": str(page.incident_id),
+            "notification_id": page.delivery_id,
+            "recipient": f"{world.url}/priya",
+            "schedule_id": (await user.items("oncall", "schedules"))[0]["id"],
+        }
+        await _ask(user, samples)
+
+
+async def _send_alerts(user: User) -> None:
+    for change in ({}, {"dedup_key": None}, {"status": "resolved"}, {"status": "resolved", "dedup_key": "unknown"}):
+        await user.change("alerts", "/api/v1/alerts", {**ALERT, **change})
+    alert = {"startsAt": "2026-11-02T03:04:05Z", "endsAt": "0001-01-01T00:00:00Z", "annotations": {}}
+    for status in ("firing", "resolved"):
+        alerts = [
+            {**alert, "status": status, "labels": {"alertname": name}, "fingerprint": name}
+            for name in ("DiskFull", "NoBackup")
+        ]
+        body = {"version": "4", "status": status, "receiver": "tocsin", "groupKey": "{}", "alerts": alerts}
+        await user.change("alerts", "/api/v1/receivers/alertmanager", body)
+
+
+async def _have_a_page_refused(user: User, world: World) -> None:
+    world.refused.add("labels")
+    body = {"title": "Label printers are offline", "service": "labels", "severity": "high"}
+    incident = await user.change("incidents", "/api/v1/incidents", body)
+    (failed,) = await eventually(lambda: user.items("notifications", status="failed", incident_id=incident["id"]))
+    await user.change("notifications", f"/api/v1/notifications/{failed['id']}/redeliver", None)
+    for escalate in ({}, {"team": "Logistics"}):
+        await user.change("oncall", "/api/v1/escalate", {"incident_id": incident["id"], **escalate})
+    notify = {"incident_id": incident["id"], "channel": "mock", "recipient": "Priya", "message": "The printers again."}
+    await user.change("notifications", "/api/v1/notify", notify)
+
+
+async def _work_on(user: User, incident: str) -> None:
+    before = await user.next_event()
+    one = f"/api/v1/incidents/{incident}"
+    for step in ({"status": "acknowledged"}, {"notes": "a look at it"}, {"severity": "high"}, {"status": "resolved"}):
+        await user.change("incidents", one, {**step, "actor": PRIMARY}, method="PATCH")
+    await user.next_event(before)
+    await eventually(lambda: user.stopped(incident))
+    answered = await user.get("incidents", f"/api/v1/incidents/{(await user.get('incidents', one))['number']}")
+    await user.change("notifications", "/api/v1/notify", _late_page(answered))
+    await eventually(lambda: user.items("notifications", status="voided", incident_id=incident))
+
+
+def _late_page(incident: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a page about an incident that has been answered meanwhile."""
+    brief = {name: incident[name] for name in ("number", "title", "service", "severity", "created_at")}
+    page = {"step": 9, "level": "primary", "person": PRIMARY, "reason": "the printers again", "incident": brief}
+    message = {"incident_id": incident["id"], "channel": "mock", "recipient": PRIMARY, "message": "The printers again."}
+    return {**message, "kind": "page", "page": page, "notification_id": str(new_id())}
+
+
+async def _ask(user: User, samples: Mapping[str, str]) -> None:
+    shared = {
+        "action": "new_incident",
+        "assigned_to": PRIMARY,
+        "at": "2026-11-02T03:04:05Z",
+        "by": "week",
+        "channel": "webhook",
+        "days": "7",
+        "limit": "1",
+        "person": PRIMARY,
+        "q": "printers",
+        "service": "checkout",
+        "severity": "critical",
+        "since": (now() - timedelta(days=30)).isoformat(),
+        "team": "Payments",
+        "until": (now() + timedelta(days=30)).isoformat(),
+    }
+    for service, status in (("alerts", "firing"), ("incidents", "resolved"), ("oncall", ""), ("notifications", "sent")):
+        await user.ask_every_question(service, {**shared, **samples, "status": status})

@@ -1,0 +1,77 @@
+"""One process's outbox, with a handler that a test holds in its hand."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Self
+from uuid import UUID
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from pydantic import BaseModel
+
+from tests.support.kernel.quick_settings import quick_settings
+from tocsin.kernel.db import Database, transaction
+from tocsin.kernel.outbox import AfterDelivery, Outbox, OutboxMessage
+from tocsin.kernel.workers import WORKER_METRICS, WorkerMetrics
+
+
+class Words(BaseModel):
+    text: str
+
+
+class Replica:
+    """One process's outbox, and what its handler was given."""
+
+    def __init__(self, dsn: str, **given: Any) -> None:
+        settings = quick_settings(dsn, **given)
+        self.db = Database(settings, schema="oncall")
+        self.registry = CollectorRegistry()
+        self.outbox = Outbox(self.db, settings, self.registry, {"say": self._say}, on_change=self._changed)
+        self.heard: list[OutboxMessage] = []
+        self.errors: list[Exception] = []
+        """What the next deliveries end in."""
+        self.gate = asyncio.Event()
+        """While it is not set, deliveries hang."""
+        self.gate.set()
+        self.after: AfterDelivery | None = None
+        self.changes = 0
+        self.told: list[str] = []
+        """What was delivered; replicas may share one list, to see an order across them."""
+
+    async def _say(self, message: OutboxMessage) -> AfterDelivery | None:
+        self.heard.append(message)
+        await self.gate.wait()
+        if self.errors:
+            raise self.errors.pop(0)
+        self.told.append(str(message.payload["text"]))
+        return self.after
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    async def say(self, text: str, key: str = "k") -> UUID:
+        async with transaction(self.db) as cur:
+            message_id = await self.outbox.enqueue(cur, kind="say", key=key, payload=Words(text=text))
+        self.outbox.wake()
+        return message_id
+
+    def texts(self, key: str | None = None) -> list[str]:
+        return [str(message.payload["text"]) for message in self.heard if key in {None, message.key}]
+
+    def count(self, outcome: str) -> float:
+        labels = {"kind": "say", "outcome": outcome}
+        return self.registry.get_sample_value("tocsin_outbox_deliveries_total", labels) or 0.0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Self]:
+        app = web.Application()
+        app[WORKER_METRICS] = WorkerMetrics.register(self.registry)
+        app.cleanup_ctx.append(self.outbox.context)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        try:
+            yield self
+        finally:
+            await runner.cleanup()
+            await self.db.close()

@@ -1,0 +1,128 @@
+"""A system that the deploy command itself starts, and releases for it: the real one, and cheap layers on top of it."""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from rollout.inputs import BY_COMMIT, BY_INPUTS, build_environment
+from tests.support.containers.stack import GRAFANA, ROOT, SERVICES, Stack, docker, labelled
+
+DEPLOY: Final = ROOT / ".github" / "pipeline" / "deploy"
+FIRST: Final = "pipeline-first"
+ENDS_AT_ONCE: Final = {"web-ui": 'ENTRYPOINT ["python", "-c", "raise SystemExit(\'broken on purpose: it ends\')"]'}
+
+
+def _breaking(function: str, file: str, user: str, statement: str) -> str:
+    """Return what puts a statement in front of all others of a function."""
+    return f"USER 0\nRUN sed -i '/async def {function}(/a\\{statement}' /opt/tocsin/tocsin/{file}\nUSER {user}"
+
+
+NEVER_READY: Final = {
+    "oncall-service": _breaking(
+        "connection",
+        "kernel/db.py",
+        "10003:10003",
+        '        raise DatabaseUnavailableError("broken on purpose: no database")',
+    )
+}
+PAGES_NOBODY: Final = {
+    "notification-service": _breaking(
+        "send",
+        "notifications/channels/mock.py",
+        "10004:10004",
+        '        raise RuntimeError("broken on purpose: no page")',
+    )
+}
+FAILS_UNDER_LOAD: Final = {
+    "incident-management": _breaking(
+        "list_incidents",
+        "incidents/handlers.py",
+        "10002:10002",
+        # Not what the drill itself asks, which would fail before the load is counted.
+        '    if "service" not in request.query and __import__("random").random() < 0.2: '
+        'raise RuntimeError("broken on purpose: under load")',
+    )
+}
+
+
+def build() -> None:
+    """Build this checkout as the first release; images named by their inputs only where they are not there."""
+    environment = {**os.environ, **build_environment(ROOT, FIRST)}
+    targets = [*BY_COMMIT]
+    for name in BY_INPUTS:
+        there = docker("image", "ls", "--quiet", f"tocsin/{name}:{environment[f'{name.upper()}_TAG']}")
+        if not there and (name != "grafana" or docker("image", "ls", "--quiet", GRAFANA)):
+            targets.append(name)
+    docker("buildx", "bake", "--file", str(ROOT / "compose.yaml"), *targets, environment=environment)
+
+
+def layer(tag: str, poison: Mapping[str, str] | None = None) -> str:
+    """Make a release out of the first one: another version, and what is to be wrong with some of its images."""
+    for name in BY_COMMIT:
+        text = f"FROM tocsin/{name}:{FIRST}\nENV TOCSIN_VERSION={tag}\n{(poison or {}).get(name, '')}\n"
+        docker("build", "--quiet", "--tag", f"tocsin/{name}:{tag}", "-", stdin=text)
+    return tag
+
+
+class Deployed(Stack):
+    """One system, and the state of its deploys."""
+
+    def __init__(self, project: str, state: Path, environment: Mapping[str, str]) -> None:
+        super().__init__(project, {"TAG": FIRST, "TOCSIN_READY_SECONDS": "40", **environment})
+        self.state = state
+        self.verified: dict[str, Any] = {}
+        """The figures of the last release that was verified and promoted."""
+        self._begun: list[subprocess.Popen[str]] = []
+
+    def begin(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start a deploy command."""
+        left_out = {} if docker("image", "ls", "--quiet", GRAFANA) else {"TOCSIN_WITHOUT": "grafana"}
+        process = subprocess.Popen(  # noqa: S603 - what these tests say
+            [sys.executable, DEPLOY, *arguments],
+            env={**self.environment, "TOCSIN_STATE": str(self.state), **left_out, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._begun.append(process)
+        return process
+
+    def deploy(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a deploy command until its end."""
+        with self.begin(*arguments, **environment) as process:
+            out, err = process.communicate()
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def release(self, tag: str) -> None:
+        """Deploy, verify and promote; each must succeed."""
+        for command in ("up", "verify", "promote"):
+            done = self.deploy(command, tag)
+            assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
+        self.verified = json.loads((self.state / "verify.json").read_text())
+
+    async def versions(self) -> set[str]:
+        """Return the versions that answer at the edge."""
+        found = [(await self.get(name, "/health"))["version"] for name in SERVICES for _ in range(4)]
+        return set(found)
+
+    def replicas(self) -> dict[str, str]:
+        """Return each container of the project with its state."""
+        return {one["Id"]: one["State"]["Status"] for one in self.everyone()}
+
+    def edge_says(self) -> str:
+        """Return what the edge noted of requests that went wrong."""
+        return docker("logs", "--tail", "50", *self.containers("edge"))
+
+    def tear_down(self) -> None:
+        """Leave nothing: nor anybody who would bring it back."""
+        for process in self._begun:
+            process.kill()
+        with (self.state / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # what a deploy has begun in the engine ends a little after it
+        docker("compose", "--project-name", self.project, "down", "--volumes", "--remove-orphans", "--timeout", "5")
+        assert labelled("container", self.project) == []

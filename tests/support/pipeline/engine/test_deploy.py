@@ -1,0 +1,117 @@
+"""Good releases: onto an empty machine, over a running one while it is used, and back."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from aiohttp import ClientError, ClientResponse, ClientTimeout
+
+from tests.support.containers.load import under_load
+from tests.support.containers.stack import beside
+from tests.support.e2e.invariants import healed
+from tests.support.e2e.system import World
+from tests.support.pipeline.engine.deployed import FIRST, Deployed, layer
+from tests.support.waiting import eventually
+from tocsin.kernel.tasks import create_task
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
+
+
+@dataclass(slots=True)
+class Page:
+    """A page that is open in a browser: its stream of events, taken up again wherever it breaks off."""
+
+    events: list[str] = field(default_factory=list)
+    incidents: set[str] = field(default_factory=set)
+    failed: list[str] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def open_page(system: Deployed) -> AsyncIterator[Page]:
+    page = Page()
+    task = create_task(_follow(system, page), name="page")
+    try:
+        yield page
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _follow(system: Deployed, page: Page) -> None:
+    url = system.url("web") + "/api/v1/incidents/stream"
+    while True:
+        last = {"Last-Event-ID": page.events[-1]} if page.events else {}
+        try:
+            async with system.session.get(url, headers=last, timeout=ClientTimeout(total=None)) as response:
+                if response.status != 200:
+                    page.failed.append(f"{response.status} {await response.text()}")
+                await _read(response, page)
+        except ClientError:
+            continue  # the replica went: a browser comes again, too
+
+
+async def _read(response: ClientResponse, page: Page) -> None:
+    event: dict[str, str] = {}
+    async for line in response.content:
+        name, _, value = line.decode().rstrip().partition(": ")
+        if name:
+            event[name] = value
+        elif event.get("event") != "ready" and "data" in event:  # `ready` says where the stream was taken up
+            page.events.append(event["id"])
+            page.incidents.add(str(json.loads(event["data"]).get("incident_id")))
+        if not name:
+            event = {}
+
+
+async def test_the_first_release_runs_and_says_its_version(system: Deployed) -> None:
+    assert await system.versions() == {FIRST}
+    said = json.loads((await beside(system.deploy, "status", "--json")).stdout)
+    assert (said["good"], said["attempt"]) == (FIRST, None)
+    assert {one["status"] for one in said["running"]} == {"healthy"}
+    assert system.verified["failed"] == 0
+    assert system.verified["paged_seconds"] < 15
+    before = system.replicas()
+    await beside(system.release, FIRST)
+    assert system.replicas() == before, "what runs is not deployed a second time"
+
+
+async def test_nobody_who_uses_the_system_notices_a_release_nor_the_way_back(system: Deployed, world: World) -> None:
+    second = await beside(layer, "pipeline-second")
+    edge = system.containers("edge")
+    async with under_load(system, "second") as ledger, open_page(system) as page:
+        await beside(system.release, second)
+        assert await system.versions() == {second}
+        sent = len(ledger.accepted)
+        gone_back = await beside(system.deploy, "rollback")
+        assert gone_back.returncode == 10, gone_back.stderr
+        assert await system.versions() == {FIRST}
+        again = await beside(system.deploy, "rollback")
+        assert (again.returncode, await system.versions()) == (10, {FIRST})
+        await eventually(lambda: len(ledger.accepted) > sent + 100)
+        (incident,) = ledger.incidents
+        await eventually(lambda: incident in page.incidents)
+    assert (ledger.failed, page.failed) == ([], []), system.edge_says()
+    assert ledger.read > 100
+    assert len(set(page.events)) == len(page.events)
+    assert system.containers("edge") == edge, "what a release does not change is not started anew"
+
+    dsn = system.dsn()
+    await healed(dsn, accepted=ledger.accepted, service="second", seconds=60)
+    await world.first_page(incident)
+    await system.resolve(incident)
+    deliveries = [received.delivery_id for received in world.pages_for(incident)]
+    assert len(set(deliveries)) == len(deliveries)
+
+
+async def test_a_release_that_is_not_verified_is_gone_back_from(system: Deployed) -> None:
+    hasty = await beside(layer, "pipeline-hasty")
+    good = await system.versions()
+    assert (await beside(system.deploy, "up", hasty)).returncode == 0
+    assert await system.versions() == {hasty}
+    assert (await beside(system.deploy, "verify", "pipeline-other")).returncode == 1
+    assert (await beside(system.deploy, "settle")).returncode == 10
+    assert await system.versions() == good
+    assert (await beside(system.deploy, "settle")).returncode == 0

@@ -1,0 +1,40 @@
+"""The web service before four fake services, for tests and for pictures."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, TypeAlias
+
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from tests.support.web.demo_night import Services
+from tocsin.web.app import create_app
+from tocsin.web.settings import Settings
+
+Client: TypeAlias = TestClient[web.Request, web.Application]
+
+
+@asynccontextmanager
+async def fake_services() -> AsyncIterator[Services]:
+    """Run the four services: nothing has happened yet."""
+    started = Services()
+    async with AsyncExitStack() as stack:
+        for peer in (started.alerts, started.incidents, started.schedules, started.messages):
+            await stack.enter_async_context(peer.serving())
+        yield started
+        started.incidents.cut_streams()
+
+
+@asynccontextmanager
+async def web_before(services: Services, *, port: int | None = None, **given: Any) -> AsyncIterator[Client]:
+    """Run the web service before *services*, with settings of one's own."""
+    chosen: dict[str, Any] = {
+        "alert_ingestion_url": services.alerts.url,
+        "incident_management_url": services.incidents.url,
+        "oncall_service_url": services.schedules.url,
+        "notification_service_url": services.messages.url,
+        "part_seconds": 20.0,
+    }
+    server = TestServer(create_app(Settings.model_validate(chosen | given)), host="127.0.0.1", port=port)
+    async with TestClient(server) as client:
+        yield client

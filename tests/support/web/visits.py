@@ -1,0 +1,72 @@
+"""Visiting the pages with a real browser."""
+
+from typing import Any, Final
+
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize, expect
+
+from tests.support.waiting import eventually
+from tests.support.web.demo_night import Services
+
+DESKTOP: Final[ViewportSize] = {"width": 1280, "height": 900}
+PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
+NO_SHARED_WORKER: Final = "delete window.SharedWorker"
+
+
+class Visit:
+    """Pages in a browser that remember every complaint: errors, breaches of the policy, requests to other hosts."""
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self._browser = browser
+        self._contexts: list[BrowserContext] = []
+        self._expected: list[str] = []
+        self._heard: list[str] = []
+        self.url = url.rstrip("/")
+
+    @property
+    def complaints(self) -> list[str]:
+        """What was complained of and not expected."""
+        return [text for text in self._heard if not any(expected in text for expected in self._expected)]
+
+    def expect(self, *parts: str) -> None:
+        """Take complaints with any of these words for what the test is about."""
+        self._expected += parts
+
+    async def open(self, path: str = "/", *, first: str | None = None, **context: Any) -> Page:
+        """Open *path* in a browser of its own; *first* runs before any script of a page; *context* is playwright's."""
+        chosen: dict[str, Any] = {"viewport": DESKTOP, "timezone_id": "Europe/Berlin", "locale": "en-GB"}
+        opened = await self._browser.new_context(**chosen | context)
+        self._contexts.append(opened)
+        opened.on("console", self._listen)
+        opened.on("weberror", lambda error: self._heard.append(str(error.error)))
+        opened.on("dialog", lambda dialog: self._heard.append(dialog.message))
+        opened.on("request", self._watch)
+        if first:
+            await opened.add_init_script(first)
+        page = await opened.new_page()
+        await page.goto(self.url + path)
+        return page
+
+    async def close(self) -> None:
+        """Close every page."""
+        for context in self._contexts:
+            await context.close()
+
+    def _listen(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self._heard.append(message.text)
+
+    def _watch(self, request: Request) -> None:
+        if not request.url.startswith(self.url + "/"):
+            self._heard.append(f"asked another host: {request.url}")
+
+
+async def live(page: Page) -> Page:
+    """Wait until the page's stream is open."""
+    await expect(page.locator("#live-word")).to_have_text("Live")
+    return page
+
+
+async def caught_up(page: Page, services: Services) -> None:
+    """Wait until the dashboard has fetched what happened before it followed the stream, and asks no more by itself."""
+    await eventually(lambda: services.incidents.lists >= 2)
+    await expect(page.locator("main.htmx-request")).to_have_count(0)
