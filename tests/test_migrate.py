@@ -93,7 +93,7 @@ def test_what_a_later_release_has_applied_is_named_and_left_alone(
     _, out, _ = run_migrator(empty_dsn)
     assert out.splitlines() == [
         "the schema is up to date (0 applied)",
-        "the schema is of a later release (9999_later): this one works on it, too",
+        "the schema is of a later release (9999_later): this release works with it",
     ]
     assert run(empty_dsn, "SELECT count(*) FROM incidents.later") == [{"count": 0}]
 
@@ -132,10 +132,39 @@ def test_the_time_outs_of_one_file_do_not_reach_the_next(empty_dsn: str, own_fil
 
 def test_a_file_may_leave_the_transaction_for_what_cannot_run_in_one(empty_dsn: str, own_files: Path) -> None:
     (own_files / "0001_table.sql").write_text("CREATE TABLE public.a (id int);")
-    (own_files / "0002_index.sql").write_text("-- transactional: false\nCREATE INDEX CONCURRENTLY ON public.a (id);")
+    (own_files / "0002_index.sql").write_text(
+        "-- no transaction\nSET lock_timeout = '2s';\nCREATE INDEX CONCURRENTLY ON public.a (id);\n"
+    )
     assert migrate(empty_dsn) == ["0001_table", "0002_index"]
     assert migrate(empty_dsn) == []
     assert run(empty_dsn, "SELECT indexname FROM pg_indexes WHERE schemaname = 'public'") == [{"indexname": "a_id_idx"}]
+
+
+def test_a_file_without_a_transaction_that_fails_is_named_and_applied_again(empty_dsn: str, own_files: Path) -> None:
+    path = own_files / "0001_two.sql"
+    path.write_text("-- no transaction\nCREATE TABLE IF NOT EXISTS public.a (id int);\nSELECT 1 / 0;\n")
+    with pytest.raises(MigrationError, match=r"^0001_two failed; what it had done before is kept: division by zero"):
+        migrate(empty_dsn)
+    path.write_text("-- no transaction\nCREATE TABLE IF NOT EXISTS public.a (id int);\nSELECT 1;\n")
+    assert migrate(empty_dsn) == ["0001_two"]
+
+
+def test_a_file_that_was_edited_after_it_was_applied_is_refused(empty_dsn: str, own_files: Path) -> None:
+    path = own_files / "0001_table.sql"
+    path.write_text("CREATE TABLE public.a (id int);")
+    migrate(empty_dsn)
+    path.write_text("CREATE TABLE public.a (id bigint);")
+    for attempt in (migrate, migrator.inspect):
+        with pytest.raises(MigrationError, match=r"^0001_table is not the file that was applied to this database: "):
+            attempt(empty_dsn)
+
+
+def test_a_database_of_before_this_schema_is_refused_in_one_line(empty_dsn: str) -> None:
+    run(empty_dsn, "CREATE SCHEMA migrations")
+    run(empty_dsn, "CREATE TABLE migrations.applied (migration_hash text, migration_id text)")
+    status, out, err = run_migrator(empty_dsn)
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert "there is no way over: keep it for the release that made it" in err
 
 
 @pytest.mark.slow
@@ -144,15 +173,15 @@ async def test_a_migrator_killed_inside_a_file_leaves_the_file_to_the_next(empty
         with held(empty_dsn, "CREATE SCHEMA oncall"):
             await kill_when_it_waits_for_a_lock(empty_dsn)
             successor = pool.submit(migrate, empty_dsn)
-        assert successor.result(timeout=30) == [name for name in NAMES if name > "0003"]
+        assert successor.result(timeout=30) == [name for name in NAMES if name > "0005"]
     assert migrate(empty_dsn) == []
 
 
 @pytest.mark.slow
 async def test_a_migrator_killed_between_a_file_and_the_note_of_it_has_done_neither(db_dsn: str) -> None:
-    name = "0004_notifications_create_notification"
+    name = "0007_notifications_create_notification"
     run(db_dsn, "DROP SCHEMA notifications CASCADE")
-    run(db_dsn, "DELETE FROM migrations.applied WHERE migration_id = %(name)s", {"name": name})
+    run(db_dsn, "DELETE FROM migrations.applied WHERE name = %(name)s", {"name": name})
     with held(db_dsn, "LOCK TABLE migrations.applied IN EXCLUSIVE MODE"):
         await kill_when_it_waits_for_a_lock(db_dsn)
     assert migrate(db_dsn) == [name]

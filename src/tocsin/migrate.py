@@ -1,27 +1,31 @@
 """Bring the database to the newest schema: `python -m tocsin.migrate`, from as many places at once as one likes.
 
-The files in `sql/` are plain SQL, applied by yoyo in the order of their names. yoyo's own lock is not used: it is a
-committed row, so that a migrator that is killed blocks every later one until a person removes it. An advisory lock
-goes with its session. The session that holds it also applies the files, so that a statement that outlives its killed
-migrator keeps the next one waiting until it has been rolled back.
+The files in `sql/` are plain SQL, applied in the order of their names, each once: in one transaction with the row that
+says so, except for a file that begins with `-- no transaction`. An advisory lock makes one migrator at a time work. It
+belongs to the session that also applies the files: a statement that outlives its killed migrator keeps the next one
+waiting until the statement has been rolled back.
 """
 
-import glob
+import hashlib
+import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final
 
+import psycopg2
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a class under a lower-case name
+from psycopg2.extensions import encrypt_password, quote_ident
 from pydantic import DirectoryPath, SecretStr
-from yoyo import read_migrations
-from yoyo.backends.core.postgresql import PostgresqlBackend
 
 from tocsin.kernel.settings import ProcessSettings, load
 
 OLDEST_SERVER = 17
 """Major version of PostgreSQL; the schema is tested on 17 and 18."""
+NO_TRANSACTION: Final = "-- no transaction"
+"""First line of a file whose statements each commit by themselves. Repeating the file must do no harm."""
 
 _LOCK = int.from_bytes(b"tocsin")
 _LOCK_WAIT = "5min"
@@ -40,7 +44,30 @@ class DatabaseState:
     pending: list[str]
     """The files not applied yet, in order."""
     later: list[str]
-    """What a later release has applied, in order: its files are not here."""
+    """Files that a later release has applied, in order; this release does not have them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of `sql/`."""
+
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """The SHA-256 of the file, in hexadecimal."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def steps(self) -> list[str]:
+        """What is sent to the server at once: the whole file, or each statement of a file without a transaction.
+
+        Such a statement ends with a semicolon at the end of a line, and nothing else in the file does.
+        """
+        if not self.sql.startswith(NO_TRANSACTION):
+            return [self.sql]
+        return [statement for statement in re.split(r";\s*$", self.sql, flags=re.MULTILINE) if statement.strip()]
 
 
 class MigrateSettings(ProcessSettings):
@@ -49,102 +76,62 @@ class MigrateSettings(ProcessSettings):
     database_url: SecretStr
     """A libpq address; its user owns what the migrations create."""
     role_passwords: DirectoryPath | None = None
-    """A folder with a file for each role that may log in from now on: its name is the role, its text the password."""
-
-
-class _Backend(PostgresqlBackend):  # type: ignore[misc]  # yoyo 9 ships no types
-    """yoyo's PostgreSQL backend, connected by any libpq connection string, with its tables in a schema of their own."""
-
-    schema = "migrations"
-
-    def connect(self, dburi: str) -> Any:
-        try:
-            connection = self.driver.connect(dburi, client_encoding="UTF8", application_name="tocsin-migrate")
-        except self.driver.Error as exc:  # ProgrammingError: the string itself cannot be parsed
-            message = f"cannot connect to the database: {_one_line(exc)}"
-            if "authentication failed" in message:  # libpq gives no code for it
-                message += (
-                    ". The database was made with another password: DATABASE_URL must have that one (in containers, "
-                    "DATABASE_PASSWORD, or the volume of the secrets that belongs to the volume of the database)"
-                )
-            raise MigrationError(message) from exc
-        connection.autocommit = True  # yoyo writes BEGIN and COMMIT itself
-        return connection
-
-    @contextmanager
-    def lock(self, timeout: float = 0) -> Iterator[None]:  # noqa: ARG002  # yoyo's signature
-        """Do nothing: the advisory lock is held already."""
-        yield
-
-    def list_tables(self) -> list[str]:
-        """Return the names of yoyo's tables; its own way asks a parsed URL for the database."""
-        cursor = self.execute("SELECT tablename FROM pg_tables WHERE schemaname = :schema", {"schema": self.schema})
-        return [name for (name,) in cursor.fetchall()]
-
-    def reset_session(self) -> None:
-        """Undo the SETs of the migration before: its time-outs are not those of the next."""
-        self.execute("RESET ALL")
-        self.init_connection(self.connection)
-
-    def value(self, sql: str) -> str:
-        """Return the only column of the only row, as text."""
-        return str(self.execute(sql).fetchone()[0])
+    """A folder with one file per role that may log in: its name is the role, its text the password."""
 
 
 def migrate(dsn: str) -> list[str]:
-    """Apply what is not applied yet and return the names of the files applied, in order.
+    """Apply the pending files and return their names, in order.
 
-    A file and the note that it is applied are one transaction. Raise `MigrationError` where the server is not
-    PostgreSQL 17 or newer with a UTF8 database, cannot be reached, or refuses a statement.
+    Raise `MigrationError` where the server is not PostgreSQL 17 or newer with a UTF8 database, cannot be reached,
+    refuses a statement, or has a schema that was not made by these files.
     """
-    with _Backend(dsn, "applied") as backend:
-        try:
-            _check(backend)
-            _take_lock(backend)
-            backend.execute(f"CREATE SCHEMA IF NOT EXISTS {backend.schema}")
-            applied = [_apply(backend, migration) for migration in backend.to_apply(_migrations())]
-            _take_over_restored(backend)
-        except backend.driver.Error as exc:  # a connection that broke off is no DatabaseError
-            message = f"the database could not be migrated: {_one_line(exc)}"
-            raise MigrationError(message) from exc
-        return applied
+    with _connect(dsn) as cursor:
+        _check(cursor)
+        _take_lock(cursor)
+        applied = _applied(cursor)
+        cursor.execute(
+            """
+            CREATE SCHEMA IF NOT EXISTS migrations;
+            CREATE TABLE IF NOT EXISTS migrations.applied (
+                name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())
+            """
+        )
+        pending = [migration for migration in _migrations() if migration.name not in applied]
+        for migration in pending:
+            _apply(cursor, migration)
+        _adopt_restored_events(cursor)
+        return [migration.name for migration in pending]
 
 
 def let_roles_log_in(dsn: str, folder: Path) -> list[str]:
     """Give each role that has a file in *folder* the password in there, and return the roles' names.
 
-    What reaches the server, and perhaps its log, is what it keeps: a salted hash. Raise `MigrationError` as `migrate`.
+    Only a salted hash reaches the server, and perhaps its log. Raise `MigrationError` as `migrate` does.
     """
-    with _Backend(dsn, "applied") as backend:
+    with _connect(dsn) as cursor:
         try:
-            driver, cursor = backend.driver.extensions, backend.connection.cursor()
             paths = sorted(folder.iterdir())
             for path in paths:
                 password = path.read_text(encoding="utf-8").strip()
-                verifier = driver.encrypt_password(password, path.name, cursor, "scram-sha-256")
-                cursor.execute(f"ALTER ROLE {driver.quote_ident(path.name, cursor)} LOGIN PASSWORD %s", (verifier,))
+                verifier = encrypt_password(password, path.name, cursor, "scram-sha-256")
+                cursor.execute(f"ALTER ROLE {quote_ident(path.name, cursor)} LOGIN PASSWORD %s", (verifier,))
             return [path.name for path in paths]
-        except (OSError, backend.driver.Error) as exc:
+        except (OSError, psycopg2.Error) as exc:
             message = f"the roles could not be given their passwords: {_one_line(exc)}"
             raise MigrationError(message) from exc
 
 
 def inspect(dsn: str) -> DatabaseState:
-    """Return what server it is and what `migrate` would apply, changing nothing. Raise `MigrationError` as it does."""
-    with _Backend(dsn, "applied") as backend:
-        try:
-            _check(backend)
-            rows = backend.execute("SELECT migration_id FROM migrations.applied") if backend.list_tables() else ()
-            applied, known = {str(name) for (name,) in rows}, [str(migration.id) for migration in _migrations()]
-            return DatabaseState(
-                version=backend.value("SHOW server_version"),
-                encoding=backend.value("SHOW server_encoding"),
-                pending=[name for name in known if name not in applied],
-                later=sorted(applied - set(known)),
-            )
-        except backend.driver.Error as exc:
-            message = f"the database does not say what is applied: {_one_line(exc)}"
-            raise MigrationError(message) from exc
+    """Return the server's state and what `migrate` would apply, changing nothing. Raise `MigrationError` as it does."""
+    with _connect(dsn) as cursor:
+        _check(cursor)
+        applied, known = _applied(cursor), [migration.name for migration in _migrations()]
+        return DatabaseState(
+            version=_value(cursor, "SHOW server_version"),
+            encoding=_value(cursor, "SHOW server_encoding"),
+            pending=[name for name in known if name not in applied],
+            later=sorted(applied - set(known)),
+        )
 
 
 def sql_folder() -> Path:
@@ -171,58 +158,120 @@ def main() -> None:
         sys.stdout.write(f"applied {name}\n")
     sys.stdout.write(f"the schema is up to date ({len(applied)} applied)\n")
     if later:
-        sys.stdout.write(f"the schema is of a later release ({', '.join(later)}): this one works on it, too\n")
+        sys.stdout.write(f"the schema is of a later release ({', '.join(later)}): this release works with it\n")
     if roles:
         sys.stdout.write(f"may log in: {', '.join(roles)}\n")
 
 
-def _check(backend: _Backend) -> None:
-    version = int(backend.value("SHOW server_version_num")) // 10_000
+@contextmanager
+def _connect(dsn: str) -> Iterator[Cursor]:
+    """Yield a cursor in autocommit mode; turn the driver's errors into `MigrationError`."""
+    try:
+        connection = psycopg2.connect(dsn, client_encoding="UTF8", application_name="tocsin-migrate")
+    except psycopg2.Error as exc:  # ProgrammingError: the string itself cannot be parsed
+        message = f"cannot connect to the database: {_one_line(exc)}"
+        if "authentication failed" in message:  # libpq gives no code for it
+            message += (
+                ". The database was made with another password: DATABASE_URL must have that one (in containers, "
+                "DATABASE_PASSWORD, or the volume of the secrets that belongs to the volume of the database)"
+            )
+        raise MigrationError(message) from exc
+    with closing(connection), connection.cursor() as cursor:
+        connection.autocommit = True
+        try:
+            yield cursor
+        except psycopg2.Error as exc:
+            message = f"the database could not be migrated: {_one_line(exc)}"
+            raise MigrationError(message) from exc
+
+
+def _value(cursor: Cursor, sql: str) -> str:
+    """Return the only column of the only row, as text."""
+    cursor.execute(sql)
+    [(value,)] = cursor.fetchall()
+    return str(value)
+
+
+def _check(cursor: Cursor) -> None:
+    version = int(_value(cursor, "SHOW server_version_num")) // 10_000
     if version < OLDEST_SERVER:
-        message = f"PostgreSQL {OLDEST_SERVER} or newer is needed, this is {backend.value('SHOW server_version')}"
+        message = f"PostgreSQL {OLDEST_SERVER} or newer is needed, this is {_value(cursor, 'SHOW server_version')}"
         raise MigrationError(message)
-    encoding = backend.value("SHOW server_encoding")
+    encoding = _value(cursor, "SHOW server_encoding")
     if encoding != "UTF8":
         message = f"the database must be encoded in UTF8, this one is in {encoding}: create it with ENCODING 'UTF8'"
         raise MigrationError(message)
 
 
-def _take_lock(backend: _Backend) -> None:
-    backend.execute(f"SET lock_timeout = '{_LOCK_WAIT}'")
+def _take_lock(cursor: Cursor) -> None:
+    cursor.execute(f"SET lock_timeout = '{_LOCK_WAIT}'")
     try:
-        backend.execute(f"SELECT pg_advisory_lock({_LOCK})")
-    except backend.driver.errors.LockNotAvailable as exc:
+        cursor.execute(f"SELECT pg_advisory_lock({_LOCK})")
+    except psycopg2.errors.LockNotAvailable as exc:
         message = f"another migrator has held the lock for {_LOCK_WAIT}: look for tocsin-migrate in pg_stat_activity"
         raise MigrationError(message) from exc
 
 
-def _migrations() -> Any:
-    return read_migrations(glob.escape(str(sql_folder())))
+def _migrations() -> list[Migration]:
+    return [Migration(path.stem, path.read_text(encoding="utf-8")) for path in sorted(sql_folder().glob("*.sql"))]
 
 
-def _apply(backend: _Backend, migration: Any) -> str:
-    # yoyo's own apply_one commits the file on one session and the note about it on another: killed in between, the
-    # file would be applied a second time.
-    backend.reset_session()
-    with backend.transaction():
-        try:
-            migration.process_steps(backend, "apply")
-        except backend.DatabaseError as exc:
-            message = f"{migration.id} failed and was rolled back: {_one_line(exc)}"
-            raise MigrationError(message) from exc
-        backend.mark_one(migration, log=False)
-    return str(migration.id)
+def _applied(cursor: Cursor) -> set[str]:
+    """Return the names of the applied files.
 
-
-def _take_over_restored(backend: _Backend) -> None:
-    """Give restored changes a transaction that this server has seen.
-
-    A dump brings the numbers of another server's transactions along. Those that are still to come here would keep the
-    stream of changes waiting for them, perhaps for years.
+    Raise `MigrationError` where one of them is not the file of that name here: nothing would fit together any more.
     """
-    if backend.value("SELECT to_regclass('incidents.timeline') IS NOT NULL") == "True":
-        backend.reset_session()
-        backend.execute(
+    cursor.execute("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('migrations.applied') AND attnum > 0")
+    columns = {name for (name,) in cursor.fetchall()}
+    if not columns:
+        return set()
+    if "checksum" not in columns:
+        message = (
+            "this database was made before the schema of this release, and there is no way over: keep it for the "
+            "release that made it, and give this one an empty database"
+        )
+        raise MigrationError(message)
+    cursor.execute("SELECT name, checksum FROM migrations.applied")
+    applied = dict(cursor.fetchall())
+    for migration in _migrations():
+        if applied.get(migration.name, migration.checksum) != migration.checksum:
+            message = (
+                f"{migration.name} is not the file that was applied to this database: restore the file (a change to "
+                "the schema is a new file), or give this release an empty database"
+            )
+            raise MigrationError(message)
+    return set(applied)
+
+
+def _apply(cursor: Cursor, migration: Migration) -> None:
+    cursor.execute("RESET ALL")  # the time-outs of the file before
+    atomic = not migration.sql.startswith(NO_TRANSACTION)
+    cursor.connection.autocommit = not atomic
+    try:
+        for step in migration.steps:
+            cursor.execute(step)
+        note = (migration.name, migration.checksum)
+        cursor.execute("INSERT INTO migrations.applied (name, checksum) VALUES (%s, %s)", note)
+        cursor.connection.commit()
+    except psycopg2.Error as exc:
+        if cursor.connection.closed:
+            raise
+        cursor.connection.rollback()
+        outcome = "failed and was rolled back" if atomic else "failed; what it had done before is kept"
+        message = f"{migration.name} {outcome}: {_one_line(exc)}"
+        raise MigrationError(message) from exc
+    cursor.connection.autocommit = True
+
+
+def _adopt_restored_events(cursor: Cursor) -> None:
+    """Give restored timeline entries the id of a transaction that this server has seen.
+
+    A dump carries the transaction ids of another server. Ids that this server has not reached yet would hold up the
+    event stream until it reaches them, which may take years.
+    """
+    if _value(cursor, "SELECT to_regclass('incidents.timeline') IS NOT NULL") == "True":
+        cursor.execute("RESET ALL")
+        cursor.execute(
             """
             UPDATE incidents.timeline SET xid = pg_current_xact_id()
             WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())

@@ -1,13 +1,11 @@
 """What the roll-up keeps is what the incidents say, whatever happened to them, in whatever order it was added up."""
 
-import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 import psycopg2
@@ -20,7 +18,6 @@ from tests.support import rollups
 from tests.support.incidents.histories import ANSWER, INSERT, RESOLVE, START
 from tests.support.postgres import run
 from tests.support.waiting import PATIENT
-from tocsin import migrate
 from tocsin.contracts.model import Severity
 from tocsin.incidents.domain.histogram import EDGES
 from tocsin.incidents.repository import rollup
@@ -28,7 +25,6 @@ from tocsin.incidents.service.overview import roll_up
 from tocsin.incidents.settings import Settings
 from tocsin.kernel.db import Database
 from tocsin.kernel.ids import new_id
-from tocsin.migrate import sql_folder
 
 # The clocks go back in Berlin on the 25th and forward on 29 March; a day here is one of UTC, of 24 hours always.
 BEGIN: Final = datetime(2026, 10, 24, 21, 30, tzinfo=UTC)
@@ -197,25 +193,6 @@ def test_a_history_from_before_the_rollup_is_added_up_day_by_day(db_dsn: str, hi
         conn.cursor().execute("TRUNCATE incidents.incident CASCADE")
         every = ("service_day", "team_day", "service_week", "team_week")
         conn.cursor().execute(f"TRUNCATE {', '.join(f'incidents.{name}' for name in every)}")
-
-
-@pytest.mark.slow
-def test_an_upgrade_adds_up_the_weeks_of_teams_from_the_days_that_are_there(
-    empty_dsn: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    later = "0014_incidents_create_team_week.sql"
-    shutil.copytree(sql_folder(), tmp_path, dirs_exist_ok=True)
-    (tmp_path / later).unlink()
-    with monkeypatch.context() as release:
-        release.setattr(migrate, "sql_folder", lambda: tmp_path)
-        migrate.migrate(empty_dsn)
-    with closing(psycopg2.connect(empty_dsn)) as conn:
-        conn.autocommit = True
-        history = [Act("open", 0, timedelta(days=days), "checkout", Severity.HIGH, "Payments") for days in range(9)]
-        play(conn, empty_dsn, [*history, Act("answer", 3, timedelta(minutes=2), "checkout", Severity.HIGH, None)])
-    rolled_up(empty_dsn)
-    assert later.removesuffix(".sql") in migrate.migrate(empty_dsn)
-    assert_true(empty_dsn)
 
 
 def test_a_change_that_is_not_committed_yet_has_a_mark_of_its_own_when_it_is(db_dsn: str) -> None:

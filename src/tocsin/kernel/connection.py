@@ -15,6 +15,7 @@ private to it, and held by a test for each:
 import asyncio
 import select
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any, Final
 
 import aiopg
@@ -29,6 +30,8 @@ class Connection(aiopg.Connection):
     """A connection that notices whatever happens to its socket."""
 
     _connected = False
+    clock_offset = timedelta()
+    """What `Database` has set on this connection."""
 
     @staticmethod
     def _ready(weak_self: Any) -> None:

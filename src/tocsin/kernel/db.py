@@ -13,6 +13,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
 import aiopg
@@ -73,6 +74,8 @@ class Database:
         self._idle: deque[Connection] = deque()
         self._broken_until = 0.0
         self._closed = False
+        self.clock_offset = timedelta()
+        """By how much tocsin.now() differs from the server's clock on this database's connections."""
         self.size: Final = settings.db_pool_size
         self.in_use = 0
         self.answered_at = 0.0
@@ -92,6 +95,7 @@ class Database:
         try:
             with closed_by_server():
                 conn = self._usable() or await self.connect()
+                await self._set_clock(conn)
                 yield conn
         except DatabaseUnavailableError:
             if conn is not None:  # also one that answers, but has become read-only: the next try finds the new primary
@@ -113,11 +117,22 @@ class Database:
             self._broken_until = clock.monotonic() + BREAKER_SECONDS
             raise
 
+    def set_clock_offset(self, offset: timedelta) -> None:
+        """Move tocsin.now() by *offset* from the server's clock, on present and later connections; for tests only."""
+        self.clock_offset = offset
+
     async def close(self) -> None:
         """Close every idle connection. Those on loan close when they are given back."""
         self._closed = True
         while self._idle:
             await self._idle.pop().close()
+
+    async def _set_clock(self, conn: Connection) -> None:
+        if conn.clock_offset != self.clock_offset:
+            async with conn.cursor() as cur:
+                seconds = f"{self.clock_offset.total_seconds()}s"
+                await execute(cur, "SELECT set_config('tocsin.clock_offset', %(seconds)s, false)", seconds=seconds)
+            conn.clock_offset = self.clock_offset
 
     def _usable(self) -> Connection | None:
         while self._idle:

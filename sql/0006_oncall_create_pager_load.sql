@@ -7,7 +7,7 @@ SET statement_timeout = '60s';
 CREATE TABLE oncall.stale (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     incident_id uuid NOT NULL,
-    marked_at   timestamptz NOT NULL DEFAULT now()
+    marked_at   timestamptz NOT NULL DEFAULT tocsin.now()
 );
 
 -- One row: its lock makes one replica the worker; from `history_from` on everything has been marked once.
@@ -36,9 +36,6 @@ CREATE TABLE oncall.tally (
     at_night bigint NOT NULL,
     PRIMARY KEY (kind, day, team, name, detail) INCLUDE (number, at_night)
 );
-
--- Whom it belonged to when it was sent: an incident may go to another team. Null in what is older; then it is the incident's.
-ALTER TABLE oncall.page ADD COLUMN team text;
 
 CREATE FUNCTION oncall.mark_stale_rows() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -19,8 +19,8 @@ CREATE TABLE incidents.incident (
     firing_count      integer NOT NULL DEFAULT 0 CHECK (firing_count >= 0),
     -- Raised by what people edit, not by alerts: If-Match compares it.
     version           integer NOT NULL DEFAULT 1,
-    created_at        timestamptz NOT NULL DEFAULT now(),
-    updated_at        timestamptz NOT NULL DEFAULT now(),
+    created_at        timestamptz NOT NULL DEFAULT tocsin.now(),
+    updated_at        timestamptz NOT NULL DEFAULT tocsin.now(),
     acknowledged_at   timestamptz,
     resolved_at       timestamptz,
     -- When on-call confirmed that it pages for this incident; reconciled while null.
@@ -39,6 +39,9 @@ CREATE INDEX incident_severity_created_at_id_idx ON incidents.incident (severity
 CREATE INDEX incident_assigned_to_created_at_id_idx ON incidents.incident (assigned_to, created_at DESC, id DESC);
 CREATE INDEX incident_team_created_at_id_idx ON incidents.incident (team, created_at DESC, id DESC);
 CREATE INDEX incident_unresolved_idx ON incidents.incident (service, severity, created_at DESC, id DESC)
+    WHERE status <> 'resolved';
+-- As many entries as there is work, whatever the history's size.
+CREATE INDEX incident_unresolved_created_at_id_idx ON incidents.incident (created_at DESC, id DESC)
     WHERE status <> 'resolved';
 CREATE INDEX incident_unconfirmed_idx ON incidents.incident (created_at)
     WHERE acknowledged_at IS NULL AND escalation_confirmed_at IS NULL;
@@ -79,7 +82,7 @@ CREATE TABLE incidents.note (
     incident_id uuid NOT NULL REFERENCES incidents.incident (id) ON DELETE CASCADE,
     text        text NOT NULL,
     author      text NOT NULL,
-    created_at  timestamptz NOT NULL DEFAULT now()
+    created_at  timestamptz NOT NULL DEFAULT tocsin.now()
 );
 CREATE INDEX note_incident_id_created_at_idx ON incidents.note (incident_id, created_at, id);
 
@@ -97,7 +100,7 @@ CREATE TABLE incidents.timeline (
     actor       text NOT NULL,
     detail      text NOT NULL,
     data        jsonb NOT NULL DEFAULT '{}',
-    created_at  timestamptz NOT NULL DEFAULT now()
+    created_at  timestamptz NOT NULL DEFAULT tocsin.now()
 );
 CREATE INDEX timeline_incident_id_seq_idx ON incidents.timeline (incident_id, seq DESC);
 CREATE UNIQUE INDEX timeline_incident_id_event_key_key ON incidents.timeline (incident_id, event_key) WHERE event_key IS NOT NULL;
@@ -113,11 +116,13 @@ CREATE TABLE incidents.outbox (
     payload         jsonb NOT NULL,
     request_id      text NOT NULL,
     attempts        integer NOT NULL DEFAULT 0,
-    created_at      timestamptz NOT NULL DEFAULT now(),
-    next_attempt_at timestamptz NOT NULL DEFAULT now(),
+    created_at      timestamptz NOT NULL DEFAULT tocsin.now(),
+    next_attempt_at timestamptz NOT NULL DEFAULT tocsin.now(),
     done_at         timestamptz,
     parked_at       timestamptz,
-    last_error      text
+    last_error      text,
+    -- The W3C `traceparent` that the delivery goes on with: null where tracing is off.
+    trace_context   text
 );
 CREATE INDEX outbox_due_idx ON incidents.outbox (next_attempt_at) WHERE done_at IS NULL AND parked_at IS NULL;
 CREATE INDEX outbox_key_id_idx ON incidents.outbox (key, id) WHERE done_at IS NULL;
@@ -128,6 +133,6 @@ CREATE TABLE incidents.idempotency (
     key         text PRIMARY KEY,
     body_hash   bytea NOT NULL,
     resource_id uuid NOT NULL,
-    created_at  timestamptz NOT NULL DEFAULT now()
+    created_at  timestamptz NOT NULL DEFAULT tocsin.now()
 );
 CREATE INDEX idempotency_created_at_idx ON incidents.idempotency (created_at);

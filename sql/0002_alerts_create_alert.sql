@@ -12,7 +12,9 @@ CREATE TABLE alerts.request (
     receiver        text NOT NULL,
     content_type    text NOT NULL,
     body            bytea NOT NULL,
-    created_at      timestamptz NOT NULL DEFAULT now()
+    -- The W3C `traceparent` of the request: null where tracing is off.
+    trace_context   text,
+    created_at      timestamptz NOT NULL DEFAULT tocsin.now()
 );
 CREATE UNIQUE INDEX request_idempotency_key_key ON alerts.request (idempotency_key) WHERE idempotency_key IS NOT NULL;
 
@@ -33,8 +35,8 @@ CREATE TABLE alerts.alert (
     occurrences   integer NOT NULL CHECK (occurrences > 0),
     remark        text,
     fired_at      timestamptz,
-    created_at    timestamptz NOT NULL DEFAULT now(),
-    last_seen_at  timestamptz NOT NULL DEFAULT now(),
+    created_at    timestamptz NOT NULL DEFAULT tocsin.now(),
+    last_seen_at  timestamptz NOT NULL DEFAULT tocsin.now(),
     resolved_at   timestamptz
 );
 CREATE UNIQUE INDEX alert_dedup_key_key ON alerts.alert (dedup_key) WHERE resolved_at IS NULL AND dedup_key IS NOT NULL;
@@ -66,6 +68,9 @@ CREATE TABLE alerts.correlation (
 CREATE INDEX correlation_untold_idx ON alerts.correlation (next_tell_at) WHERE told_version < version;
 CREATE INDEX correlation_incident_id_created_at_alert_id_idx
     ON alerts.correlation (incident_id, created_at DESC, alert_id DESC) WHERE incident_id IS NOT NULL;
+-- What few alerts become, newest first. Nearly all alerts of a storm are attached, and none of those is in here.
+CREATE INDEX correlation_action_created_at_alert_id_idx ON alerts.correlation (action, created_at DESC, alert_id DESC)
+    WHERE action IN ('new_incident', 'ignored');
 
 -- A report that did not make an alert of its own, since one of its key was open: which one it met, and what it did.
 CREATE TABLE alerts.occurrence (

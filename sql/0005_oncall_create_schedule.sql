@@ -12,7 +12,9 @@ CREATE TABLE oncall.schedule (
     time_zone       text NOT NULL,
     -- Local wall clock of the first handoff; every other is counted from it, never from an offset.
     anchor          timestamp NOT NULL,
-    created_at      timestamptz NOT NULL DEFAULT now()
+    -- Raised by each edit: of two people who edit the same schedule, the second gets a conflict.
+    version         integer NOT NULL DEFAULT 1,
+    created_at      timestamptz NOT NULL DEFAULT tocsin.now()
 );
 CREATE INDEX schedule_created_at_id_idx ON oncall.schedule (created_at DESC, id DESC);
 
@@ -38,7 +40,8 @@ CREATE TABLE oncall.escalation (
     stopped_at      timestamptz,
     stop_reason     text,
     stopped_by      text,
-    created_at      timestamptz NOT NULL DEFAULT now(),
+    trace_context   text,
+    created_at      timestamptz NOT NULL DEFAULT tocsin.now(),
     CHECK ((next_action_at IS NULL) = (stopped_at IS NOT NULL)),
     CHECK ((stop_reason IS NULL) = (stopped_at IS NULL)),
     CHECK (stopped_at IS NOT NULL OR incident IS NOT NULL),
@@ -57,10 +60,12 @@ CREATE TABLE oncall.page (
     channel     text NOT NULL CHECK (channel IN ('mock', 'webhook', 'email')),
     address     text NOT NULL,
     reason      text NOT NULL,
-    created_at  timestamptz NOT NULL DEFAULT now(),
+    created_at  timestamptz NOT NULL DEFAULT tocsin.now(),
     voided_at   timestamptz,
     failed_at   timestamptz,
-    failure     text
+    failure     text,
+    -- The team that the incident belonged to when the page was sent: it may go to another team later.
+    team        text
 );
 -- The digest, because an address may be longer than what fits into an index.
 CREATE UNIQUE INDEX page_incident_id_step_person_channel_address_key
@@ -76,11 +81,13 @@ CREATE TABLE oncall.outbox (
     payload         jsonb NOT NULL,
     request_id      text NOT NULL,
     attempts        integer NOT NULL DEFAULT 0,
-    created_at      timestamptz NOT NULL DEFAULT now(),
-    next_attempt_at timestamptz NOT NULL DEFAULT now(),
+    created_at      timestamptz NOT NULL DEFAULT tocsin.now(),
+    next_attempt_at timestamptz NOT NULL DEFAULT tocsin.now(),
     done_at         timestamptz,
     parked_at       timestamptz,
-    last_error      text
+    last_error      text,
+    -- The W3C `traceparent` that the delivery goes on with: null where tracing is off.
+    trace_context   text
 );
 CREATE INDEX outbox_due_idx ON oncall.outbox (next_attempt_at) WHERE done_at IS NULL AND parked_at IS NULL;
 CREATE INDEX outbox_key_id_idx ON oncall.outbox (key, id) WHERE done_at IS NULL;
@@ -91,6 +98,6 @@ CREATE TABLE oncall.idempotency (
     key         text PRIMARY KEY,
     body_hash   bytea NOT NULL,
     resource_id uuid NOT NULL,
-    created_at  timestamptz NOT NULL DEFAULT now()
+    created_at  timestamptz NOT NULL DEFAULT tocsin.now()
 );
 CREATE INDEX idempotency_created_at_idx ON oncall.idempotency (created_at);

@@ -23,11 +23,14 @@ CREATE TABLE notifications.notification (
     -- Attempts that count against the limit; a redelivery starts them again.
     tries           integer NOT NULL DEFAULT 0,
     request_id      text NOT NULL,
-    created_at      timestamptz NOT NULL DEFAULT now(),
+    created_at      timestamptz NOT NULL DEFAULT tocsin.now(),
     first_tried_at  timestamptz,
-    next_attempt_at timestamptz DEFAULT now(),
+    next_attempt_at timestamptz DEFAULT tocsin.now(),
     redelivered_at  timestamptz,
     finished_at     timestamptz,
+    -- Pages that waited for long go out together: under this delivery id.
+    digest_id       uuid,
+    trace_context   text,
     CHECK ((status = 'queued') = (next_attempt_at IS NOT NULL)),
     CHECK ((status = 'queued') = (finished_at IS NULL)),
     CHECK ((kind = 'page') = (page IS NOT NULL)),
@@ -42,6 +45,9 @@ CREATE INDEX notification_created_at_id_idx ON notifications.notification (creat
 CREATE INDEX notification_incident_id_created_at_id_idx ON notifications.notification (incident_id, created_at DESC, id DESC);
 CREATE INDEX notification_status_created_at_id_idx ON notifications.notification (status, created_at DESC, id DESC);
 CREATE INDEX notification_channel_created_at_id_idx ON notifications.notification (channel, created_at DESC, id DESC);
+-- A person's pages, newest first.
+CREATE INDEX notification_person_created_at_id_idx
+    ON notifications.notification ((page ->> 'person'), created_at DESC, id DESC);
 -- Hashed: a URL may be longer than an index row.
 CREATE INDEX notification_recipient_created_at_id_idx
     ON notifications.notification (md5(recipient), created_at DESC, id DESC);
@@ -61,7 +67,7 @@ CREATE TABLE notifications.attempt (
 CREATE TABLE notifications.answered (
     incident_id uuid PRIMARY KEY,
     reason      text NOT NULL,
-    created_at  timestamptz NOT NULL DEFAULT now()
+    created_at  timestamptz NOT NULL DEFAULT tocsin.now()
 );
 CREATE INDEX answered_created_at_idx ON notifications.answered (created_at);
 
@@ -75,11 +81,13 @@ CREATE TABLE notifications.outbox (
     payload         jsonb NOT NULL,
     request_id      text NOT NULL,
     attempts        integer NOT NULL DEFAULT 0,
-    created_at      timestamptz NOT NULL DEFAULT now(),
-    next_attempt_at timestamptz NOT NULL DEFAULT now(),
+    created_at      timestamptz NOT NULL DEFAULT tocsin.now(),
+    next_attempt_at timestamptz NOT NULL DEFAULT tocsin.now(),
     done_at         timestamptz,
     parked_at       timestamptz,
-    last_error      text
+    last_error      text,
+    -- The W3C `traceparent` that the delivery goes on with: null where tracing is off.
+    trace_context   text
 );
 CREATE INDEX outbox_due_idx ON notifications.outbox (next_attempt_at) WHERE done_at IS NULL AND parked_at IS NULL;
 CREATE INDEX outbox_key_id_idx ON notifications.outbox (key, id) WHERE done_at IS NULL;
@@ -90,6 +98,6 @@ CREATE TABLE notifications.idempotency (
     key         text PRIMARY KEY,
     body_hash   bytea NOT NULL,
     resource_id uuid NOT NULL,
-    created_at  timestamptz NOT NULL DEFAULT now()
+    created_at  timestamptz NOT NULL DEFAULT tocsin.now()
 );
 CREATE INDEX idempotency_created_at_idx ON notifications.idempotency (created_at);
