@@ -53,6 +53,7 @@ def test_every_fault_point_belongs_to_a_service_and_fails_in_every_way() -> None
         assert any(point in points_of(service) for service in SERVICES), point
 
 
+@pytest.mark.sample("fault nights", 2)
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("kind", "armed"),

@@ -1,0 +1,59 @@
+"""A seeded sample of long tests for each push: `@pytest.mark.sample("fault nights", 2)` runs two of all of that name.
+
+TEST_SAMPLE names the seed, by default the commit, so that a run can be repeated and each commit draws anew; `all` runs
+everything, as `make test-all` does.
+"""
+
+import hashlib
+import os
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ALL: Final = "all"
+
+
+def seed() -> str:
+    """Return the seed of this run."""
+    return os.environ.get("TEST_SAMPLE") or _commit() or "0"
+
+
+def drawn(names: list[str], size: int, seed: str) -> set[str]:
+    """Return *size* of *names*, the same for the same *seed* whatever their order."""
+    if seed == ALL or size >= len(names):
+        return set(names)
+    return set(sorted(names, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())[:size])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "sample(name, size): a seeded draw of all tests of that name; see TEST_SAMPLE")
+
+
+def pytest_report_header() -> str:
+    return f"sample: TEST_SAMPLE={seed()}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect what was not drawn."""
+    if any("::" in argument for argument in config.args):
+        return  # asked for by name
+    groups: dict[str, list[str]] = defaultdict(list)
+    sizes: dict[str, int] = {}
+    for item in items:
+        if marker := item.get_closest_marker("sample"):
+            name, sizes[name] = marker.args
+            groups[name].append(item.nodeid)
+    chosen = {nodeid for name, ids in groups.items() for nodeid in drawn(ids, sizes[name], seed())}
+    left_out = {nodeid for ids in groups.values() for nodeid in ids} - chosen
+    if left_out:
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
+        items[:] = [item for item in items if item.nodeid not in left_out]
+
+
+def _commit() -> str:
+    root = Path(__file__).parents[2]
+    command = ("git", "rev-parse", "--short", "HEAD")
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
