@@ -7,13 +7,13 @@ from tests.support.alerts.api import ALERTMANAGER, Service, payload
 async def test_alertmanager_opens_repeats_and_resolves_alert_by_alert(
     service: Service, incidents: FakeIncidents
 ) -> None:
-    group = payload("alertmanager-0.25-firing.json")
+    group = payload("alertmanager", "0.25-firing")
     first = (await service.post(ALERTMANAGER, group))["alerts"]
     assert [received["action"] for received in first] == ["new_incident", "attached_to_existing_incident"]
     assert len({received["incident_id"] for received in first}) == 1
     again = (await service.post(ALERTMANAGER, group))["alerts"]
     assert again == [{**received, "action": "repeated"} for received in first]
-    resolved = (await service.post(ALERTMANAGER, payload("alertmanager-0.25-one-resolved.json")))["alerts"]
+    resolved = (await service.post(ALERTMANAGER, payload("alertmanager", "0.25-one-resolved")))["alerts"]
     assert [received["action"] for received in resolved] == ["resolved", "repeated"]
     assert [received["alert_id"] for received in resolved] == [received["alert_id"] for received in first]
     stored = await service.alert(first[0]["alert_id"])
@@ -68,5 +68,5 @@ async def test_an_empty_group_is_nothing(service: Service) -> None:
 
 async def test_a_group_is_taken_while_incident_management_is_away(service: Service, incidents: FakeIncidents) -> None:
     await incidents.go_away()
-    received = (await service.post(ALERTMANAGER, payload("alertmanager-0.25-firing.json")))["alerts"]
+    received = (await service.post(ALERTMANAGER, payload("alertmanager", "0.25-firing")))["alerts"]
     assert [(alert["incident_id"], alert["action"]) for alert in received] == [(None, "pending")] * 2

@@ -10,20 +10,18 @@ from hypothesis import strategies as st
 
 from tocsin.alerts.domain import (
     Entry,
-    IncomingAlert,
     Report,
     entry_ids,
     fingerprint,
     new_alert,
     newest_states,
     plan_steps,
-    receipt_of,
-    service_of,
-    severity_of,
+    result_of,
 )
 from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.contracts.incidents import Correlation
 from tocsin.contracts.model import Severity
+from tocsin.integrations.integration import IncomingAlert
 from tocsin.kernel.ids import new_id
 
 FIRING, RESOLVED = AlertStatus.FIRING, AlertStatus.RESOLVED
@@ -104,47 +102,6 @@ def test_the_fingerprint_is_the_sha256_of_service_severity_and_the_first_hundred
     assert fingerprint("checkout", Severity.LOW, message) != expected
 
 
-@pytest.mark.parametrize(
-    ("word", "severity"),
-    [
-        ("critical", "critical"),
-        ("page", "critical"),
-        ("error", "high"),
-        ("HIGH", "high"),
-        (" Warning ", "medium"),
-        ("medium", "medium"),
-        ("info", "low"),
-        ("low", "low"),
-        ("none", "low"),
-    ],
-)
-def test_the_words_of_senders_mean_one_of_four_severities(word: str, severity: str) -> None:
-    assert severity_of(word) == (Severity(severity), None)
-
-
-@pytest.mark.parametrize("word", ["p1", "", None, "sev-2"])
-def test_a_severity_that_nobody_knows_is_high_and_remarked_upon(word: str | None) -> None:
-    severity, remark = severity_of(word)
-    assert severity is Severity.HIGH
-    assert remark is not None
-    assert (word or "no severity") in remark
-
-
-def test_the_service_is_found_in_the_first_label_that_names_one() -> None:
-    labels = {"alertname": "e", "namespace": "d", "app": "c", "job": "b", "service": "a"}
-    found = []
-    for name in ("service", "job", "app", "namespace", "alertname"):
-        found.append(service_of(labels)[0])
-        labels[name] = " "
-    assert found == ["a", "b", "c", "d", "e"]
-    assert service_of(labels) == ("unknown", "No label names a service.")
-
-
-def test_a_service_from_another_label_is_remarked_upon() -> None:
-    assert service_of({"service": "a"}) == ("a", None)
-    assert service_of({"job": "node"}) == ("node", "The service is what the label 'job' says.")
-
-
 def test_the_ids_of_a_requests_alerts_follow_from_its_own() -> None:
     request_id = new_id()
     ids = entry_ids(request_id, 3)
@@ -197,10 +154,10 @@ def test_a_sender_is_told_what_became_of_its_report(
     correlations = {}
     if told is not None:
         correlations[report.alert_id] = Correlation(alert_id=report.alert_id, incident_id=told[0], action=told[1])
-    receipt = receipt_of(report, correlations)
+    receipt = result_of(report, correlations)
     assert (receipt.incident_id, receipt.action) == expected
 
 
 def test_a_resolve_without_a_fire_needs_nobody_to_say_so() -> None:
     report = Report(new_id(), AlertAction.IGNORED, None)
-    assert receipt_of(report, {}).action is AlertAction.IGNORED
+    assert result_of(report, {}).action is AlertAction.IGNORED

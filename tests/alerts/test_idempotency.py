@@ -48,17 +48,17 @@ async def test_the_same_key_with_another_body_is_refused(
 
 async def test_the_same_key_at_another_address_is_refused(service: Service) -> None:
     await service.send(key="k-1")
-    await service.post(ALERTMANAGER, payload("alertmanager-0.25-firing.json"), expect=422, key="k-1")
+    await service.post(ALERTMANAGER, payload("alertmanager", "0.25-firing"), expect=422, key="k-1")
 
 
 async def test_the_answers_to_a_group_and_to_repeats_are_rebuilt(service: Service) -> None:
-    group = payload("alertmanager-0.25-firing.json")
+    group = payload("alertmanager", "0.25-firing")
     first = await service.post(ALERTMANAGER, group, key="k-1")
     second = await service.post(ALERTMANAGER, group, key="k-2")
-    resolved = await service.post(ALERTMANAGER, payload("alertmanager-0.25-one-resolved.json"), key="k-3")
+    resolved = await service.post(ALERTMANAGER, payload("alertmanager", "0.25-one-resolved"), key="k-3")
     assert await service.post(ALERTMANAGER, group, key="k-1") == first
     assert await service.post(ALERTMANAGER, group, key="k-2") == second
-    assert await service.post(ALERTMANAGER, payload("alertmanager-0.25-one-resolved.json"), key="k-3") == resolved
+    assert await service.post(ALERTMANAGER, payload("alertmanager", "0.25-one-resolved"), key="k-3") == resolved
     assert service.rows("SELECT sum(occurrences) AS seen FROM alerts.alert") == [{"seen": 5}]
 
 

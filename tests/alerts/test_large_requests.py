@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from tests.support.alerts.api import ALERTMANAGER, ALERTS, Service
 from tests.support.waiting import eventually
 from tocsin.alerts import parser
-from tocsin.alerts.domain import IncomingAlert
-from tocsin.alerts.receivers import alertmanager
+from tocsin.integrations import INTEGRATIONS, alertmanager
+from tocsin.integrations.integration import IncomingAlert, IntegrationConfig
 from tocsin.kernel.tasks import create_task
 
 
@@ -23,19 +24,19 @@ LARGE = group(1, summary="x" * parser.SMALL_BYTES)
 
 @pytest.fixture
 def reading(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Keep Alertmanager's groups from being read before this is set."""
+    """Block the parsing of Alertmanager's groups until this is set; request it before the service."""
     goes_on = threading.Event()
 
-    def held_up(body: bytes) -> list[IncomingAlert]:
+    def blocked(body: bytes, config: IntegrationConfig) -> list[IncomingAlert]:
         assert goes_on.wait(30)
-        return alertmanager.parse(body)
+        return alertmanager.parse(body, config)
 
-    monkeypatch.setitem(parser.RECEIVERS, alertmanager.RECEIVER, held_up)
+    monkeypatch.setitem(INTEGRATIONS, alertmanager.NAME, replace(alertmanager.INTEGRATION, parse=blocked))
     return goes_on
 
 
 async def test_an_alert_is_answered_while_a_large_group_is_being_read(
-    service: Service, reading: threading.Event
+    reading: threading.Event, service: Service
 ) -> None:
     large = create_task(service.post(ALERTMANAGER, LARGE), name="large")
     await eventually(lambda: service.client.app and service.client.app[parser.PARSER].waiting == 1)
@@ -46,7 +47,7 @@ async def test_an_alert_is_answered_while_a_large_group_is_being_read(
 
 
 async def test_more_large_groups_than_can_be_read_are_told_to_come_back(
-    service: Service, reading: threading.Event
+    reading: threading.Event, service: Service
 ) -> None:
     tasks = [create_task(service.post(ALERTMANAGER, LARGE, expect=None), name="large") for _ in range(10)]
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -58,7 +59,7 @@ async def test_more_large_groups_than_can_be_read_are_told_to_come_back(
 
 @pytest.mark.parametrize("unit", ["1", "{}", "[]", '{"labels":1}', '{"labels":{"a":[[[]]]}}'])
 async def test_more_values_than_any_group_has_are_refused_before_they_are_read(
-    service: Service, reading: threading.Event, unit: str
+    reading: threading.Event, service: Service, unit: str
 ) -> None:
     body = b'{"alerts":[%b]}' % b",".join([unit.encode()] * 300_001)
     refused = await service.post(ALERTMANAGER, body, expect=413)

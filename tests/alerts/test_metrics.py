@@ -16,7 +16,7 @@ async def test_alerts_are_counted_as_they_come_and_find_their_incidents(service:
     await service.send()
     await service.send(dedup_key="disk", severity="low")
     await service.send(dedup_key="disk", severity="low")
-    await service.post(ALERTMANAGER, payload("alertmanager-0.25-firing.json"))
+    await service.post(ALERTMANAGER, payload("alertmanager", "0.25-firing"))
     assert await service.metric('alerts_received_total{severity="high"}') == 2
     assert await service.metric('alerts_received_total{severity="low"}') == 2
     assert await service.metric('alerts_received_total{severity="critical"}') == 2

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.incidents.tables import World, alert
-from tocsin.alerts.domain import Report, StoredAlert, receipt_of
+from tocsin.alerts.domain import Report, StoredAlert, result_of
 from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.contracts.incidents import AlertState, IncidentStatus
 
@@ -80,7 +80,7 @@ def test_in_whatever_order_states_are_told_each_sender_hears_what_its_own_report
     for call in calls:
         told = {result.alert_id: result for result in world.correlate(newest(call)).results}
         for state in call:
-            receipt = receipt_of(reported(state), told)
+            receipt = result_of(reported(state), told)
             assert receipt.incident_id == world.links[state.alert_id].incident_id
             ended = told[state.alert_id].action is AlertAction.RESOLVED
             # Who reports the fire of what ends in the same call is told the end of it.

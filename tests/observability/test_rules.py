@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.observability.files import PROMETHEUS, ROOT, RULES, SERVICES, alerts, program, read_yaml
-from tocsin.alerts.domain import SEVERITY_OF_WORD, service_of
 from tocsin.contracts.model import Severity
+from tocsin.integrations.classification import SEVERITY_OF_WORD, service_of
 
 TESTS = sorted((PROMETHEUS / "tests").glob("*.yml"))
 RUNBOOKS = ROOT / "docs" / "operations.md"

@@ -5,7 +5,7 @@ from aiohttp import web
 from tocsin.alerts.intake import Intake
 from tocsin.alerts.metrics import METRICS, AlertMetrics
 from tocsin.alerts.parser import PARSER, Parser
-from tocsin.alerts.routes import ROUTES
+from tocsin.alerts.routes import ROUTES, integration_routes
 from tocsin.alerts.service import INTAKE
 from tocsin.alerts.settings import Settings
 from tocsin.alerts.telling import Teller
@@ -24,7 +24,7 @@ def create_app(settings: Settings) -> web.Application:
     teller = Teller(db, incidents, metrics, settings)
     intake = app[INTAKE] = Intake(db, metrics, teller, settings)
     parser = app[PARSER] = Parser()
-    app.add_routes(ROUTES)
+    app.add_routes([*integration_routes(), *ROUTES])
     sweeper = Sweeper(db, teller, metrics, settings)
     # Torn down in reverse: what still waits is stored, then told, before its connections close.
     with_neighbours(app, incidents)

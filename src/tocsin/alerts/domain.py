@@ -1,49 +1,19 @@
 """What ingestion decides about alerts: pure functions and the rows that they work on."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from tocsin.contracts.alerts import AlertAction, AlertStatus, Link
+from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.contracts.incidents import Correlation
 from tocsin.contracts.model import Severity
+from tocsin.integrations.integration import IncomingAlert, IngestResult
 
 FINGERPRINT_CHARACTERS: Final = 100
 """How much of a message takes part in its fingerprint."""
-UNKNOWN_SERVICE: Final = "unknown"
-SERVICE_LABELS: Final = ("service", "job", "app", "namespace", "alertname")
-"""Where senders without a field of its own say which service an alert is about, best first."""
-SEVERITY_OF_WORD: Final = {
-    "critical": Severity.CRITICAL,
-    "page": Severity.CRITICAL,
-    "error": Severity.HIGH,
-    "high": Severity.HIGH,
-    "warning": Severity.MEDIUM,
-    "medium": Severity.MEDIUM,
-    "info": Severity.LOW,
-    "low": Severity.LOW,
-    "none": Severity.LOW,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class IncomingAlert:
-    """One alert as a receiver understood it; within the bounds of `AlertIn`."""
-
-    service: str
-    severity: Severity
-    message: str
-    status: AlertStatus = AlertStatus.FIRING
-    labels: dict[str, str] = field(default_factory=dict)
-    links: Sequence[Link] = ()
-    source: str | None = None
-    dedup_key: str | None = None
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
-    remark: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,41 +73,10 @@ class Report:
     """What incident management must be told; nothing of a resolve without a fire."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What became of one reported alert."""
-
-    alert_id: UUID
-    incident_id: UUID | None
-    action: AlertAction
-
-
 def fingerprint(service: str, severity: Severity, message: str) -> str:
     """Return the SHA-256, in hex, of service, severity and the first 100 characters of the message."""
     text = f"{service}|{severity}|{message[:FINGERPRINT_CHARACTERS]}"
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def severity_of(word: str | None) -> tuple[Severity, str | None]:
-    """Return the severity that a sender's word means, with a remark where it had to be guessed.
-
-    A word that nobody knows is `high`: rather a page too many than one that never comes.
-    """
-    if not word:
-        return Severity.HIGH, "The sender gives no severity: taken as high."
-    known = SEVERITY_OF_WORD.get(word.strip().lower())
-    if known is not None:
-        return known, None
-    return Severity.HIGH, f"The severity {word[:64]!r} is not known: taken as high."
-
-
-def service_of(labels: Mapping[str, str]) -> tuple[str, str | None]:
-    """Return the service that the first telling one of `SERVICE_LABELS` names, with a remark if it is not `service`."""
-    for label in SERVICE_LABELS:
-        service = labels.get(label, "").strip()
-        if service:
-            return service, None if label == "service" else f"The service is what the label {label!r} says."
-    return UNKNOWN_SERVICE, "No label names a service."
 
 
 def entry_ids(request_id: UUID, count: int) -> list[UUID]:
@@ -220,14 +159,14 @@ def newest_states(reports: Iterable[Report]) -> list[StoredAlert]:
     return list(newest.values())
 
 
-def receipt_of(report: Report, told: Mapping[UUID, Correlation]) -> Receipt:
+def result_of(report: Report, told: Mapping[UUID, Correlation]) -> IngestResult:
     """Return what the sender is told of *report*, given where incident management put its alert, if it could say."""
     if report.alert is None:
-        return Receipt(report.alert_id, None, report.did)
+        return IngestResult(report.alert_id, None, report.did)
     correlation = told.get(report.alert_id)
     if correlation is None:
-        return Receipt(report.alert_id, None, AlertAction.PENDING)
+        return IngestResult(report.alert_id, None, AlertAction.PENDING)
     moved = report.alert.incident_id not in {None, correlation.incident_id}
     repeats = report.did is AlertAction.REPEATED and not moved
     action = report.did if repeats or report.did is AlertAction.RESOLVED else correlation.action
-    return Receipt(report.alert_id, correlation.incident_id, action)
+    return IngestResult(report.alert_id, correlation.incident_id, action)

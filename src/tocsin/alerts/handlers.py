@@ -1,86 +1,52 @@
 """Requests in, answers out."""
 
+from functools import cache
 from http import HTTPStatus
-from typing import Final
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 
 from tocsin.alerts import service
-from tocsin.alerts.domain import Receipt
 from tocsin.alerts.metrics import METRICS
 from tocsin.alerts.parser import PARSER
-from tocsin.alerts.receivers import alertmanager, generic
-from tocsin.alerts.receivers.alertmanager import Webhook
 from tocsin.alerts.repository.reading import AlertQuery, SummaryQuery
 from tocsin.alerts.service import INTAKE
-from tocsin.contracts.alerts import (
-    Acceptance,
-    Alert,
-    AlertAccepted,
-    AlertAction,
-    AlertDetail,
-    AlertIn,
-    AlertSummary,
-    ReceivedAlert,
-    ReceivedAlerts,
-)
+from tocsin.contracts.alerts import Alert, AlertDetail, AlertSummary
 from tocsin.contracts.model import Page
+from tocsin.integrations.integration import Integration
 from tocsin.kernel.db import DB
+from tocsin.kernel.errors import DomainError
 from tocsin.kernel.openapi import describes
-from tocsin.kernel.requests import BODY_LIMIT, idempotency_key, parse_query, path_uuid, read_body
+from tocsin.kernel.requests import idempotency_key, parse_query, path_uuid, read_body
 from tocsin.kernel.responses import respond
 
-RECEIVER_BODY_LIMIT: Final = 8 * 1024 * 1024
 
+@cache
+def receive_from(integration: Integration) -> Handler:
+    """Return the handler that accepts the requests of *integration*."""
 
-@describes(
-    {HTTPStatus.CREATED: AlertAccepted, HTTPStatus.ACCEPTED: AlertAccepted},
-    body=AlertIn,
-    headers=("Idempotency-Key",),
-)
-async def post_alert(request: web.Request) -> web.Response:
-    """Take one alert.
+    async def receive(request: web.Request) -> web.Response:
+        try:
+            results = await service.ingest(
+                request.app[PARSER],
+                request.app[INTAKE],
+                request.app[METRICS],
+                integration=integration,
+                body=await read_body(request, limit=integration.body_limit),
+                content_type=request.headers.get(hdrs.CONTENT_TYPE, ""),
+                key=idempotency_key(request),
+            )
+        except DomainError as exc:
+            reply = integration.refuse(exc)
+            if reply is None:
+                raise
+        else:
+            reply = integration.respond(results)
+        return respond(reply.body, status=reply.status, headers=reply.headers)
 
-    It is stored durably before this answers: with 201 and its incident, or with 202 if its incident is not known in
-    time; it is correlated later then. Without a `dedup_key` each request is an alert of its own; with one, an open
-    alert of the same key is updated and keeps its incident.
-    """
-    receipts = await _ingest(request, generic.RECEIVER, BODY_LIMIT)
-    receipt = receipts[0]
-    pending = receipt.action is AlertAction.PENDING
-    accepted = AlertAccepted.model_construct(
-        alert_id=receipt.alert_id,
-        incident_id=receipt.incident_id,
-        status=Acceptance.ACCEPTED if pending else Acceptance.CORRELATED,
-        action=receipt.action,
-    )
-    return respond(accepted, status=HTTPStatus.ACCEPTED if pending else HTTPStatus.CREATED)
-
-
-@describes(ReceivedAlerts, body=Webhook, headers=("Idempotency-Key",))
-async def post_alertmanager(request: web.Request) -> web.Response:
-    """Take the alerts of a Prometheus Alertmanager's `webhook_configs` (version 4), each for itself.
-
-    Their fingerprint is their key, so that repeats and resolves find their alert.
-    """
-    receipts = await _ingest(request, alertmanager.RECEIVER, RECEIVER_BODY_LIMIT)
-    received = [
-        ReceivedAlert(alert_id=receipt.alert_id, incident_id=receipt.incident_id, action=receipt.action)
-        for receipt in receipts
-    ]
-    return respond(ReceivedAlerts(alerts=received))
-
-
-async def _ingest(request: web.Request, receiver: str, limit: int) -> list[Receipt]:
-    return await service.ingest(
-        request.app[PARSER],
-        request.app[INTAKE],
-        request.app[METRICS],
-        receiver=receiver,
-        body=await read_body(request, limit=limit),
-        content_type=request.headers.get(hdrs.CONTENT_TYPE, ""),
-        key=idempotency_key(request),
-    )
+    receive.__doc__ = f"{integration.summary}\n\n{integration.description}"
+    described = describes(integration.reply_models, body=integration.request_model, headers=("Idempotency-Key",))
+    return described(receive)
 
 
 @describes(Page[Alert], query=AlertQuery)

@@ -18,8 +18,6 @@ from aiohttp import web
 
 from tocsin.alerts.domain import (
     Entry,
-    IncomingAlert,
-    Receipt,
     Report,
     StoredAlert,
     entry_ids,
@@ -33,6 +31,7 @@ from tocsin.alerts.repository.storing import RequestRow
 from tocsin.alerts.settings import Settings
 from tocsin.alerts.telling import Teller, Waiting
 from tocsin.contracts.alerts import AlertAction, AlertStatus
+from tocsin.integrations.integration import IncomingAlert, IngestResult
 from tocsin.kernel import clock, randomness
 from tocsin.kernel.db import Database, autocommit, transaction
 from tocsin.kernel.errors import InvalidRequestError, UnavailableError
@@ -66,7 +65,7 @@ class Submission:
 
     request: RequestRow
     alerts: Sequence[IncomingAlert]
-    answer: asyncio.Future[list[Receipt]]
+    answer: asyncio.Future[list[IngestResult]]
     give_up_at: float
     """By the monotonic clock."""
     request_id: str = field(default_factory=REQUEST_ID.get)
@@ -82,7 +81,7 @@ class Submission:
         """Whether it still is to be stored."""
         return not (self.stored or self.answer.done())
 
-    def succeed(self, receipts: list[Receipt]) -> None:
+    def succeed(self, receipts: list[IngestResult]) -> None:
         """Answer with *receipts*."""
         if not self.answer.done():
             self.answer.set_result(receipts)
@@ -109,7 +108,7 @@ class Intake:
         self._bell = asyncio.Event()
         self._stopping = False
 
-    async def submit(self, request: RequestRow, alerts: Sequence[IncomingAlert]) -> list[Receipt]:
+    async def submit(self, request: RequestRow, alerts: Sequence[IncomingAlert]) -> list[IngestResult]:
         """Store a request and return what became of its alerts, in their order.
 
         Raise UnavailableError where the database is away for too long or too much waits, InvalidRequestError where the
@@ -123,7 +122,7 @@ class Intake:
         if self._waiting_bytes > MAX_WAITING_BYTES:
             msg = "More alerts arrive than can be stored; try again in a moment."
             raise UnavailableError(msg)
-        answer: asyncio.Future[list[Receipt]] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[list[IngestResult]] = asyncio.get_running_loop().create_future()
         submission = Submission(request, alerts, answer, clock.monotonic() + self._patience)
         if key is not None:
             self._keyed[key] = submission

@@ -1,20 +1,15 @@
 """Reading requests without keeping others waiting: a small one at once, a large one beside the event loop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from aiohttp import web
 
-from tocsin.alerts.domain import IncomingAlert
-from tocsin.alerts.receivers import alertmanager, generic
+from tocsin.integrations.integration import DEFAULT_CONFIG, IncomingAlert, Integration
 from tocsin.kernel.errors import TooLargeError, UnavailableError
 
-RECEIVERS: Final[dict[str, Callable[[bytes], list[IncomingAlert]]]] = {
-    generic.RECEIVER: generic.parse,
-    alertmanager.RECEIVER: alertmanager.parse,
-}
 SMALL_BYTES: Final = 64 * 1024
 """Read at once, in some hundredths of a second at worst."""
 MAX_VALUES: Final = 300_000
@@ -32,14 +27,14 @@ class Parser:
         self.waiting = 0
         """Large requests that are, or wait to be, read."""
 
-    async def parse(self, receiver: str, body: bytes) -> list[IncomingAlert]:
+    async def parse(self, integration: Integration, body: bytes) -> list[IncomingAlert]:
         """Return the alerts in *body*.
 
         Raise MalformedRequestError, InvalidRequestError, TooLargeError for too many values, UnavailableError where too
         many large ones wait.
         """
         if len(body) <= SMALL_BYTES:
-            return RECEIVERS[receiver](body)
+            return integration.parse(body, DEFAULT_CONFIG)
         # Each value but the first of an object or a list comes after a comma; those in texts count, too.
         if body.count(b",") + body.count(b"{") + body.count(b"[") > MAX_VALUES:
             msg = f"The body has more than {MAX_VALUES} values; send it in parts."
@@ -49,7 +44,9 @@ class Parser:
             raise UnavailableError(msg)
         self.waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, RECEIVERS[receiver], body)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._thread, integration.parse, body, DEFAULT_CONFIG
+            )
         finally:
             self.waiting -= 1
 

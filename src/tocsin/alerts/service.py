@@ -5,7 +5,6 @@ from uuid import UUID
 
 from aiohttp import web
 
-from tocsin.alerts.domain import Receipt
 from tocsin.alerts.intake import Intake
 from tocsin.alerts.metrics import AlertMetrics
 from tocsin.alerts.parser import Parser
@@ -14,6 +13,7 @@ from tocsin.alerts.repository.reading import AlertQuery, SummaryQuery
 from tocsin.alerts.repository.storing import RequestRow
 from tocsin.contracts.alerts import Alert, AlertAction, AlertDetail, AlertStatus, AlertSummary, RawRequest
 from tocsin.contracts.model import Page
+from tocsin.integrations.integration import IngestResult, Integration
 from tocsin.kernel import clock
 from tocsin.kernel.db import Database, Row, autocommit
 from tocsin.kernel.ids import new_id
@@ -29,22 +29,24 @@ async def ingest(
     intake: Intake,
     metrics: AlertMetrics,
     *,
-    receiver: str,
+    integration: Integration,
     body: bytes,
     content_type: str,
     key: str | None,
-) -> list[Receipt]:
+) -> list[IngestResult]:
     """Store a sender's request durably and have its alerts correlated; return what became of each, in their order.
 
     Raise MalformedRequestError, InvalidRequestError, TooLargeError, and UnavailableError where nothing could be stored.
     """
     started = clock.monotonic()
-    alerts = await parser.parse(receiver, body)
+    alerts = await parser.parse(integration, body)
     if not alerts:
         return []
     # A header may hold any byte; what is not UTF-8 arrives as lone surrogates, which no database takes.
     readable = content_type[:MAX_CONTENT_TYPE].encode("utf-8", "replace").decode()
-    receipts = await intake.submit(RequestRow(new_id(), key, receiver, readable, body, TRACING.context()), alerts)
+    receipts = await intake.submit(
+        RequestRow(new_id(), key, integration.name, readable, body, TRACING.context()), alerts
+    )
     seconds = clock.monotonic() - started
     for _ in receipts:
         metrics.processing.observe(seconds)

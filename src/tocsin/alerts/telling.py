@@ -10,12 +10,13 @@ from uuid import UUID
 import structlog
 from aiohttp import web
 
-from tocsin.alerts.domain import Receipt, Report, StoredAlert, newest_states, receipt_of
+from tocsin.alerts.domain import Report, StoredAlert, newest_states, result_of
 from tocsin.alerts.metrics import RESULT_OF, AlertMetrics
 from tocsin.alerts.repository import telling
 from tocsin.alerts.settings import Settings
 from tocsin.clients.incidents import IncidentsClient
 from tocsin.contracts.incidents import AlertState, CorrelateAlerts, Correlation
+from tocsin.integrations.integration import IngestResult
 from tocsin.kernel import clock
 from tocsin.kernel.db import Database, autocommit
 from tocsin.kernel.errors import DomainError, UpstreamError
@@ -65,7 +66,7 @@ class Waiting:
     """A stored request whose sender waits for its answer."""
 
     reports: Sequence[Report]
-    answer: asyncio.Future[list[Receipt]]
+    answer: asyncio.Future[list[IngestResult]]
     request_id: str = field(default_factory=REQUEST_ID.get)
     trace_context: str | None = None
 
@@ -141,7 +142,7 @@ class Teller:
             )
             for waiting in batch:
                 if not waiting.answer.done():
-                    waiting.answer.set_result([receipt_of(report, told) for report in waiting.reports])
+                    waiting.answer.set_result([result_of(report, told) for report in waiting.reports])
 
     def _take(self) -> list[Waiting]:
         batch = [self._waiting.popleft()]

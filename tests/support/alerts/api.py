@@ -3,18 +3,17 @@
 import json
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
 from tests.support.postgres import run
+from tocsin.integrations import INTEGRATIONS
 
 Client: TypeAlias = TestClient[web.Request, web.Application]
 ALERTS: Final = "/api/v1/alerts"
 ALERTMANAGER: Final = "/api/v1/receivers/alertmanager"
-PAYLOADS: Final = Path(__file__).parents[2] / "payloads"
 
 
 def alert(**fields: Any) -> dict[str, Any]:
@@ -22,9 +21,9 @@ def alert(**fields: Any) -> dict[str, Any]:
     return {"service": "checkout", "severity": "high", "message": "Card payments fail", **fields}
 
 
-def payload(name: str) -> Any:
-    """Return a captured request's body."""
-    return json.loads((PAYLOADS / name).read_text(encoding="utf-8"))
+def payload(integration: str, name: str) -> bytes:
+    """Return the body of a captured request."""
+    return next(payload.body for payload in INTEGRATIONS[integration].payloads if payload.name == name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from tocsin.alerts.domain import Entry, Firing, Receipt, StoredAlert, fingerprint
+from tocsin.alerts.domain import Entry, Firing, StoredAlert, fingerprint
 from tocsin.alerts.repository.rows import document, stored_alert
 from tocsin.contracts.alerts import AlertAction
+from tocsin.integrations.integration import IngestResult
 from tocsin.kernel.db import Cursor, fetch_all, fetch_one, required
 
 
@@ -167,7 +168,7 @@ async def find_requests(cur: Cursor, requests: Sequence[RequestRow]) -> list[Req
     return [by_id.get(request.id) or by_key.get(request.idempotency_key or "") for request in requests]
 
 
-async def find_receipts(cur: Cursor, report_ids: Sequence[UUID]) -> dict[UUID, Receipt]:
+async def find_receipts(cur: Cursor, report_ids: Sequence[UUID]) -> dict[UUID, IngestResult]:
     """Return what became of reports that were stored before."""
     rows = await fetch_all(
         cur,
@@ -180,7 +181,9 @@ async def find_receipts(cur: Cursor, report_ids: Sequence[UUID]) -> dict[UUID, R
         """,
         ids=list(report_ids),
     )
-    return {row["report_id"]: Receipt(row["alert_id"], row["incident_id"], AlertAction(row["action"])) for row in rows}
+    return {
+        row["report_id"]: IngestResult(row["alert_id"], row["incident_id"], AlertAction(row["action"])) for row in rows
+    }
 
 
 def _request(request: RequestRow) -> dict[str, Any]:

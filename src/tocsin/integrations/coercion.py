@@ -1,4 +1,4 @@
-"""Reading what senders get slightly wrong: they drop an alert that is refused, so it is mended and remarked upon.
+"""Coerce values that senders get slightly wrong: a refused alert is lost, so it is corrected and a remark says how.
 
 The bounds are those of `tocsin.contracts.alerts.AlertIn`.
 """
@@ -33,23 +33,25 @@ def _as_instant(value: Any) -> datetime | None:
         instant = _INSTANT.validate_python(value)
     except ValidationError:
         return None
-    # Year 1 is how Go writes "no time".
+    # Go's zero time is in year 1.
     return instant if instant.year > 1 else None
 
 
-LooseText = Annotated[str, BeforeValidator(_as_text), WithJsonSchema({"description": "Text; anything is taken."})]
-"""Text; null is empty, anything else is its JSON."""
-LooseTexts = dict[LooseText, LooseText]
-LooseInstant = Annotated[
+CoercedText = Annotated[
+    str, BeforeValidator(_as_text), WithJsonSchema({"description": "Text; other types are converted."})
+]
+"""Text; null becomes empty, any other type its JSON."""
+CoercedTexts = dict[CoercedText, CoercedText]
+CoercedInstant = Annotated[
     datetime | None,
     BeforeValidator(_as_instant),
-    WithJsonSchema({"description": "RFC 3339; anything is taken, and what cannot be read counts as none."}),
+    WithJsonSchema({"description": "RFC 3339; anything else counts as absent."}),
 ]
-"""An instant; None where there is none, or none that can be read."""
+"""An instant; None if it is absent or cannot be parsed."""
 
 
 def bounded_labels(labels: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
-    """Return at most 128 labels of bounded length, with a remark where something was cut."""
+    """Return at most 128 labels of bounded length, with a remark if any was cut."""
     kept = {name[:MAX_LABEL_NAME]: value[:MAX_LABEL_VALUE] for name, value in list(labels.items())[:MAX_LABELS]}
     if kept == labels:
         return kept, None
@@ -57,14 +59,14 @@ def bounded_labels(labels: Mapping[str, str]) -> tuple[dict[str, str], str | Non
 
 
 def bounded_message(message: str) -> tuple[str, str | None]:
-    """Return at most 65,536 characters, with a remark where something was cut."""
+    """Return at most 65,536 characters, with a remark if it was cut."""
     if len(message) <= MAX_MESSAGE:
         return message, None
     return message[: MAX_MESSAGE - 1] + "…", f"The message was cut: it had {len(message)} characters."
 
 
 def usable_links(candidates: Iterable[tuple[str, str]]) -> tuple[list[Link], str | None]:
-    """Return those of (address, text) that are http or https and not too long, with a remark about the others."""
+    """Return the valid (address, text) pairs as links, with a remark that counts the invalid ones."""
     links, refused = [], 0
     for href, text in candidates:
         if not href:
@@ -78,5 +80,5 @@ def usable_links(candidates: Iterable[tuple[str, str]]) -> tuple[list[Link], str
 
 
 def remark_of(*remarks: str | None) -> str | None:
-    """Join what there is to say."""
+    """Return the remarks joined by spaces; None if there is none."""
     return " ".join(filter(None, remarks)) or None

@@ -1,1 +1,0 @@
-"""One adapter per sender, pure: bytes in, alerts out."""

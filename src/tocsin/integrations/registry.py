@@ -1,0 +1,21 @@
+"""The registry of integrations, by name, in the order in which they are listed to people."""
+
+from typing import Final
+
+from tocsin.integrations.integration import Integration
+
+INTEGRATIONS: Final[dict[str, Integration]] = {}
+
+
+def register(integration: Integration) -> None:
+    """Add *integration*. Raise ValueError if its name or path is already registered."""
+    if any(integration.name == other.name or integration.path == other.path for other in INTEGRATIONS.values()):
+        msg = f"the name {integration.name!r} or the path {integration.path!r} is already registered"
+        raise ValueError(msg)
+    INTEGRATIONS[integration.name] = integration
+
+
+def label_of(name: str) -> str:
+    """Return an integration's display name; *name* itself for stored alerts of an integration that is gone."""
+    integration = INTEGRATIONS.get(name)
+    return name if integration is None else integration.label
