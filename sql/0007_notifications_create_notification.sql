@@ -78,7 +78,7 @@ CREATE TABLE notifications.outbox (
     message_id      uuid NOT NULL UNIQUE,
     kind            text NOT NULL,
     key             text NOT NULL,
-    payload         jsonb NOT NULL,
+    body            bytea NOT NULL,
     request_id      text NOT NULL,
     attempts        integer NOT NULL DEFAULT 0,
     created_at      timestamptz NOT NULL DEFAULT tocsin.now(),
@@ -95,9 +95,11 @@ CREATE INDEX outbox_done_at_idx ON notifications.outbox (done_at) WHERE done_at 
 
 -- A POST or PATCH that carried an Idempotency-Key: what it asked, and the resource that answers for it.
 CREATE TABLE notifications.idempotency (
-    key         text PRIMARY KEY,
+    scope       text NOT NULL,
+    key         text NOT NULL,
     body_hash   bytea NOT NULL,
     resource_id uuid NOT NULL,
-    created_at  timestamptz NOT NULL DEFAULT tocsin.now()
+    created_at  timestamptz NOT NULL DEFAULT tocsin.now(),
+    PRIMARY KEY (scope, key)
 );
 CREATE INDEX idempotency_created_at_idx ON notifications.idempotency (created_at);

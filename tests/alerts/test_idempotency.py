@@ -5,7 +5,9 @@ import pytest
 from tests.alerts.conftest import Start
 from tests.fakes.incidents import FakeIncidents
 from tests.support.alerts.api import ALERTMANAGER, ALERTS, Service, alert, payload
+from tests.support.release_skew import two_releases
 from tests.support.waiting import eventually
+from tocsin.contracts.alerts import AlertIn
 from tocsin.kernel.tasks import create_task
 
 
@@ -79,3 +81,12 @@ async def test_a_key_that_is_none_is_refused(service: Service) -> None:
     for key in ("", "x" * 256):
         await service.post(ALERTS, alert(), expect=422, key=key)
     await service.post(ALERTS, alert(), expect=201, key="x" * 255)
+
+
+@pytest.mark.parametrize("newer_first", [False, True])
+async def test_a_retry_that_crosses_a_deploy_is_a_replay(service: Service, *, newer_first: bool) -> None:
+    answers = []
+    for release in two_releases(AlertIn, newer_first=newer_first):
+        with release:
+            answers.append(await service.send(key="k-1"))
+    assert answers[0] == answers[1]

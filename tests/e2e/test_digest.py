@@ -14,9 +14,10 @@ pytestmark = pytest.mark.slow
 WAITING = "FROM oncall.outbox WHERE kind = 'page' AND done_at IS NULL"
 AN_HOUR_PASSES = """
     UPDATE oncall.outbox
-    SET payload = jsonb_set(payload, '{page,paged_at}',
-        to_jsonb((payload #>> '{page,paged_at}')::timestamptz - interval '1 hour'))
-    WHERE kind = 'page'
+    SET body = convert_to(jsonb_set(page, '{page,paged_at}',
+        to_jsonb((page #>> '{page,paged_at}')::timestamptz - interval '1 hour'))::text, 'UTF8')
+    FROM (SELECT id, convert_from(body, 'UTF8')::jsonb FROM oncall.outbox WHERE kind = 'page') AS page (id, page)
+    WHERE outbox.id = page.id
 """
 
 

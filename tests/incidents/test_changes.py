@@ -4,6 +4,7 @@ import pytest
 
 from tests.fakes.oncall import FakeOnCall
 from tests.support.incidents.api import Api
+from tests.support.release_skew import two_releases
 from tests.support.waiting import eventually
 from tocsin.contracts.incidents import ChangeIncident, IncidentStatus, OpenIncident
 from tocsin.contracts.model import Severity
@@ -208,3 +209,14 @@ async def test_a_report_of_one_idempotency_key_is_answered_by_the_first(api: Api
     first = await api.ask("POST", path, report, Idempotency_Key="k")
     assert (await api.ask("POST", path, report, Idempotency_Key="k")).body == first.body
     assert (await api.ask("POST", path, report | {"event_key": "f"}, Idempotency_Key="k")).status == 422
+
+
+@pytest.mark.parametrize("newer_first", [False, True])
+async def test_a_retry_that_crosses_a_deploy_is_a_replay(api: Api, *, newer_first: bool) -> None:
+    incident = await api.open()
+    path, body = f"/api/v1/incidents/{incident.id}", {"notes": "seen"}
+    for release in two_releases(ChangeIncident, newer_first=newer_first):
+        with release:
+            answer = await api.ask("PATCH", path, body, Idempotency_Key="k")
+        assert answer.status == 200, answer.body
+        assert len(answer.body["notes"]) == 1

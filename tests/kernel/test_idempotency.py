@@ -1,6 +1,8 @@
 """A repeated request has no second effect."""
 
 import asyncio
+from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,11 +15,11 @@ from tests.support.waiting import eventually
 from tocsin.kernel import idempotency
 from tocsin.kernel.db import DB, Database, transaction
 from tocsin.kernel.errors import InvalidRequestError
-from tocsin.kernel.idempotency import body_hash, claim, forget_old_keys
+from tocsin.kernel.idempotency import IdempotentRequest, forget_old_keys, replay
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.workers import WORKER_METRICS, WorkerMetrics
 
-ASKED = body_hash("POST", "/x", b"{}")
+FIRST = IdempotentRequest("k", "POST", "/x", b"{}")
 
 
 @pytest.fixture
@@ -25,9 +27,9 @@ def db(db_dsn: str, open_database: OpenDatabase) -> Database:
     return open_database(db_dsn, schema="incidents")
 
 
-async def ask(db: Database, resource: UUID, *, key: str = "k", digest: bytes = ASKED) -> UUID | None:
+async def ask(db: Database, resource: UUID, request: IdempotentRequest | None = FIRST, **changes: Any) -> UUID | None:
     async with transaction(db) as cur:
-        return await claim(cur, key=key, digest=digest, resource_id=resource)
+        return await replay(cur, request and replace(request, **changes), resource)
 
 
 async def test_the_first_has_the_key_and_a_repeat_gets_the_firsts_resource(db: Database) -> None:
@@ -37,18 +39,32 @@ async def test_the_first_has_the_key_and_a_repeat_gets_the_firsts_resource(db: D
     assert await ask(db, new_id(), key="another") is None
 
 
-@pytest.mark.parametrize(
-    "other", [body_hash("PATCH", "/x", b"{}"), body_hash("POST", "/y", b"{}"), body_hash("POST", "/x", b"{ }")]
-)
-async def test_a_key_used_for_something_else_is_refused(db: Database, other: bytes) -> None:
+async def test_two_scopes_may_use_the_same_key(db: Database) -> None:
+    first, other = new_id(), new_id()
+    assert await ask(db, first, scope="integration/1") is None
+    assert await ask(db, other, scope="integration/2", body=b"{ }") is None
+    assert await ask(db, new_id(), scope="integration/1") == first
+
+
+async def test_a_request_without_a_key_is_never_a_repeat(db: Database) -> None:
+    assert await ask(db, new_id(), None) is None
+    assert await ask(db, new_id(), None) is None
+
+
+@pytest.mark.parametrize("other", [{"method": "PATCH"}, {"path": "/y"}, {"body": b"{ }"}])
+async def test_a_key_used_for_something_else_is_refused(db: Database, other: dict[str, Any]) -> None:
     await ask(db, new_id())
     with pytest.raises(InvalidRequestError) as caught:
-        await ask(db, new_id(), digest=other)
+        await ask(db, new_id(), **other)
     assert caught.value.errors[0]["pointer"] == "Idempotency-Key"
 
 
 def test_method_path_and_body_cannot_be_taken_for_each_other() -> None:
-    assert body_hash("POST", "/x", b"y") != body_hash("POST", "/xy", b"") != body_hash("POST/x", "y", b"")
+    first, second, third = (
+        IdempotentRequest("k", *parts).digest()
+        for parts in (("POST", "/x", b"y"), ("POST", "/xy", b""), ("POST/x", "y", b""))
+    )
+    assert first != second != third
 
 
 async def test_of_many_at_once_one_is_the_first(db_dsn: str, open_database: OpenDatabase) -> None:
@@ -62,7 +78,7 @@ async def test_of_many_at_once_one_is_the_first(db_dsn: str, open_database: Open
 async def test_a_first_that_rolls_back_leaves_the_key_to_the_next(db: Database) -> None:
     async def roll_back() -> None:
         async with transaction(db) as cur:
-            await claim(cur, key="k", digest=ASKED, resource_id=new_id())
+            await replay(cur, FIRST, new_id())
             raise LookupError
 
     with pytest.raises(LookupError):
@@ -77,15 +93,15 @@ async def test_a_key_is_free_again_after_a_day(db: Database, db_dsn: str) -> Non
     assert await ask(db, new_id()) == first
     run(db_dsn, "UPDATE incidents.idempotency SET created_at = now() - interval '24 hours 1 minute'")
     second = new_id()
-    assert await ask(db, second, digest=body_hash("POST", "/other", b"")) is None
-    assert await ask(db, new_id(), digest=body_hash("POST", "/other", b"")) == second
+    assert await ask(db, second, path="/other") is None
+    assert await ask(db, new_id(), path="/other") == second
 
 
 async def test_old_keys_are_forgotten(db: Database, db_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idempotency, "SWEEP_SECONDS", 0.05)
     run(
         db_dsn,
-        "INSERT INTO incidents.idempotency SELECT n::text, '', gen_random_uuid(),"
+        "INSERT INTO incidents.idempotency SELECT 'open', n::text, '', gen_random_uuid(),"
         "   now() - CASE WHEN n > 1 THEN interval '25 hours' ELSE interval '23 hours' END"
         " FROM generate_series(1, 1500) AS n",
     )

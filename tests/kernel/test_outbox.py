@@ -25,7 +25,7 @@ async def test_what_is_enqueued_is_delivered_once_and_kept_as_done(start: StartR
     await clock.sleep(0.1)
     (message,) = replica.heard
     assert (message.message_id, message.kind, message.key) == (message_id, "say", "k")
-    assert message.payload == {"text": "hello"}
+    assert message.body == b'{"text":"hello"}'
     assert message.request_id == "the-request"
     assert message.attempts == 1
     assert replica.count("done") == 1
@@ -36,7 +36,7 @@ async def test_nothing_is_told_of_a_change_that_was_rolled_back(start: StartRepl
 
     async def change_one_s_mind() -> None:
         async with transaction(replica.db) as cur:
-            await replica.outbox.enqueue(cur, kind="say", key="k", payload=Words(text="never"))
+            await replica.outbox.enqueue(cur, kind="say", key="k", body=Words(text="never"))
             raise LookupError
 
     with pytest.raises(LookupError):
@@ -50,7 +50,7 @@ async def test_nothing_is_told_of_a_change_that_was_rolled_back(start: StartRepl
 async def test_a_kind_that_nobody_delivers_is_refused_when_it_is_enqueued(idle: Replica) -> None:
     async with transaction(idle.db) as cur:
         with pytest.raises(ValueError, match="no handler delivers 'sing'"):
-            await idle.outbox.enqueue(cur, kind="sing", key="k", payload=Words(text="la"))
+            await idle.outbox.enqueue(cur, kind="sing", key="k", body=Words(text="la"))
 
 
 async def test_the_rows_of_a_key_are_delivered_in_order_one_at_a_time(start: StartReplica) -> None:
@@ -109,7 +109,7 @@ async def test_a_row_is_delivered_at_once_and_not_at_the_next_poll(start: StartR
 async def test_a_wake_up_that_was_missed_costs_a_poll(start: StartReplica) -> None:
     replica = await start(poll_seconds=0.1)
     async with transaction(replica.db) as cur:
-        await replica.outbox.enqueue(cur, kind="say", key="k", payload=Words(text="quiet"))
+        await replica.outbox.enqueue(cur, kind="say", key="k", body=Words(text="quiet"))
     await eventually(lambda: replica.count("done") == 1)
 
 
@@ -170,7 +170,7 @@ async def test_a_kind_of_a_newer_version_is_left_alone_and_keeps_its_place(
 ) -> None:
     run(
         db_dsn,
-        "INSERT INTO oncall.outbox (message_id, kind, key, payload, request_id)"
+        "INSERT INTO oncall.outbox (message_id, kind, key, body, request_id)"
         " VALUES (gen_random_uuid(), 'sing', 'k', '{}', '-')",
     )
     replica = await start(poll_seconds=0.02)
@@ -247,7 +247,7 @@ async def test_waiting_for_a_delivery_hears_of_another_replicas_and_of_one_long_
 async def test_the_metrics_say_how_far_behind_it_is(start: StartReplica, db_dsn: str) -> None:
     run(
         db_dsn,
-        "INSERT INTO oncall.outbox (message_id, kind, key, payload, request_id, created_at, parked_at)"
+        "INSERT INTO oncall.outbox (message_id, kind, key, body, request_id, created_at, parked_at)"
         " SELECT gen_random_uuid(), 'sing', n::text, '{}', '-', now() - interval '100 s',"
         "   CASE WHEN n > 3 THEN now() END"
         " FROM generate_series(1, 5) AS n",
@@ -264,7 +264,7 @@ async def test_the_metrics_say_how_far_behind_it_is(start: StartReplica, db_dsn:
 async def test_what_was_done_long_ago_is_deleted_and_nothing_else(start: StartReplica, db_dsn: str) -> None:
     run(
         db_dsn,
-        "INSERT INTO oncall.outbox (message_id, kind, key, payload, request_id, done_at, parked_at)"
+        "INSERT INTO oncall.outbox (message_id, kind, key, body, request_id, done_at, parked_at)"
         " SELECT gen_random_uuid(), 'sing', n::text, '{}', '-',"
         "   CASE WHEN n <= 2500 THEN now() - interval '25 hours' WHEN n = 2501 THEN now() - interval '23 hours' END,"
         "   CASE WHEN n = 2503 THEN now() - interval '1 year' END"
@@ -293,7 +293,7 @@ async def test_two_rows_of_one_message_are_refused(idle: Replica) -> None:
 
     async def enqueue() -> None:
         async with transaction(idle.db) as cur:
-            await idle.outbox.enqueue(cur, kind="say", key="k", payload=Words(text="x"), message_id=message_id)
+            await idle.outbox.enqueue(cur, kind="say", key="k", body=Words(text="x"), message_id=message_id)
 
     await enqueue()
     with pytest.raises(psycopg2.errors.UniqueViolation):

@@ -9,6 +9,8 @@ from tests.fakes.receiver import Receiver, answers
 from tests.notifications.conftest import Start
 from tests.support.notifications.api import Service, message, page
 from tests.support.notifications.neighbours import Neighbours
+from tests.support.release_skew import two_releases
+from tocsin.contracts.notifications import Notify
 from tocsin.kernel.ids import new_id
 
 
@@ -221,3 +223,17 @@ async def test_the_service_describes_itself_and_its_health(service: Service) -> 
         "/api/v1/notifications/{notification_id}/redeliver",
         "/api/v1/notifications/void",
     }
+
+
+@pytest.mark.parametrize("newer_first", [False, True])
+async def test_a_retry_that_crosses_a_deploy_is_a_replay(
+    service: Service, receiver: Receiver, *, newer_first: bool
+) -> None:
+    order = message(receiver.url)
+    answers = []
+    for release in two_releases(Notify, newer_first=newer_first):
+        with release:
+            response = await service.post("/api/v1/notify", order, Idempotency_Key="k")
+        assert response.status == 202
+        answers.append((await response.json())["notification_id"])
+    assert answers[0] == answers[1]

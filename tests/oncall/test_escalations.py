@@ -3,8 +3,12 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.oncall.conftest import OnCall, Replica, delivered, person, start_of, told
+from tests.support.release_skew import two_releases
 from tests.support.waiting import eventually
+from tocsin.contracts.oncall import StartEscalation
 from tocsin.kernel.ids import new_id
 
 HOOK = {"channel": "webhook", "address": "https://hooks.example.net/ada?" + "x" * 2_000}
@@ -198,3 +202,14 @@ async def test_a_title_of_any_length_is_paged(oncall: OnCall) -> None:
     body = {**start_of(str(new_id())), "title": "é" * 40_000}
     started = await oncall.post("/api/v1/escalations", body)
     await delivered(oncall, started["incident_id"], (1, "Ada", "mock"))
+
+
+@pytest.mark.parametrize("newer_first", [False, True])
+async def test_a_retry_that_crosses_a_deploy_is_a_replay(oncall: OnCall, *, newer_first: bool) -> None:
+    await oncall.team()
+    body = start_of(str(new_id()))
+    answers = []
+    for release in two_releases(StartEscalation, newer_first=newer_first):
+        with release:
+            answers.append(await oncall.post("/api/v1/escalations", body, key="start"))
+    assert answers[0] == answers[1]

@@ -223,13 +223,13 @@ async def test_an_overview_says_whom_pages_reached_at_night_by_the_team_s_clock(
     # In Berlin 02:30 for the second time, in Kolkata 07:00; years ahead, so that no next step is due.
     at = datetime(2037, 10, 25, 1, 30, tzinfo=UTC)
     woken = StartEscalation.model_validate(start_of(str(new_id())) | {"created_at": at})
-    await pager.start(woken, key=None, now=at)
-    await pager.escalate(Escalate(incident_id=woken.incident_id, team="Search"), actor="Ada", key=None, now=at)
+    await pager.start(woken, request=None, now=at)
+    await pager.escalate(Escalate(incident_id=woken.incident_id, team="Search"), actor="Ada", request=None, now=at)
     await delivered(oncall, str(woken.incident_id), (1, "Ada", "mock"), (2, "Chandra", "mock"))
     await oncall.stop(str(woken.incident_id))
     late = at + timedelta(days=1, hours=12)
     await pager.start(
-        StartEscalation.model_validate(start_of(str(new_id()), "index") | {"created_at": late}), key=None, now=late
+        StartEscalation.model_validate(start_of(str(new_id()), "index") | {"created_at": late}), request=None, now=late
     )
     asked: dict[str, Any] = {"since": "2037-10-24", "until": "2037-10-31"}
 

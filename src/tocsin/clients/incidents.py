@@ -44,7 +44,7 @@ class IncidentsClient(ServiceClient):
         return await self.post(path, body, IncidentStates, idempotency_key=idempotency_key, budget=budget)
 
     async def append_timeline(
-        self, incident_id: UUID, entry: AppendTimelineEntry, *, idempotency_key: str, budget: Budget = ONCE
+        self, incident_id: UUID, entry: AppendTimelineEntry | bytes, *, idempotency_key: str, budget: Budget = ONCE
     ) -> TimelineEntry:
         """Report what happened; a repeated event key has no effect."""
         path = f"/api/v1/incidents/{incident_id}/timeline"

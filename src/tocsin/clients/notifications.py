@@ -24,13 +24,15 @@ class NotificationsClient(ServiceClient):
     def __init__(self, base_url: str, metrics: ClientMetrics) -> None:
         super().__init__(base_url, metrics, peer=PEER)
 
-    async def notify(self, message: Notify, *, idempotency_key: str, budget: Budget = ONCE) -> NotificationQueued:
+    async def notify(
+        self, message: Notify | bytes, *, idempotency_key: str, budget: Budget = ONCE
+    ) -> NotificationQueued:
         """Queue one message to one recipient."""
         return await self.post(
             "/api/v1/notify", message, NotificationQueued, idempotency_key=idempotency_key, budget=budget
         )
 
-    async def void(self, void: VoidNotifications, *, idempotency_key: str, budget: Budget = ONCE) -> Voided:
+    async def void(self, void: VoidNotifications | bytes, *, idempotency_key: str, budget: Budget = ONCE) -> Voided:
         """Stop an incident's pages that have not gone out."""
         return await self.post(
             "/api/v1/notifications/void", void, Voided, idempotency_key=idempotency_key, budget=budget

@@ -30,21 +30,23 @@ class OnCallClient(ServiceClient):
     def __init__(self, base_url: str, metrics: ClientMetrics) -> None:
         super().__init__(base_url, metrics, peer=PEER)
 
-    async def start(self, escalation: StartEscalation, *, idempotency_key: str, budget: Budget = ONCE) -> Escalation:
+    async def start(
+        self, escalation: StartEscalation | bytes, *, idempotency_key: str, budget: Budget = ONCE
+    ) -> Escalation:
         """Page for an incident until somebody answers; learn who is paged."""
         return await self.post(
             "/api/v1/escalations", escalation, Escalation, idempotency_key=idempotency_key, budget=budget
         )
 
     async def stop(
-        self, incident_id: UUID, stop: StopEscalation, *, idempotency_key: str, budget: Budget = ONCE
+        self, incident_id: UUID, stop: StopEscalation | bytes, *, idempotency_key: str, budget: Budget = ONCE
     ) -> Escalation:
         """Page no more for an incident, even if its start has not arrived yet."""
         path = f"/api/v1/escalations/{incident_id}/stop"
         return await self.post(path, stop, Escalation, idempotency_key=idempotency_key, budget=budget)
 
     async def delivery_failed(
-        self, incident_id: UUID, failure: DeliveryFailed, *, idempotency_key: str, budget: Budget = ONCE
+        self, incident_id: UUID, failure: DeliveryFailed | bytes, *, idempotency_key: str, budget: Budget = ONCE
     ) -> Escalation:
         """Report a page that will never arrive."""
         path = f"/api/v1/escalations/{incident_id}/delivery-failed"

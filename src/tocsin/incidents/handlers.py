@@ -29,19 +29,18 @@ from tocsin.contracts.model import Page
 from tocsin.contracts.overview import IncidentMetrics, StatsOverview
 from tocsin.incidents.domain.position import Position
 from tocsin.incidents.service import DESK, changes, correlation, overview, reading
-from tocsin.incidents.service.changes import Claim
 from tocsin.incidents.service.overview import OverviewQuery
 from tocsin.incidents.service.reading import CountsQuery, IncidentQuery, Reference, StatsQuery, TimelineQuery
 from tocsin.incidents.service.stream import HUB
 from tocsin.incidents.settings import SETTINGS
 from tocsin.kernel.db import DB
 from tocsin.kernel.errors import InvalidRequestError, NotFoundError
-from tocsin.kernel.idempotency import body_hash
+from tocsin.kernel.idempotency import IdempotentRequest
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.requests import (
     INTERNAL_BODY_LIMIT,
     actor_of,
-    idempotency_key,
+    idempotent_request,
     if_match,
     parse_body,
     parse_json,
@@ -219,12 +218,10 @@ async def _position(request: web.Request, query: StreamQuery) -> Position:
         raise InvalidRequestError([{"pointer": pointer, "detail": f"This is {exc}."}]) from exc
 
 
-async def _parse_claimed(request: web.Request, model: type[M]) -> tuple[M, Claim | None]:
+async def _parse_claimed(request: web.Request, model: type[M]) -> tuple[M, IdempotentRequest | None]:
     """Return the valid body, and what its Idempotency-Key stands for, if it has one."""
-    key = idempotency_key(request)
-    body = await read_body(request)
-    claim = Claim(key, body_hash(request.method, request.path, body)) if key is not None else None
-    return parse_json(body, model), claim
+    claim = await idempotent_request(request)
+    return parse_json(await read_body(request), model), claim
 
 
 def _reference(request: web.Request) -> Reference:

@@ -1,10 +1,12 @@
-"""`Idempotency-Key` on POST and PATCH: a repeat within a day has no second effect and gets the first's answer.
+"""`Idempotency-Key` on POST and PATCH: a retry within a day has no second effect and gets the first response.
 
-The answer is rebuilt from the rows, not stored: the table keeps which resource answers for a key, and a hash of what
-was asked.
+The response is rebuilt from the rows, not stored: the table keeps the id of the resource and a hash of the request as
+it was sent. A hash of the parsed model would change with every defaulted field that a release adds, and refuse a retry
+that crosses a deploy.
 """
 
 import hashlib
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -16,52 +18,77 @@ from tocsin.kernel.workers import Context, worker
 
 KEEP_HOURS: Final = 24
 SWEEP_SECONDS: Final = 600.0
+OPEN_SCOPE: Final = "open"
+"""The scope of every key while there is only the open principal."""
 
 
-def body_hash(method: str, path: str, body: bytes) -> bytes:
-    """Return what stands for a request: the same key with another method, path or body is a mistake."""
-    return hashlib.sha256(b"\0".join((method.encode(), path.encode(), body))).digest()
+@dataclass(frozen=True, slots=True)
+class IdempotentRequest:
+    """A request that carried an `Idempotency-Key`, with its body as it was sent."""
+
+    key: str
+    method: str
+    path: str
+    body: bytes
+    scope: str = OPEN_SCOPE
+    """Whose key it is: two scopes may use the same key."""
+
+    def digest(self) -> bytes:
+        """Return a hash of method, path and body: the same key with another digest is a client's mistake."""
+        return hashlib.sha256(b"\0".join((self.method.encode(), self.path.encode(), self.body))).digest()
 
 
-async def claim(cur: Cursor, *, key: str, digest: bytes, resource_id: UUID) -> UUID | None:
-    """Claim *key* for *resource_id* in the caller's transaction; None when it is ours, else the first's resource.
+async def replay(cur: Cursor, request: IdempotentRequest | None, resource_id: UUID) -> UUID | None:
+    """Return the id of the resource that an earlier try of *request* made; None for the first try.
 
-    A simultaneous request with the same key waits here until the first has committed or rolled back. Raise
-    InvalidRequestError when the first asked something else.
+    The first try records its key with *resource_id* in the caller's transaction; a simultaneous one waits here until
+    the first has committed or rolled back. A request without a key is always a first try. Raise InvalidRequestError
+    where the key was used for another request.
     """
-    mine = await execute(
+    if request is None:
+        return None
+    digest = request.digest()
+    inserted = await execute(
         cur,
         """
-        INSERT INTO idempotency AS i (key, body_hash, resource_id) VALUES (%(key)s, %(digest)s, %(resource_id)s)
-        ON CONFLICT (key) DO UPDATE
+        INSERT INTO idempotency AS i (scope, key, body_hash, resource_id)
+        VALUES (%(scope)s, %(key)s, %(digest)s, %(resource_id)s)
+        ON CONFLICT (scope, key) DO UPDATE
             SET body_hash = EXCLUDED.body_hash, resource_id = EXCLUDED.resource_id, created_at = EXCLUDED.created_at
-            WHERE i.created_at < now() - %(hours)s * interval '1 hour'
+            WHERE i.created_at < tocsin.now() - %(hours)s * interval '1 hour'
         """,
-        key=key,
+        scope=request.scope,
+        key=request.key,
         digest=digest,
         resource_id=resource_id,
         hours=KEEP_HOURS,
     )
-    if mine:
+    if inserted:
         return None
-    first = await fetch_one(cur, "SELECT body_hash, resource_id FROM idempotency WHERE key = %(key)s", key=key)
+    first = await fetch_one(
+        cur,
+        "SELECT body_hash, resource_id FROM idempotency WHERE scope = %(scope)s AND key = %(key)s",
+        scope=request.scope,
+        key=request.key,
+    )
     if first is None:
-        msg = "The key was forgotten at this very moment; try again."
+        msg = "The key expired during this request; try again."
         raise TransactionConflictError(msg)
     if bytes(first["body_hash"]) != digest:
-        detail = "This key was used for another request within the last 24 hours; take a new one."
+        detail = "This key was used for another request within the last 24 hours; use a new one."
         raise InvalidRequestError([{"pointer": "Idempotency-Key", "detail": detail}])
     resource: UUID = first["resource_id"]
     return resource
 
 
-async def _forget_old(app: web.Application) -> bool:
+async def _delete_expired(app: web.Application) -> bool:
     async with transaction(app[DB]) as cur:
         deleted = await execute(
             cur,
             """
-            DELETE FROM idempotency WHERE key IN (
-                SELECT key FROM idempotency WHERE created_at < now() - %(hours)s * interval '1 hour' LIMIT 1000)
+            DELETE FROM idempotency WHERE (scope, key) IN (
+                SELECT scope, key FROM idempotency
+                WHERE created_at < tocsin.now() - %(hours)s * interval '1 hour' LIMIT 1000)
             """,
             hours=KEEP_HOURS,
         )
@@ -70,4 +97,4 @@ async def _forget_old(app: web.Application) -> bool:
 
 def forget_old_keys() -> Context:
     """Return the cleanup context that deletes keys older than a day."""
-    return worker("idempotency_keys", _forget_old, interval=SWEEP_SECONDS)
+    return worker("idempotency_keys", _delete_expired, interval=SWEEP_SECONDS)

@@ -96,11 +96,11 @@ class Outbox:
         self.wakeup = Wakeup()
 
     async def enqueue(
-        self, cur: Cursor, *, kind: str, key: str, payload: BaseModel, message_id: UUID | None = None
+        self, cur: Cursor, *, kind: str, key: str, body: BaseModel, message_id: UUID | None = None
     ) -> UUID:
         """Insert a row in the caller's transaction, which holds the lock of *key*'s parent row; `wake` after commit."""
         chosen = message_id or new_id()
-        await self.enqueue_many(cur, kind=kind, rows=[(chosen, key, payload)])
+        await self.enqueue_many(cur, kind=kind, rows=[(chosen, key, body)])
         return chosen
 
     async def enqueue_many(
@@ -108,10 +108,10 @@ class Outbox:
         cur: Cursor,
         *,
         kind: str,
-        rows: list[tuple[UUID, str, BaseModel]],
+        rows: Sequence[tuple[UUID, str, BaseModel]],
         trace_contexts: Sequence[str | None] | None = None,
     ) -> None:
-        """Insert (message id, key, payload) rows by one statement, in this order.
+        """Insert (message id, key, body) rows by one statement, in this order.
 
         A row goes on with the trace that *trace_contexts* has in its place, else with the current one.
         """

@@ -1,9 +1,9 @@
 """The statements of the outbox: each changes a row only for whoever holds its lease."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -26,7 +26,8 @@ class OutboxMessage:
     """The idempotency key of every attempt."""
     kind: str
     key: str
-    payload: Mapping[str, Any]
+    body: bytes
+    """What every attempt sends, as it was serialised by whoever enqueued it."""
     request_id: str
     trace_context: str | None
     attempts: int
@@ -39,21 +40,21 @@ async def insert_many(
     rows: Sequence[tuple[UUID, str, BaseModel]],
     trace_contexts: Sequence[str | None] | None = None,
 ) -> None:
-    """Insert (message id, key, payload) rows in this order, each to go on with its own trace, or with the current."""
+    """Insert (message id, key, body) rows in this order, each to go on with its own trace, or with the current."""
     await execute(
         cur,
         """
-        INSERT INTO outbox (message_id, kind, key, payload, request_id, trace_context)
-        SELECT message_id, %(kind)s, key, payload::jsonb, %(request_id)s, COALESCE(trace_context, %(current)s)
-        FROM unnest(%(message_ids)s::uuid[], %(keys)s::text[], %(payloads)s::text[], %(trace_contexts)s::text[])
-            WITH ORDINALITY AS row (message_id, key, payload, trace_context, position)
+        INSERT INTO outbox (message_id, kind, key, body, request_id, trace_context)
+        SELECT message_id, %(kind)s, key, decode(body, 'hex'), %(request_id)s, COALESCE(trace_context, %(current)s)
+        FROM unnest(%(message_ids)s::uuid[], %(keys)s::text[], %(bodies)s::text[], %(trace_contexts)s::text[])
+            WITH ORDINALITY AS row (message_id, key, body, trace_context, position)
         ORDER BY position
         """,
         kind=kind,
         request_id=REQUEST_ID.get(),
         message_ids=[row[0] for row in rows],
         keys=[row[1] for row in rows],
-        payloads=[row[2].model_dump_json() for row in rows],
+        bodies=[row[2].model_dump_json().encode().hex() for row in rows],
         trace_contexts=list(trace_contexts or ()),
         current=TRACING.context(),
     )
@@ -85,14 +86,14 @@ async def lease(
         SET attempts = o.attempts + 1,
             next_attempt_at = COALESCE(%(now)s, now()) + %(seconds)s * interval '1 second'
         FROM due WHERE o.id = due.id
-        RETURNING o.id, o.message_id, o.kind, o.key, o.payload, o.request_id, o.trace_context, o.attempts
+        RETURNING o.id, o.message_id, o.kind, o.key, o.body, o.request_id, o.trace_context, o.attempts
         """,
         now=now,
         kinds=list(kinds),
         seconds=seconds,
         limit=limit,
     )
-    return [OutboxMessage(**row) for row in rows]
+    return [OutboxMessage(**{**row, "body": bytes(row["body"])}) for row in rows]
 
 
 async def mark_done(cur: Cursor, message: OutboxMessage, *, now: datetime | None) -> bool:

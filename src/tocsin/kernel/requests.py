@@ -15,6 +15,7 @@ from tocsin.kernel.errors import (
     TooLargeError,
     UnsupportedMediaTypeError,
 )
+from tocsin.kernel.idempotency import IdempotentRequest
 
 M = TypeVar("M", bound=BaseModel)
 BODY_LIMIT: Final = 512 * 1024
@@ -24,13 +25,21 @@ INTERNAL_BODY_LIMIT: Final = 16 * 1024 * 1024
 MAX_ERRORS: Final = 20
 MANY_ERRORS: Final = 1_000
 MAX_KEY: Final = 255
+BODY: Final = web.RequestKey("BODY", bytes)
+"""The body, once it has been read."""
 
 
 async def read_body(request: web.Request, *, limit: int = BODY_LIMIT) -> bytes:
-    """Return the body, of at most *limit* bytes; raise TooLargeError beyond.
+    """Return the body, of at most *limit* bytes; raise TooLargeError beyond. It may be called more than once.
 
     Raise UnsupportedMediaTypeError where it is compressed: a small body may unpack to gigabytes.
     """
+    if BODY not in request:
+        request[BODY] = await _read_body(request, limit)
+    return request[BODY]
+
+
+async def _read_body(request: web.Request, limit: int) -> bytes:
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
         msg = "A compressed body is not taken; send it as it is."
         raise UnsupportedMediaTypeError(msg)
@@ -120,6 +129,14 @@ def idempotency_key(request: web.Request) -> str | None:
     if key is not None and not (0 < len(key) <= MAX_KEY and key.isprintable()):
         raise InvalidRequestError([{"pointer": "Idempotency-Key", "detail": "Must be 1 to 255 printable characters."}])
     return key
+
+
+async def idempotent_request(request: web.Request) -> IdempotentRequest | None:
+    """Return what identifies a retry of *request*; None without an `Idempotency-Key`. Raise as `read_body` does."""
+    key = idempotency_key(request)
+    if key is None:
+        return None
+    return IdempotentRequest(key, request.method, request.path, await read_body(request))
 
 
 def if_match(request: web.Request) -> int | None:

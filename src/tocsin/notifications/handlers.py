@@ -16,7 +16,7 @@ from tocsin.contracts.notifications import (
 from tocsin.kernel.db import DB
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.pg_notify import NotifyChannel
-from tocsin.kernel.requests import idempotency_key, parse_body, parse_query, path_uuid
+from tocsin.kernel.requests import idempotent_request, parse_body, parse_query, path_uuid
 from tocsin.kernel.responses import respond
 from tocsin.notifications import service
 from tocsin.notifications.metrics import METRICS
@@ -33,7 +33,9 @@ async def post_notify(request: web.Request) -> web.Response:
     `Idempotency-Key` or `notification_id` sends nothing more.
     """
     order = await parse_body(request, Notify)
-    queued = await service.notify(request.app[DB], request.app[METRICS], order, key=idempotency_key(request), now=None)
+    queued = await service.notify(
+        request.app[DB], request.app[METRICS], order, request=await idempotent_request(request), now=None
+    )
     request.app[BELL].ring()
     return respond(queued, status=HTTPStatus.ACCEPTED)
 
@@ -70,7 +72,9 @@ async def post_redeliver(request: web.Request) -> web.Response:
     Only somebody who answers after that stops a page.
     """
     notification_id = path_uuid(request, "notification_id")
-    queued = await service.redeliver(request.app[DB], notification_id, key=idempotency_key(request), now=None)
+    queued = await service.redeliver(
+        request.app[DB], notification_id, request=await idempotent_request(request), now=None
+    )
     request.app[BELL].ring()
     return respond(queued, status=HTTPStatus.ACCEPTED)
 

@@ -5,7 +5,6 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from pydantic import BaseModel
 
 from tocsin.clients.incidents import IncidentsClient
 from tocsin.clients.oncall import OnCallClient
@@ -27,20 +26,6 @@ MAX_DETAIL: Final = 1_000
 WORDS: Final = {Channel.MOCK: "Console", Channel.WEBHOOK: "Webhook", Channel.EMAIL: "E-mail"}
 
 
-class TimelineReport(BaseModel):
-    """An outbox row: one entry for one incident's timeline."""
-
-    incident_id: UUID
-    entry: AppendTimelineEntry
-
-
-class FailureReport(BaseModel):
-    """An outbox row: on-call pages the next level instead."""
-
-    incident_id: UUID
-    failure: DeliveryFailed
-
-
 async def enqueue(
     cur: Cursor,
     outbox: Outbox,
@@ -50,12 +35,17 @@ async def enqueue(
     digest_id: UUID | None,
 ) -> None:
     """Queue what must be told now that messages are finished, in the transaction that finishes them."""
-    reports = [_report(message, outcome, verdict, digest_id) for message, verdict in finished]
-    await outbox.enqueue_many(
-        cur, kind=TIMELINE, rows=[(new_id(), str(report.incident_id), report) for report in reports]
-    )
-    lost: list[tuple[UUID, str, BaseModel]] = [
-        (new_id(), str(message.id), _failure(message, verdict))
+    entries = [
+        (new_id(), str(message.incident_id), _entry(message, outcome, verdict, digest_id))
+        for message, verdict in finished
+    ]
+    await outbox.enqueue_many(cur, kind=TIMELINE, rows=entries)
+    lost = [
+        (
+            new_id(),
+            f"{message.incident_id}/{message.id}",
+            DeliveryFailed(notification_id=message.id, detail=verdict.reason or ""),
+        )
         for message, verdict in finished
         if verdict.status is not NotificationStatus.SENT and message.kind is NotificationKind.PAGE
     ]
@@ -63,17 +53,12 @@ async def enqueue(
         await outbox.enqueue_many(cur, kind=DELIVERY_FAILED, rows=lost)
 
 
-def _failure(message: LeasedMessage, verdict: Verdict) -> FailureReport:
-    failure = DeliveryFailed(notification_id=message.id, detail=verdict.reason or "")
-    return FailureReport(incident_id=message.incident_id, failure=failure)
-
-
-def _report(message: LeasedMessage, outcome: Outcome, verdict: Verdict, digest_id: UUID | None) -> TimelineReport:
+def _entry(message: LeasedMessage, outcome: Outcome, verdict: Verdict, digest_id: UUID | None) -> AppendTimelineEntry:
     delivered = verdict.status is NotificationStatus.SENT
     event = EventType.DELIVERED if delivered else EventType.DELIVERY_FAILED
     together = "" if digest_id is None else " with others that waited"
     ending = f"delivered{together}." if delivered else f"not delivered: {verdict.reason}"
-    entry = AppendTimelineEntry(
+    return AppendTimelineEntry(
         event_key=f"{message.id}:{event}",
         event_type=event,
         actor=ACTOR,
@@ -88,25 +73,24 @@ def _report(message: LeasedMessage, outcome: Outcome, verdict: Verdict, digest_i
             **({} if digest_id is None else {"digest_id": str(digest_id)}),
         },
     )
-    return TimelineReport(incident_id=message.incident_id, entry=entry)
 
 
 def handlers(incidents: IncidentsClient, oncall: OnCallClient) -> Mapping[str, Handler]:
     """Return who delivers which outbox row. Where the incident is unknown there, there is nobody to tell."""
 
     async def timeline(row: OutboxMessage) -> None:
-        report = TimelineReport.model_validate(row.payload)
+        incident_id = UUID(row.key)
         try:
-            await incidents.append_timeline(report.incident_id, report.entry, idempotency_key=str(row.message_id))
+            await incidents.append_timeline(incident_id, row.body, idempotency_key=str(row.message_id))
         except RejectedError as exc:
-            _unless_unknown(exc, report.incident_id)
+            _unless_unknown(exc, incident_id)
 
     async def delivery_failed(row: OutboxMessage) -> None:
-        report = FailureReport.model_validate(row.payload)
+        incident_id = UUID(row.key.partition("/")[0])
         try:
-            await oncall.delivery_failed(report.incident_id, report.failure, idempotency_key=str(row.message_id))
+            await oncall.delivery_failed(incident_id, row.body, idempotency_key=str(row.message_id))
         except RejectedError as exc:
-            _unless_unknown(exc, report.incident_id)
+            _unless_unknown(exc, incident_id)
 
     return {TIMELINE: timeline, DELIVERY_FAILED: delivery_failed}
 

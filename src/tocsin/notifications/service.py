@@ -22,7 +22,7 @@ from tocsin.kernel import request_id
 from tocsin.kernel.db import Cursor, Database, Row, transaction
 from tocsin.kernel.errors import ConflictError, InvalidRequestError
 from tocsin.kernel.failpoints import Failpoint
-from tocsin.kernel.idempotency import body_hash, claim
+from tocsin.kernel.idempotency import IdempotentRequest, replay
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.pagination import page_of
 from tocsin.notifications import repository
@@ -35,7 +35,12 @@ REDELIVER: Final = Failpoint("notifications.redeliver")
 
 
 async def notify(
-    db: Database, metrics: NotificationMetrics, order: Notify, *, key: str | None, now: datetime | None
+    db: Database,
+    metrics: NotificationMetrics,
+    order: Notify,
+    *,
+    request: IdempotentRequest | None,
+    now: datetime | None,
 ) -> NotificationQueued:
     """Queue a message. A repeat, by idempotency key or by its own id, changes nothing and gets the first's answer.
 
@@ -43,11 +48,9 @@ async def notify(
     """
     notification_id = order.notification_id or new_id()
     async with QUEUE(), transaction(db) as cur:
-        if key is not None:
-            digest = body_hash("POST", "/api/v1/notify", order.model_dump_json().encode())
-            first = await claim(cur, key=key, digest=digest, resource_id=notification_id)
-            if first is not None:
-                return await _first_answer(cur, first)
+        first = await replay(cur, request, notification_id)
+        if first is not None:
+            return await _first_answer(cur, first)
         await repository.lock_incident(cur, order.incident_id, exclusive=False)
         inserted = await repository.insert_notification(
             cur, notification_id, order, request_id=request_id.REQUEST_ID.get(), now=now
@@ -89,15 +92,13 @@ async def void(
 
 
 async def redeliver(
-    db: Database, notification_id: UUID, *, key: str | None, now: datetime | None
+    db: Database, notification_id: UUID, *, request: IdempotentRequest | None, now: datetime | None
 ) -> NotificationQueued:
     """Send a dead letter, or a voided page, because a person wants it. Raise NotFoundError, ConflictError."""
     answer = NotificationQueued(notification_id=notification_id, status=NotificationStatus.QUEUED)
     async with REDELIVER(), transaction(db) as cur:
-        if key is not None:
-            digest = body_hash("POST", f"/api/v1/notifications/{notification_id}/redeliver", b"")
-            if await claim(cur, key=key, digest=digest, resource_id=notification_id) is not None:
-                return answer
+        if await replay(cur, request, notification_id) is not None:
+            return answer
         if not await repository.requeue(cur, notification_id, now=now):
             row = await repository.get_notification(cur, notification_id)
             raise ConflictError(_why_not(row))

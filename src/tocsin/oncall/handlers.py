@@ -21,7 +21,7 @@ from tocsin.contracts.overview import OnCallOverview
 from tocsin.kernel.db import DB
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.pagination import ListQuery
-from tocsin.kernel.requests import actor_of, idempotency_key, if_match, parse_body, parse_query, path_uuid
+from tocsin.kernel.requests import actor_of, idempotent_request, if_match, parse_body, parse_query, path_uuid
 from tocsin.kernel.responses import respond
 from tocsin.oncall.queries import CurrentQuery, EscalationsQuery, OverviewQuery, UpcomingQuery
 from tocsin.oncall.service import overview, schedules
@@ -39,7 +39,7 @@ async def post_schedule(request: web.Request) -> web.Response:
     refused with 409.
     """
     given = await parse_body(request, ScheduleIn)
-    created = await schedules.create(request.app[DB], given, key=idempotency_key(request))
+    created = await schedules.create(request.app[DB], given, request=await idempotent_request(request))
     request.app[schedules.SCHEDULES_CHANGED].set()
     location = request.app.router["schedule"].url_for(schedule_id=str(created.id))
     return respond(created, status=HTTPStatus.CREATED, headers={"Location": str(location)})
@@ -103,7 +103,7 @@ async def post_escalate(request: web.Request) -> web.Response:
     """
     given = await parse_body(request, Escalate)
     answer = await request.app[PAGER].escalate(
-        given, actor=actor_of(request, given.actor), key=idempotency_key(request)
+        given, actor=actor_of(request, given.actor), request=await idempotent_request(request)
     )
     return respond(answer, status=HTTPStatus.CREATED)
 
@@ -115,7 +115,7 @@ async def post_escalation(request: web.Request) -> web.Response:
     There is one escalation per incident: a repeat changes nothing.
     """
     given = await parse_body(request, StartEscalation)
-    return respond(await request.app[PAGER].start(given, key=idempotency_key(request)))
+    return respond(await request.app[PAGER].start(given, request=await idempotent_request(request)))
 
 
 @describes(Escalation, body=StopEscalation, problems=(HTTPStatus.NOT_FOUND,), headers=KEY, internal=True)
@@ -123,7 +123,7 @@ async def post_stop(request: web.Request) -> web.Response:
     """Page no more for an incident and withdraw what has not gone out, even if the start has not arrived yet."""
     incident_id = path_uuid(request, "incident_id")
     given = await parse_body(request, StopEscalation)
-    return respond(await request.app[PAGER].stop(incident_id, given, key=idempotency_key(request)))
+    return respond(await request.app[PAGER].stop(incident_id, given, request=await idempotent_request(request)))
 
 
 @describes(Escalation, body=DeliveryFailed, problems=(HTTPStatus.NOT_FOUND,), headers=KEY, internal=True)
@@ -131,7 +131,9 @@ async def post_delivery_failed(request: web.Request) -> web.Response:
     """Learn that a page will never arrive: once no page of the latest step can, the next level is paged now."""
     incident_id = path_uuid(request, "incident_id")
     given = await parse_body(request, DeliveryFailed)
-    return respond(await request.app[PAGER].delivery_failed(incident_id, given, key=idempotency_key(request)))
+    return respond(
+        await request.app[PAGER].delivery_failed(incident_id, given, request=await idempotent_request(request))
+    )
 
 
 @describes(Escalation, problems=(HTTPStatus.NOT_FOUND,))

@@ -9,8 +9,7 @@ from aiohttp import web
 
 from tocsin.clients.incidents import INCIDENTS
 from tocsin.clients.notifications import NOTIFICATIONS
-from tocsin.contracts.incidents import AppendTimelineEntry
-from tocsin.contracts.notifications import Notify, VoidNotifications
+from tocsin.contracts.notifications import Notify
 from tocsin.contracts.oncall import Channel, DeliveryFailed
 from tocsin.kernel.db import DB, Cursor
 from tocsin.kernel.errors import RejectedError
@@ -56,10 +55,10 @@ def handlers(app: web.Application) -> Mapping[str, Handler]:
     """Return what delivers the outbox."""
 
     async def page(message: OutboxMessage) -> AfterDelivery | None:
-        order = Notify.model_validate(message.payload)
+        order = Notify.model_validate_json(message.body)
         try:
             async with PAGE():
-                await app[NOTIFICATIONS].notify(order, idempotency_key=str(message.message_id))
+                await app[NOTIFICATIONS].notify(message.body, idempotency_key=str(message.message_id))
         except RejectedError as exc:
             refusal = str(exc)
         else:
@@ -67,7 +66,7 @@ def handlers(app: web.Application) -> Mapping[str, Handler]:
         # Parked it would wait for ever; as a failed delivery it brings the next level.
         log.error("page refused", notification_id=message.key, channel=order.channel, reason=refusal)
         failure = DeliveryFailed(notification_id=message.message_id, detail=refusal)
-        await app[PAGER].delivery_failed(order.incident_id, failure, key=None)
+        await app[PAGER].delivery_failed(order.incident_id, failure, request=None)
         return None
 
     def count_page(channel: Channel) -> AfterDelivery:
@@ -77,13 +76,13 @@ def handlers(app: web.Application) -> Mapping[str, Handler]:
         return count
 
     async def timeline(message: OutboxMessage) -> None:
-        entry = AppendTimelineEntry.model_validate(message.payload)
         async with TIMELINE():
-            await app[INCIDENTS].append_timeline(UUID(message.key), entry, idempotency_key=str(message.message_id))
+            await app[INCIDENTS].append_timeline(
+                UUID(message.key), message.body, idempotency_key=str(message.message_id)
+            )
 
     async def void_notifications(message: OutboxMessage) -> None:
-        order = VoidNotifications.model_validate(message.payload)
         async with VOID():
-            await app[NOTIFICATIONS].void(order, idempotency_key=str(message.message_id))
+            await app[NOTIFICATIONS].void(message.body, idempotency_key=str(message.message_id))
 
     return {"page": page, "timeline": timeline, "void_notifications": void_notifications}

@@ -20,6 +20,10 @@ class Words(BaseModel):
     text: str
 
 
+def text_of(message: OutboxMessage) -> str:
+    return Words.model_validate_json(message.body).text
+
+
 class Replica:
     """One process's outbox, and what its handler was given."""
 
@@ -44,7 +48,7 @@ class Replica:
         await self.gate.wait()
         if self.errors:
             raise self.errors.pop(0)
-        self.told.append(str(message.payload["text"]))
+        self.told.append(text_of(message))
         return self.after
 
     def _changed(self) -> None:
@@ -52,12 +56,12 @@ class Replica:
 
     async def say(self, text: str, key: str = "k") -> UUID:
         async with transaction(self.db) as cur:
-            message_id = await self.outbox.enqueue(cur, kind="say", key=key, payload=Words(text=text))
+            message_id = await self.outbox.enqueue(cur, kind="say", key=key, body=Words(text=text))
         self.outbox.wake()
         return message_id
 
     def texts(self, key: str | None = None) -> list[str]:
-        return [str(message.payload["text"]) for message in self.heard if key in {None, message.key}]
+        return [text_of(message) for message in self.heard if key in {None, message.key}]
 
     def count(self, outcome: str) -> float:
         labels = {"kind": "say", "outcome": outcome}

@@ -62,7 +62,8 @@ DELETES: Final = (
     *(
         f"""
         DELETE FROM {schema}.outbox
-        WHERE key = ANY(%(incidents)s) OR key = ANY(%(parts)s) OR payload ->> 'incident_id' = ANY(%(incidents)s)
+        WHERE split_part(key, '/', 1) = ANY(%(incidents)s) OR key = ANY(%(parts)s)
+            OR convert_from(body, 'UTF8')::jsonb ->> 'incident_id' = ANY(%(incidents)s)
         """  # noqa: S608 - the schemas' names are right here
         for schema in ("incidents", "oncall", "notifications")
     ),

@@ -1,6 +1,5 @@
 """What people and other services change: open, patch, report."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -20,10 +19,10 @@ from tocsin.incidents.repository import incidents, locking, timeline
 from tocsin.incidents.service import Desk
 from tocsin.incidents.service.escalations import enqueue_starts, enqueue_stops
 from tocsin.incidents.service.reading import Reference, absent, get_detail, resolve
-from tocsin.kernel import idempotency
 from tocsin.kernel.db import Cursor, transaction
 from tocsin.kernel.errors import StaleError
 from tocsin.kernel.failpoints import Failpoint
+from tocsin.kernel.idempotency import IdempotentRequest, replay
 from tocsin.kernel.ids import new_id
 
 OPEN: Final = Failpoint("incidents.open")
@@ -31,21 +30,13 @@ CHANGE: Final = Failpoint("incidents.change")
 REPORT: Final = Failpoint("incidents.report")
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What a request with an Idempotency-Key asked."""
-
-    key: str
-    digest: bytes
-
-
 async def open_incident(
-    desk: Desk, given: OpenIncident, *, actor: str, claim: Claim | None = None, now: datetime | None = None
+    desk: Desk, given: OpenIncident, *, actor: str, claim: IdempotentRequest | None = None, now: datetime | None = None
 ) -> Incident:
     """Open an incident by hand; wait a moment to hear from on-call whom it is assigned to."""
     incident_id = new_id()
     async with OPEN(), transaction(desk.db) as cur:
-        first = await _claimed(cur, claim, incident_id)
+        first = await replay(cur, claim, incident_id)
         if first is not None:
             return await get_detail(cur, first)
         row = await incidents.insert_incident(cur, incident_id, given, now=now)
@@ -72,7 +63,7 @@ async def change_incident(
     *,
     actor: str,
     version: int | None = None,
-    claim: Claim | None = None,
+    claim: IdempotentRequest | None = None,
     now: datetime | None = None,
 ) -> Incident:
     """Change an incident as *wanted*; what is so already is no change.
@@ -96,14 +87,14 @@ async def append_report(
     reference: Reference,
     report: AppendTimelineEntry,
     *,
-    claim: Claim | None = None,
+    claim: IdempotentRequest | None = None,
     now: datetime | None = None,
 ) -> TimelineEntry:
     """Append what another service reports; a repeated event key has no effect and gets the first's entry."""
     entry_id = new_id()
     async with REPORT(), transaction(desk.db) as cur:
         incident_id = await resolve(cur, reference)
-        if await _claimed(cur, claim, entry_id) is None:
+        if await replay(cur, claim, entry_id) is None:
             await timeline.insert_report(cur, incident_id, report, entry_id=entry_id, now=now)
         entry = await timeline.find_report(cur, incident_id, report.event_key)
         if entry is None:
@@ -120,14 +111,14 @@ async def _change(
     *,
     actor: str,
     version: int | None,
-    claim: Claim | None,
+    claim: IdempotentRequest | None,
     now: datetime | None,
 ) -> Change | None:
     """Plan under the row's lock and write; None where the claim says that this was done before."""
     incident = (await locking.lock_incidents(cur, [incident_id])).get(incident_id)
     if incident is None:
         raise absent(incident_id)
-    if await _claimed(cur, claim, incident_id) is not None:
+    if await replay(cur, claim, incident_id) is not None:
         return None
     if version is not None and version != incident.version:
         msg = (
@@ -160,10 +151,3 @@ async def _write(
     await timeline.insert_entries(cur, change.entries, now=now)
     if change.step is not None and change.step.stops_paging:
         await enqueue_stops(cur, desk.outbox, {incident.id: StopEscalation(reason=incident.status, actor=actor)})
-
-
-async def _claimed(cur: Cursor, claim: Claim | None, resource_id: UUID) -> UUID | None:
-    """Return the resource that answers for *claim* already, if any."""
-    if claim is None:
-        return None
-    return await idempotency.claim(cur, key=claim.key, digest=claim.digest, resource_id=resource_id)

@@ -60,19 +60,17 @@ def handlers(oncall: OnCallClient) -> Mapping[str, Handler]:
     """Return what delivers the outbox."""
 
     async def start(message: OutboxMessage) -> AfterDelivery:
-        command = StartEscalation.model_validate(message.payload)
         async with START_ESCALATION():
-            escalation = await oncall.start(command, idempotency_key=str(message.message_id))
+            escalation = await oncall.start(message.body, idempotency_key=str(message.message_id))
 
         async def confirm(cur: Cursor) -> None:
-            await _confirm(cur, command.incident_id, escalation, now=None)
+            await _confirm(cur, UUID(message.key), escalation, now=None)
 
         return confirm
 
     async def stop(message: OutboxMessage) -> None:
-        command = StopEscalation.model_validate(message.payload)
         async with STOP_ESCALATION():
-            await oncall.stop(UUID(message.key), command, idempotency_key=str(message.message_id))
+            await oncall.stop(UUID(message.key), message.body, idempotency_key=str(message.message_id))
 
     return {START: start, STOP: stop}
 

@@ -13,18 +13,17 @@ from tocsin.contracts.oncall import DeliveryFailed, Escalate, Escalation, Level,
 from tocsin.kernel.db import Cursor, Database, Row, transaction
 from tocsin.kernel.errors import ConflictError
 from tocsin.kernel.failpoints import Failpoint
+from tocsin.kernel.idempotency import IdempotentRequest, replay
 from tocsin.kernel.outbox import Outbox
 from tocsin.kernel.pg_notify import NotifyChannel
 from tocsin.oncall.domain import LEVELS, Reach, Start, StoredEscalation, after_failure, seconds_in_words, team_in_words
 from tocsin.oncall.metrics import OnCallMetrics
 from tocsin.oncall.repository import escalations, pages, schedules
-from tocsin.oncall.service.once import answered_before
 from tocsin.oncall.service.steps import DueStep, TakenStep, announce, take_steps
 from tocsin.oncall.service.views import escalation_views
 from tocsin.oncall.settings import Settings
 
 log = structlog.get_logger(__name__)
-PATH: Final = "/api/v1/escalations"
 MAX_FAILURE: Final = 500
 START: Final = Failpoint("oncall.start")
 STOP: Final = Failpoint("oncall.stop")
@@ -46,12 +45,14 @@ class Pager:
         self._reach = Reach(mail=settings.smtp_url is not None, catch_all=settings.catch_all)
         self._metrics = metrics
 
-    async def start(self, given: StartEscalation, *, key: str | None, now: datetime | None = None) -> Escalation:
+    async def start(
+        self, given: StartEscalation, *, request: IdempotentRequest | None, now: datetime | None = None
+    ) -> Escalation:
         """Page level 1 for an incident; a repeat, or a start that its stop has overtaken, pages nobody."""
         incident_id = given.incident_id
         taken: list[TakenStep] = []
         async with START(), transaction(self._db) as cur:
-            if not await answered_before(cur, key=key, path=PATH, asked=given, resource_id=incident_id):
+            if not await replay(cur, request, incident_id):
                 start = await self._start_of(cur, given)
                 if await escalations.insert_escalation(
                     cur,
@@ -67,14 +68,16 @@ class Pager:
         return answer
 
     async def stop(
-        self, incident_id: UUID, given: StopEscalation, *, key: str | None, now: datetime | None = None
+        self,
+        incident_id: UUID,
+        given: StopEscalation,
+        *,
+        request: IdempotentRequest | None,
+        now: datetime | None = None,
     ) -> Escalation:
         """Page no more for an incident, and withdraw what has not gone out; also before its start has arrived."""
         async with STOP(), transaction(self._db) as cur:
-            path = f"{PATH}/{incident_id}/stop"
-            if not await answered_before(
-                cur, key=key, path=path, asked=given, resource_id=incident_id
-            ) and await escalations.mark_stopped(
+            if not await replay(cur, request, incident_id) and await escalations.mark_stopped(
                 cur,
                 incident_id=incident_id,
                 reason=given.reason,
@@ -88,20 +91,20 @@ class Pager:
                     cur,
                     kind="void_notifications",
                     key=f"void:{incident_id}",
-                    payload=VoidNotifications(incident_id=incident_id, reason=f"{given.reason} by {given.actor}"),
+                    body=VoidNotifications(incident_id=incident_id, reason=f"{given.reason} by {given.actor}"),
                 )
             answer = await self._view(cur, incident_id)
         self._doorbell.ring()
         return answer
 
     async def escalate(
-        self, given: Escalate, *, actor: str, key: str | None, now: datetime | None = None
+        self, given: Escalate, *, actor: str, request: IdempotentRequest | None, now: datetime | None = None
     ) -> Escalation:
         """Page the next level now, or level 1 of another team. Raise NotFoundError, ConflictError once stopped."""
         incident_id = given.incident_id
         taken: list[TakenStep] = []
         async with ESCALATE(), transaction(self._db) as cur:
-            if not await answered_before(cur, key=key, path="/api/v1/escalate", asked=given, resource_id=incident_id):
+            if not await replay(cur, request, incident_id):
                 stored = await escalations.lock_escalation(cur, incident_id)
                 taken = await self._take(cur, [await self._asked(cur, stored, given, actor)], now=now)
             answer = await self._view(cur, incident_id)
@@ -109,13 +112,17 @@ class Pager:
         return answer
 
     async def delivery_failed(
-        self, incident_id: UUID, given: DeliveryFailed, *, key: str | None, now: datetime | None = None
+        self,
+        incident_id: UUID,
+        given: DeliveryFailed,
+        *,
+        request: IdempotentRequest | None,
+        now: datetime | None = None,
     ) -> Escalation:
         """Record that a page will never arrive, and page the next level once no page of the latest step can arrive."""
         taken: list[TakenStep] = []
         async with DELIVERY_FAILED(), transaction(self._db) as cur:
-            path = f"{PATH}/{incident_id}/delivery-failed"
-            if not await answered_before(cur, key=key, path=path, asked=given, resource_id=incident_id):
+            if not await replay(cur, request, incident_id):
                 stored = await escalations.lock_escalation(cur, incident_id)
                 step = await pages.mark_failed(
                     cur,

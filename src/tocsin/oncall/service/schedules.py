@@ -14,12 +14,12 @@ from tocsin.contracts.oncall import OnCall, Schedule, ScheduleIn, Upcoming
 from tocsin.kernel.db import Cursor, Database, transaction
 from tocsin.kernel.errors import ConflictError, InvalidRequestError, StaleError
 from tocsin.kernel.failpoints import Failpoint
+from tocsin.kernel.idempotency import IdempotentRequest, replay
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.pagination import ListQuery
 from tocsin.kernel.workers import Wakeup
 from tocsin.oncall.domain import anchor_of
 from tocsin.oncall.repository import schedules
-from tocsin.oncall.service.once import answered_before
 from tocsin.oncall.service.views import person_view, schedule_view, shift_view
 
 SCHEDULES_CHANGED = web.AppKey("SCHEDULES_CHANGED", Wakeup)
@@ -29,11 +29,13 @@ CREATED: Final = Failpoint("oncall.create_schedule")
 REPLACED: Final = Failpoint("oncall.replace_schedule")
 
 
-async def create(db: Database, given: ScheduleIn, *, key: str | None, now: datetime | None = None) -> Schedule:
+async def create(
+    db: Database, given: ScheduleIn, *, request: IdempotentRequest | None, now: datetime | None = None
+) -> Schedule:
     """Make a team and its rotation. Raise ConflictError where the team, or another owner of a service, exists."""
     schedule_id = new_id()
     async with CREATED(), transaction(db) as cur:
-        first = await answered_before(cur, key=key, path="/api/v1/schedules", asked=given, resource_id=schedule_id)
+        first = await replay(cur, request, schedule_id)
         if first is not None:
             return schedule_view(await schedules.get_schedule(cur, first))
         anchor = anchor_of(given, await schedules.clock(cur, now))
