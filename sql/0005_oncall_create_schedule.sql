@@ -57,7 +57,7 @@ CREATE TABLE oncall.page (
     step        integer NOT NULL,
     level       text NOT NULL CHECK (level IN ('primary', 'secondary', 'everyone', 'catch_all')),
     person      text NOT NULL,
-    channel     text NOT NULL CHECK (channel IN ('mock', 'webhook', 'email')),
+    channel     text NOT NULL,
     address     text NOT NULL,
     reason      text NOT NULL,
     created_at  timestamptz NOT NULL DEFAULT tocsin.now(),

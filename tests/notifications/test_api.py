@@ -223,6 +223,7 @@ async def test_the_service_describes_itself_and_its_health(service: Service) -> 
         "/api/v1/notifications/{notification_id}/redeliver",
         "/api/v1/notifications/void",
     }
+    assert described["components"]["schemas"]["ChannelName"]["enum"] == ["mock", "webhook", "email"]
 
 
 @pytest.mark.parametrize("newer_first", [False, True])

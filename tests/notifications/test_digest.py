@@ -55,7 +55,7 @@ async def test_pages_that_come_late_reach_a_person_as_one_message(
     newest_first = [order["incident_id"] for order in reversed(orders) if order is not orders[1]]
     assert [entry["incident_id"] for entry in body["digest"]] == newest_first
     assert [entry["notification_ids"] for entry in body["digest"]] == [[i] for i in reversed([ids[0], *ids[2:]])]
-    assert body["message"].startswith("59 incidents still wait for an answer, the newest first.\n")
+    assert body["message"].startswith("59 incidents are unacknowledged, the newest first.\n")
     assert "#60 critical in checkout: Incident 60" in body["message"]
     assert body["message"].endswith("\nand 9 more")
     assert (body["kind"], body["incident_id"], body["page"]["incident"]["number"]) == ("page", newest_first[0], 60)
@@ -75,7 +75,7 @@ async def test_by_e_mail_a_digest_names_them_in_its_text_and_counts_them_in_its_
         found = await ended(service, await queued(service, db_dsn, *orders))
     [received] = mail.received
     sent = received.message
-    assert sent["Subject"] == "3 incidents still wait for an answer"
+    assert sent["Subject"] == "3 incidents are unacknowledged"
     assert sent["Message-ID"] == f"<{found[0]['digest_id']}@halyard.example>"
     assert sent["In-Reply-To"] is None
     for kind in ("plain", "html"):
@@ -92,7 +92,7 @@ async def test_on_the_console_a_digest_is_one_line(
 ) -> None:
     await ended(service, await queued(service, db_dsn, *(late("Priya", number, channel="mock") for number in (1, 2))))
     [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("PAGE to ")]
-    assert "2 incidents still wait for an answer" in line
+    assert "2 incidents are unacknowledged" in line
     assert "#2 critical in checkout: Incident 2 #1 critical" in line
 
 

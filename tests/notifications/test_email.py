@@ -67,12 +67,24 @@ async def test_a_page_by_e_mail_says_what_happened_and_why_you(start: Start, mai
     assert html is not None
     link = f"https://tocsin.halyard.example/incidents/{order['incident_id']}"
     for part in (text.get_content(), html.get_content()):
-        assert "Payments fail" in part
+        assert part.count("Payments fail") == 1
         assert "2026-11-21 10:00 UTC" in part
         assert "primary of Payments this week" in part
         assert link in part
     assert "5xx above 2 % <b>now</b>\nfor 10 min" in text.get_content().replace("\r\n", "\n")
     assert "5xx above 2 % &lt;b&gt;now&lt;/b&gt;" in html.get_content()
+
+
+async def test_a_text_that_names_the_incident_is_not_headed_by_its_title_once_more(
+    start: Start, mail: MailServer
+) -> None:
+    service = await start(**plain(mail))
+    text = "#2481 Payments fail: critical in checkout. Paged: primary of Payments."
+    await service.ended(await service.notify(page(PRIYA, channel="email", message=text)))
+    for kind in ("plain", "html"):
+        part = mail.received[0].message.get_body((kind,))
+        assert part is not None
+        assert part.get_content().count("Payments fail") == 1
 
 
 async def test_the_mail_of_an_incident_is_one_thread(start: Start, mail: MailServer) -> None:

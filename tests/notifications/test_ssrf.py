@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.fakes.receiver import Receiver, answers, open_receiver
 from tests.notifications.conftest import Start
 from tests.support.notifications.api import Service, message
-from tocsin.notifications.channels.guard import METADATA, Network, refusal
+from tocsin.channels.transports.ssrf import METADATA, Network, refusal
 
 NEVER_GO = "webhooks never go there"
 NO_URL = "this URL cannot be called"

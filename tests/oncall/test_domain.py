@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.oncall.strategies import INSTANTS, NAMES
-from tocsin.contracts.oncall import Channel, Contact, Level, Member, Role, RotationType, ScheduleIn, Weekday
+from tocsin.contracts.oncall import Contact, Level, Member, Role, RotationType, ScheduleIn, Weekday
 from tocsin.kernel.ids import new_id
 from tocsin.oncall.domain import (
     LEVELS,
@@ -26,7 +26,7 @@ from tocsin.oncall.domain import (
 )
 
 NOON = datetime(2026, 10, 22, 12, 0, tzinfo=UTC)
-CATCH_ALL = Contact(channel=Channel.WEBHOOK, address="https://noc.example.net/page")
+CATCH_ALL = Contact(channel="webhook", address="https://noc.example.net/page")
 REACH = Reach(mail=False, catch_all=CATCH_ALL)
 
 
@@ -150,16 +150,16 @@ def test_failures_go_through_the_levels_once_and_end_at_the_catch_all() -> None:
     assert following(Level.CATCH_ALL) is Level.PRIMARY
 
 
-MAIL = Contact(channel=Channel.EMAIL, address="ada@home.example.net")
-HOOK = Contact(channel=Channel.WEBHOOK, address="https://hooks.example.net/ada")
+MAIL = Contact(channel="email", address="ada@home.example.net")
+HOOK = Contact(channel="webhook", address="https://hooks.example.net/ada")
 
 
 @pytest.mark.parametrize(
     ("person", "mail", "contacts"),
     [
         (member("Ada", Role.PRIMARY, HOOK, MAIL, HOOK), True, (HOOK, MAIL)),
-        (ADA, True, (Contact(channel=Channel.EMAIL, address="somebody@example.net"),)),
-        (ADA, False, (Contact(channel=Channel.MOCK, address="somebody@example.net"),)),
+        (ADA, True, (Contact(channel="email", address="somebody@example.net"),)),
+        (ADA, False, (Contact(channel="mock", address="somebody@example.net"),)),
     ],
     ids=["own contacts, each once", "e-mail where there is a mail server", "else the console"],
 )

@@ -6,7 +6,6 @@ from tests.support.web.demo_night import Services
 from tests.support.web.html import Html
 from tests.web.conftest import Client
 from tocsin.contracts.notifications import Attempt, AttemptOutcome, Notification, NotificationKind, NotificationStatus
-from tocsin.contracts.oncall import Channel
 from tocsin.kernel.ids import new_id
 
 LIST = "/notifications"
@@ -32,7 +31,7 @@ def refused_webhook(services: Services) -> Notification:
         update={
             "id": new_id(),
             "incident_id": services.incidents.incidents[2480].id,
-            "channel": Channel.WEBHOOK,
+            "channel": "webhook",
             "recipient": "https://hooks.halyard.example/dele",
             "person": "Dele Adeyemi",
             "status": NotificationStatus.FAILED,

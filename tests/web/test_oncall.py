@@ -10,7 +10,7 @@ from tests.support.web.browser_queries import read
 from tests.support.web.demo_night import Services
 from tests.support.web.html import Form, Html
 from tests.support.web.server import Client
-from tocsin.contracts.oncall import Channel, Contact, Role, RotationType, Weekday
+from tocsin.contracts.oncall import Contact, Role, RotationType, Weekday
 
 OWN = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
 
@@ -131,8 +131,8 @@ async def test_a_schedule_is_made_by_a_form(client: Client, services: Services) 
         ("Cai", Role.SECONDARY),
     ]
     assert made.members[1].contacts == [
-        Contact(channel=Channel.WEBHOOK, address="https://chat.example.org/ada"),
-        Contact(channel=Channel.EMAIL, address="ada@example.org"),
+        Contact(channel="webhook", address="https://chat.example.org/ada"),
+        Contact(channel="email", address="ada@example.org"),
     ]
     assert (made.services, made.time_zone, made.handoff_weekday) == (
         ["checkout api", "ledger"],

@@ -12,6 +12,8 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 from pydantic import ValidationError
 from rich.text import Text
 
+from tocsin.channels import CHANNELS
+from tocsin.channels.channel import ChannelSettings
 from tocsin.cli.console import OUT, PROGRAM, CommandError, show_table, table
 from tocsin.cli.database import DatabaseSettings, DataOption
 from tocsin.cli.gateway import checked
@@ -73,10 +75,19 @@ def _settings_of(service: Service, dsn: str | None) -> Finding:
     settings = _settings_type(service)
     given: dict[str, Any] = {"database_url": dsn or "postgresql://"} if "database_url" in settings.model_fields else {}
     try:
-        settings(**given)
+        read = settings(**given)
     except ValidationError as exc:
         return Finding(what, describe(exc, settings), "Set the variable right, or unset it for its default.")
-    return Finding(what, "valid")
+    return Finding(what, f"valid{_channels_of(read)}")
+
+
+def _channels_of(settings: ProcessSettings) -> str:
+    """Return which channels *settings* set up, and how to set up the others; empty for a service without channels."""
+    if not isinstance(settings, ChannelSettings):
+        return ""
+    ready = [channel.label_in_text for channel in CHANNELS if channel.is_set_up(settings)]
+    missing = [f"{channel.label_in_text}: {channel.set_up}" for channel in CHANNELS if not channel.is_set_up(settings)]
+    return "; ".join(["", f"sends by {', '.join(ready)}", *(f"not by {text}" for text in missing)])
 
 
 def _settings_type(service: Service) -> type[ProcessSettings]:

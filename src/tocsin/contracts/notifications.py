@@ -6,9 +6,8 @@ from uuid import UUID
 
 from pydantic import StringConstraints, model_validator
 
-from tocsin.contracts.contact_types import Address
+from tocsin.contracts.contact_types import Address, ChannelName
 from tocsin.contracts.model import Instant, Line, Model, Severity, Text
-from tocsin.contracts.oncall import Channel, check_address
 
 
 class NotificationKind(StrEnum):
@@ -65,7 +64,7 @@ class Notify(Model):
     """Deliver one message to one recipient over one channel."""
 
     incident_id: UUID
-    channel: Channel
+    channel: ChannelName
     recipient: Address
     message: Annotated[Text, StringConstraints(min_length=1, max_length=16_384)]
     kind: NotificationKind = NotificationKind.MESSAGE
@@ -75,11 +74,10 @@ class Notify(Model):
 
     @model_validator(mode="after")
     def check(self) -> Self:
-        """Refuse a page without its details, and a recipient that does not fit the channel."""
+        """Refuse a page without its details."""
         if (self.kind is NotificationKind.PAGE) != (self.page is not None):
             msg = '`page` goes with kind "page", and only with it'
             raise ValueError(msg)
-        check_address(self.channel, self.recipient)
         return self
 
 
@@ -108,7 +106,7 @@ class Notification(Model):
     id: UUID
     incident_id: UUID
     kind: NotificationKind
-    channel: Channel
+    channel: ChannelName
     recipient: str
     """Without the password that a URL may carry."""
     person: str | None
@@ -128,7 +126,7 @@ class Notification(Model):
 class ChannelSummary(Model):
     """How the messages over one channel fared."""
 
-    channel: Channel
+    channel: ChannelName
     sent: int
     queued: int
     """Not finished yet, with those that are tried again."""

@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema, model_validator
 
-from tocsin.contracts.contact_types import Address, Email, mail_address, webhook_url
+from tocsin.contracts.contact_types import Address, ChannelName, Email
 from tocsin.contracts.model import Instant, Line, Model, Severity, Text
 
 ZONES = frozenset(available_timezones()) - {"localtime", "Factory"}
@@ -43,14 +43,6 @@ class Level(StrEnum):
     """Nobody was on call at any level."""
 
 
-class Channel(StrEnum):
-    """How a person is reached."""
-
-    MOCK = "mock"
-    WEBHOOK = "webhook"
-    EMAIL = "email"
-
-
 class Weekday(StrEnum):
     """Days as people write them."""
 
@@ -69,14 +61,6 @@ def known_zone(name: str) -> str:
         msg = f"{name!r} is not an IANA time zone such as Europe/Berlin"
         raise ValueError(msg)
     return name
-
-
-def check_address(channel: Channel, address: str) -> None:
-    """Raise ValueError where *channel* could never deliver to *address*."""
-    if channel is Channel.EMAIL:
-        mail_address(address)
-    if channel is Channel.WEBHOOK:
-        webhook_url(address)
 
 
 def in_calendar(value: datetime) -> datetime:
@@ -121,14 +105,8 @@ WallClock = Annotated[
 class Contact(Model):
     """One way to reach a person."""
 
-    channel: Channel
+    channel: ChannelName
     address: Address
-
-    @model_validator(mode="after")
-    def check(self) -> Self:
-        """Refuse an address that does not fit the channel."""
-        check_address(self.channel, self.address)
-        return self
 
 
 class Member(Model):
@@ -261,7 +239,7 @@ class EscalationPage(Model):
     step: int
     level: Level
     person: str
-    channel: Channel
+    channel: ChannelName
     reason: str
     """Why this person: the level, the schedule, the rule."""
     created_at: Instant

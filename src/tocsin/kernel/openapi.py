@@ -47,6 +47,8 @@ class _Cache:
 
 _OPERATIONS: Final[dict[Any, Operation]] = {}
 CACHE = web.AppKey("OPENAPI", _Cache)
+SCHEMAS = web.AppKey[Mapping[str, Any]]("OPENAPI_SCHEMAS")
+"""Schemas by component name that an application knows better than the models do, such as registered names."""
 
 
 def new_cache() -> _Cache:
@@ -91,14 +93,14 @@ def document(app: web.Application) -> dict[str, Any]:
     described = [
         (route, operation) for route, operation in routes if operation is not None and route.resource is not None
     ]
-    _add_schemas(spec, [operation for _, operation in described])
+    _add_schemas(spec, [operation for _, operation in described], known=app.get(SCHEMAS, {}))
     for route, operation in described:
         if route.resource is not None and route.method != "HEAD":
             spec.path(route.resource.canonical, operations={route.method.lower(): _operation(route, operation)})
     return spec.to_dict()
 
 
-def _add_schemas(spec: APISpec, operations: list[Operation]) -> None:
+def _add_schemas(spec: APISpec, operations: list[Operation], *, known: Mapping[str, Any]) -> None:
     models: dict[tuple[Any, Any], None] = {(Problem, "serialization"): None}
     for operation in operations:
         models.update({(model, "serialization"): None for model in operation.answers.values()})
@@ -106,7 +108,7 @@ def _add_schemas(spec: APISpec, operations: list[Operation]) -> None:
             models[operation.body, "validation"] = None
     refs, schema = models_json_schema(list(models), ref_template=REFS)
     for name, definition in schema.get("$defs", {}).items():
-        spec.components.schema(name, definition)
+        spec.components.schema(name, known.get(name, definition))
     _REFS.update(refs)
 
 

@@ -10,10 +10,12 @@ from uuid import UUID
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_before_delay, wait_random
 
+from tocsin.channels import CHANNELS
+from tocsin.channels.channel import Transports
+from tocsin.channels.message import Outcome
 from tocsin.clients.incidents import IncidentsClient
 from tocsin.contracts.incidents import IncidentStates
 from tocsin.contracts.notifications import NotificationKind, NotificationStatus
-from tocsin.contracts.oncall import Channel as ChannelName
 from tocsin.kernel import clock, request_id
 from tocsin.kernel.db import Database, transaction
 from tocsin.kernel.errors import RejectedError, UnavailableError
@@ -23,8 +25,7 @@ from tocsin.kernel.ids import new_id
 from tocsin.kernel.outbox import Outbox, backoff
 from tocsin.kernel.tracing import TRACING, Kind
 from tocsin.notifications import digest, leases, reports
-from tocsin.notifications.channels.protocol import Channel
-from tocsin.notifications.domain import LeasedMessage, Limits, Outcome, Verdict, is_wanted, judge
+from tocsin.notifications.domain import LeasedMessage, Limits, Verdict, is_wanted, judge
 from tocsin.notifications.metrics import NotificationMetrics
 from tocsin.notifications.settings import Settings
 
@@ -50,7 +51,7 @@ class Delivery:
     metrics: NotificationMetrics
     incidents: IncidentsClient
     outbox: Outbox
-    channels: Mapping[ChannelName, Channel]
+    transports: Transports
 
     async def lease(self, *, busy: Mapping[str, int], limit: int, now: datetime | None) -> list[LeasedMessage]:
         """Take up to *limit* due messages, of each lane as many as it has slots free."""
@@ -156,7 +157,8 @@ class Delivery:
                     log.warning("not sent: the lease ran out", notification_id=str(message.id))
                     return None
                 async with asyncio.timeout(min(left * LEASE_SHARE, self.settings.send_timeout_seconds)):
-                    return await self.channels[message.channel].send(digest.to_send(bundle))
+                    sent = digest.to_send(bundle, public_url=self.settings.public_url)
+                    return await CHANNELS[message.channel].send(sent, self.settings, self.transports)
         except TimeoutError:
             return Outcome.retry("no answer in time")
         except Exception as exc:

@@ -6,11 +6,13 @@ STALE_SECONDS, to one recipient over one channel, go out as one message that nam
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
+from tocsin.channels.message import Message
 from tocsin.contracts.notifications import DigestEntry, NotificationKind
-from tocsin.notifications.domain import LeasedMessage, Message
+from tocsin.notifications.domain import LeasedMessage
 
 STALE_SECONDS: Final = 600.0
 """Since on-call decided on the page."""
@@ -58,24 +60,14 @@ def digest_id(bundle: Sequence[LeasedMessage]) -> UUID | None:
     return UUID(bytes=hashlib.sha256(ids).digest()[:16])
 
 
-def to_send(bundle: Sequence[LeasedMessage]) -> Message:
+def to_send(bundle: Sequence[LeasedMessage], *, public_url: str | None) -> Message:
     """Return the one message that goes out for *bundle*, which is not empty."""
     head = bundle[0]
-    alone, delivery_id = head.to_send(), digest_id(bundle)
+    alone, delivery_id = head.to_send(public_url), digest_id(bundle)
     if delivery_id is None:
         return alone
     entries = _entries(bundle)
-    return Message(
-        delivery_id=delivery_id,
-        incident_id=alone.incident_id,
-        kind=alone.kind,
-        address=alone.address,
-        text=_text(alone.text, entries, len(bundle)),
-        page=alone.page,
-        created_at=alone.created_at,
-        attempt=alone.attempt,
-        digest=entries,
-    )
+    return replace(alone, delivery_id=delivery_id, text=_text(alone.text, entries, len(bundle)), digest=entries)
 
 
 def _entries(bundle: Sequence[LeasedMessage]) -> list[DigestEntry]:
@@ -99,4 +91,4 @@ def _text(newest: str, entries: Sequence[DigestEntry], pages: int) -> str:
     ]
     if len(entries) > MAX_SHOWN:
         lines.append(f"and {len(entries) - MAX_SHOWN} more")
-    return "\n".join([f"{len(entries)} incidents still wait for an answer, the newest first.", told, "", *lines])
+    return "\n".join([f"{len(entries)} incidents are unacknowledged, the newest first.", told, "", *lines])

@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from tocsin.channels import CHANNELS
 from tocsin.contracts.model import Page
 from tocsin.contracts.notifications import (
     Notification,
@@ -14,6 +15,7 @@ from tocsin.contracts.notifications import (
     VoidNotifications,
 )
 from tocsin.kernel.db import DB
+from tocsin.kernel.errors import InvalidRequestError
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.pg_notify import NotifyChannel
 from tocsin.kernel.requests import idempotent_request, parse_body, parse_query, path_uuid
@@ -33,6 +35,8 @@ async def post_notify(request: web.Request) -> web.Response:
     `Idempotency-Key` or `notification_id` sends nothing more.
     """
     order = await parse_body(request, Notify)
+    if errors := CHANNELS.contact_errors(order.channel, order.recipient):
+        raise InvalidRequestError(errors)
     queued = await service.notify(
         request.app[DB], request.app[METRICS], order, request=await idempotent_request(request), now=None
     )

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from tocsin.channels.message import Outcome
 from tocsin.kernel.db import Cursor, Row, execute, fetch_all
 from tocsin.notifications.digest import MAX_PAGES, STALE_SECONDS
-from tocsin.notifications.domain import LeasedMessage, Outcome, Verdict, leased
+from tocsin.notifications.domain import LeasedMessage, Verdict, leased
 
 
 async def lease_due(

@@ -6,8 +6,8 @@ from typing import Self
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from tocsin.channels import CHANNELS
 from tocsin.contracts.notifications import AttemptOutcome, NotificationStatus
-from tocsin.contracts.oncall import Channel
 
 BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
 
@@ -61,7 +61,7 @@ class NotificationMetrics:
         return made
 
     def _begin_at_zero(self) -> None:
-        for channel in Channel:
+        for channel in CHANNELS.names:
             for status in (NotificationStatus.SENT, NotificationStatus.FAILED, NotificationStatus.VOIDED):
                 self.finished.labels(channel, status)
             for ending in AttemptOutcome:

@@ -5,18 +5,17 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from tocsin.channels import CHANNELS, RegisteredName
 from tocsin.contracts.model import Instant, Text
 from tocsin.contracts.notifications import NotificationStatus
-from tocsin.contracts.oncall import Channel
 from tocsin.kernel.pagination import ListQuery
-from tocsin.notifications.domain import shown
 
 
 class NotificationQuery(ListQuery):
     """Filters of the list of messages."""
 
     incident_id: UUID | None = None
-    channel: Channel | None = None
+    channel: RegisteredName | None = None
     status: NotificationStatus | None = None
     recipient: str | None = None
     person: Text | None = None
@@ -26,9 +25,9 @@ class NotificationQuery(ListQuery):
         """Return the statement's parameters."""
         return {
             "incident_id": self.incident_id,
-            "channel": self.channel and self.channel.value,
+            "channel": self.channel,
             "status": self.status and self.status.value,
-            "recipient": self.recipient and shown(self.recipient.replace("\0", "")),
+            "recipient": self.recipient and CHANNELS.shown_address(self.recipient.replace("\0", "")),
             "person": self.person,
             **self.after(),
         }

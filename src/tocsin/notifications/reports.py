@@ -6,16 +6,18 @@ from uuid import UUID
 
 import structlog
 
+from tocsin.channels import CHANNELS
+from tocsin.channels.message import Outcome, one_line
 from tocsin.clients.incidents import IncidentsClient
 from tocsin.clients.oncall import OnCallClient
 from tocsin.contracts.incidents import AppendTimelineEntry, EventType
 from tocsin.contracts.notifications import NotificationKind, NotificationStatus
-from tocsin.contracts.oncall import Channel, DeliveryFailed
+from tocsin.contracts.oncall import DeliveryFailed
 from tocsin.kernel.db import Cursor
 from tocsin.kernel.errors import RejectedError
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.outbox import Handler, Outbox, OutboxMessage
-from tocsin.notifications.domain import LeasedMessage, Outcome, Verdict, one_line
+from tocsin.notifications.domain import LeasedMessage, Verdict
 
 log = structlog.get_logger(__name__)
 ACTOR: Final = "notification-service"
@@ -23,7 +25,6 @@ TIMELINE: Final = "timeline"
 DELIVERY_FAILED: Final = "delivery_failed"
 NOT_FOUND: Final = 404
 MAX_DETAIL: Final = 1_000
-WORDS: Final = {Channel.MOCK: "Console", Channel.WEBHOOK: "Webhook", Channel.EMAIL: "E-mail"}
 
 
 async def enqueue(
@@ -62,7 +63,7 @@ def _entry(message: LeasedMessage, outcome: Outcome, verdict: Verdict, digest_id
         event_key=f"{message.id}:{event}",
         event_type=event,
         actor=ACTOR,
-        detail=one_line(f"{WORDS[message.channel]} to {message.addressee()} {ending}", MAX_DETAIL),
+        detail=one_line(f"{CHANNELS.label(message.channel)} to {message.addressee()} {ending}", MAX_DETAIL),
         data={
             "notification_id": str(message.id),
             "channel": message.channel,

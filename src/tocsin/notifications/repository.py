@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from tocsin.channels import CHANNELS
 from tocsin.contracts.notifications import NotificationStatus, Notify
 from tocsin.kernel.db import Cursor, Json, Row, execute, fetch_all, fetch_one, required
 from tocsin.kernel.tracing import TRACING
 from tocsin.notifications.digest import GATHER_SECONDS, STALE_SECONDS
-from tocsin.notifications.domain import lane_of, shown
 
 MAX_ATTEMPTS_SHOWN = 100
 COUNTED = 10_000
@@ -49,10 +49,10 @@ async def insert_notification(
         id=notification_id,
         incident_id=order.incident_id,
         kind=order.kind.value,
-        channel=order.channel.value,
-        recipient=shown(order.recipient),
+        channel=order.channel,
+        recipient=CHANNELS.shown_address(order.recipient),
         address=order.recipient,
-        lane=lane_of(order.channel, order.recipient),
+        lane=CHANNELS[order.channel].rate_limit_key(order.recipient),
         message=order.message,
         page=None if order.page is None else Json(order.page.model_dump(mode="json")),
         # One that comes late does not come alone.

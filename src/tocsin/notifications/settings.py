@@ -2,21 +2,14 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
-from tocsin.contracts.contact_types import Email
+from tocsin.channels import CHANNELS
+from tocsin.channels.transports.ssrf import Network, never_allowed
 from tocsin.kernel.settings import HTTPURL, Seconds, ServiceSettings
-from tocsin.notifications.channels.guard import Network, never_allowed
-from tocsin.notifications.channels.smtp_url import SMTPServer, parse_smtp_url
-
-
-def checked_smtp_url(url: SecretStr) -> SecretStr:
-    """Refuse what is no SMTP address, without showing it."""
-    parse_smtp_url(url.get_secret_value())
-    return url
 
 
 def networks(value: Any) -> Any:
@@ -39,8 +32,9 @@ def existing_file(path: Path) -> Path:
     return path
 
 
+@CHANNELS.with_settings
 class Settings(ServiceSettings):
-    """Read from the environment, once, at start-up."""
+    """Read from the environment, once, at start-up, with the settings of every channel."""
 
     port: Annotated[int, Field(ge=0, le=65_535)] = 8004
     incident_management_url: HTTPURL = "http://127.0.0.1:8002"
@@ -49,10 +43,6 @@ class Settings(ServiceSettings):
     """Where oncall-service is reached."""
     public_url: HTTPURL | None = None
     """Where people open the web pages: messages then carry a link to their incident."""
-    smtp_url: Annotated[SecretStr, AfterValidator(checked_smtp_url)] | None = None
-    """The mail server, such as smtp://user:password@mail.example.com:587 or smtps://…:465; without it e-mail fails."""
-    smtp_from: Email | None = None
-    """The sender of e-mail; by default the user in SMTP_URL."""
     webhook_allowed_networks: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(networks)] = ()
     """Private networks that webhooks may reach, such as 10.1.0.0/16,192.168.7.0/24; loopback and link-local never."""
     ca_bundle: Annotated[Path, AfterValidator(existing_file)] | None = None
@@ -67,21 +57,3 @@ class Settings(ServiceSettings):
     """Seconds after its first try in which a message is tried again; then, too, it becomes a dead letter."""
     ask_state_seconds: Seconds = 0.5
     """How long incident management may take to say whether a page is still wanted; without an answer it goes out."""
-
-    @model_validator(mode="after")
-    def check_sender(self) -> Self:
-        """Refuse a mail server without a sender."""
-        if self.smtp_url is not None and self.sender() is None:
-            msg = "SMTP_FROM is not set: with SMTP_URL, it says whose name e-mail is sent in"
-            raise ValueError(msg)
-        return self
-
-    def smtp_server(self) -> SMTPServer | None:
-        """Return the mail server, if there is one."""
-        return None if self.smtp_url is None else parse_smtp_url(self.smtp_url.get_secret_value())
-
-    def sender(self) -> str | None:
-        """Return the address in whose name e-mail is sent, if there is one."""
-        server = self.smtp_server()
-        user = server.username if server is not None else None
-        return self.smtp_from or (user if user and "@" in user else None)

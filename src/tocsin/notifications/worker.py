@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 from aiohttp import web
 
-from tocsin.contracts.oncall import Channel
+from tocsin.channels import CHANNELS
 from tocsin.kernel import clock
 from tocsin.kernel.db import DB, transaction
 from tocsin.kernel.errors import UnavailableError
@@ -109,7 +109,7 @@ async def _look_after(app: web.Application) -> bool:
         queued = {row["channel"]: row for row in await leases.measure_queue(cur, now=None)}
         dead = {row["channel"]: row["dead"] for row in await leases.count_dead_letters(cur)}
         deleted = await leases.delete_old_answers(cur, days=KEEP_ANSWERS_DAYS, now=None)
-    for channel in Channel:
+    for channel in CHANNELS.names:
         metrics.queued.labels(channel).set(queued[channel]["queued"] if channel in queued else 0)
         metrics.dead.labels(channel).set(dead.get(channel, 0))
     metrics.oldest.set(max((row["oldest"] for row in queued.values()), default=0.0))

@@ -2,11 +2,13 @@
 
 from aiohttp import web
 
+from tocsin.channels import CHANNELS
 from tocsin.clients.incidents import INCIDENTS, IncidentsClient
 from tocsin.clients.notifications import NOTIFICATIONS, NotificationsClient
 from tocsin.kernel.app import REGISTRY, base_app, with_database, with_neighbours
 from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.kernel.idempotency import forget_old_keys
+from tocsin.kernel.openapi import SCHEMAS
 from tocsin.kernel.outbox import OUTBOX, Outbox
 from tocsin.kernel.pg_notify import NotifyChannel
 from tocsin.kernel.workers import Wakeup, worker
@@ -22,6 +24,7 @@ def create_app(settings: Settings) -> web.Application:
     """Wire the service; nothing connects until the application starts."""
     app = base_app(settings, service="oncall-service")
     app[SETTINGS] = settings
+    app[SCHEMAS] = {"ChannelName": CHANNELS.name_schema()}
     db = with_database(app, settings, schema="oncall")
     app[METRICS] = OnCallMetrics.register(app[REGISTRY])
     app[INCIDENTS] = IncidentsClient(settings.incident_management_url, app[CLIENT_METRICS])

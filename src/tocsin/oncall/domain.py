@@ -8,14 +8,14 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from tocsin.channels import CHANNELS, console, email
 from tocsin.contracts.notifications import IncidentBrief
-from tocsin.contracts.oncall import Channel, Contact, Level, Member, Role, RotationType, ScheduleIn, Weekday
+from tocsin.contracts.oncall import Contact, Level, Member, Role, RotationType, ScheduleIn, Weekday
 from tocsin.oncall.rotation import DAY, WEEK, Rotation, daily_anchor, weekly_anchor
 
 LEVELS: Final = (Level.PRIMARY, Level.SECONDARY, Level.EVERYONE)
 """In the order in which they are paged; after the last one the first again."""
 CATCH_ALL_PERSON: Final = "catch-all"
-CHANNEL_WORDS: Final = {Channel.MOCK: "console", Channel.WEBHOOK: "webhook", Channel.EMAIL: "e-mail"}
 PERIODS: Final = {RotationType.WEEKLY: WEEK, RotationType.DAILY: DAY}
 
 
@@ -164,7 +164,7 @@ class StoredPage:
     step: int
     level: Level
     person: str
-    channel: Channel
+    channel: str
     address: str
     reason: str
 
@@ -180,7 +180,8 @@ class Reach:
         """Return where to send a member's pages; never empty, each once."""
         if member.contacts:
             return tuple(dict.fromkeys(member.contacts))
-        return (Contact(channel=Channel.EMAIL if self.mail else Channel.MOCK, address=member.email),)
+        channel = email.CHANNEL if self.mail else console.CHANNEL
+        return (Contact(channel=channel.name, address=member.email),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +266,7 @@ def seconds_in_words(seconds: float) -> str:
 
 def paged_in_words(page: PlannedPage) -> str:
     """Say who was paged, why and how."""
-    channels = ", ".join(dict.fromkeys(CHANNEL_WORDS[contact.channel] for contact in page.contacts))
+    channels = ", ".join(dict.fromkeys(CHANNELS.label_in_text(contact.channel) for contact in page.contacts))
     return f"Paged {page.person} ({page.reason}) by {channels}"
 
 

@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from tocsin.channels import CHANNELS
 from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import (
     DeliveryFailed,
@@ -19,15 +20,40 @@ from tocsin.contracts.oncall import (
 )
 from tocsin.contracts.overview import OnCallOverview
 from tocsin.kernel.db import DB
+from tocsin.kernel.errors import InvalidRequestError
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.pagination import ListQuery
-from tocsin.kernel.requests import actor_of, idempotent_request, if_match, parse_body, parse_query, path_uuid
+from tocsin.kernel.requests import (
+    MAX_ERRORS,
+    actor_of,
+    idempotent_request,
+    if_match,
+    parse_body,
+    parse_query,
+    path_uuid,
+)
 from tocsin.kernel.responses import respond
 from tocsin.oncall.queries import CurrentQuery, EscalationsQuery, OverviewQuery, UpcomingQuery
 from tocsin.oncall.service import overview, schedules
 from tocsin.oncall.service.escalations import PAGER
 
 KEY = ("Idempotency-Key",)
+
+
+async def _parse_schedule(request: web.Request) -> ScheduleIn:
+    """Return the body as a schedule whose contacts can be reached. Raise InvalidRequestError."""
+    given = await parse_body(request, ScheduleIn)
+    errors = [
+        error
+        for number, member in enumerate(given.members)
+        for index, contact in enumerate(member.contacts)
+        for error in CHANNELS.contact_errors(
+            contact.channel, contact.address, pointer=f"#/members/{number}/contacts/{index}"
+        )
+    ]
+    if errors:
+        raise InvalidRequestError(errors[:MAX_ERRORS])
+    return given
 
 
 @describes({HTTPStatus.CREATED: Schedule}, body=ScheduleIn, problems=(HTTPStatus.CONFLICT,), headers=KEY)
@@ -38,7 +64,7 @@ async def post_schedule(request: web.Request) -> web.Response:
     the ISO week (daily: of the day) modulo their number. A team that exists, and a service that another team owns, are
     refused with 409.
     """
-    given = await parse_body(request, ScheduleIn)
+    given = await _parse_schedule(request)
     created = await schedules.create(request.app[DB], given, request=await idempotent_request(request))
     request.app[schedules.SCHEDULES_CHANGED].set()
     location = request.app.router["schedule"].url_for(schedule_id=str(created.id))
@@ -70,7 +96,7 @@ async def put_schedule(request: web.Request) -> web.Response:
     `version` that is shown), a change that somebody else's has overtaken is refused with 412.
     """
     schedule_id, version = path_uuid(request, "schedule_id"), if_match(request)
-    given = await parse_body(request, ScheduleIn)
+    given = await _parse_schedule(request)
     changed = await schedules.replace(request.app[DB], schedule_id, given, version=version)
     request.app[schedules.SCHEDULES_CHANGED].set()
     return respond(changed)

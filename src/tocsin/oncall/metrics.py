@@ -6,7 +6,7 @@ from typing import Final, Self
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from tocsin.contracts.oncall import Channel
+from tocsin.channels import CHANNELS
 
 CATCH_ALL_REASONS: Final = ("nobody_on_call", "undeliverable")
 
@@ -55,7 +55,7 @@ class OnCallMetrics:
                 "tocsin_oncall_due_oldest_seconds", "For how long the oldest step has been due.", registry=registry
             ),
         )
-        for channel in Channel:
+        for channel in CHANNELS.names:
             metrics.notifications.labels(channel)
         for reason in CATCH_ALL_REASONS:
             metrics.catch_all.labels(reason)

@@ -5,18 +5,20 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import AfterValidator, Field, SecretStr
 
+from tocsin.channels import CHANNELS
 from tocsin.contracts.model import Line
-from tocsin.contracts.oncall import Channel, Contact
+from tocsin.contracts.oncall import Contact
 from tocsin.kernel.settings import HTTPURL, Seconds, ServiceSettings
 
 
 def parse_contact(text: str) -> Contact:
     """Read `channel:address`. Raise ValueError where it is none, or the address does not fit the channel."""
     channel, colon, address = text.partition(":")
-    if not colon or channel not in set(Channel):
-        msg = f"not channel:address with a channel of {', '.join(Channel)}, such as email:noc@example.com"
+    if not colon or channel not in CHANNELS:
+        msg = f"not channel:address with a channel of {', '.join(CHANNELS.names)}, such as email:noc@example.com"
         raise ValueError(msg)
-    return Contact(channel=Channel(channel), address=address)
+    CHANNELS[channel].check_address(address)
+    return Contact(channel=channel, address=address)
 
 
 def checked_contact(text: str) -> str:

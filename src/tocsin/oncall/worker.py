@@ -10,7 +10,7 @@ from aiohttp import web
 from tocsin.clients.incidents import INCIDENTS
 from tocsin.clients.notifications import NOTIFICATIONS
 from tocsin.contracts.notifications import Notify
-from tocsin.contracts.oncall import Channel, DeliveryFailed
+from tocsin.contracts.oncall import DeliveryFailed
 from tocsin.kernel.db import DB, Cursor
 from tocsin.kernel.errors import RejectedError
 from tocsin.kernel.failpoints import Failpoint
@@ -69,7 +69,7 @@ def handlers(app: web.Application) -> Mapping[str, Handler]:
         await app[PAGER].delivery_failed(order.incident_id, failure, request=None)
         return None
 
-    def count_page(channel: Channel) -> AfterDelivery:
+    def count_page(channel: str) -> AfterDelivery:
         async def count(_cur: Cursor) -> None:
             app[METRICS].notifications.labels(channel).inc()
 

@@ -7,7 +7,8 @@ from typing import Any, Final, Self
 
 from pydantic import ValidationError
 
-from tocsin.contracts.oncall import Channel, Member, Role, RotationType, Schedule, ScheduleIn, Weekday
+from tocsin.channels import CHANNELS
+from tocsin.contracts.oncall import Member, Role, RotationType, Schedule, ScheduleIn, Weekday
 
 SPARE: Final = 3
 """Empty rows below those that are filled."""
@@ -125,10 +126,13 @@ def _contacts(number: int, row: Row) -> list[dict[str, str]]:
         channel, _, address = line.strip().partition(" ")
         if not channel:
             continue
-        if channel not in set(Channel) or not address.strip():
-            known = ", ".join(Channel)
+        if channel not in CHANNELS or not address.strip():
+            known = ", ".join(CHANNELS.names)
             detail = f"Each line is a channel ({known}) and an address, such as: email ada@example.org"
             raise UnusableFormError({f"contacts-{number}": detail})
+        for error in CHANNELS.contact_errors(channel, address.strip()):
+            detail = error["detail"]
+            raise UnusableFormError({f"contacts-{number}": detail[:1].upper() + detail[1:]})
         found.append({"channel": channel, "address": address.strip()})
     return found
 

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from aiohttp import web
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from tocsin.channels import CHANNELS
 from tocsin.clients.oncall import ONCALL
 from tocsin.contracts.oncall import ZONES, Schedule, Weekday, start_in_calendar
 from tocsin.kernel.errors import NotFoundError, RejectedError
@@ -93,5 +94,6 @@ def _show(
         "key": forms.new_key(),
         "zones": sorted(ZONES),
         "weekdays": list(Weekday),
+        "channels": list(CHANNELS),
     }
     return templating.render(request, "schedule.html", blocks=("main",), context=context, status=status)

@@ -25,7 +25,6 @@ from tocsin.contracts.notifications import (
     NotificationStatus,
 )
 from tocsin.contracts.oncall import (
-    Channel,
     Escalation,
     EscalationPage,
     Level,
@@ -137,7 +136,7 @@ def escalation(of: Incident, *, paged: dict[str, float], following: list[str], s
             step=step,
             level=list(Level)[step - 1],
             person=person,
-            channel=Channel.EMAIL,
+            channel="email",
             reason="level 1, primary of Payments by week 43",
             created_at=ago(seconds=since),
             voided_at=None,

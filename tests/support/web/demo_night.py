@@ -13,7 +13,7 @@ from tocsin.contracts.alerts import Alert, AlertAction
 from tocsin.contracts.incidents import EventType, Incident, IncidentStatus, Note
 from tocsin.contracts.model import Severity
 from tocsin.contracts.notifications import Attempt, AttemptOutcome, NotificationStatus
-from tocsin.contracts.oncall import Channel, EscalationPage
+from tocsin.contracts.oncall import EscalationPage
 from tocsin.kernel.ids import new_id
 
 ROTA = {
@@ -99,7 +99,7 @@ class Services:
         ringing = demo_data.incident(2481, title, alert_count=47, firing_count=44, alerts_total=47)
         paging = demo_data.escalation(ringing, paged={"Priya Raman": 106}, following=["Carol Mensah"], seconds=192)
         first = paging.pages[0]
-        webhook = first.model_copy(update={"notification_id": new_id(), "channel": Channel.WEBHOOK})
+        webhook = first.model_copy(update={"notification_id": new_id(), "channel": "webhook"})
         paging = paging.model_copy(update={"pages": [first, webhook]})
         self.schedules.escalations[ringing.id] = paging
         self._send(ringing, first, webhook)

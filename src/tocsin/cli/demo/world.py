@@ -5,10 +5,11 @@ from datetime import date, time
 from typing import Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from tocsin.channels import console
 from tocsin.contracts.alerts import AlertIn, Link
 from tocsin.contracts.incidents import ChangeIncident, IncidentStatus
 from tocsin.contracts.model import Severity
-from tocsin.contracts.oncall import Channel, Contact, Member, Role, RotationType, ScheduleIn, Weekday
+from tocsin.contracts.oncall import Contact, Member, Role, RotationType, ScheduleIn, Weekday
 
 KEY_PREFIX: Final = "tocsin-demo:"
 """Of every Idempotency-Key that the demo uses."""
@@ -52,8 +53,8 @@ class PastIncident:
 
 def _member(name: str, role: Role) -> Member:
     handle = name.split(maxsplit=1)[0].lower()
-    # The mock channel by name: these people get no e-mail even where a mail server is set up.
-    contact = Contact(channel=Channel.MOCK, address=handle)
+    # The console by name: these people get no e-mail even where a mail server is set up.
+    contact = Contact(channel=console.CHANNEL.name, address=handle)
     return Member(name=name, email=f"{handle}@demo.example", role=role, contacts=[contact])
 
 

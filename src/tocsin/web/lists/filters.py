@@ -10,11 +10,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from tocsin.channels import RegisteredName
 from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.contracts.incidents import IncidentStatus
 from tocsin.contracts.model import Severity, Text
 from tocsin.contracts.notifications import NotificationStatus
-from tocsin.contracts.oncall import Channel
 from tocsin.kernel.errors import FieldError, InvalidRequestError
 from tocsin.kernel.pagination import PageCursor
 
@@ -197,7 +197,7 @@ class MessageFilter(PageFilter):
 
     q: Words = ""
     """A person's name, or an incident's number."""
-    channel: Channel | None = None
+    channel: RegisteredName | None = None
     status: NotificationStatus | None = None
 
     def asked(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from tocsin.channels import CHANNELS
 from tocsin.contracts.notifications import Attempt, AttemptOutcome, Notification, NotificationStatus
 from tocsin.web.views import words
 
@@ -31,7 +32,7 @@ def delivery_of(message: Notification, at: datetime) -> Delivery:
     tone, icon, word = OUTCOMES[message.status]
     if message.status is NotificationStatus.QUEUED and message.attempts:
         tone, icon, word = "wait", "retry", "Retrying"
-    return Delivery(words.CHANNEL_WORDS[message.channel], tone, icon, word, _detail(message, at))
+    return Delivery(CHANNELS.label(message.channel), tone, icon, word, _detail(message, at))
 
 
 def _detail(message: Notification, at: datetime) -> str:

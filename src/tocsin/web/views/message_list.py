@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from tocsin.channels import CHANNELS
 from tocsin.contracts.incidents import IncidentSummary
 from tocsin.contracts.model import Page
 from tocsin.contracts.notifications import (
@@ -136,7 +137,7 @@ def _channel(channel: ChannelSummary) -> ChannelFigure:
         tone, icon, state = "fail", "cross", f"{channel.failed:,} failed"
     if not channel.sent and tone == "ok":
         tone, icon, state = "mute", "mute", "not needed"
-    return ChannelFigure(words.CHANNEL_WORDS[channel.channel], channel.sent, tone, icon, state)
+    return ChannelFigure(CHANNELS.label(channel.channel), channel.sent, tone, icon, state)
 
 
 def _row(message: Notification, incidents: Mapping[UUID, IncidentSummary], at: datetime) -> Row:

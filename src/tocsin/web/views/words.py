@@ -5,9 +5,10 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from tocsin.channels import CHANNELS
 from tocsin.contracts.incidents import IncidentStatus
 from tocsin.contracts.model import Severity
-from tocsin.contracts.oncall import Channel, Level
+from tocsin.contracts.oncall import Level
 
 MINUTE: Final = 60
 HOUR: Final = 3_600
@@ -33,7 +34,7 @@ LEVEL_WORDS: Final = {
     Level.EVERYONE: "Everyone",
     Level.CATCH_ALL: "Catch-all contact",
 }
-CHANNEL_WORDS: Final = {Channel.MOCK: "Console", Channel.WEBHOOK: "Webhook", Channel.EMAIL: "E-mail"}
+CHANNEL_WORDS: Final = CHANNELS.labels
 
 
 def ticking(seconds: float) -> str:

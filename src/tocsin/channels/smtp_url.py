@@ -1,4 +1,4 @@
-"""Where mail goes out: read from one address."""
+"""The mail server, parsed from one URL."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,17 +12,17 @@ DEFAULT_PORTS: Final = {"smtp": 587, "smtps": 465}
 
 
 class StartTLS(StrEnum):
-    """When a connection that begins in the clear is encrypted."""
+    """When a connection that begins unencrypted is encrypted."""
 
     AUTO = "auto"
-    """When the server offers it; a password never goes out in the clear."""
+    """When the server offers it; a password is never sent unencrypted."""
     REQUIRED = "required"
     OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)
 class SMTPServer:
-    """A server that takes mail for everybody."""
+    """A server that accepts mail for any recipient."""
 
     host: str
     port: int
@@ -33,7 +33,7 @@ class SMTPServer:
 
 
 def parse_smtp_url(url: str) -> SMTPServer:
-    """Read `smtp://` or `smtps://`. Raise ValueError, without the password in it, where it is neither."""
+    """Parse `smtp://` or `smtps://`. Raise ValueError, without the password in it, for anything else."""
     msg = f"not of the form {FORM}"
     try:
         parts = urlsplit(url)

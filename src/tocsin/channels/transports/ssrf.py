@@ -1,7 +1,7 @@
-"""Which addresses a URL that somebody typed may lead to.
+"""Protection against server-side request forgery: which addresses a URL that a user typed may lead to.
 
-The check sits where the socket is made, behind every spelling of an address and every name: a check of the URL, or in
-the resolver, is passed by an address written as a number, and by a name that changes between the check and the connect.
+The check is made where the socket is created, after every spelling and every name has become an address. A check of the
+URL or in the resolver would miss an address written as a number, and a name that changes between check and connect.
 """
 
 import errno
@@ -18,28 +18,28 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 METADATA: Final = frozenset(
     ipaddress.ip_address(text)
     for text in (
-        "fd00:ec2::254",  # Amazon EC2 over IPv6; everybody's 169.254.169.254 is link-local
+        "fd00:ec2::254",  # Amazon EC2 over IPv6; 169.254.169.254, which most clouds use, is link-local
         "fd20:ce::254",  # Google Compute Engine over IPv6
         "100.100.100.200",  # Alibaba Cloud
         "168.63.129.16",  # Azure's host
         "192.0.0.192",  # Oracle Cloud at Customer
     )
 )
-"""Where machines in a cloud get their credentials: never reached."""
+"""Where virtual machines get their cloud credentials: never reached."""
 TRANSLATED: Final = ipaddress.IPv6Network("64:ff9b::/96")
-"""IPv4 behind NAT64 (RFC 6052): the last four bytes are where it goes."""
+"""IPv4 behind NAT64 (RFC 6052): the last four bytes are the IPv4 address."""
 
 
 class ForbiddenAddressError(OSError):
-    """A webhook leads where none may."""
+    """A URL leads to an address that must not be reached."""
 
     def __init__(self, reason: str) -> None:
-        # An OSError with this number, since that is what aiohttp passes on, even when it has tried several addresses.
+        # An OSError with this number: aiohttp passes it on even after it has tried several addresses.
         super().__init__(errno.EACCES, reason)
 
 
 def refusal(address: Address, allowed: Sequence[Network]) -> str | None:
-    """Return why *address* may not be reached; None when it may. *allowed* are private networks that may."""
+    """Return why *address* must not be reached; None when it may be. *allowed* are private networks to permit."""
     target = _destination(address)
     if _never(target):
         return f"{target} is this machine, this link or a machine's own metadata: webhooks never go there"
@@ -49,12 +49,12 @@ def refusal(address: Address, allowed: Sequence[Network]) -> str | None:
 
 
 def never_allowed(network: Network) -> bool:
-    """Return whether no address of *network* can be reached, whatever is allowed."""
+    """Return whether no setting can allow *network*."""
     return network.is_loopback or network.is_link_local or network.is_multicast or network.is_unspecified
 
 
 def guarded_socket(allowed: Sequence[Network]) -> SocketFactoryType:
-    """Return a maker of sockets that refuses forbidden addresses with ForbiddenAddressError."""
+    """Return a socket factory that raises ForbiddenAddressError for forbidden addresses."""
 
     def make(info: AddrInfoType) -> socket.socket:
         family, kind, protocol, _, place = info
@@ -67,7 +67,7 @@ def guarded_socket(allowed: Sequence[Network]) -> SocketFactoryType:
 
 
 def _destination(address: Address) -> Address:
-    """Return where a packet to *address* ends: IPv6 has three ways to write an IPv4 address."""
+    """Return the IPv4 address that an IPv6 *address* stands for, if it does: there are three notations."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in TRANSLATED:

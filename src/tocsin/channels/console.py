@@ -1,0 +1,45 @@
+"""The console of notification-service, for a first look and until another channel is set up."""
+
+from tocsin.channels.channel import URL_CREDENTIALS, Channel, ChannelSettings, Transports
+from tocsin.channels.message import Message, Outcome, one_line
+
+MAX_LINE = 400
+
+
+class ConsoleChannel(Channel[ChannelSettings]):
+    """Prints a line for people on standard error, and a line for machines in the log."""
+
+    name = "mock"
+    label = "Console"
+    label_in_text = "console"
+    address_help = "any name"
+    address_example = "priya"
+    set_up = "nothing to set; the messages are in the output of notification-service"
+    secret_in_address = URL_CREDENTIALS  # any text is an address here, so a URL, too
+    settings_type = ChannelSettings
+
+    def check_address(self, address: str) -> None:
+        """Accept everything."""
+
+    def render(self, message: Message, _settings: ChannelSettings) -> str:
+        """Return the line for people."""
+        incident = message.page.incident if message.page is not None and not message.digest else None
+        about = f"#{incident.number} {incident.severity}: " if incident is not None else ""
+        person = f"{message.page.person} " if message.page is not None else ""
+        address = self.shown_address(message.address)
+        return one_line(f"{message.kind.upper()} to {person}<{address}>: {about}{message.text}", MAX_LINE)
+
+    async def send(self, message: Message, settings: ChannelSettings, transports: Transports) -> Outcome:
+        """Print and log."""
+        transports.terminal.write(
+            self.render(message, settings),
+            delivery_id=str(message.delivery_id),
+            incident_id=str(message.incident_id),
+            kind=message.kind,
+            recipient=self.shown_address(message.address),
+            text=message.text,
+        )
+        return Outcome.sent("written to the console")
+
+
+CHANNEL = ConsoleChannel()

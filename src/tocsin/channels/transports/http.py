@@ -1,0 +1,130 @@
+"""HTTP to addresses that users typed, protected against what may be behind them."""
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final
+
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientConnectorError,
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    InvalidURL,
+    TCPConnector,
+    hdrs,
+)
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from tocsin.channels.channel import HTTPResponse, NotSentError
+from tocsin.channels.message import Outcome
+from tocsin.channels.transports.ssrf import Network, guarded_socket
+from tocsin.kernel import build_info
+
+MAX_READ_BYTES: Final = 65_536
+READ_SECONDS: Final = 1.0
+"""How long a response's body may take: its status has decided already."""
+RESOLVER_THREADS: Final = 32
+
+
+class HTTPClient:
+    """An HTTP transport over one session."""
+
+    def __init__(self, session: ClientSession) -> None:
+        self._session = session
+
+    async def post(self, url: str, *, body: bytes, headers: Mapping[str, str]) -> HTTPResponse:
+        """POST once, follow no redirect. Raise NotSentError."""
+        try:
+            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+                return HTTPResponse(response.status, response.headers, await _beginning(response))
+        except (ClientError, OSError) as exc:
+            raise NotSentError(_failure(exc)) from exc
+
+
+def _failure(exc: ClientError | OSError) -> Outcome:
+    if isinstance(exc, InvalidURL):
+        return Outcome.failed("this URL cannot be called")
+    if isinstance(exc, ClientConnectorCertificateError):
+        return Outcome.failed(f"the certificate is refused: {exc.certificate_error}")
+    if isinstance(exc, ClientConnectorError):
+        error = exc.os_error
+        if error.errno == errno.EACCES:
+            return Outcome.failed(str(error.strerror))
+        return Outcome.retry(f"cannot be reached: {error.strerror or error}")
+    return Outcome.retry(f"no answer that can be read: {str(exc) or type(exc).__name__}")
+
+
+async def _beginning(response: ClientResponse) -> str:
+    """Return the beginning of a body. One that trickles, breaks off or never ends does not change the outcome."""
+    read = bytearray()
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            while len(read) < MAX_READ_BYTES:
+                chunk = await response.content.read(MAX_READ_BYTES - len(read))
+                if not chunk:
+                    break
+                read += chunk
+    except (TimeoutError, ClientError, OSError):
+        return f"{read.decode(errors='replace')} (the answer broke off)"
+    finally:
+        response.close()
+    return read.decode(errors="replace")
+
+
+class ThreadResolver(AbstractResolver):
+    """Resolves names in threads of its own: slow name servers must not delay the resolution of the database's name."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="webhook-resolver")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return the addresses of *host*. Raise OSError where it has none."""
+        look_up = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+        except UnicodeError as exc:  # a label of over 63 characters
+            raise OSError(errno.EINVAL, "this is no name of a host") from exc
+        return [
+            ResolveResult(
+                hostname=host, host=str(place[0]), port=port, family=kin, proto=protocol, flags=socket.AI_NUMERICHOST
+            )
+            for kin, _, protocol, _, place in found
+        ]
+
+    async def close(self) -> None:
+        """Shut the threads down without waiting for lookups that hang."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+@asynccontextmanager
+async def open_http(allowed: Sequence[Network], tls: ssl.SSLContext) -> AsyncIterator[HTTPClient]:
+    """Yield a client for hostile receivers: no cookie, decompression or proxy, a new connection for each request."""
+    resolver = ThreadResolver()
+    connector = TCPConnector(
+        socket_factory=guarded_socket(allowed),
+        resolver=resolver,
+        ssl=tls,
+        # A connection kept alive may be closed at the other end just when the next page is written to it.
+        force_close=True,
+        limit=0,  # the dispatcher bounds how many run
+    )
+    async with ClientSession(
+        connector=connector,
+        cookie_jar=DummyCookieJar(),
+        auto_decompress=False,
+        timeout=ClientTimeout(total=None, sock_connect=None),
+        headers={hdrs.USER_AGENT: f"Tocsin/{build_info.VERSION}", hdrs.ACCEPT_ENCODING: "identity"},
+    ) as session:
+        yield HTTPClient(session)
+    await resolver.close()

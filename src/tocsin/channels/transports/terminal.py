@@ -1,0 +1,17 @@
+"""Standard error and the log."""
+
+import sys
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+class StandardError:
+    """The console of this process."""
+
+    def write(self, line: str, **facts: object) -> None:
+        """Print *line*, and log *facts*."""
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+        log.info("console delivery", **facts)

@@ -1,1 +1,0 @@
-"""The ways to reach a person, one module each, behind one Protocol."""

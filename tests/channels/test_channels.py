@@ -1,0 +1,112 @@
+"""What every channel knows of itself, and what goes out: pure, so tested by properties."""
+
+from dataclasses import astuple
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.policy import default
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.support.notifications.api import page
+from tocsin.channels import CHANNELS, email, webhook
+from tocsin.channels.email import EmailSettings
+from tocsin.channels.message import Message, one_line, storable
+from tocsin.channels.smtp_url import parse_smtp_url
+from tocsin.contracts.notifications import NotificationKind, PageDetails
+from tocsin.kernel.ids import new_id
+
+WORDS = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=10)
+
+
+@given(st.text(max_size=3_000))
+def test_what_is_stored_of_a_response_fits_and_can_be_stored(answer: str) -> None:
+    found = storable(answer)
+    assert len(found.encode()) <= 2_048
+    assert "\0" not in found
+    if len(answer.encode(errors="replace")) <= 2_048:
+        assert len(found) == len(answer)
+
+
+@given(st.text(st.characters(), max_size=600), st.integers(1, 200))
+def test_one_line_is_one_line_that_no_terminal_obeys(text: str, limit: int) -> None:
+    line = one_line(text, limit)
+    assert len(line) <= limit
+    assert line.isprintable()
+    assert not line.startswith(" ")
+
+
+@given(st.sampled_from(["http", "https"]), WORDS, WORDS, WORDS, st.booleans())
+def test_credentials_are_never_shown(scheme: str, user: str, password: str, host: str, with_port: bool) -> None:  # noqa: FBT001
+    place = f"{host}.example{':8443' if with_port else ''}/hook?a=b@c#d"
+    url = f"{scheme}://{quote(user)}:c4nary{quote(password)}@{place}"
+    webhook.CHANNEL.check_address(url)
+    assert CHANNELS.shown_address(url) == f"{scheme}://***@{place}"
+    assert CHANNELS.shown_address(CHANNELS.shown_address(url)) == CHANNELS.shown_address(url)
+    assert webhook.CHANNEL.rate_limit_key(url) == webhook.CHANNEL.rate_limit_key(f"{scheme}://{place}")
+
+
+@pytest.mark.parametrize(
+    "address", ["priya@halyard.example", "console", "https://receiver.example/a@b", "http://x.example/?q=a:b@c"]
+)
+def test_an_address_without_credentials_is_shown_as_it_is(address: str) -> None:
+    assert CHANNELS.shown_address(address) == address
+
+
+def test_the_rate_limit_is_by_channel_and_for_webhooks_by_host_and_port() -> None:
+    mail, key = email.CHANNEL, webhook.CHANNEL.rate_limit_key
+    assert mail.rate_limit_key("priya@halyard.example") == mail.rate_limit_key("carol@halyard.example") == "email"
+    assert key("https://Receiver.example/a") == key("https://receiver.example:443/b") == "webhook receiver.example:443"
+    assert key("https://receiver.example/") != key("http://receiver.example/")
+
+
+ADDRESSES = st.text(min_size=3, max_size=60).map(lambda text: f"{text[:-2]}@{text[-2:]}")
+
+
+@given(user=ADDRESSES, text=st.text(min_size=1, max_size=300), title=st.text(max_size=300))
+@example(user="a..b@c", text="x", title="y")
+@example(user="ä@ö", text="\r\nBcc: x@y\r\n\r\n.\r\n", title="\r\n\r\nBcc: x@y")
+def test_no_text_adds_a_header_to_a_mail(user: str, text: str, title: str) -> None:
+    try:
+        email.CHANNEL.check_address(user)
+    except ValueError:
+        return
+    details: Any = page("console")["page"]
+    details["incident"] = {**details["incident"], "title": title}
+    message = Message(
+        delivery_id=new_id(),
+        incident_id=new_id(),
+        kind=NotificationKind.PAGE,
+        address=user,
+        text=text,
+        page=PageDetails.model_validate(details),
+        created_at=datetime.now(UTC),
+        attempt=1,
+    )
+    mail = email.CHANNEL.render(message, EmailSettings.model_validate({"smtp_from": "tocsin@halyard.example"}))
+    read = message_from_bytes(mail.as_bytes(), policy=default)
+    headers = {"From", "To", "Subject", "Message-ID", "In-Reply-To", "References", "Auto-Submitted"}
+    assert set(read.keys()) == headers | {"MIME-Version", "Content-Type"}
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("smtp://mail.example.com", ("mail.example.com", 587, False, "auto", None, None)),
+        ("smtps://u%40x:p%2Fw@mail.example.com/", ("mail.example.com", 465, True, "auto", "u@x", "p/w")),
+        ("smtp://u:p@[::1]:2525?starttls=required", ("::1", 2525, False, "required", "u", "p")),
+        ("smtp://127.0.0.1:25?starttls=off", ("127.0.0.1", 25, False, "off", None, None)),
+    ],
+)
+def test_a_mail_server_is_read_from_its_address(url: str, expected: tuple[object, ...]) -> None:
+    assert astuple(parse_smtp_url(url)) == expected
+
+
+def test_the_mail_servers_user_is_the_sender_unless_smtp_from_is_set() -> None:
+    url = "smtp://robot%40halyard.example:p@mail.example.com"
+    assert EmailSettings.model_validate({"smtp_url": url}).sender() == "robot@halyard.example"
+    own = {"smtp_url": url, "smtp_from": "tocsin@halyard.example"}
+    assert EmailSettings.model_validate(own).sender() == "tocsin@halyard.example"
