@@ -1,4 +1,4 @@
-"""A gateway that answers what a test tells it, over real HTTP."""
+"""A gateway with scripted responses, over real HTTP."""
 
 from typing import Any
 
@@ -8,27 +8,27 @@ from pytest_aiohttp.plugin import AiohttpServer
 
 
 class FakeGateway:
-    """Answers by method and path; remembers what it was asked."""
+    """Responds by method and path; records the requests."""
 
     def __init__(self) -> None:
         self.url = ""
-        self.answers: dict[str, tuple[int, Any]] = {}
-        self.asked: list[tuple[str, dict[str, str], Any]] = []
+        self.responses: dict[str, tuple[int, Any]] = {}
+        self.requests: list[tuple[str, dict[str, str], Any]] = []
         self.headers: list[dict[str, str]] = []
 
     def app(self) -> web.Application:
-        """Return the application that answers."""
+        """Return the application."""
         app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._answer)
+        app.router.add_route("*", "/{path:.*}", self._respond)
         return app
 
-    async def _answer(self, request: web.Request) -> web.Response:
-        asked = f"{request.method} {request.path}"
+    async def _respond(self, request: web.Request) -> web.Response:
+        target = f"{request.method} {request.path}"
         body = await request.json() if request.can_read_body else None
-        self.asked.append((asked, dict(request.query), body))
+        self.requests.append((target, dict(request.query), body))
         self.headers.append(dict(request.headers))
-        status, answer = self.answers.get(asked, (404, problem(404, f"There is no {request.path}.")))
-        return web.json_response(answer, status=status)
+        status, response = self.responses.get(target, (404, problem(404, f"There is no {request.path}.")))
+        return web.json_response(response, status=status)
 
 
 def problem(status: int, detail: str) -> dict[str, Any]:

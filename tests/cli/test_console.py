@@ -1,6 +1,7 @@
-"""How lines, durations and versions come out."""
+"""How log lines, durations and versions are printed."""
 
 import json
+import unicodedata
 from importlib.metadata import version
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.cli.processes import tocsin
 from tocsin.cli import logs
-from tocsin.cli.console import span
+from tocsin.cli.console import INDENT, UNSAFE, duration
 
 
 @pytest.mark.parametrize(
@@ -24,8 +25,8 @@ from tocsin.cli.console import span
         (90_061, "1 d 1 h"),
     ],
 )
-def test_a_duration_is_told_in_its_two_largest_units(seconds: float | None, words: str) -> None:
-    assert span(seconds) == words
+def test_a_duration_is_written_in_its_two_largest_units(seconds: float | None, words: str) -> None:
+    assert duration(seconds) == words
 
 
 def test_a_request_becomes_a_short_line() -> None:
@@ -48,17 +49,17 @@ def test_a_request_becomes_a_short_line() -> None:
     assert shown[8:] == " alerts        POST /api/v1/alerts 201 in 4.2 ms  request_id=r-1"
 
 
-def test_an_event_keeps_what_it_says_beside_its_name() -> None:
+def test_an_event_is_followed_by_its_fields() -> None:
     shown = logs.render("oncall", '{"event": "escalated", "level": "warning", "team": "Payments", "step": 2}').plain
     assert shown == "oncall        escalated  team=Payments  step=2"
 
 
-def test_an_exception_follows_its_line() -> None:
+def test_an_exception_follows_its_line_indented() -> None:
     shown = logs.render("oncall", '{"event": "broke", "exception": "Traceback\\n  boom", "level": "error"}').plain
-    assert shown == "oncall        broke\nTraceback\n  boom"
+    assert shown == "oncall        broke\n    Traceback\n      boom"
 
 
-def test_what_is_not_json_keeps_its_words() -> None:
+def test_a_line_that_is_not_json_is_shown_whole() -> None:
     assert logs.render("web", 'Fatal: "[1]" is no port').plain == 'web           Fatal: "[1]" is no port'
 
 
@@ -72,23 +73,47 @@ REQUEST = st.fixed_dictionaries(
 
 
 @given(st.text() | (REQUEST | st.dictionaries(NAMES, VALUES)).map(json.dumps))
-def test_whatever_a_service_prints_can_be_shown_and_steers_no_terminal(line: str) -> None:
+def test_no_line_of_a_service_can_control_the_terminal_or_forge_another_line(line: str) -> None:
     shown = logs.render("web", line).plain
     assert shown.lstrip("0123456789: ").startswith("web ")
-    assert not set(shown) & {chr(code) for code in (*range(9), *range(11, 32), *range(127, 160))}
+    first, *others = shown.split("\n")
+    assert not any(unicodedata.category(character) in UNSAFE for character in first + "".join(others))
+    assert all(other.startswith(INDENT) for other in others)
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (
+            "down\n12:00:00 oncall        stopped",
+            r"down\n12:00:00 oncall        stopped",
+        ),
+        ("\u202edevloser", r"\u202edevloser"),
+        ("\x1b[2J\x9b2J", r"\x1b[2J\x9b2J"),
+        ("\u2028next\U000e0041", r"\u2028next\U000e0041"),
+    ],
+)
+def test_an_alert_cannot_forge_a_log_line(message: str, shown: str) -> None:
+    line = json.dumps({"event": "alert", "message": message})
+    assert logs.render("alerts", line).plain == f"alerts        alert  message={shown}"
+    assert logs.render("alerts", json.dumps({"event": message})).plain == f"alerts        {shown}"
+
+
+def test_a_log_line_keeps_letters_of_every_script() -> None:
+    assert logs.render("web", '{"event": "zażółć 監視 سلام"}').plain == "web           zażółć 監視 سلام"
 
 
 async def test_the_version_is_printed() -> None:
     assert (await tocsin("--version")).out == f"tocsin {version('tocsin')}\n"
 
 
-async def test_the_command_without_arguments_explains_itself() -> None:
-    said = await tocsin()
+async def test_the_command_without_arguments_prints_its_help() -> None:
+    result = await tocsin()
     for name in ("up", "serve", "migrate", "alert", "incidents", "oncall", "check", "demo"):
-        assert name in said.out + said.err
+        assert name in result.out + result.err
 
 
-async def test_an_unknown_command_is_refused_with_where_to_look() -> None:
-    said = await tocsin("upp")
-    assert said.status == 2
-    assert "No such command 'upp'" in said.err
+async def test_an_unknown_command_is_refused() -> None:
+    result = await tocsin("upp")
+    assert result.status == 2
+    assert "No such command 'upp'" in result.err

@@ -10,7 +10,8 @@ from aiohttp import ClientSession
 from tests.support.cli.processes import Up, tocsin, tocsin_up
 from tests.support.postgres import run
 from tests.support.waiting import eventually
-from tocsin.cli.demo.world import HISTORY, SCENES, TEAMS
+from tocsin.cli.demo import store
+from tocsin.cli.demo.dataset import HISTORY, SCENES, TEAMS
 from tocsin.cli.services import WEB
 
 pytestmark = pytest.mark.slow
@@ -48,19 +49,19 @@ def world(dsn: str) -> dict[str, list[dict[str, Any]]]:
 
 
 async def get(up: Up, path: str, **query: str) -> Any:
-    async with ClientSession() as session, session.get(up.place.url(WEB) + path, params=query) as response:
+    async with ClientSession() as session, session.get(up.endpoint.url(WEB) + path, params=query) as response:
         assert response.status == 200, await response.text()
         return await response.json()
 
 
 async def test_a_start_that_is_killed_is_continued_by_the_next_and_a_third_adds_nothing(db_dsn: str) -> None:
     async with tocsin_up("--demo", DATABASE_URL=db_dsn) as up:
-        await up.says("POST /api/v1/alerts 201")
+        await up.wait_for_output("POST /api/v1/alerts 201")
         up.signal(signal.SIGKILL)
-        await up.ends()
+        await up.wait_for_exit()
         assert READY not in up.output
     async with tocsin_up("--demo", DATABASE_URL=db_dsn) as up:
-        await up.says(READY)
+        await up.wait_for_output(READY)
         incidents = (await get(up, "/api/v1/incidents"))["items"]
         assert {item["service"]: item["status"] for item in incidents[: len(SCENES)]} == STATES
         assert len(incidents) == len(SCENES) + len(HISTORY)
@@ -79,7 +80,7 @@ async def test_a_start_that_is_killed_is_continued_by_the_next_and_a_third_adds_
         assert await eventually(paged)
     seeded = world(db_dsn)
     async with tocsin_up("--demo", DATABASE_URL=db_dsn) as up:
-        await up.says(READY)
+        await up.wait_for_output(READY)
         assert world(db_dsn) == seeded
 
 
@@ -94,17 +95,17 @@ async def test_its_removal_leaves_nothing_of_it_and_all_that_is_ones_own(
         await eventually(lambda: rows(db_dsn) == wanted)
 
     async with tocsin_up("--demo") as up:
-        await up.says(READY)
-        said = await tocsin("demo", "remove")
-        assert said.status == 0, said.err
-        assert f"{len(SCENES) + len(HISTORY)} incidents" in said.out
+        await up.wait_for_output(READY)
+        result = await tocsin("demo", "remove")
+        assert result.status == 0, result.err
+        assert f"{len(SCENES) + len(HISTORY)} incidents" in result.out
         await becomes(untouched)
-        said = await tocsin("demo", "add", "--url", up.place.url(WEB))
-        assert (said.status, rows(db_dsn)["incidents.incident"]) == (0, len(SCENES) + len(HISTORY)), said.err
+        result = await tocsin("demo", "add", "--url", up.endpoint.url(WEB))
+        assert (result.status, rows(db_dsn)["incidents.incident"]) == (0, len(SCENES) + len(HISTORY)), result.err
         await tocsin("demo", "remove")
     async with tocsin_up("--demo") as up:
-        await up.says(READY)
-        await tocsin("alert", "send", "anything", "high", "Broken", "--url", up.place.url(WEB))
+        await up.wait_for_output(READY)
+        await tocsin("alert", "send", "anything", "high", "Broken", "--url", up.endpoint.url(WEB))
 
         async def assigned() -> Any:
             (own,) = (await get(up, "/api/v1/incidents", service="anything"))["items"]
@@ -116,15 +117,15 @@ async def test_its_removal_leaves_nothing_of_it_and_all_that_is_ones_own(
         kept = rows(db_dsn)
         assert (kept["alerts.alert"], kept["incidents.incident"], kept["oncall.escalation"]) == (1, 1, 1)
         assert "oncall.schedule" not in kept
-        assert "no demo world was added" in (await tocsin("demo", "add", "--url", up.place.url(WEB))).out
+        assert store.NOT_ADDED in (await tocsin("demo", "add", "--url", up.endpoint.url(WEB))).out
         await becomes(kept)
     async with tocsin_up("--demo") as up:
-        await up.says("There is data already: no demo world was added.")
+        await up.wait_for_output(store.NOT_ADDED)
         assert rows(db_dsn)["incidents.incident"] == 1
 
 
 async def test_removal_needs_a_schema_and_says_how_to_get_one(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", empty_dsn)
-    said = await tocsin("demo", "remove")
-    assert said.status == 1
-    assert "tocsin migrate" in said.err
+    result = await tocsin("demo", "remove")
+    assert result.status == 1
+    assert "tocsin migrate" in result.err

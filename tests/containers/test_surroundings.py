@@ -17,7 +17,7 @@ from tests.support.e2e.system import World
 from tests.support.postgres import run
 from tests.support.system import QUICK
 from tests.support.waiting import eventually
-from tocsin.cli.demo.world import HISTORY, SCENES, TEAMS
+from tocsin.cli.demo.dataset import HISTORY, SCENES, TEAMS
 from tocsin.kernel.ids import new_id
 
 REQUIRE = ROOT / "docker/require-compose"

@@ -1,3 +1,3 @@
-"""`tocsin`: what people type."""
+"""The command line: `tocsin`."""
 
 from tocsin.cli.app import main as main

@@ -1,4 +1,4 @@
-"""The commands and their options; what they do is in the modules beside this one."""
+"""The commands and their options."""
 
 import asyncio
 import io
@@ -13,13 +13,13 @@ import typer
 from tocsin import migrate as migrations
 from tocsin.cli import alerts, incidents, oncall
 from tocsin.cli.check import check
-from tocsin.cli.console import OUT, PROGRAM, CommandError, Voice, report
-from tocsin.cli.database import DatabaseSettings, DataOption, database
+from tocsin.cli.console import OUT, PROGRAM, CommandError, Reporter, print_error
+from tocsin.cli.database import DatabaseSettings, DataOption, data_argument, database
 from tocsin.cli.demo import store
 from tocsin.cli.demo.seed import seed
 from tocsin.cli.gateway import DEFAULT_URL, URLOption
 from tocsin.cli.ports import HIGHEST_OFFSET
-from tocsin.cli.services import Place, ServiceName
+from tocsin.cli.services import Endpoint, ServiceName
 from tocsin.cli.up import Options
 from tocsin.cli.up import up as run_up
 from tocsin.kernel.build_info import VERSION
@@ -30,28 +30,28 @@ app = typer.Typer(
     name="tocsin",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Tocsin: alerts become incidents, and pages until somebody answers.",
+    help="Tocsin: turns alerts into incidents and pages the people on call until someone acknowledges.",
 )
-demo = typer.Typer(no_args_is_help=True, help="A made-up world, so that the first start is not an empty screen.")
+demo = typer.Typer(no_args_is_help=True, help="Add or remove demo data.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line (by default this process's own).
+    """Run the command line: *arguments*, or this process's own.
 
-    An expected error is a sentence on standard error and a status, never a traceback.
+    An expected error is a message on standard error and an exit status, never a traceback.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # what senders wrote may not exist in a terminal's encoding
-    # The kernel logs what the commands say in their own words.
+            stream.reconfigure(errors="replace")  # the terminal's encoding may not have what senders wrote
+    # The commands print their own messages: the kernel's log lines would repeat them.
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     try:
         app(args=arguments, prog_name="tocsin")
     except CommandError as error:
-        report(error)
+        print_error(error)
         raise SystemExit(error.status) from error
     except (DomainError, migrations.MigrationError) as error:
-        report(CommandError(str(error)))
+        print_error(CommandError(str(error)))
         raise SystemExit(1) from error
 
 
@@ -77,26 +77,26 @@ def up(
     data: DataOption,
     port_offset: Annotated[
         int,
-        typer.Option(min=0, max=HIGHEST_OFFSET, help="Add this to each port, to run a second Tocsin beside the first."),
+        typer.Option(min=0, max=HIGHEST_OFFSET, help="Added to each port, to run a second Tocsin on this machine."),
     ] = 0,
-    demo: Annotated[bool, typer.Option("--demo", help="Fill an empty system with a made-up world.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the services' log lines as they are: JSON.")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="Add demo data to an empty system.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the services' log lines as JSON, unchanged.")] = False,
 ) -> None:
     """Run everything on this machine until Ctrl-C: database, migrations, the five services."""
     settings = load(DatabaseSettings)
-    options = Options(Place(settings.bind_address, port_offset), data, demo, Voice(raw=as_json))
+    options = Options(Endpoint(settings.bind_address, port_offset), data, demo, Reporter(raw=as_json))
     asyncio.run(run_up(options, settings))
 
 
 @app.command()
 def serve(service: ServiceName) -> None:
-    """Run one service in the foreground, with the settings of the environment."""
+    """Run one service in the foreground, configured by environment variables."""
     os.execv(sys.executable, (sys.executable, "-m", f"tocsin.{service}"))  # noqa: S606 - one of five
 
 
 @app.command()
 def migrate(*, data: DataOption) -> None:
-    """Bring the database to the newest schema: that of DATABASE_URL, else the embedded one."""
+    """Migrate the database (DATABASE_URL, else the embedded one) to the newest schema."""
 
     async def work() -> list[str]:
         async with database(data) as dsn:
@@ -110,35 +110,35 @@ def migrate(*, data: DataOption) -> None:
 
 @demo.command("add")
 def add_demo(*, data: DataOption, url: URLOption = DEFAULT_URL) -> None:
-    """Fill a running Tocsin with the demo world, unless somebody works with it already."""
+    """Add demo data to a running Tocsin that has no data of its own."""
 
     async def work() -> bool:
         async with database(data) as dsn:
-            is_free = (await store.look(dsn)).is_free
+            is_free = (await store.inspect(dsn)).is_free
             if is_free:
                 await seed(url, dsn)
             return is_free
 
     if asyncio.run(work()):
-        OUT.print(f"The demo world is there. What is called Demo is made up, and goes away with: {PROGRAM} demo remove")
+        OUT.print(f"{store.ADDED} To remove it: {PROGRAM} demo remove")
     else:
-        OUT.print("There is data already: no demo world was added.")
+        OUT.print(store.NOT_ADDED)
 
 
 @demo.command("remove")
 def remove_demo(*, data: DataOption) -> None:
-    """Delete the demo world: its teams, alerts, incidents, pages and messages, and nothing else."""
+    """Delete the demo data: its teams, alerts, incidents, pages and messages. Your own data stays."""
 
     async def work() -> int:
         async with database(data) as dsn:
             if migrations.inspect(dsn).pending:
-                msg = "the database has not the newest schema"
-                raise CommandError(msg, f"Bring it there: {PROGRAM} migrate")
+                msg = "the database does not have the newest schema"
+                raise CommandError(msg, f"Run: {PROGRAM} migrate{data_argument(data)}")
             return await store.remove(dsn)
 
     removed = asyncio.run(work())
-    OUT.print(f"The demo world is gone: {removed} incidents and all that belonged to them.")
-    OUT.print(f"Start without it from now on: {PROGRAM} up", style="bold")
+    OUT.print(f"The demo data is removed: {removed} incidents and everything that belonged to them.")
+    OUT.print(f"From now on, start without --demo: {PROGRAM} up", style="bold")
 
 
 app.add_typer(alerts.app, name="alert")

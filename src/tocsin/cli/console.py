@@ -1,8 +1,10 @@
-"""What the command says to people: where it goes, and how expected errors end."""
+"""Terminal output: where it goes, how tables look, and how expected errors end."""
 
+import json
 import os
 import shutil
 import sys
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,23 +12,25 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-PIPE_WIDTH: Final = 240
-"""Columns of a table that no terminal shows: its reader wants whole lines."""
-CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
-"""All but tab and new line."""
+PIPE_WIDTH: Final = 1_000
+"""Columns of a table that is not written to a terminal, so that each row stays one line."""
+UNSAFE: Final = frozenset({"Cc", "Cf", "Zl", "Zp"})
+"""Unicode categories that move the cursor, break a line, or change the direction of text."""
+INDENT: Final = "    "
 Cell: TypeAlias = str | Text | None
 
 
 PROGRAM: Final = "tocsin" if shutil.which("tocsin") else os.path.relpath(Path(sys.executable).with_name("tocsin"))
-"""What a person types to run the command: `make run` puts it into .venv/bin, where no shell looks."""
+"""What a person types to run the command: `make run` puts it into .venv/bin, which is not on the PATH."""
 
 
 class CommandError(Exception):
-    """A command cannot do what it was asked: what happened, and what to do about it."""
+    """A command failed for an expected reason: what happened, and what to do about it."""
 
     def __init__(self, message: str = "", advice: str = "", *, status: int = 1) -> None:
         super().__init__(message)
@@ -35,10 +39,10 @@ class CommandError(Exception):
 
 
 class Output(Console):
-    """A console whose reader may go away, as `head` does: then the command ends in order, and without a word."""
+    """A console that ends the command in order, without a message, when its reader closes the pipe, as `head` does."""
 
     def on_broken_pipe(self) -> None:
-        """Raise CommandError where rich would end the process on the spot, with services still running."""
+        """Raise CommandError where rich would exit at once, with services still running."""
         try:
             super().on_broken_pipe()
         except SystemExit as exc:
@@ -46,12 +50,12 @@ class Output(Console):
 
 
 OUT: Final = Output(highlight=False, soft_wrap=True)
-"""Answers."""
+"""Results."""
 ERR: Final = Output(stderr=True, highlight=False, soft_wrap=True)
-"""Everything that is not an answer: progress, warnings, errors."""
+"""Progress, warnings and errors."""
 
 
-def report(error: CommandError) -> None:
+def print_error(error: CommandError) -> None:
     """Print an expected error: what happened in red, what to do below it."""
     if str(error):
         ERR.print(f"tocsin: {error}", style="bold red", markup=False)
@@ -60,55 +64,74 @@ def report(error: CommandError) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
-    """How a long-running command speaks: among the services' lines, or beside them when those are raw JSON."""
+class Reporter:
+    """Progress of a long-running command, on standard error where standard output carries raw JSON."""
 
     raw: bool = False
 
     @property
     def console(self) -> Console:
-        """Where to speak."""
+        """The console to print on."""
         return ERR if self.raw else OUT
 
-    def say(self, text: str) -> None:
-        """Tell something good to know."""
+    def info(self, text: str) -> None:
+        """Print a message."""
         self.console.print(text, style="bold", markup=False)
 
-    def alarm(self, text: str) -> None:
-        """Tell something that went wrong."""
+    def warn(self, text: str) -> None:
+        """Print a warning."""
         self.console.print(f"!! {text}", style="bold red", markup=False)
 
     @contextmanager
-    def step(self, text: str) -> Iterator[None]:
+    def progress(self, text: str) -> Iterator[None]:
         """Show that something is going on: a spinner on a terminal, a line elsewhere."""
         if self.console.is_terminal and not self.raw:
             with self.console.status(text):
                 yield
         else:
-            self.say(f"{text} …")
+            self.info(f"{text} …")
             yield
 
 
-def harmless(text: str) -> str:
-    """Return *text* with control characters spelled out: what senders wrote must not steer the reader's terminal."""
-    return text.translate(CONTROLS)
+def escape_control(text: str) -> str:
+    r"""Return *text* with control and format characters spelled out (`\n`, `\x1b`, `\u202e`).
+
+    Senders of alerts write what is shown here: it must not move the cursor, reverse text or forge a line.
+    """
+    return text if text.isprintable() else "".join(map(_escape_character, text))
+
+
+def _escape_character(character: str) -> str:
+    return character.encode("unicode_escape").decode() if unicodedata.category(character) in UNSAFE else character
+
+
+def indent_lines(text: str) -> str:
+    """Return text of several lines, each escaped and indented: none of them can pass for a line of ours."""
+    return "\n".join(INDENT + escape_control(line) for line in text.split("\n"))
+
+
+def print_json(model: BaseModel) -> None:
+    """Print *model* as JSON, in which control and format characters are escaped as JSON escapes them."""
+    text = model.model_dump_json(indent=2)
+    safe = (json.dumps(c)[1:-1] if c != "\n" and unicodedata.category(c) in UNSAFE else c for c in text)
+    OUT.out("".join(safe))
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Table:
-    """Return a plain table. Cells are words, not markup: they hold what senders wrote."""
+    """Return a plain table. Cells are text, not markup: senders of alerts wrote some of them."""
     made = Table(*header, box=None, show_header=bool(header), header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for row in rows:
-        made.add_row(*(cell if isinstance(cell, Text) else Text(harmless(cell) if cell else "-") for cell in row))
+        made.add_row(*(cell if isinstance(cell, Text) else Text(escape_control(cell) if cell else "-") for cell in row))
     return made
 
 
-def show_table(made: Table) -> None:
+def print_table(made: Table) -> None:
     """Print a table; on a terminal it wraps inside its columns."""
     console = OUT if OUT.is_terminal else Output(file=sys.stdout, width=PIPE_WIDTH)
     console.print(made, soft_wrap=False)
 
 
-def span(seconds: float | None) -> str:
+def duration(seconds: float | None) -> str:
     """Return a duration in its two largest units, such as `3 h 20 min`."""
     if seconds is None:
         return "-"
@@ -121,6 +144,6 @@ def span(seconds: float | None) -> str:
     return " ".join(parts[:2])
 
 
-def moment(instant: datetime) -> str:
+def local_time(instant: datetime) -> str:
     """Return an instant in this machine's time zone, to the second."""
     return f"{instant.astimezone():%Y-%m-%d %H:%M:%S %Z}"

@@ -1,5 +1,6 @@
-"""Which database a command means: the one of DATABASE_URL, else the embedded one of a data folder."""
+"""The database that a command uses: DATABASE_URL, else the embedded one of a data folder."""
 
+import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,22 +19,27 @@ DataOption = Annotated[
         "--data",
         envvar="TOCSIN_DATA",
         default_factory=default_folder,
-        help="Folder of the embedded PostgreSQL, which is used where DATABASE_URL is not set.",
+        help="Folder of the embedded PostgreSQL, used where DATABASE_URL is not set.",
         show_default="/var/lib/tocsin for root, else .tocsin",
     ),
 ]
 
 
 class DatabaseSettings(ProcessSettings):
-    """What the commands read from the environment; the services read the rest."""
+    """Settings of the commands; each service reads its own."""
 
     database_url: SecretStr | None = None
-    """A PostgreSQL of one's own; without it, the embedded one is meant."""
+    """An existing PostgreSQL; without it, the embedded one is used."""
+
+
+def data_argument(folder: Path) -> str:
+    """Return the option that names *folder* in an advised command; empty for the default folder."""
+    return "" if folder == default_folder() else f" --data {shlex.quote(str(folder))}"
 
 
 @asynccontextmanager
 async def database(folder: Path) -> AsyncIterator[str]:
-    """Yield the database's address; an embedded server that is not running runs for as long as the block."""
+    """Yield the database's DSN; an embedded server that is not running is started for the duration of the block."""
     settings = load(DatabaseSettings)
     server = Embedded(folder)
     if settings.database_url is not None:

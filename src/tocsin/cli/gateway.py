@@ -1,4 +1,4 @@
-"""How the commands talk to a running Tocsin: typed clients, all through the one door."""
+"""How the commands call a running Tocsin: typed clients, all through its gateway."""
 
 import asyncio
 import getpass
@@ -6,35 +6,39 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from http import HTTPStatus
+from typing import Annotated, Final, TypeVar
 
 import typer
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
-from tocsin.cli.console import PROGRAM, CommandError
+from tocsin.cli.console import PROGRAM, CommandError, escape_control
 from tocsin.clients.alerts import AlertsClient
 from tocsin.clients.incidents import IncidentsClient
 from tocsin.clients.oncall import OnCallClient
 from tocsin.kernel.errors import RejectedError, UpstreamError
-from tocsin.kernel.http_client import ClientMetrics, ServiceClient
+from tocsin.kernel.http_client import ClientMetrics, ServiceClient, TransientError
 from tocsin.kernel.ids import new_id
+from tocsin.kernel.problems import DETAIL_OF
 from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.settings import http_url
 
 T = TypeVar("T")
-DEFAULT_URL = "http://127.0.0.1:8080"
+DEFAULT_URL: Final = "http://127.0.0.1:8080"
+SILENT: Final = frozenset({"connection", "timeout"})
+"""Reasons of a TransientError for which no HTTP response came."""
 
-JSONOption = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
+JSONOption = Annotated[bool, typer.Option("--json", help="Print the API's response as JSON.")]
 URLOption = Annotated[
-    str, typer.Option("--url", envvar="TOCSIN_URL", help="Where Tocsin is.", show_default=True, metavar="URL")
+    str, typer.Option("--url", envvar="TOCSIN_URL", help="Address of Tocsin.", show_default=True, metavar="URL")
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A running Tocsin."""
+    """Clients of a running Tocsin."""
 
     url: str
     alerts: AlertsClient
@@ -43,8 +47,8 @@ class Gateway:
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Gateway]:
-    """Yield clients of the Tocsin at *url*; nothing connects before the first call. All calls share one request id."""
+async def open_gateway(url: str) -> AsyncIterator[Gateway]:
+    """Yield clients of the Tocsin at *url*, which connect at the first call. All calls share one request id."""
     REQUEST_ID.set(str(new_id()))
     metrics = ClientMetrics.register(CollectorRegistry())
     gateway = Gateway(url, AlertsClient(url, metrics), IncidentsClient(url, metrics), OnCallClient(url, metrics))
@@ -54,39 +58,67 @@ async def connected(url: str) -> AsyncIterator[Gateway]:
         yield gateway
 
 
-def ask(url: str, question: Callable[[Gateway], Awaitable[T]]) -> T:
-    """Ask the Tocsin at *url*; raise CommandError where it cannot be reached or refuses."""
+def call(url: str, use: Callable[[Gateway], Awaitable[T]]) -> T:
+    """Return what *use* returns for the Tocsin at *url*; raise CommandError when it is unreachable or refuses."""
 
-    async def conversation() -> T:
-        async with connected(checked(url)) as gateway:
-            return await question(gateway)
+    async def work() -> T:
+        async with open_gateway(check_url(url)) as gateway:
+            return await use(gateway)
 
     try:
-        return asyncio.run(conversation())
+        return asyncio.run(work())
     except UpstreamError as exc:
-        msg = f"{url}: {exc}"
-        raise CommandError(msg, f"Is it running? To see: {PROGRAM} check. To start it: {PROGRAM} up") from exc
+        raise _unavailable(url, exc) from exc
     except RejectedError as exc:
-        raise CommandError(str(exc)) from exc
+        if (exc.status, str(exc)) == (HTTPStatus.NOT_FOUND, DETAIL_OF[HTTPStatus.NOT_FOUND]):
+            raise _not_tocsin(url) from exc  # the path is unknown there: one service's own port, or a path too many
+        raise CommandError(escape_control(str(exc))) from exc
 
 
-def checked(url: str) -> str:
-    """Return *url* without a slash at its end; raise CommandError where it is none."""
+def _unavailable(url: str, error: UpstreamError) -> CommandError:
+    """Return the error of a Tocsin that is down, of an address at which none is, or of one service behind it."""
+    reason = error.reason if isinstance(error, TransientError) else None
+    if reason in SILENT:
+        fault = "in time" if reason == "timeout" else f"({_reason(error)})"
+        return CommandError(
+            f"nothing responds at {url} {fault}",
+            f"Set --url or TOCSIN_URL to Tocsin's address. To start Tocsin: {PROGRAM} up",
+        )
+    if reason == "status":
+        return CommandError(f"{url}: {escape_control(str(error))}", f"To see which services are down: {PROGRAM} check")
+    return _not_tocsin(url)
+
+
+def _reason(error: UpstreamError) -> str:
+    """Return the operating system's words, without aiohttp's around them."""
+    system = getattr(error.__cause__, "os_error", error.__cause__)
+    return os.strerror(system.errno) if isinstance(system, OSError) and system.errno else "no connection"
+
+
+def _not_tocsin(url: str) -> CommandError:
+    return CommandError(
+        f"the server at {url} does not respond as Tocsin does",
+        f"Set --url or TOCSIN_URL to Tocsin's address, such as {DEFAULT_URL}",
+    )
+
+
+def check_url(url: str, name: str = "--url or TOCSIN_URL") -> str:
+    """Return *url*, given as *name*, without a slash at its end; raise CommandError when it is not an HTTP URL."""
     try:
         return http_url(url)
     except ValueError as exc:
-        msg = f"TOCSIN_URL is {url!r}, which is {exc}"
-        raise CommandError(msg, f"Without it, {DEFAULT_URL} is meant.", status=os.EX_USAGE) from exc
+        msg = f"{name} is {url!r}, which is {exc}"
+        raise CommandError(msg, "Correct it, or leave it out for its default.", status=os.EX_USAGE) from exc
 
 
-def refused(error: ValidationError) -> CommandError:
-    """Say what of the command line the API would not take."""
+def usage_error(error: ValidationError) -> CommandError:
+    """Return the error of arguments that the API's models refuse."""
     problems = (f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False))
     return CommandError("\n".join(problems), status=os.EX_USAGE)
 
 
 def user_name() -> str:
-    """Return who acts: the name of the user at the terminal."""
+    """Return the name of the user at the terminal."""
     with suppress(OSError, KeyError):  # a container's user id may have no name
         return getpass.getuser()
     return f"user {os.getuid()}"

@@ -1,21 +1,36 @@
-"""`tocsin incidents`: see them and answer them."""
+"""`tocsin incidents`: list, show, acknowledge and resolve incidents."""
 
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Final
+from uuid import UUID
 
 import typer
 from pydantic import ValidationError
 from rich.table import Table
 from rich.text import Text
 
-from tocsin.cli.console import OUT, Cell, harmless, moment, show_table, span, table
-from tocsin.cli.gateway import DEFAULT_URL, Gateway, JSONOption, URLOption, ask, refused, user_name
+from tocsin.cli.console import (
+    OUT,
+    PROGRAM,
+    Cell,
+    CommandError,
+    duration,
+    escape_control,
+    indent_lines,
+    local_time,
+    print_json,
+    print_table,
+    table,
+)
+from tocsin.cli.gateway import DEFAULT_URL, Gateway, JSONOption, URLOption, call, usage_error, user_name
+from tocsin.cli.oncall import check_team
 from tocsin.contracts.incidents import ChangeIncident, Incident, IncidentStatus, IncidentSummary
-from tocsin.contracts.model import Severity
+from tocsin.contracts.model import Page, Severity
 from tocsin.kernel import clock
 from tocsin.kernel.ids import new_id
 
-app = typer.Typer(no_args_is_help=True, help="See incidents and answer them.")
+app = typer.Typer(no_args_is_help=True, help="List, show, acknowledge and resolve incidents.")
 
 SEVERITY_STYLES: Final = {
     Severity.CRITICAL: "bold red",
@@ -31,51 +46,58 @@ STATUS_STYLES: Final = {
 }
 
 IncidentArgument = Annotated[str, typer.Argument(metavar="NUMBER", help="Its number, such as 12 or '#12', or its id.")]
-NoteOption = Annotated[str | None, typer.Option(help="Write this down as well.")]
+NoteOption = Annotated[str | None, typer.Option(help="Add this note.")]
 ActorOption = Annotated[str, typer.Option(default_factory=user_name, help="Who acts.", show_default="your user name")]
 
 
 @app.command("list")
 def list_incidents(
     *,
-    status: Annotated[IncidentStatus | None, typer.Option(help="Only those in this state.")] = None,
-    severity: Annotated[Severity | None, typer.Option(case_sensitive=False, help="Only those this bad.")] = None,
+    status: Annotated[IncidentStatus | None, typer.Option(help="Only those with this status.")] = None,
+    severity: Annotated[
+        Severity | None, typer.Option(case_sensitive=False, help="Only those of this severity.")
+    ] = None,
     service: Annotated[str | None, typer.Option(help="Only those of this service.")] = None,
     team: Annotated[str | None, typer.Option(help="Only those of this team.")] = None,
     search: Annotated[str | None, typer.Option(help="Only those with these words.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many at most.")] = 50,
     as_json: JSONOption = False,
     url: URLOption = DEFAULT_URL,
 ) -> None:
     """List incidents, newest first."""
-    page = ask(
-        url,
-        lambda gateway: gateway.incidents.list(
+
+    async def query(gateway: Gateway) -> Page[IncidentSummary]:
+        page = await gateway.incidents.list(
             status=status, severity=severity, service=service, team=team, q=search, limit=limit
-        ),
-    )
+        )
+        if team is not None and not page.items:
+            await check_team(gateway, team)
+        return page
+
+    page = call(url, query)
     if as_json:
-        OUT.out(page.model_dump_json(indent=2))
+        print_json(page)
     elif page.items:
-        show_table(_table(page.items))
+        print_table(_table(page.items))
     else:
-        OUT.print("There is no such incident.")
+        OUT.print("No incident matches.")
 
 
 @app.command()
 def show(*, incident: IncidentArgument, as_json: JSONOption = False, url: URLOption = DEFAULT_URL) -> None:
     """Show one incident with its timeline."""
-    found = ask(url, lambda gateway: gateway.incidents.find(_path(incident)))
+    reference = _reference(incident)
+    found = call(url, lambda gateway: gateway.incidents.find(reference))
     if as_json:
-        OUT.out(found.model_dump_json(indent=2))
+        print_json(found)
     else:
         _print(found)
 
 
-def _answers_with(name: str, status: IncidentStatus, words: str) -> None:
-    """Add the command *name*, which brings an incident to *status*."""
+def _add_status_command(name: str, status: IncidentStatus, summary: str) -> None:
+    """Add the command *name*, which moves an incident to *status*."""
 
-    def answer(
+    def change(
         *,
         incident: IncidentArgument,
         actor: ActorOption,
@@ -83,37 +105,49 @@ def _answers_with(name: str, status: IncidentStatus, words: str) -> None:
         as_json: JSONOption = False,
         url: URLOption = DEFAULT_URL,
     ) -> None:
-        _say(ask(url, _change(incident, status, actor, note)), as_json=as_json)
+        changed = call(url, _change(incident, status, actor, note))
+        if as_json:
+            print_json(changed)
+        else:
+            _print_status(changed)
 
-    app.command(name, help=words)(answer)
+    app.command(name, help=summary)(change)
 
 
-_answers_with("ack", IncidentStatus.ACKNOWLEDGED, "Acknowledge an incident: you have it, and nobody else is paged.")
-_answers_with("resolve", IncidentStatus.RESOLVED, "Resolve an incident: it is over.")
+_add_status_command("ack", IncidentStatus.ACKNOWLEDGED, "Acknowledge an incident: paging for it stops.")
+_add_status_command("resolve", IncidentStatus.RESOLVED, "Resolve an incident.")
 
 
 def _change(
     incident: str, status: IncidentStatus, actor: str, note: str | None
 ) -> Callable[[Gateway], Awaitable[Incident]]:
+    reference = _reference(incident)
     given = {"status": status, "actor": actor, "notes": note}
     try:
         change = ChangeIncident.model_validate({name: value for name, value in given.items() if value is not None})
     except ValidationError as exc:
-        raise refused(exc) from exc
-    return lambda gateway: gateway.incidents.change(_path(incident), change, idempotency_key=str(new_id()))
+        raise usage_error(exc) from exc
+    return lambda gateway: gateway.incidents.change(reference, change, idempotency_key=str(new_id()))
 
 
-def _path(incident: str) -> str:
-    return incident.removeprefix("#")
+def _reference(incident: str) -> str:
+    """Return the number or id as the API takes it; raise CommandError for anything else."""
+    number = incident.removeprefix("#")
+    if number.isascii() and number.isdigit():
+        return number
+    try:
+        return str(UUID(incident))
+    except ValueError as exc:
+        msg = f"{incident!r} is neither an incident's number, such as 12, nor its id"
+        raise CommandError(
+            msg, f"To list incidents with their numbers: {PROGRAM} incidents list", status=os.EX_USAGE
+        ) from exc
 
 
-def _say(incident: Incident, *, as_json: bool) -> None:
-    if as_json:
-        OUT.out(incident.model_dump_json(indent=2))
-        return
+def _print_status(incident: Incident) -> None:
     times = (("acknowledged after", incident.mtta_seconds), ("resolved after", incident.mttr_seconds))
-    spans = ", ".join(f"{name} {span(seconds)}" for name, seconds in times if seconds is not None)
-    OUT.print(harmless(f"#{incident.number} {incident.title}: {incident.status} ({spans})"), markup=False)
+    durations = ", ".join(f"{name} {duration(seconds)}" for name, seconds in times if seconds is not None)
+    OUT.print(escape_control(f"#{incident.number} {incident.title}: {incident.status} ({durations})"), markup=False)
 
 
 def _table(incidents: Sequence[IncidentSummary]) -> Table:
@@ -128,7 +162,7 @@ def _table(incidents: Sequence[IncidentSummary]) -> Table:
             item.team,
             item.assigned_to,
             str(item.alert_count),
-            span((now - item.created_at).total_seconds()),
+            duration((now - item.created_at).total_seconds()),
         )
         for item in incidents
     ]
@@ -143,14 +177,14 @@ def _print(incident: Incident) -> None:
         "status": Text(incident.status, STATUS_STYLES[incident.status]),
         "team": incident.team,
         "assigned to": incident.assigned_to,
-        "created": moment(incident.created_at),
-        "acknowledged after": span(incident.mtta_seconds),
-        "resolved after": span(incident.mttr_seconds),
+        "created": local_time(incident.created_at),
+        "acknowledged after": duration(incident.mtta_seconds),
+        "resolved after": duration(incident.mttr_seconds),
         "alerts": f"{incident.alerts_total} ({incident.firing_count} firing)",
     }
-    OUT.print(harmless(f"#{incident.number} {incident.title}"), style="bold", markup=False)
+    OUT.print(escape_control(f"#{incident.number} {incident.title}"), style="bold", markup=False)
     if incident.description:
-        OUT.print(harmless(incident.description), markup=False)
-    show_table(table((), list(facts.items())))
-    rows = [(moment(entry.created_at), entry.event_type, entry.actor, entry.detail) for entry in incident.timeline]
-    show_table(table(("when", "what", "who", "detail"), rows))
+        OUT.print(indent_lines(incident.description), markup=False)
+    print_table(table((), list(facts.items())))
+    rows = [(local_time(entry.created_at), entry.event_type, entry.actor, entry.detail) for entry in incident.timeline]
+    print_table(table(("when", "what", "who", "detail"), rows))

@@ -1,4 +1,4 @@
-"""The services' JSON log lines in a form for people: time, service, what happened, the rest dimmed behind it."""
+"""Format the services' JSON log lines for a terminal: time, service, event, and the other fields dimmed."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from tocsin.cli.console import OUT, harmless
+from tocsin.cli.console import OUT, escape_control, indent_lines
 
 COLOURS: Final = {
     "alerts": "cyan",
@@ -20,13 +20,13 @@ COLOURS: Final = {
     "tocsin": "bold",
 }
 WIDTH: Final = max(map(len, COLOURS))
-LOUD: Final = {"warning": "yellow", "error": "red", "critical": "bold red"}
-IMPLIED: Final = frozenset({"timestamp", "level", "service", "instance", "logger", "event"})
-"""Shown in their own place, or said by the prefix."""
+LEVEL_STYLES: Final = {"warning": "yellow", "error": "red", "critical": "bold red"}
+SHOWN: Final = frozenset({"timestamp", "level", "service", "instance", "logger", "event"})
+"""Fields with a place of their own, or implied by the prefix."""
 
 
 def show(service: str, line: bytes, *, raw: bool) -> None:
-    """Print one line of a service's output: as it is, or in the form for people."""
+    """Print one line of a service's output, unchanged with *raw*."""
     text = line.decode(errors="replace").rstrip("\r\n")
     if raw:
         try:
@@ -39,17 +39,20 @@ def show(service: str, line: bytes, *, raw: bool) -> None:
 
 
 def render(service: str, line: str) -> Text:
-    """Return *line* for a terminal. What is not a JSON object keeps its words."""
+    """Return *line* formatted. A line that is not a JSON object is shown whole.
+
+    Fields hold what senders of alerts wrote: they are escaped, so that one line of output stays one line here.
+    """
     prefix = Text(f"{service:<{WIDTH}} ", style=COLOURS.get(service, ""))
     entry = _entry(line)
     if entry is None:
-        return Text.assemble(prefix, harmless(line))
+        return Text.assemble(prefix, escape_control(line))
     return Text.assemble(
         (_clock(entry.get("timestamp")), "bright_black"),
         prefix,
-        (harmless(_message(entry)), _style(entry)),
-        (harmless(_rest(entry)), "bright_black"),
-        (f"\n{harmless(str(entry['exception']))}" if "exception" in entry else "", "red"),
+        (escape_control(_message(entry)), _style(entry)),
+        (escape_control(_rest(entry)), "bright_black"),
+        (f"\n{indent_lines(str(entry['exception']))}" if "exception" in entry else "", "red"),
     )
 
 
@@ -62,7 +65,7 @@ def _entry(line: str) -> dict[str, Any] | None:
 
 
 def _clock(timestamp: object) -> str:
-    """Return the time of day here; what cannot be read as an instant is left out."""
+    """Return the local time of day; empty for a value that is not a timestamp."""
     try:
         return f"{datetime.fromisoformat(str(timestamp)).astimezone():%H:%M:%S} "
     except ValueError:
@@ -76,7 +79,7 @@ def _message(entry: dict[str, Any]) -> str:
 
 
 def _style(entry: dict[str, Any]) -> str:
-    """Return how loud a line is: by its level, a request by its answer."""
+    """Return a line's style: by its level, a request's by its status."""
     status = entry.get("status") if _is_request(entry) else None
     if isinstance(status, int):
         return (
@@ -86,19 +89,19 @@ def _style(entry: dict[str, Any]) -> str:
             if status >= HTTPStatus.BAD_REQUEST
             else "dim"
         )
-    return LOUD.get(str(entry.get("level")), "")
+    return LEVEL_STYLES.get(str(entry.get("level")), "")
 
 
 def _rest(entry: dict[str, Any]) -> str:
-    said = IMPLIED | {"exception"}
+    shown = SHOWN | {"exception"}
     if _is_request(entry):
-        said |= {"method", "path", "route", "status", "seconds", "bytes_in", "remote"}
-    return "".join(f"  {name}={_value(value)}" for name, value in entry.items() if name not in said)
+        shown |= {"method", "path", "route", "status", "seconds", "bytes_in", "remote"}
+    return "".join(f"  {name}={_value(value)}" for name, value in entry.items() if name not in shown)
 
 
 def _is_request(entry: dict[str, Any]) -> bool:
-    named = entry.get("event") == "request" and {"method", "path", "status"} <= entry.keys()
-    return named and isinstance(entry.get("seconds"), int | float)
+    is_event = entry.get("event") == "request" and {"method", "path", "status"} <= entry.keys()
+    return is_event and isinstance(entry.get("seconds"), int | float)
 
 
 def _value(value: object) -> str:

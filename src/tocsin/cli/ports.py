@@ -1,4 +1,4 @@
-"""Who sits on a port that is wanted."""
+"""Refuse ports that another process has taken."""
 
 import errno
 import shlex
@@ -8,26 +8,26 @@ from typing import Final
 import psutil
 
 from tocsin.cli.console import PROGRAM, CommandError
-from tocsin.cli.services import SERVICES, Place
+from tocsin.cli.services import SERVICES, Endpoint
 
 HIGHEST_OFFSET: Final = 65_535 - max(service.port for service in SERVICES)
 
 
-def refuse_taken(place: Place) -> None:
-    """Raise CommandError where a service cannot have its port, naming each one taken and its owner."""
+def require_free(endpoint: Endpoint) -> None:
+    """Raise CommandError with each of the services' ports that is taken and the process that has it."""
     taken = [
-        f"port {place.port(service)} ({service.name}) is taken by {owner(place.port(service))}"
+        f"port {endpoint.port(service)} ({service.name}) is taken by {owner(endpoint.port(service))}"
         for service in SERVICES
-        if not _is_free(place.address, place.port(service))
+        if not _is_free(endpoint.address, endpoint.port(service))
     ]
     if taken:
         raise CommandError(
-            "\n".join(taken), f"Stop what holds it, or run Tocsin beside it: {PROGRAM} up --port-offset 100"
+            "\n".join(taken), f"Stop that process, or run Tocsin on other ports: {PROGRAM} up --port-offset 100"
         )
 
 
 def owner(port: int) -> str:
-    """Say which process listens on *port*: its id and its command, as far as this user may know."""
+    """Return the process that listens on *port*: its id and its command, as far as this user may see them."""
     for connection in psutil.net_connections("tcp"):
         if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
             try:
@@ -35,7 +35,7 @@ def owner(port: int) -> str:
             except psutil.Error:
                 command = "a command that this user may not see"
             return f"process {connection.pid}: {command}"
-    return "a process of another user (`ss -ltnp` as root names it)"
+    return "a process of another user (`ss -ltnp` as root shows it)"
 
 
 def _is_free(address: str, port: int) -> bool:

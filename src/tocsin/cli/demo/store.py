@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from tocsin.cli.demo.world import ACTOR, KEY_PREFIX, SERVICES, TEAM_NAMES, TEAMS, PastIncident
+from tocsin.cli.demo.dataset import ACTOR, KEY_PREFIX, SERVICES, TEAM_NAMES, TEAMS, PastIncident
 from tocsin.contracts.incidents import EventType
 from tocsin.kernel import clock
 from tocsin.kernel.db import (
@@ -22,6 +22,8 @@ from tocsin.kernel.errors import TransactionConflictError
 from tocsin.kernel.settings import ServiceSettings
 
 STATEMENT_SECONDS: Final = 60.0
+ADDED: Final = "The demo data is there: everything in it is called Demo."
+NOT_ADDED: Final = "No demo data was added: this system has data of its own."
 SETTLE_SECONDS: Final = 1.0
 """Longer than a service takes over one message."""
 
@@ -86,7 +88,7 @@ class Traces:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class ExistingData:
     """Where the demo world would be played."""
 
     demo_teams: int
@@ -99,7 +101,7 @@ class Stage:
         return self.demo_teams > 0 or not (self.own_teams or self.incidents)
 
 
-async def look(dsn: str) -> Stage:
+async def inspect(dsn: str) -> ExistingData:
     """Look what is there, before any service runs."""
     async with _database(dsn) as database, transaction(database) as cur:
         row = await fetch_one(
@@ -112,7 +114,7 @@ async def look(dsn: str) -> Stage:
             """,
             teams=list(TEAM_NAMES),
         )
-    return Stage(**required(row))
+    return ExistingData(**required(row))
 
 
 async def add_history(dsn: str, history: Sequence[PastIncident]) -> None:
