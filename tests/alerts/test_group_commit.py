@@ -110,7 +110,7 @@ async def test_a_commit_whose_answer_was_lost_stores_nothing_twice(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = await start(**SWEEPING)
-    monkeypatch.setenv("FAULT_POINT", f"alerts.commit:{FailpointKind.EXECUTE_THEN_RAISE}")
+    monkeypatch.setenv("FAILPOINT", f"alerts.commit:{FailpointKind.EXECUTE_THEN_RAISE}")
     answers = await asyncio.gather(*(service.send(expect=None, dedup_key=f"{number % 3}") for number in range(9)))
     assert {answer["alert_id"] for answer in answers} == {
         row["id"] for row in service.rows("SELECT id::text FROM alerts.alert")

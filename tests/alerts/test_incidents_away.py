@@ -208,7 +208,7 @@ async def test_a_fault_at_a_step_boundary_is_made_good(
 ) -> None:
     if point == "alerts.sweep":
         incidents.statuses.append(503)
-    monkeypatch.setenv("FAULT_POINT", f"{point}:{kind}")
+    monkeypatch.setenv("FAILPOINT", f"{point}:{kind}")
     answers = await asyncio.gather(*(service.send(expect=None, dedup_key=f"{number % 3}") for number in range(12)))
     assert len({answer["alert_id"] for answer in answers}) == 3
     await eventually(lambda: not service.rows(UNTOLD))

@@ -106,7 +106,7 @@ async def kept_running(replica: Replica, kind: FailpointKind, points: list[str])
         while not stop.is_set():
             if not replica.running:
                 armed = ",".join(f"{point}:{kind}" for point in (lives.pop(0) if lives else ()))
-                await replica.start(FAULT_POINT=armed, until_ready=False)
+                await replica.start(FAILPOINT=armed, until_ready=False)
             await clock.sleep(0.05)
 
     task = asyncio.get_running_loop().create_task(supervise())

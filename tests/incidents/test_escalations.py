@@ -154,7 +154,7 @@ async def test_alerts_correlate_while_on_call_is_away_and_all_is_told_once_it_is
 async def test_a_message_that_fails_on_the_way_is_told_again_with_the_same_key(
     api: Api, oncall: FakeOnCall, monkeypatch: pytest.MonkeyPatch, point: str, kind: str
 ) -> None:
-    monkeypatch.setenv("FAULT_POINT", f"{point}:{kind}")
+    monkeypatch.setenv("FAILPOINT", f"{point}:{kind}")
     incident = await api.open()
     await api.change(incident.id, status="acknowledged")
     await eventually(lambda: len(oncall.stops) >= 1)
@@ -177,7 +177,7 @@ async def test_a_reconciliation_that_fails_half_way_is_done_by_the_next(
 ) -> None:
     api = await start_replica(reconcile_seconds=0.1)
     for point in ("incidents.ask_escalations", "incidents.restart_escalations"):
-        monkeypatch.setenv("FAULT_POINT", f"{point}:{kind}")
+        monkeypatch.setenv("FAILPOINT", f"{point}:{kind}")
         oncall.escalations.clear()
         incident_id = await forgotten(api, query)
 

@@ -228,7 +228,7 @@ async def test_one_key_that_is_held_delays_no_other(
 async def test_a_request_that_fails_before_or_after_its_commit_is_repeated_without_a_second_effect(
     api: Api, query: Query, monkeypatch: pytest.MonkeyPatch, point: str, kind: str
 ) -> None:
-    monkeypatch.setenv("FAULT_POINT", f"{point}:{kind}")
+    monkeypatch.setenv("FAILPOINT", f"{point}:{kind}")
     body = {"title": "Disk full", "service": "db", "severity": "low"}
     told = alert(service="db", severity="low")
 

@@ -227,7 +227,7 @@ async def test_a_round_that_fails_leaves_its_marks_for_the_next(db_dsn: str, mon
         message = "the disk is full"
         raise RuntimeError(message)
 
-    db = Database(Settings.model_validate({"database_url": db_dsn, **PATIENT}), schema="incidents")
+    db = Database(Settings.model_validate({"database_url": db_dsn, **PATIENT}).database_config(), schema="incidents")
     with closing(psycopg2.connect(db_dsn)) as conn:
         conn.autocommit = True
         play(conn, db_dsn, [Act("open", 0, timedelta(), "checkout", Severity.HIGH, None)])

@@ -233,9 +233,9 @@ async def test_a_read_that_fails_costs_a_client_nothing(api: Api, monkeypatch: p
     incident = await opened(api)
     async with follow(api) as (stream, _):
         for number in range(3):
-            monkeypatch.setenv("FAULT_POINT", "")
+            monkeypatch.setenv("FAILPOINT", "")
             await look_twice(api)
-            monkeypatch.setenv("FAULT_POINT", f"incidents.read_stream:{kind}")
+            monkeypatch.setenv("FAILPOINT", f"incidents.read_stream:{kind}")
             await api.change(incident.id, notes=f"note {number}")
         assert details(await stream.take(3)) == ["note 0", "note 1", "note 2"]
 

@@ -48,7 +48,7 @@ async def open_database() -> AsyncIterator[OpenDatabase]:
     async with AsyncExitStack() as stack:
 
         def open_one(dsn: str, *, schema: str = "things", **given: Any) -> Database:
-            database = Database(quick_settings(dsn, **given), schema=schema)
+            database = Database(quick_settings(dsn, **given).database_config(), schema=schema)
             stack.push_async_callback(database.close)
             return database
 

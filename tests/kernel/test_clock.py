@@ -11,7 +11,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 async def db(db_dsn: str) -> AsyncIterator[Database]:
-    database = Database(quick_settings(db_dsn), schema="alerts")
+    database = Database(quick_settings(db_dsn).database_config(), schema="alerts")
     yield database
     await database.close()
 

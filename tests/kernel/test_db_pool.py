@@ -2,17 +2,19 @@
 
 import asyncio
 
-import psycopg2
 import pytest
+from psycopg2.extensions import make_dsn
 
 from tests.kernel.conftest import OpenDatabase
 from tests.support.kernel.sessions import ask, backend, connections
 from tests.support.postgres import run
 from tests.support.waiting import eventually
 from tocsin.kernel import clock
-from tocsin.kernel.db import Database, check_dsn, execute, fetch_one, required, transaction
+from tocsin.kernel.db import Database, execute, fetch_one, required, transaction
+from tocsin.kernel.dsn import check_dsn
 from tocsin.kernel.errors import (
     DatabaseUnavailableError,
+    DataRefusedError,
     NotFoundError,
     StatementTimeoutError,
     TransactionConflictError,
@@ -142,7 +144,7 @@ async def test_a_value_too_large_for_an_index_is_no_outage(things: Database) -> 
                 cur, "INSERT INTO thing SELECT 1, string_agg(md5(n::text), '') FROM generate_series(1, 900) AS n"
             )
 
-    with pytest.raises(psycopg2.errors.ProgramLimitExceeded):
+    with pytest.raises(DataRefusedError):
         await insert()
     assert await ask(things) == [{"one": 1}]
 
@@ -180,3 +182,11 @@ def test_a_wrong_address_is_refused_without_its_password(dsn: str) -> None:
 )
 def test_what_libpq_takes_is_taken(dsn: str) -> None:
     check_dsn(dsn)
+
+
+@pytest.mark.parametrize(
+    "options", ["-c tocsin.clock_offset=1h", "-c work_mem=7MB --Tocsin.Clock_Offset=1h", r"-c tocsin\.clock\_offset=1h"]
+)
+def test_an_address_that_moves_the_clock_is_refused(options: str) -> None:
+    with pytest.raises(ValueError, match=r"tocsin\.clock_offset, which only tests may do"):
+        check_dsn(make_dsn(options=options))

@@ -1,4 +1,4 @@
-"""Fault points: nothing unless armed; armed, they fail once, as told."""
+"""Failpoints: unarmed they do nothing; armed they fail once, as configured."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from tocsin.kernel.failpoints import POINTS, Failpoint, FaultInjectedError
 
 @pytest.fixture
 def point(monkeypatch: pytest.MonkeyPatch) -> Iterator[Failpoint]:
-    monkeypatch.delenv("FAULT_POINT", raising=False)
+    monkeypatch.delenv("FAILPOINT", raising=False)
     yield Failpoint("test.step")
     POINTS.discard("test.step")
 
@@ -28,14 +28,14 @@ async def step(point: Failpoint, done: list[str]) -> None:
 async def test_a_point_that_is_not_armed_does_nothing(point: Failpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
     await step(point, done)
-    monkeypatch.setenv("FAULT_POINT", "another.step:kill")
+    monkeypatch.setenv("FAILPOINT", "another.step:kill")
     await step(point, done)
     assert done == ["done", "done"]
 
 
 async def test_raise_fails_before_the_step_and_once(point: Failpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
-    monkeypatch.setenv("FAULT_POINT", "test.step:raise")
+    monkeypatch.setenv("FAILPOINT", "test.step:raise")
     with pytest.raises(FaultInjectedError, match=r"test\.step"):
         await step(point, done)
     assert done == []
@@ -45,7 +45,7 @@ async def test_raise_fails_before_the_step_and_once(point: Failpoint, monkeypatc
 
 async def test_execute_then_raise_fails_after_the_step(point: Failpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
-    monkeypatch.setenv("FAULT_POINT", "test.step:execute_then_raise")
+    monkeypatch.setenv("FAILPOINT", "test.step:execute_then_raise")
     with pytest.raises(FaultInjectedError):
         await step(point, done)
     assert done == ["done"]
@@ -58,8 +58,8 @@ async def test_sleep_holds_the_step_up(point: Failpoint, monkeypatch: pytest.Mon
         done.append(f"slept {seconds} s")
 
     monkeypatch.setattr(clock, "sleep", sleep)
-    monkeypatch.setenv("FAULT_POINT", "test.step:sleep")
-    monkeypatch.setenv("FAULT_SLEEP_SECONDS", "0.2")
+    monkeypatch.setenv("FAILPOINT", "test.step:sleep")
+    monkeypatch.setenv("FAILPOINT_SLEEP_SECONDS", "0.2")
     await step(point, done)
     assert done == ["slept 0.2 s", "done"]
 
@@ -71,14 +71,14 @@ def test_kill_ends_the_process_before_the_step() -> None:
         "    async with Failpoint('test.step')(): print('done')\n"
         "asyncio.run(step())"
     )
-    environment = {**os.environ, "FAULT_POINT": "test.step:kill"}
+    environment = {**os.environ, "FAILPOINT": "test.step:kill"}
     process = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=False)  # noqa: S603
     assert process.returncode == -signal.SIGKILL
     assert b"done" not in process.stdout
 
 
 async def test_a_step_that_fails_by_itself_is_told_as_it_is(point: Failpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FAULT_POINT", "test.step:execute_then_raise")
+    monkeypatch.setenv("FAILPOINT", "test.step:execute_then_raise")
 
     async def fail() -> None:
         async with point():
@@ -91,7 +91,7 @@ async def test_a_step_that_fails_by_itself_is_told_as_it_is(point: Failpoint, mo
 async def test_an_unknown_kind_is_a_mistake_and_not_a_quiet_pass(
     point: Failpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FAULT_POINT", "test.step:explode")
+    monkeypatch.setenv("FAILPOINT", "test.step:explode")
     with pytest.raises(ValueError, match="explode"):
         await step(point, [])
 

@@ -119,7 +119,7 @@ async def test_a_busy_service_stays_ready_and_one_whose_statements_all_hang_does
                 await execute(cur, "SELECT pg_sleep(%(seconds)s)", seconds=seconds)
 
     busy = [create_task(work(0.05, 20), name="busy") for _ in range(12)]
-    await eventually(lambda: db.in_use == 2 and db.answered_at)
+    await eventually(lambda: db.in_use == 2 and db.last_used_at)
     assert (await ready(client))[0] == 200
     for task in busy:
         task.cancel()

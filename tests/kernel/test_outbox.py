@@ -2,7 +2,6 @@
 
 import asyncio
 
-import psycopg2
 import pytest
 
 from tests.kernel.conftest import Rows, StartReplica
@@ -11,7 +10,7 @@ from tests.support.postgres import run
 from tests.support.waiting import eventually
 from tocsin.kernel import clock
 from tocsin.kernel.db import Cursor, execute, transaction
-from tocsin.kernel.errors import RejectedError, UpstreamError
+from tocsin.kernel.errors import DataRefusedError, RejectedError, UpstreamError
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.outbox import backoff
 from tocsin.kernel.request_id import REQUEST_ID
@@ -133,9 +132,9 @@ async def test_what_fails_is_tried_again_when_its_back_off_ends_and_not_at_the_n
 
 async def test_the_reason_of_a_failure_is_kept_whatever_it_says(idle: Replica, rows: Rows) -> None:
     await idle.say("x")
-    (message,) = await idle.outbox.lease(now=None, limit=9)
+    (message,) = await idle.outbox.lease(limit=9)
     idle.errors = [UpstreamError("NUL \0 and \udcff and " + "x" * 10_000)]
-    await idle.outbox.deliver(message, now=None)
+    await idle.outbox.deliver(message)
     (row,) = rows()
     assert row["last_error"].startswith("NUL  and ? and xxx")
     assert len(row["last_error"]) <= 2_000
@@ -296,5 +295,5 @@ async def test_two_rows_of_one_message_are_refused(idle: Replica) -> None:
             await idle.outbox.enqueue(cur, kind="say", key="k", body=Words(text="x"), message_id=message_id)
 
     await enqueue()
-    with pytest.raises(psycopg2.errors.UniqueViolation):
+    with pytest.raises(DataRefusedError):
         await enqueue()

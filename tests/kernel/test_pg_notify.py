@@ -28,10 +28,10 @@ async def start_bell(things_dsn: str) -> AsyncIterator[StartBell]:
 
         async def start(dsn: str = things_dsn) -> tuple[NotifyChannel, Wakeup]:
             before = len(run(things_dsn, LISTENING))
-            db = Database(quick_settings(dsn), schema="things")
+            db = Database(quick_settings(dsn).database_config(), schema="things")
             stack.push_async_callback(db.close)
             bell, wakeup = NotifyChannel(db, "bell"), Wakeup()
-            bell.wakes(wakeup)
+            bell.wake_on_notify(wakeup)
             app = web.Application()
             app.cleanup_ctx.append(bell.context)
             runner = web.AppRunner(app)
@@ -48,7 +48,7 @@ async def test_a_ring_wakes_this_process_at_once_and_the_others_soon(start_bell:
     here, woken_here = await start_bell()
     _, woken_there = await start_bell()
     started = clock.monotonic()
-    here.ring()
+    here.notify()
     assert woken_here.is_set()
     await woken_there.wait()
     assert clock.monotonic() - started < 0.2
@@ -57,7 +57,7 @@ async def test_a_ring_wakes_this_process_at_once_and_the_others_soon(start_bell:
 async def test_one_is_not_woken_twice_by_its_own_ring(start_bell: StartBell) -> None:
     here, woken_here = await start_bell()
     _, woken_there = await start_bell()
-    here.ring()
+    here.notify()
     woken_here.clear()
     await woken_there.wait()
     await clock.sleep(0.05)
@@ -70,7 +70,7 @@ async def test_many_rings_are_few_notifications(start_bell: StartBell) -> None:
     heard = 0
     deadline = clock.monotonic() + 0.5
     while clock.monotonic() < deadline:
-        here.ring()
+        here.notify()
         await clock.sleep(0.001)
         if woken_there.is_set():
             heard += 1
@@ -88,7 +88,7 @@ async def test_a_listener_that_is_cut_off_listens_again_and_looks(
     await eventually(lambda: len(run(things_dsn, LISTENING)) == 2)
     await eventually(woken_there.is_set)  # it may have missed a ring meanwhile
     woken_there.clear()
-    here.ring()
+    here.notify()
     await eventually(woken_there.is_set)
 
 
@@ -110,14 +110,14 @@ async def test_a_ring_while_the_database_is_away_wakes_this_process_and_does_no_
     async with proxied_database(things_dsn) as (proxy, dsn):
         here, woken_here = await start_bell(dsn)
         await proxy.go_away()
-        here.ring()
+        here.notify()
         assert woken_here.is_set()
         await clock.sleep(0.1)
         await proxy.come_back()
         woken_there.clear()
 
         async def rings_through() -> bool:
-            here.ring()
+            here.notify()
             await clock.sleep(0.05)
             return woken_there.is_set()
 

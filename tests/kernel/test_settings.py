@@ -59,7 +59,7 @@ def test_what_is_set_is_read_and_the_rest_has_a_default(load_with: Load) -> None
         ("POLL_SECONDS", "nan", "POLL_SECONDS is 'nan', which is not allowed: "),
         ("DB_POOL_SIZE", "1", "DB_POOL_SIZE is '1', which is not allowed: Input should be greater than or equal to 2"),
         ("CORS_ORIGINS", "*", "CORS_ORIGINS is '*', which is not allowed: String should match pattern"),
-        ("FAULT_POINT", "outbox.deliver:explode", "FAULT_POINT is 'outbox.deliver:explode', which is not allowed: "),
+        ("FAILPOINT", "outbox.deliver:explode", "FAILPOINT is 'outbox.deliver:explode', which is not allowed: "),
         ("PEER_URL", "alerts:8001", "PEER_URL is 'alerts:8001', which is not allowed: not a URL such as http://"),
         ("PEER_URL", "http://[", "PEER_URL is 'http://[', which is not allowed: "),
         ("ORIGINS", "not json", "ORIGINS: not a JSON document"),

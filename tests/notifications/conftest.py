@@ -79,12 +79,12 @@ async def arm(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Arm]:
     def armed(point: Failpoint, kind: FailpointKind) -> asyncio.Event:
         points.append(point)
         awake = asyncio.Event()
-        monkeypatch.setenv("FAULT_POINT", f"{point.name}:{kind}")
+        monkeypatch.setenv("FAILPOINT", f"{point.name}:{kind}")
         monkeypatch.setattr("tocsin.kernel.failpoints.clock", SimpleNamespace(sleep=lambda _seconds: awake.wait()))
         return awake
 
     yield armed
-    monkeypatch.delenv("FAULT_POINT", raising=False)
+    monkeypatch.delenv("FAILPOINT", raising=False)
     for point in points:
         async with point():  # it forgets that it has failed when it finds the variable gone
             pass

@@ -83,7 +83,7 @@ def end_lease(db_dsn: str, notification_id: str) -> None:
 async def test_a_sender_killed_between_send_and_record_leaves_the_same_id_to_the_next(
     launch: Launch, receiver: Receiver, db_dsn: str
 ) -> None:
-    dying = await launch(FAULT_POINT="notifications.mark:kill")
+    dying = await launch(FAILPOINT="notifications.mark:kill")
     notification = await notify(dying, page(receiver.url))
     assert await dying.ended() == -signal.SIGKILL
     assert receiver.deliveries == [notification]

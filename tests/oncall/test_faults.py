@@ -35,7 +35,7 @@ KINDS = ["raise", "execute_then_raise"]
 @pytest.fixture
 def arm(monkeypatch: pytest.MonkeyPatch) -> Arm:
     """Arm a fault point for one failure."""
-    return lambda point: monkeypatch.setenv("FAULT_POINT", point)
+    return lambda point: monkeypatch.setenv("FAILPOINT", point)
 
 
 def test_every_point_of_on_call_is_tested_here() -> None:

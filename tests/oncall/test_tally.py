@@ -265,7 +265,7 @@ async def test_an_overview_says_whom_pages_reached_at_night_by_the_team_s_clock(
 async def test_a_round_that_fails_is_made_up_for(replica: Replica, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     oncall = await replica(rollup_seconds=0.05)
     await oncall.team("Payments", time_zone=TEAMS["Payments"])
-    monkeypatch.setenv("FAULT_POINT", f"oncall.roll_up:{kind}")
+    monkeypatch.setenv("FAILPOINT", f"oncall.roll_up:{kind}")
     await oncall.start()
 
     async def failed_and_counted() -> bool:

@@ -21,7 +21,7 @@ def rolled_up(
     """Run rounds until nothing is left to do."""
 
     async def work() -> None:
-        db = Database(settings.model_validate({"database_url": dsn, **PATIENT}), schema=schema)
+        db = Database(settings.model_validate({"database_url": dsn, **PATIENT}).database_config(), schema=schema)
         try:
             for _ in range(rounds):
                 if not await roll_up(db, limit=limit):

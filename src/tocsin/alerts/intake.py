@@ -34,7 +34,7 @@ from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.integrations.integration import IncomingAlert, IngestResult
 from tocsin.kernel import clock, randomness
 from tocsin.kernel.db import Database, autocommit, transaction
-from tocsin.kernel.errors import InvalidRequestError, UnavailableError
+from tocsin.kernel.errors import DataRefusedError, InvalidRequestError, UnavailableError
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.tasks import create_task
@@ -53,8 +53,6 @@ MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
 """Beyond that senders are told to come back later."""
 STATEMENT_ROWS: Final = 500
 """Alerts with a key in one statement."""
-DATA_ERRORS: Final = frozenset({"22", "23", "54"})
-"""SQLSTATE classes of data that cannot be stored, of constraints that do not hold, and of what is too large."""
 RETRY_SECONDS: Final = (0.05, 0.2)
 """Between tries while the database is away."""
 
@@ -285,8 +283,7 @@ def check_same(first: RequestRow, again: RequestRow) -> None:
 
 def refusal_of(error: Exception) -> Exception:
     """Return what to answer for a request that fails alone: 422 where its data is at fault, else *error* itself."""
-    code = getattr(error, "pgcode", None) or ""
-    if isinstance(error, ValueError) or code[:2] in DATA_ERRORS:
+    if isinstance(error, ValueError | DataRefusedError):
         log.warning("request refused by the database", reason=str(error).splitlines()[:1])
         return InvalidRequestError([{"pointer": "#", "detail": "The database cannot store this."}])
     return error

@@ -26,7 +26,7 @@ def create_app(settings: Settings) -> web.Application:
     app[METRICS] = metrics = IncidentMetrics.register(app[REGISTRY])
     app[ONCALL] = oncall = OnCallClient(settings.oncall_service_url, app[CLIENT_METRICS])
     doorbell = NotifyChannel(db, "incidents")
-    app[OUTBOX] = outbox = Outbox(db, settings, app[REGISTRY], escalations.handlers(oncall), on_change=doorbell.ring)
+    app[OUTBOX] = outbox = Outbox(db, settings, app[REGISTRY], escalations.handlers(oncall), on_change=doorbell.notify)
     app[HUB] = hub = Hub(
         db, metrics.stream_clients, buffer=settings.stream_buffer, poll_seconds=settings.stream_poll_seconds
     )
@@ -40,8 +40,8 @@ def create_app(settings: Settings) -> web.Application:
         auto_resolve=settings.auto_resolve,
         assign_seconds=settings.assign_seconds,
     )
-    doorbell.wakes(outbox.wakeup)
-    doorbell.wakes(hub.wakeup)
+    doorbell.wake_on_notify(outbox.wakeup)
+    doorbell.wake_on_notify(hub.wakeup)
     app.add_routes(ROUTES)
     app.on_shutdown.append(hub.close)
     with_neighbours(app, oncall)

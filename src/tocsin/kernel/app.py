@@ -62,7 +62,7 @@ def base_app(settings: ProcessSettings, *, service: str, middlewares: tuple[Midd
 
 def with_database(app: web.Application, settings: ServiceSettings, *, schema: str) -> Database:
     """Give *app* its database (`DB`) and make readiness ask for it. First of the cleanup contexts: closed last."""
-    app[DB] = Database(settings, schema=schema)
+    app[DB] = Database(settings.database_config(), schema=schema)
     app[health.READINESS].required["database"] = health.database_answers
     app.cleanup_ctx.extend([database, process_metrics.watch_database(app, app[REGISTRY], settings)])
     return app[DB]

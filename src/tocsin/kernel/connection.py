@@ -1,14 +1,14 @@
-"""One connection to PostgreSQL: aiopg's, without its traps.
+"""A connection to PostgreSQL: aiopg's, with its defects corrected.
 
-aiopg 1.4 on psycopg2 is what the project was asked to use, and is no longer developed. What is overridden here is
-private to it, and held by a test for each:
+aiopg 1.4 on psycopg2 is a requirement of the project, and is no longer developed. The members overridden here are
+private to it; each defect has a test:
 
 * It watches the first socket that libpq opens, and libpq may open another while it connects.
-* When libpq closes a broken socket, aiopg can leave a reader or a writer behind: uvloop then refuses the next socket of
-  that number, and nothing connects again. To find out it calls select(), which takes no number above 1023.
-* It lets libpq look once at a socket that is ready. libpq may have to look again to notice that the other end is gone,
-  and uvloop tells of a socket with an error once: whoever waits would wait for the time-out, 30 seconds later.
-* It waits by asyncio.wait_for, which before Python 3.12 loses a cancellation that comes together with the answer.
+* When libpq closes a broken socket, aiopg can leave a reader or a writer registered: uvloop then refuses the next
+  socket with that number, and no connection succeeds again. aiopg detects this with select(), which fails above 1023.
+* It polls libpq once per ready socket. libpq may need a second poll to notice that the server closed the connection,
+  and uvloop reports a socket's error only once: a waiting statement would end only at its time-out, 30 seconds later.
+* It waits with asyncio.wait_for, which before Python 3.12 loses a cancellation that arrives together with the result.
 * It reports the server's statement_timeout as a cancellation.
 """
 
@@ -23,11 +23,11 @@ import psycopg2
 from psycopg2.extensions import POLL_ERROR, POLL_OK, POLL_WRITE
 
 CONNECTION_BAD: Final = 1
-"""libpq's own word for a connection that is lost; psycopg2 does not always notice."""
+"""libpq's status of a lost connection, which psycopg2 does not always notice."""
 
 
 class Connection(aiopg.Connection):
-    """A connection that notices whatever happens to its socket."""
+    """A connection that notices every event of its socket."""
 
     _connected = False
     clock_offset = timedelta()
@@ -42,11 +42,11 @@ class Connection(aiopg.Connection):
     def advance(self) -> None:
         """Let libpq read and write what it can; called when the socket is ready."""
         try:
-            state = self._look()
-            while state != POLL_OK and self._connected and self._hung_up():
-                state = self._look()
+            state = self._poll_libpq()
+            while state != POLL_OK and self._connected and self._has_hung_up():
+                state = self._poll_libpq()
         except psycopg2.Error as exc:
-            self._answer(exc)
+            self._finish_wait(exc)
             if self._conn.closed or self._conn.info.status == CONNECTION_BAD:
                 self._notifies_proxy.close(exc)
                 self._close()
@@ -60,26 +60,26 @@ class Connection(aiopg.Connection):
         self._watch_for_writing(wanted=state == POLL_WRITE)
         if state == POLL_OK:
             self._connected = True
-            self._answer(None)
-            if self._hung_up():
-                self.advance()  # what has come is told; that no more will come is still to be noticed
+            self._finish_wait(None)
+            if self._has_hung_up():
+                self.advance()  # the result is delivered; the end of the connection is still to be noticed
 
-    def _look(self) -> int:
+    def _poll_libpq(self) -> int:
         state: int = self._conn.poll()
         if state == POLL_ERROR:
-            msg = "libpq reports an error that it does not name"
+            msg = "libpq reports an error without a message"
             raise psycopg2.OperationalError(msg)
         return state
 
-    def _hung_up(self) -> bool:
-        """Whether the other end is gone: then libpq's next look finds at least a bit more of what is left to read."""
+    def _has_hung_up(self) -> bool:
+        """Say whether the server closed the connection: then another poll makes libpq read what is left."""
         if self._conn.closed or self._conn.fileno() < 0:
             return True
         watch = select.poll()
-        watch.register(self._conn.fileno(), 0)  # errors and ends are reported unasked
+        watch.register(self._conn.fileno(), 0)  # errors and hang-ups are reported without being asked for
         return bool(watch.poll(0))
 
-    def _answer(self, exc: psycopg2.Error | None) -> None:
+    def _finish_wait(self, exc: psycopg2.Error | None) -> None:
         if self._waiter is None or self._waiter.done():
             return
         if exc is None:
@@ -112,9 +112,9 @@ class Connection(aiopg.Connection):
 
     def _unwatch(self) -> None:
         if self._fileno is not None:
-            for forget in (self._loop.remove_writer, self._loop.remove_reader):
-                with suppress(OSError):  # the loop may ask the kernel about a socket that libpq has closed
-                    forget(self._fileno)
+            for remove in (self._loop.remove_writer, self._loop.remove_reader):
+                with suppress(OSError):  # libpq may have closed the socket already
+                    remove(self._fileno)
         self._fileno = None
         self._writing = False
 

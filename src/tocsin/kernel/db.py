@@ -1,12 +1,13 @@
 """The database: a pool of connections, transactions, statements.
 
-What is promised here, beyond the driver (each has a test):
+Guarantees beyond the driver's (each has a test):
 
-* An error swallowed in a transaction turns COMMIT into ROLLBACK without a word: `transaction` looks at the tag.
-* A lost answer to COMMIT leaves the outcome unknown: callers make their ids before the first try and repeat with them.
-* Names are resolved by the event loop, and their addresses tried one after the other (`addresses`).
-* aiopg's own pool connects one at a time under a lock, so that a dead route makes every waiter wait for the sum of the
-  time-outs: the pool here connects side by side and, once a connect has failed, fails everybody at once for a moment.
+* An error swallowed inside a transaction silently turns COMMIT into ROLLBACK: `transaction` checks the command tag.
+* When the connection is lost during COMMIT the outcome is unknown: callers create ids before the first try and retry
+  with the same ids.
+* The event loop resolves host names, and their addresses are tried in turn (`addresses`).
+* aiopg's pool connects one at a time under a lock, so that with an unreachable server each caller waits for the sum of
+  all time-outs. This pool connects concurrently, and a failed connect fails the next ones immediately for a moment.
 """
 
 import asyncio
@@ -26,17 +27,18 @@ from psycopg2.extras import RealDictCursor, register_uuid
 
 from tocsin.kernel import clock
 from tocsin.kernel.connection import Connection, connect
+from tocsin.kernel.database_config import DatabaseConfig
 from tocsin.kernel.dns import addresses
 from tocsin.kernel.errors import (
     CommitLostError,
     DatabaseUnavailableError,
+    DataRefusedError,
     LockTimeoutError,
     NotFoundError,
     StatementTimeoutError,
     TransactionConflictError,
     UnavailableError,
 )
-from tocsin.kernel.settings import ServiceSettings
 
 register_uuid()  # type: ignore[no-untyped-call]
 log = structlog.get_logger(__name__)
@@ -44,48 +46,37 @@ log = structlog.get_logger(__name__)
 Row: TypeAlias = dict[str, Any]
 Cursor: TypeAlias = aiopg.Cursor
 BREAKER_SECONDS: Final = 0.25
-"""For how long a failed connect makes further ones fail at once."""
+"""For how long after a failed connect further ones fail immediately."""
 SOCKET_TIMEOUT_MS: Final = 2_000
-AWAY: Final = "The database does not answer; try again in a moment."
+UNREACHABLE: Final = "The database cannot be reached; try again in a moment."
 TOO_LONG: Final = "The database took too long; try again in a moment."
-
-
-def check_dsn(dsn: str) -> None:
-    """Raise ValueError where libpq cannot parse *dsn*. What libpq says is left out: it quotes passwords."""
-    try:
-        ports = parse_dsn(dsn).get("port", "").split(",")
-    except psycopg2.ProgrammingError:
-        ports = ["-"]
-    if not all(port == "" or (port.isascii() and port.isdigit()) for port in ports):
-        msg = "not a PostgreSQL address such as postgresql://user:password@host:5432/name"
-        raise ValueError(msg)
+DATA_ERRORS: Final = frozenset({"22", "23", "54"})
+"""SQLSTATE classes: data exceptions, integrity constraint violations, program limits exceeded."""
 
 
 class Database:
     """A pool of connections to one database, for one service's schema."""
 
-    def __init__(self, settings: ServiceSettings, *, schema: str) -> None:
-        self._dsn = parse_dsn(settings.database_url.get_secret_value())
+    def __init__(self, config: DatabaseConfig, *, schema: str) -> None:
+        self._dsn = parse_dsn(config.dsn)
         self._schema = schema
-        self._connect_timeout = settings.db_connect_timeout_seconds
-        self._statement_timeout = settings.db_statement_timeout_seconds
-        self._lock_timeout = settings.db_lock_timeout_seconds
-        self._slots = asyncio.Semaphore(settings.db_pool_size)
+        self._config = config
+        self._slots = asyncio.Semaphore(config.pool_size)
         self._idle: deque[Connection] = deque()
         self._broken_until = 0.0
         self._closed = False
         self.clock_offset = timedelta()
         """By how much tocsin.now() differs from the server's clock on this database's connections."""
-        self.size: Final = settings.db_pool_size
+        self.size: Final = config.pool_size
         self.in_use = 0
-        self.answered_at = 0.0
-        """When a connection was last given back in good order, by the monotonic clock."""
+        self.last_used_at = 0.0
+        """When a connection was last returned in good order, by the monotonic clock."""
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Lend a connection; one that breaks is thrown away. Raise DatabaseUnavailableError where none can be had."""
+        """Lend a connection, and close it if it breaks. Raise DatabaseUnavailableError where there is none."""
         try:
-            async with asyncio.timeout(self._statement_timeout):
+            async with asyncio.timeout(self._config.statement_timeout):
                 await self._slots.acquire()
         except TimeoutError:
             msg = "All database connections are in use; try again in a moment."
@@ -93,24 +84,24 @@ class Database:
         conn: Connection | None = None
         self.in_use += 1
         try:
-            with closed_by_server():
-                conn = self._usable() or await self.connect()
+            with translated_errors():
+                conn = self._take_idle() or await self.connect()
                 await self._set_clock(conn)
                 yield conn
         except DatabaseUnavailableError:
-            if conn is not None:  # also one that answers, but has become read-only: the next try finds the new primary
+            if conn is not None:  # also one that became read-only: the next connect finds the new primary
                 _ = conn.close()
             raise
         finally:
             self.in_use -= 1
             self._slots.release()
             if conn is not None:
-                self._give_back(conn)
+                self._return(conn)
 
     async def connect(self) -> Connection:
         """Open a connection outside the pool, for LISTEN; the caller closes it."""
         if clock.monotonic() < self._broken_until:
-            raise DatabaseUnavailableError(AWAY)
+            raise DatabaseUnavailableError(UNREACHABLE)
         try:
             return await self._connect_any()
         except DatabaseUnavailableError:
@@ -122,7 +113,7 @@ class Database:
         self.clock_offset = offset
 
     async def close(self) -> None:
-        """Close every idle connection. Those on loan close when they are given back."""
+        """Close every idle connection. Connections on loan are closed when they are returned."""
         self._closed = True
         while self._idle:
             await self._idle.pop().close()
@@ -134,40 +125,40 @@ class Database:
                 await execute(cur, "SELECT set_config('tocsin.clock_offset', %(seconds)s, false)", seconds=seconds)
             conn.clock_offset = self.clock_offset
 
-    def _usable(self) -> Connection | None:
+    def _take_idle(self) -> Connection | None:
         while self._idle:
             conn = self._idle.pop()
             if not conn.closed:
                 return conn
         return None
 
-    def _give_back(self, conn: Connection) -> None:
+    def _return(self, conn: Connection) -> None:
         if conn.closed:
             return
         clean = not conn.isexecuting() and conn.raw.info.transaction_status == TRANSACTION_STATUS_IDLE
         if clean and not self._closed:
             self._idle.append(conn)
-            self.answered_at = clock.monotonic()
+            self.last_used_at = clock.monotonic()
         else:
-            _ = conn.close()  # done at once; what it returns is for awaiting callers
+            _ = conn.close()  # closes immediately; the awaitable it returns is not needed
 
     async def _connect_any(self) -> Connection:
         failures: list[str] = []
-        for address in await addresses(self._dsn, self._connect_timeout):
+        for address in await addresses(self._dsn, self._config.connect_timeout):
             try:
                 return await self._connect_one(address)
             except (psycopg2.Error, TimeoutError, OSError) as exc:
                 failures.append(str(exc).strip().splitlines()[-1] if str(exc) else type(exc).__name__)
         log.warning("database unreachable", reasons=failures)
-        raise DatabaseUnavailableError(AWAY)
+        raise DatabaseUnavailableError(UNREACHABLE)
 
     async def _connect_one(self, address: dict[str, str]) -> Connection:
         options = (
             f"-c search_path={self._schema} -c timezone=UTC"
-            f" -c statement_timeout={round(self._statement_timeout * 1000)}"
-            f" -c lock_timeout={round(self._lock_timeout * 1000)}"
-            f" -c idle_in_transaction_session_timeout={round(self._statement_timeout * 2000)}"
-            # Otherwise the server keeps the sessions of a client that was cut off for two hours.
+            f" -c statement_timeout={round(self._config.statement_timeout * 1000)}"
+            f" -c lock_timeout={round(self._config.lock_timeout * 1000)}"
+            f" -c idle_in_transaction_session_timeout={round(self._config.statement_timeout * 2000)}"
+            # By default the server keeps the sessions of a disconnected client for two hours.
             " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=2"
         )
         given = self._dsn.get("options", "")
@@ -184,13 +175,15 @@ class Database:
                 "options": f"{given} {options}".strip(),
             }
         )
-        # The client waits longer than the server: its own time-out would leave the statement running.
-        return await connect(dsn, connect_timeout=self._connect_timeout, statement_timeout=self._statement_timeout + 1)
+        # The client's time-out is longer than the server's: it would leave the statement running.
+        return await connect(
+            dsn, connect_timeout=self._config.connect_timeout, statement_timeout=self._config.statement_timeout + 1
+        )
 
 
 @contextmanager
-def closed_by_server() -> Iterator[None]:
-    """Turn the driver's ways of saying "the database is away" into one error. Others pass: they are bugs."""
+def translated_errors() -> Iterator[None]:
+    """Translate the driver's errors of the block into ours. Errors that only a bug can cause stay as they are."""
     try:
         yield
     except psycopg2.errors.LockNotAvailable as exc:
@@ -198,19 +191,21 @@ def closed_by_server() -> Iterator[None]:
     except psycopg2.errors.QueryCanceled as exc:
         raise StatementTimeoutError(TOO_LONG) from exc
     except (psycopg2.errors.DeadlockDetected, psycopg2.errors.SerializationFailure) as exc:
-        msg = "Two changes met at the same place; try again."
+        msg = "Another transaction changed the same rows; try again."
         raise TransactionConflictError(msg) from exc
     except psycopg2.errors.ReadOnlySqlTransaction as exc:
-        msg = "The database takes no changes at the moment; try again in a moment."
+        msg = "The database is read-only at the moment; try again in a moment."
         raise DatabaseUnavailableError(msg) from exc
     except psycopg2.errors.DiskFull as exc:
-        msg = "The database's disk is full: it takes no changes until there is room; try again in a moment."
+        msg = "The database's disk is full: it is read-only until there is space; try again in a moment."
         log.warning("the database's disk is full", reason=str(exc).strip())
         raise DatabaseUnavailableError(msg) from exc
-    except (psycopg2.OperationalError, psycopg2.InterfaceError) as exc:
-        if isinstance(exc, psycopg2.errors.ProgramLimitExceeded):
-            raise  # a value too large for an index: no repeat will help
-        msg = "The database broke off; try again in a moment."
+    except psycopg2.Error as exc:
+        if (exc.pgcode or "")[:2] in DATA_ERRORS:
+            raise DataRefusedError(str(exc).strip()) from exc
+        if not isinstance(exc, psycopg2.OperationalError | psycopg2.InterfaceError):
+            raise
+        msg = "The database connection was lost; try again in a moment."
         raise DatabaseUnavailableError(msg) from exc
 
 
@@ -218,7 +213,7 @@ def closed_by_server() -> Iterator[None]:
 async def transaction(db: Database) -> AsyncIterator[Cursor]:
     """Yield a cursor inside BEGIN and COMMIT; any exception rolls back.
 
-    Raise DatabaseUnavailableError where the database is away: then a write's outcome is unknown, and a repeat must use
+    Raise DatabaseUnavailableError where the connection is lost: a write's outcome is unknown then, and a retry must use
     the same ids.
     """
     async with db.connection() as conn, conn.cursor(cursor_factory=RealDictCursor) as cur:
@@ -235,19 +230,19 @@ async def transaction(db: Database) -> AsyncIterator[Cursor]:
 
 
 async def _roll_back(conn: Connection, cur: Cursor) -> None:
-    """End the transaction; where that fails, the connection ends, and the first error is the one to tell."""
+    """Roll back; close the connection if that fails, so that the caller sees the first error."""
     if conn.closed or cur.closed or conn.isexecuting():
         return
     try:
         await execute(cur, "ROLLBACK")
     except (psycopg2.Error, UnavailableError) as exc:
-        log.info("connection thrown away: it could not roll back", reason=str(exc))
+        log.info("connection closed: it could not roll back", reason=str(exc))
         _ = conn.close()
 
 
 @asynccontextmanager
 async def autocommit(db: Database) -> AsyncIterator[Cursor]:
-    """Yield a cursor whose every statement is a transaction of its own: two round trips less, where one is enough.
+    """Yield a cursor whose every statement is its own transaction: this saves two round trips for a single statement.
 
     Raise DatabaseUnavailableError as `transaction` does.
     """
@@ -256,22 +251,22 @@ async def autocommit(db: Database) -> AsyncIterator[Cursor]:
 
 
 async def execute(cur: Cursor, sql: str, **params: Any) -> int:
-    """Run one statement; return how many rows it touched."""
+    """Run a statement; return the number of affected rows."""
     try:
-        await cur.execute(sql, params or None)  # None: a literal % stays a %
+        await cur.execute(sql, params or None)  # None: psycopg2 leaves a literal % alone
     except (TimeoutError, OSError) as exc:
-        raise DatabaseUnavailableError(AWAY) from exc
+        raise DatabaseUnavailableError(UNREACHABLE) from exc
     return int(cur.rowcount)
 
 
 async def fetch_all(cur: Cursor, sql: str, **params: Any) -> list[Row]:
-    """Run one statement; return its rows."""
+    """Run a statement; return its rows."""
     await execute(cur, sql, **params)
     return list(await cur.fetchall())
 
 
 async def fetch_one(cur: Cursor, sql: str, **params: Any) -> Row | None:
-    """Run one statement; return its first row, or None."""
+    """Run a statement; return its first row, or None."""
     await execute(cur, sql, **params)
     row: Row | None = await cur.fetchone()
     return row
@@ -288,6 +283,6 @@ DB = web.AppKey("DB", Database)
 
 
 async def database(app: web.Application) -> AsyncIterator[None]:
-    """Keep `app[DB]` while the application runs (a cleanup context); connects when it is first needed."""
+    """Close `app[DB]` when the application stops (a cleanup context); the first use connects."""
     yield
     await app[DB].close()

@@ -1,7 +1,7 @@
-"""Where a database may be: names resolved without stopping the event loop.
+"""Database host names, resolved without blocking the event loop.
 
-libpq resolves names with a blocking call: a name server that is silent would stop the whole process. And aiopg watches
-only the first socket that libpq opens, so that an address that refuses would hide the one that answers.
+libpq resolves names with a blocking call: a name server that does not respond would stop the whole process. aiopg also
+watches only the first socket that libpq opens, so an address that refuses would hide the next one that accepts.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ DEFAULT_PORT = "5432"
 
 
 async def addresses(dsn: Mapping[str, str], seconds: float) -> list[dict[str, str]]:
-    """Return what to add to *dsn* for each place where the server may be; a socket directory needs nothing.
+    """Return, for each address of the server, the parameters to add to *dsn*; none for a socket directory.
 
-    Each name may take *seconds* to resolve; one that does not is left out.
+    Each name may take *seconds* to resolve; one that takes longer is left out.
     """
     hosts = dsn.get("host", "").split(",")
     if "hostaddr" in dsn or not hosts[0] or hosts[0].startswith(("/", "@")):
@@ -26,16 +26,17 @@ async def addresses(dsn: Mapping[str, str], seconds: float) -> list[dict[str, st
     found: list[dict[str, str]] = []
     for index, host in enumerate(hosts):
         port = (ports[index] if len(ports) > 1 else ports[0]) or DEFAULT_PORT
-        found += [{"host": host, "hostaddr": address, "port": port} for address in await _found(host, seconds)]
+        resolved = await _resolve_within(host, seconds)
+        found += [{"host": host, "hostaddr": address, "port": port} for address in resolved]
     return found
 
 
-async def _found(host: str, seconds: float) -> list[str]:
+async def _resolve_within(host: str, seconds: float) -> list[str]:
     try:
         async with asyncio.timeout(seconds):
             return await resolve(host)
     except (OSError, TimeoutError) as exc:
-        log.warning("database name does not resolve", host=host, reason=str(exc) or "time-out")
+        log.warning("database host name does not resolve", host=host, reason=str(exc) or "timeout")
         return []
 
 

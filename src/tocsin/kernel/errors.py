@@ -109,6 +109,10 @@ class CommitLostError(DatabaseUnavailableError):
     code = "commit-lost"
 
 
+class DataRefusedError(Exception):
+    """The server refuses the values of a statement, so no retry will help: a bug, unless they are a sender's."""
+
+
 class UpstreamError(UnavailableError):
     """Another service does not answer: no connection, time-out, or 429, 5xx."""
 

@@ -1,8 +1,8 @@
-"""Named places where a test can make a process fail: `FAULT_POINT=<name>:kill|raise|execute_then_raise|sleep[,…]`.
+"""Named places where a test can make a process fail: `FAILPOINT=<name>:kill|raise|execute_then_raise|sleep[,…]`.
 
-Each step boundary declares itself once, at import, so that a test can list them all and refuse an untested one. An
-armed point fails once in a process, then works, so that a test sees the recovery. Nothing happens unless the variable
-is set.
+Each step boundary declares itself once, at import, so that a test can list them all and find those without a test. An
+armed failpoint fails once per process and then passes, so that the test sees the recovery. Without the variable a
+failpoint does nothing.
 """
 
 import os
@@ -19,11 +19,11 @@ from tocsin.kernel.errors import UnavailableError
 
 log = structlog.get_logger(__name__)
 SLEEP_SECONDS: Final = 30.0
-"""Longer than any lease: the sleeper is taken for dead. `FAULT_SLEEP_SECONDS` changes it."""
+"""Longer than any lease, so that the row goes to another worker. `FAILPOINT_SLEEP_SECONDS` changes it."""
 
 
 class FailpointKind(StrEnum):
-    """What happens at an armed point."""
+    """How an armed failpoint fails."""
 
     KILL = "kill"
     RAISE = "raise"
@@ -32,29 +32,29 @@ class FailpointKind(StrEnum):
 
 
 class FaultInjectedError(UnavailableError):
-    """A test armed this point."""
+    """A test armed this failpoint."""
 
     code = "fault-injected"
 
 
 POINTS: Final[set[str]] = set()
-"""Every declared point of the modules imported so far."""
+"""The names of all failpoints in the modules imported so far."""
 
 
 class Failpoint:
-    """One step boundary, wrapped around the step: `async with AFTER_COMMIT(): ...`."""
+    """A step boundary, wrapped around the step: `async with AFTER_COMMIT(): ...`."""
 
     def __init__(self, name: str) -> None:
         if name in POINTS:
-            msg = f"fault point {name!r} is declared twice"
+            msg = f"failpoint {name!r} is declared twice"
             raise ValueError(msg)
         POINTS.add(name)
         self.name = name
-        self._seen = ""
+        self._last_value = ""
 
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator[None]:
-        """Run the step inside, and fail as armed: before it (kill, raise, sleep) or once it is done."""
+        """Run the step, and fail before it (kill, raise, sleep) or after it (execute_then_raise) if armed."""
         kind = self._armed()
         if kind is not None:
             log.warning("fault injected", point=self.name, kind=kind)
@@ -63,15 +63,15 @@ class Failpoint:
         if kind is FailpointKind.RAISE:
             raise FaultInjectedError(self.name)
         if kind is FailpointKind.SLEEP:
-            await clock.sleep(float(os.environ.get("FAULT_SLEEP_SECONDS", SLEEP_SECONDS)))
+            await clock.sleep(float(os.environ.get("FAILPOINT_SLEEP_SECONDS", SLEEP_SECONDS)))
         yield
         if kind is FailpointKind.EXECUTE_THEN_RAISE:
             raise FaultInjectedError(self.name)
 
     def _armed(self) -> FailpointKind | None:
-        value = os.environ.get("FAULT_POINT", "")
-        if value == self._seen:
+        value = os.environ.get("FAILPOINT", "")
+        if value == self._last_value:
             return None
-        self._seen = value
+        self._last_value = value
         kinds = {name: kind for name, _, kind in (point.partition(":") for point in value.split(","))}
         return FailpointKind(kinds[self.name]) if self.name in kinds else None

@@ -40,7 +40,7 @@ READINESS = web.AppKey("READINESS", Readiness)
 async def database_answers(app: web.Application) -> None:
     """Ask the database for nothing."""
     db = app[DB]
-    if db.in_use == db.size and clock.monotonic() - db.answered_at < CHECK_SECONDS:
+    if db.in_use == db.size and clock.monotonic() - db.last_used_at < CHECK_SECONDS:
         return  # every connection is at work, and answered: a busy replica must not be taken out of service for it
     async with transaction(db) as cur:
         await execute(cur, "SELECT 1")

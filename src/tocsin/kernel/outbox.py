@@ -1,15 +1,15 @@
-"""The outbox: what must be told to another service, told until it is done.
+"""The outbox: calls to other services, retried until they succeed.
 
-A row is inserted in the transaction of the change it tells of. A worker leases the oldest undone row of each key (lease
-and attempt number are set by one statement), calls the other service once, and marks the row done only if the attempt
-number is still its own: one that was paused past its lease changes nothing. No transaction is open while the network
-is. A row is never given up, except that a 4xx parks it, loudly, and lets its key go on.
+A row is inserted in the transaction of the change that it reports. A worker leases the oldest undone row of each key
+(one statement sets lease and attempt number), calls the other service once, and marks the row as done only if the
+attempt number is still its own: a worker that was paused past its lease changes nothing. No transaction is open during
+the call. A row is retried for ever, unless the other service rejects it (4xx): then it is parked, logged as an error
+and counted, and the next row of its key is delivered.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final, Self, TypeAlias
 from uuid import UUID
 
@@ -23,7 +23,7 @@ from tocsin.kernel.db import Cursor, Database, transaction
 from tocsin.kernel.errors import RejectedError, UnavailableError
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.ids import new_id
-from tocsin.kernel.outbox_repository import OutboxMessage as OutboxMessage  # noqa: PLC0414 - what handlers are given
+from tocsin.kernel.outbox_repository import OutboxMessage as OutboxMessage  # noqa: PLC0414 - the argument of every handler
 from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.settings import ServiceSettings
 from tocsin.kernel.tasks import create_task
@@ -32,22 +32,22 @@ from tocsin.kernel.workers import STOP_SECONDS, Wakeup, worker
 
 log = structlog.get_logger(__name__)
 CONCURRENCY: Final = 64
-"""Rows of different keys that one process delivers side by side."""
+"""Rows of different keys that one process delivers concurrently."""
 CALL_SHARE: Final = 0.66
-"""How much of its lease a delivery may take: who takes over must not do it beside us."""
+"""The share of its lease that a delivery may take, so that it ends before another replica can lease the row."""
 LEASED: Final = Failpoint("outbox.lease")
 DELIVER: Final = Failpoint("outbox.deliver")
 MARK_DONE: Final = Failpoint("outbox.mark_done")
 
 AfterDelivery: TypeAlias = Callable[[Cursor], Awaitable[None]]
-"""What the answer changes here; runs in the transaction that marks the row done."""
+"""Applies the response; runs in the transaction that marks the row as done."""
 Handler: TypeAlias = Callable[[OutboxMessage], Awaitable[AfterDelivery | None]]
-"""Calls the other service once. Raises UnavailableError to be asked again, RejectedError to park the row."""
+"""Calls the other service once. Raises UnavailableError to be retried, RejectedError to park the row."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxMetrics:
-    """How far behind the outbox is."""
+    """The backlog of the outbox."""
 
     deliveries: Counter
     undone: Gauge
@@ -60,13 +60,13 @@ class OutboxMetrics:
         return cls(
             Counter(
                 "tocsin_outbox_deliveries_total",
-                "Attempts to tell another service.",
+                "Attempts to deliver a row to another service.",
                 ["kind", "outcome"],
                 registry=registry,
             ),
-            Gauge("tocsin_outbox_undone_rows", "Rows not yet told.", registry=registry),
-            Gauge("tocsin_outbox_parked_rows", "Rows that the other service refused for good.", registry=registry),
-            Gauge("tocsin_outbox_oldest_seconds", "Age of the oldest row not yet told.", registry=registry),
+            Gauge("tocsin_outbox_undone_rows", "Rows not yet delivered.", registry=registry),
+            Gauge("tocsin_outbox_parked_rows", "Rows that the other service rejected.", registry=registry),
+            Gauge("tocsin_outbox_oldest_seconds", "Age of the oldest row not yet delivered.", registry=registry),
         )
 
 
@@ -82,7 +82,7 @@ class Outbox:
         *,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        """*on_change* is called after each commit of what an answer changed here (`AfterDelivery`)."""
+        """*on_change* is called after each commit of an `AfterDelivery`."""
         self._db = db
         self._on_change = on_change
         self._settings = settings
@@ -98,7 +98,7 @@ class Outbox:
     async def enqueue(
         self, cur: Cursor, *, kind: str, key: str, body: BaseModel, message_id: UUID | None = None
     ) -> UUID:
-        """Insert a row in the caller's transaction, which holds the lock of *key*'s parent row; `wake` after commit."""
+        """Insert a row in the caller's transaction, which has locked *key*'s parent row; `wake` after the commit."""
         chosen = message_id or new_id()
         await self.enqueue_many(cur, kind=kind, rows=[(chosen, key, body)])
         return chosen
@@ -111,9 +111,9 @@ class Outbox:
         rows: Sequence[tuple[UUID, str, BaseModel]],
         trace_contexts: Sequence[str | None] | None = None,
     ) -> None:
-        """Insert (message id, key, body) rows by one statement, in this order.
+        """Insert (message id, key, body) rows with one statement, in this order.
 
-        A row goes on with the trace that *trace_contexts* has in its place, else with the current one.
+        *trace_contexts* has the trace context of each row, where that is not the current one.
         """
         if kind not in self._handlers:
             msg = f"no handler delivers {kind!r}"
@@ -121,7 +121,7 @@ class Outbox:
         await outbox_repository.insert_many(cur, kind=kind, rows=rows, trace_contexts=trace_contexts)
 
     def wake(self) -> None:
-        """Deliver now rather than at the next poll."""
+        """Deliver now instead of at the next poll."""
         self.wakeup.set()
 
     async def settled(self, message_id: UUID, seconds: float) -> bool:
@@ -140,9 +140,9 @@ class Outbox:
     async def context(self, app: web.Application) -> AsyncIterator[None]:
         """Deliver while the application runs (a cleanup context)."""
         deliver = worker("outbox", self._tick, interval=self._settings.poll_seconds, wakeup=self.wakeup)
-        look_after = worker("outbox_housekeeping", self._look_after, interval=5 * self._settings.poll_seconds)
+        housekeeping = worker("outbox_housekeeping", self._keep_house, interval=5 * self._settings.poll_seconds)
         async for _ in deliver(app):
-            async for _ in look_after(app):
+            async for _ in housekeeping(app):
                 yield
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=STOP_SECONDS)
@@ -153,17 +153,17 @@ class Outbox:
     async def _tick(self, _app: web.Application) -> bool:
         free = CONCURRENCY - len(self._running)
         if free <= 0:
-            return False  # the end of a delivery wakes the worker
-        messages = await self.lease(now=None, limit=free)
+            return False  # the worker wakes when a delivery ends
+        messages = await self.lease(limit=free)
         for message in messages:
             task = create_task(self._deliver_and_wake(message), name=f"outbox-{message.id}")
             self._running.add(task)
             task.add_done_callback(self._running.discard)
-        await self._tell_waiters()
+        await self._settle_delivered_elsewhere()
         return len(messages) == free
 
-    async def _tell_waiters(self) -> None:
-        """Let go of those whose message another replica has delivered: it rang the bell that woke this round."""
+    async def _settle_delivered_elsewhere(self) -> None:
+        """End the waits for messages that another replica delivered: its notification woke this worker."""
         if self._waiters:
             async with transaction(self._db) as cur:
                 for message_id in await outbox_repository.select_done(cur, list(self._waiters)):
@@ -174,68 +174,67 @@ class Outbox:
         if waiter is not None:
             waiter.set()
 
-    async def lease(self, *, now: datetime | None, limit: int) -> list[OutboxMessage]:
-        """Take the oldest undone row of up to *limit* keys for `lease_seconds`."""
+    async def lease(self, *, limit: int) -> list[OutboxMessage]:
+        """Lease the oldest undone row of up to *limit* keys for `lease_seconds`."""
         async with LEASED(), transaction(self._db) as cur:
             seconds = self._settings.lease_seconds
-            return await outbox_repository.lease(cur, kinds=list(self._handlers), now=now, seconds=seconds, limit=limit)
+            return await outbox_repository.lease(cur, kinds=list(self._handlers), seconds=seconds, limit=limit)
 
     async def _deliver_and_wake(self, message: OutboxMessage) -> None:
         try:
-            await self.deliver(message, now=None)
+            await self.deliver(message)
         except UnavailableError as exc:
-            log.warning("outbox row comes back when its lease ends", kind=message.kind, reason=str(exc))
+            log.warning("outbox row will be retried when its lease ends", kind=message.kind, reason=str(exc))
         finally:
             self.wake()
 
-    async def deliver(self, message: OutboxMessage, *, now: datetime | None) -> None:
-        """Call the other service once, and record how that went."""
+    async def deliver(self, message: OutboxMessage) -> None:
+        """Call the other service once and record the outcome."""
         REQUEST_ID.set(message.request_id)
         name = f"outbox {message.kind}"
         with TRACING.span(name, Kind.CONSUMER, parent=message.trace_context or {}) if TRACING.on else NO_SPAN:
-            await self._deliver(message, now=now)
+            await self._deliver(message)
 
-    async def _deliver(self, message: OutboxMessage, *, now: datetime | None) -> None:
+    async def _deliver(self, message: OutboxMessage) -> None:
         try:
-            # By a clock that does not jump.
             async with DELIVER(), asyncio.timeout(self._settings.lease_seconds * CALL_SHARE):
                 after = await self._handlers[message.kind](message)
-            await self._mark_done(message, after, now=now)
+            await self._mark_done(message, after)
         except RejectedError as exc:
-            await self._park(message, str(exc), now=now)
+            await self._park(message, str(exc))
         except (UnavailableError, TimeoutError) as exc:
-            await self._retry_later(message, str(exc) or "no answer in time", now=now)
+            await self._retry_later(message, str(exc) or "no response in time")
         except Exception as exc:
             log.exception("outbox delivery failed", kind=message.kind, key=message.key)
-            await self._retry_later(message, str(exc) or type(exc).__name__, now=now)
+            await self._retry_later(message, str(exc) or type(exc).__name__)
 
-    async def _mark_done(self, message: OutboxMessage, after: AfterDelivery | None, *, now: datetime | None) -> None:
+    async def _mark_done(self, message: OutboxMessage, after: AfterDelivery | None) -> None:
         async with MARK_DONE(), transaction(self._db) as cur:
-            mine = await outbox_repository.mark_done(cur, message, now=now)
-            if mine and after is not None:
+            owned = await outbox_repository.mark_done(cur, message)
+            if owned and after is not None:
                 await after(cur)
-        self._count(message, "done" if mine else "fenced")
-        if mine and after is not None:
+        self._count(message, "done" if owned else "fenced")
+        if owned and after is not None:
             self._on_change()
         self._settle(message.message_id)
 
-    async def _retry_later(self, message: OutboxMessage, reason: str, *, now: datetime | None) -> None:
+    async def _retry_later(self, message: OutboxMessage, reason: str) -> None:
         self._count(message, "retry")
-        told = {"kind": message.kind, "key": message.key, "attempts": message.attempts, "reason": reason}
-        log.warning("outbox delivery will be retried", **told)
+        fields = {"kind": message.kind, "key": message.key, "attempts": message.attempts, "reason": reason}
+        log.warning("outbox delivery will be retried", **fields)
         delay = backoff(message.attempts, self._settings.retry_min_seconds, self._settings.retry_max_seconds)
         async with transaction(self._db) as cur:
-            await outbox_repository.mark_retry(cur, message, reason=reason, delay=delay, now=now)
-        asyncio.get_running_loop().call_later(delay, self.wake)  # the poll may be much later
+            await outbox_repository.mark_retry(cur, message, reason=reason, delay=delay)
+        asyncio.get_running_loop().call_later(delay, self.wake)  # the next poll may be much later
 
-    async def _park(self, message: OutboxMessage, reason: str, *, now: datetime | None) -> None:
+    async def _park(self, message: OutboxMessage, reason: str) -> None:
         self._count(message, "parked")
-        told = {"kind": message.kind, "key": message.key, "attempts": message.attempts, "reason": reason}
-        log.error("outbox row parked: the other service refuses it for good", **told)
+        fields = {"kind": message.kind, "key": message.key, "attempts": message.attempts, "reason": reason}
+        log.error("outbox row parked: the other service rejected it", **fields)
         async with transaction(self._db) as cur:
-            await outbox_repository.mark_parked(cur, message, reason=reason, now=now)
+            await outbox_repository.mark_parked(cur, message, reason=reason)
 
-    async def _look_after(self, _app: web.Application) -> bool:
+    async def _keep_house(self, _app: web.Application) -> bool:
         async with transaction(self._db) as cur:
             row = await outbox_repository.count(cur)
             more = await outbox_repository.delete_old(cur)
@@ -252,6 +251,6 @@ OUTBOX = web.AppKey("OUTBOX", Outbox)
 
 
 def backoff(attempts: int, low: float, high: float) -> float:
-    """Return seconds to wait after *attempts* failures: doubling from *low* to *high*, half of it by chance."""
+    """Return the seconds to wait after *attempts* failures: doubling from *low* to *high*, half of it random."""
     full = min(high, low * 2.0 ** min(attempts - 1, 30))
     return randomness.uniform(full / 2, full)

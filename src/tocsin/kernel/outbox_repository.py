@@ -1,8 +1,7 @@
-"""The statements of the outbox: each changes a row only for whoever holds its lease."""
+"""The statements of the outbox: each changes a row only while the caller holds its lease."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -27,7 +26,7 @@ class OutboxMessage:
     kind: str
     key: str
     body: bytes
-    """What every attempt sends, as it was serialised by whoever enqueued it."""
+    """What every attempt sends, serialised once when the row was enqueued."""
     request_id: str
     trace_context: str | None
     attempts: int
@@ -40,7 +39,7 @@ async def insert_many(
     rows: Sequence[tuple[UUID, str, BaseModel]],
     trace_contexts: Sequence[str | None] | None = None,
 ) -> None:
-    """Insert (message id, key, body) rows in this order, each to go on with its own trace, or with the current."""
+    """Insert (message id, key, body) rows in this order, each with its own trace context or with the current one."""
     await execute(
         cur,
         """
@@ -60,12 +59,10 @@ async def insert_many(
     )
 
 
-async def lease(
-    cur: Cursor, *, kinds: Sequence[str], now: datetime | None, seconds: float, limit: int
-) -> list[OutboxMessage]:
-    """Take the oldest undone row of up to *limit* keys for *seconds*.
+async def lease(cur: Cursor, *, kinds: Sequence[str], seconds: float, limit: int) -> list[OutboxMessage]:
+    """Lease the oldest undone row of up to *limit* keys for *seconds*.
 
-    Rows of other *kinds* are left alone: a newer version wrote them, and its replicas know what to do with them.
+    Rows of kinds not in *kinds* are skipped: a newer release wrote them, and its replicas deliver them.
     """
     rows = await fetch_all(
         cur,
@@ -73,7 +70,7 @@ async def lease(
         WITH due AS MATERIALIZED (
             SELECT o.id FROM outbox AS o
             WHERE o.done_at IS NULL AND o.parked_at IS NULL
-              AND o.next_attempt_at <= COALESCE(%(now)s, now())
+              AND o.next_attempt_at <= tocsin.now()
               AND o.kind = ANY(%(kinds)s)
               AND NOT EXISTS (
                   SELECT FROM outbox AS earlier
@@ -84,11 +81,10 @@ async def lease(
             FOR UPDATE SKIP LOCKED)
         UPDATE outbox AS o
         SET attempts = o.attempts + 1,
-            next_attempt_at = COALESCE(%(now)s, now()) + %(seconds)s * interval '1 second'
+            next_attempt_at = tocsin.now() + %(seconds)s * interval '1 second'
         FROM due WHERE o.id = due.id
         RETURNING o.id, o.message_id, o.kind, o.key, o.body, o.request_id, o.trace_context, o.attempts
         """,
-        now=now,
         kinds=list(kinds),
         seconds=seconds,
         limit=limit,
@@ -96,55 +92,52 @@ async def lease(
     return [OutboxMessage(**{**row, "body": bytes(row["body"])}) for row in rows]
 
 
-async def mark_done(cur: Cursor, message: OutboxMessage, *, now: datetime | None) -> bool:
-    """Mark the row delivered; False where the lease has gone to somebody else."""
-    mine = await execute(
+async def mark_done(cur: Cursor, message: OutboxMessage) -> bool:
+    """Mark the row as delivered; False if another replica holds the lease."""
+    updated = await execute(
         cur,
         """
-        UPDATE outbox SET done_at = COALESCE(%(now)s, now()), last_error = NULL
+        UPDATE outbox SET done_at = tocsin.now(), last_error = NULL
         WHERE id = %(id)s AND attempts = %(attempts)s AND done_at IS NULL AND parked_at IS NULL
         """,
-        now=now,
         id=message.id,
         attempts=message.attempts,
     )
-    return mine > 0
+    return updated > 0
 
 
-async def mark_retry(cur: Cursor, message: OutboxMessage, *, reason: str, delay: float, now: datetime | None) -> None:
-    """Let the row come back after *delay* seconds."""
+async def mark_retry(cur: Cursor, message: OutboxMessage, *, reason: str, delay: float) -> None:
+    """Schedule the next attempt in *delay* seconds."""
     await execute(
         cur,
         """
         UPDATE outbox
-        SET next_attempt_at = COALESCE(%(now)s, now()) + %(delay)s * interval '1 second', last_error = %(reason)s
+        SET next_attempt_at = tocsin.now() + %(delay)s * interval '1 second', last_error = %(reason)s
         WHERE id = %(id)s AND attempts = %(attempts)s AND done_at IS NULL
         """,
-        now=now,
         delay=delay,
-        reason=_told(reason),
+        reason=_storable(reason),
         id=message.id,
         attempts=message.attempts,
     )
 
 
-async def mark_parked(cur: Cursor, message: OutboxMessage, *, reason: str, now: datetime | None) -> None:
-    """Take the row out of its key's order for good."""
+async def mark_parked(cur: Cursor, message: OutboxMessage, *, reason: str) -> None:
+    """Park the row, so that the next row of its key can be delivered."""
     await execute(
         cur,
         """
-        UPDATE outbox SET parked_at = COALESCE(%(now)s, now()), last_error = %(reason)s
+        UPDATE outbox SET parked_at = tocsin.now(), last_error = %(reason)s
         WHERE id = %(id)s AND attempts = %(attempts)s AND done_at IS NULL
         """,
-        now=now,
-        reason=_told(reason),
+        reason=_storable(reason),
         id=message.id,
         attempts=message.attempts,
     )
 
 
 async def select_done(cur: Cursor, message_ids: Sequence[UUID]) -> list[UUID]:
-    """Return which of *message_ids* somebody has delivered."""
+    """Return those of *message_ids* that have been delivered."""
     rows = await fetch_all(
         cur,
         "SELECT message_id FROM outbox WHERE message_id = ANY(%(ids)s) AND done_at IS NOT NULL",
@@ -154,14 +147,15 @@ async def select_done(cur: Cursor, message_ids: Sequence[UUID]) -> list[UUID]:
 
 
 async def count(cur: Cursor) -> Row:
-    """Return how many rows are `undone`, how many `parked`, and how many seconds old the `oldest` undone one is."""
+    """Return the number of `undone` and of `parked` rows, and the age of the `oldest` undone row in seconds."""
     return required(
         await fetch_one(
             cur,
             """
             SELECT count(*) FILTER (WHERE parked_at IS NULL) AS undone,
                    count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
-                   COALESCE(EXTRACT(epoch FROM now() - min(created_at) FILTER (WHERE parked_at IS NULL)), 0) AS oldest
+                   COALESCE(EXTRACT(epoch FROM tocsin.now() - min(created_at) FILTER (WHERE parked_at IS NULL)), 0)
+                       AS oldest
             FROM outbox WHERE done_at IS NULL
             """,
         )
@@ -169,12 +163,12 @@ async def count(cur: Cursor) -> Row:
 
 
 async def delete_old(cur: Cursor) -> bool:
-    """Delete rows done long ago; True where there may be more of them."""
+    """Delete a batch of rows delivered more than KEEP_DONE_HOURS ago; True if there may be more."""
     deleted = await execute(
         cur,
         """
         DELETE FROM outbox WHERE id IN (
-            SELECT id FROM outbox WHERE done_at < now() - %(hours)s * interval '1 hour' LIMIT %(limit)s)
+            SELECT id FROM outbox WHERE done_at < tocsin.now() - %(hours)s * interval '1 hour' LIMIT %(limit)s)
         """,
         hours=KEEP_DONE_HOURS,
         limit=SWEEP_ROWS,
@@ -182,6 +176,6 @@ async def delete_old(cur: Cursor) -> bool:
     return deleted == SWEEP_ROWS
 
 
-def _told(reason: str) -> str:
-    """Return what the database can keep of another service's words."""
+def _storable(reason: str) -> str:
+    """Return the part of *reason* that the database can store."""
     return reason.replace("\0", "")[:MAX_REASON].encode(errors="replace").decode()

@@ -1,6 +1,6 @@
-"""Tell the other replicas that there is something to look at: one coalesced NOTIFY, one LISTEN connection a process.
+"""Wake-ups between the replicas of a service: coalesced NOTIFYs and one LISTEN connection per process.
 
-A missed ring costs a poll's delay, nothing else: rings carry no data.
+A lost notification costs one poll interval and nothing else: notifications carry no data.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 
 from tocsin.kernel import clock
-from tocsin.kernel.db import Database, closed_by_server, execute, transaction
+from tocsin.kernel.db import Database, execute, transaction, translated_errors
 from tocsin.kernel.errors import UnavailableError
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.tasks import cancel, create_task
@@ -24,7 +24,7 @@ RECONNECT_SECONDS: Final = 1.0
 
 
 class NotifyChannel:
-    """One channel between the replicas of a service; its `context` listens while the application runs."""
+    """A PostgreSQL notification channel; its `context` listens while the application runs."""
 
     def __init__(self, db: Database, channel: str) -> None:
         if not channel.isidentifier():
@@ -32,24 +32,24 @@ class NotifyChannel:
             raise ValueError(msg)
         self._db = db
         self._channel = channel
-        self._me = str(new_id())
-        self._rung = asyncio.Event()
+        self._process_id = str(new_id())
+        self._pending = asyncio.Event()
         self._wakeups: list[Wakeup] = []
 
-    def wakes(self, wakeup: Wakeup) -> None:
-        """Set *wakeup* at every ring, this process's own included."""
+    def wake_on_notify(self, wakeup: Wakeup) -> None:
+        """Set *wakeup* at every notification, including this process's own."""
         self._wakeups.append(wakeup)
 
-    def ring(self) -> None:
-        """Wake this process now and the others within COALESCE_SECONDS; call it after the commit."""
+    def notify(self) -> None:
+        """Wake this process now and the other replicas within COALESCE_SECONDS; call it after the commit."""
         self._wake()
-        self._rung.set()
+        self._pending.set()
 
     async def context(self, _app: web.Application) -> AsyncIterator[None]:
-        """Listen and notify while the application runs (a cleanup context)."""
+        """Send and receive notifications while the application runs (a cleanup context)."""
         tasks = [
-            create_task(self._notify(), name="doorbell-notify"),
-            create_task(self._listen(), name="doorbell-listen"),
+            create_task(self._send(), name=f"notify-{self._channel}"),
+            create_task(self._listen(), name=f"listen-{self._channel}"),
         ]
         yield
         await cancel(*tasks)
@@ -58,15 +58,17 @@ class NotifyChannel:
         for wakeup in self._wakeups:
             wakeup.set()
 
-    async def _notify(self) -> None:
+    async def _send(self) -> None:
         while True:
-            await self._rung.wait()
-            self._rung.clear()
+            await self._pending.wait()
+            self._pending.clear()
             try:
                 async with transaction(self._db) as cur:
-                    await execute(cur, "SELECT pg_notify(%(channel)s, %(me)s)", channel=self._channel, me=self._me)
+                    await execute(
+                        cur, "SELECT pg_notify(%(channel)s, %(sender)s)", channel=self._channel, sender=self._process_id
+                    )
             except UnavailableError as exc:
-                log.info("other replicas not woken, they poll", reason=str(exc))
+                log.info("other replicas not notified; they poll", reason=str(exc))
             await clock.sleep(COALESCE_SECONDS)
 
     async def _listen(self) -> None:
@@ -74,19 +76,19 @@ class NotifyChannel:
             try:
                 await self._listen_once()
             except UnavailableError as exc:
-                log.warning("not listening to other replicas, polling", reason=str(exc))
+                log.warning("not listening for notifications; polling", reason=str(exc))
             await clock.sleep(RECONNECT_SECONDS)
 
     async def _listen_once(self) -> None:
         conn = await self._db.connect()
         try:
-            with closed_by_server():
+            with translated_errors():
                 async with conn.cursor() as cur:
                     await execute(cur, f"LISTEN {self._channel}")  # an identifier, checked in __init__
-                self._wake()  # what was rung while nobody listened
+                self._wake()  # for notifications sent before LISTEN
                 while True:
                     notification = await conn.notifies.get()
-                    if notification.payload != self._me:
+                    if notification.payload != self._process_id:
                         self._wake()
         finally:
             await conn.close()

@@ -10,9 +10,11 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, DirectoryPath, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from tocsin.kernel.database_config import DatabaseConfig
+
 S = TypeVar("S", bound=BaseSettings)
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
-FAULT = "[a-z_.]+:(kill|raise|execute_then_raise|sleep)"
+FAILPOINT = "[a-z_.]+:(kill|raise|execute_then_raise|sleep)"
 FILE_SUFFIX = "_FILE"
 
 
@@ -46,7 +48,7 @@ class ProcessSettings(BaseSettings):
     """Origins, separated by commas, whose pages may call the API. None by default."""
     drain_seconds: Annotated[float, Field(ge=0, le=60)] = 0.0
     """How long readiness says no, while requests are still served, before the listening socket closes."""
-    fault_point: Annotated[str, Field(pattern=f"^({FAULT}(,{FAULT})*)?$")] = ""
+    failpoint: Annotated[str, Field(pattern=f"^({FAILPOINT}(,{FAILPOINT})*)?$")] = ""
     """For tests of Tocsin itself: where it fails, and how, such as `outbox.deliver:kill`."""
     instance: str = ""
     """Names this replica in its logs and traces; the host and the process id when empty."""
@@ -96,11 +98,21 @@ class ServiceSettings(ProcessSettings):
     @classmethod
     def check_database_url(cls, value: SecretStr) -> SecretStr:
         """Refuse a database address that libpq cannot parse."""
-        # Imported here: settings are also read by processes that have no database.
-        from tocsin.kernel.db import check_dsn  # noqa: PLC0415
+        # Imported here: processes without a database need no driver.
+        from tocsin.kernel.dsn import check_dsn  # noqa: PLC0415
 
         check_dsn(value.get_secret_value())
         return value
+
+    def database_config(self) -> DatabaseConfig:
+        """Return the part that the database needs."""
+        return DatabaseConfig(
+            dsn=self.database_url.get_secret_value(),
+            pool_size=self.db_pool_size,
+            connect_timeout=self.db_connect_timeout_seconds,
+            statement_timeout=self.db_statement_timeout_seconds,
+            lock_timeout=self.db_lock_timeout_seconds,
+        )
 
 
 def describe(error: ValidationError, settings: type[BaseSettings]) -> str:

@@ -45,7 +45,7 @@ def create_app(settings: Settings) -> web.Application:
         ) as transports:
             delivery = Delivery(db, settings, app[METRICS], app[INCIDENTS], app[OUTBOX], transports)
             dispatcher = Dispatcher(delivery, poll_seconds=settings.poll_seconds)
-            app[BELL].wakes(dispatcher.wakeup)
+            app[BELL].wake_on_notify(dispatcher.wakeup)
             async for _ in dispatcher.context(app):
                 yield
 

@@ -40,7 +40,7 @@ async def post_notify(request: web.Request) -> web.Response:
     queued = await service.notify(
         request.app[DB], request.app[METRICS], order, request=await idempotent_request(request), now=None
     )
-    request.app[BELL].ring()
+    request.app[BELL].notify()
     return respond(queued, status=HTTPStatus.ACCEPTED)
 
 
@@ -79,7 +79,7 @@ async def post_redeliver(request: web.Request) -> web.Response:
     queued = await service.redeliver(
         request.app[DB], notification_id, request=await idempotent_request(request), now=None
     )
-    request.app[BELL].ring()
+    request.app[BELL].notify()
     return respond(queued, status=HTTPStatus.ACCEPTED)
 
 

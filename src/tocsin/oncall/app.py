@@ -34,8 +34,8 @@ def create_app(settings: Settings) -> web.Application:
     app[PAGER] = Pager(db, app[OUTBOX], doorbell, settings, app[METRICS])
     app[SCHEDULES_CHANGED] = Wakeup()
     due = Wakeup()
-    doorbell.wakes(due)
-    doorbell.wakes(app[OUTBOX].wakeup)
+    doorbell.wake_on_notify(due)
+    doorbell.wake_on_notify(app[OUTBOX].wakeup)
     app.add_routes(ROUTES)
     with_neighbours(app, app[INCIDENTS], app[NOTIFICATIONS])
     app.cleanup_ctx.extend(

@@ -25,7 +25,9 @@ async def tell(dsn: str, heard: Path) -> None:
     app = web.Application()
     registry = CollectorRegistry()
     app[WORKER_METRICS] = WorkerMetrics.register(registry)
-    app.cleanup_ctx.append(Outbox(Database(settings, schema="oncall"), settings, registry, {"say": write}).context)
+    app.cleanup_ctx.append(
+        Outbox(Database(settings.database_config(), schema="oncall"), settings, registry, {"say": write}).context
+    )
     await web.AppRunner(app).setup()
     await asyncio.Event().wait()
 

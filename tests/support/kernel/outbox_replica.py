@@ -29,7 +29,7 @@ class Replica:
 
     def __init__(self, dsn: str, **given: Any) -> None:
         settings = quick_settings(dsn, **given)
-        self.db = Database(settings, schema="oncall")
+        self.db = Database(settings.database_config(), schema="oncall")
         self.registry = CollectorRegistry()
         self.outbox = Outbox(self.db, settings, self.registry, {"say": self._say}, on_change=self._changed)
         self.heard: list[OutboxMessage] = []

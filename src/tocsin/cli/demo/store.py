@@ -215,7 +215,7 @@ async def _add(cur: Cursor, past: PastIncident) -> None:
 @asynccontextmanager
 async def _database(dsn: str) -> AsyncIterator[Database]:
     settings = ServiceSettings.model_validate({"database_url": dsn, "db_statement_timeout_seconds": STATEMENT_SECONDS})
-    database = Database(settings, schema="incidents")
+    database = Database(settings.database_config(), schema="incidents")
     try:
         yield database
     finally:

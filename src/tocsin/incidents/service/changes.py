@@ -50,7 +50,7 @@ async def open_incident(
         await timeline.insert_entries(cur, entries, now=now)
         [message_id] = await enqueue_starts(cur, desk.outbox, [start])
     desk.metrics.created.labels(given.severity).inc()
-    desk.doorbell.ring()
+    desk.doorbell.notify()
     await desk.outbox.settled(message_id, desk.assign_seconds)
     async with transaction(desk.db) as cur:
         return await get_detail(cur, incident_id)
@@ -78,7 +78,7 @@ async def change_incident(
     if change is not None and change.step is not None:
         desk.metrics.observe(change.step)
     if change is not None and change.entries:
-        desk.doorbell.ring()
+        desk.doorbell.notify()
     return detail
 
 
@@ -99,7 +99,7 @@ async def append_report(
         entry = await timeline.find_report(cur, incident_id, report.event_key)
         if entry is None:
             raise absent(incident_id)
-    desk.doorbell.ring()
+    desk.doorbell.notify()
     return entry
 
 

@@ -45,7 +45,7 @@ async def correlate(desk: Desk, batch: CorrelateAlerts, *, now: datetime | None 
         if item.step is not None:
             desk.metrics.observe(item.step)
     if plan.opened or plan.changed:
-        desk.doorbell.ring()
+        desk.doorbell.notify()
     return Correlations.model_construct(results=plan.results)
 
 

@@ -96,7 +96,7 @@ async def reconcile(desk: Desk, oncall: OnCallClient, *, older_than: float, now:
         missing = await escalations.lock_unescalated(cur, set(found) - known.keys())
         pending = await escalations.unpark_starts(cur, [start.incident_id for start in missing], now=now)
         await enqueue_starts(cur, desk.outbox, [start for start in missing if start.incident_id not in pending])
-    desk.doorbell.ring()
+    desk.doorbell.notify()
     return len(found) == ASKED_AT_ONCE
 
 

@@ -94,7 +94,7 @@ class Pager:
                     body=VoidNotifications(incident_id=incident_id, reason=f"{given.reason} by {given.actor}"),
                 )
             answer = await self._view(cur, incident_id)
-        self._doorbell.ring()
+        self._doorbell.notify()
         return answer
 
     async def escalate(
@@ -208,7 +208,7 @@ class Pager:
     def _announce(self, taken: Sequence[TakenStep]) -> None:
         announce(taken, self._metrics)
         if taken:
-            self._doorbell.ring()
+            self._doorbell.notify()
 
 
 PAGER = web.AppKey("PAGER", Pager)
