@@ -30,7 +30,7 @@ def secrets_of(stack: Stack) -> list[str]:
 
 
 async def test_every_container_is_bounded_and_may_do_nothing_special(stack: Stack) -> None:
-    containers = stack.everyone()
+    containers = stack.all_containers()
     assert {*SERVICES.values(), "edge", "database", "prometheus", *ONE_SHOTS} <= {
         service_of(item) for item in containers
     }
@@ -54,7 +54,7 @@ async def test_every_container_is_bounded_and_may_do_nothing_special(stack: Stac
 
 
 async def test_every_container_that_stays_says_how_it_is(stack: Stack) -> None:
-    for container in stack.everyone():
+    for container in stack.all_containers():
         if service_of(container) not in ONE_SHOTS:
             assert container["State"]["Health"]["Status"] == "healthy", service_of(container)
 
@@ -62,7 +62,7 @@ async def test_every_container_that_stays_says_how_it_is(stack: Stack) -> None:
 async def test_nothing_listens_beyond_the_address_that_was_asked_for(stack: Stack) -> None:
     bound = {
         binding["HostIp"]
-        for container in stack.everyone()
+        for container in stack.all_containers()
         for bindings in (container["NetworkSettings"]["Ports"] or {}).values()
         for binding in bindings or []
     }
@@ -100,7 +100,9 @@ async def test_no_secret_is_in_what_the_engine_the_images_the_logs_or_the_config
     assert len({secret for secret in secrets if len(secret) > 40}) == 5
     images = [f"tocsin/{name}:{TAG}" for name in USER_OF]
     said = {
-        "inspect": json.dumps([*stack.everyone(), *inspect(*images), *inspect(*labelled("volume", stack.project))]),
+        "inspect": json.dumps(
+            [*stack.all_containers(), *inspect(*images), *inspect(*labelled("volume", stack.project))]
+        ),
         "history": "".join(docker("history", "--no-trunc", image) for image in images),
         "logs": stack.compose("logs"),
         "config": stack.compose("config"),

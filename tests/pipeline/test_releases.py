@@ -1,4 +1,4 @@
-"""What a release is made of, and what the images of a checkout are called."""
+"""The content of a release, and the tags of a checkout's images."""
 
 import copy
 import shutil
@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from rollout import release as releases
-from rollout.inputs import BY_INPUTS, InputError, build_environment, input_tag
+from rollout.errors import RefusedError
+from rollout.image_tags import BY_INPUTS, build_environment, input_tag
 
 ROOT = Path(__file__).parents[2]
 ALWAYS = {"restart": "unless-stopped"}
@@ -30,32 +31,32 @@ RENDERED: dict[str, Any] = {
 }
 
 
-def made(tag: str = "one", *, left_out: tuple[str, ...] = (), **changes: dict[str, Any]) -> releases.Release:
+def made(tag: str = "one", *, excluded: tuple[str, ...] = (), **changes: dict[str, Any]) -> releases.Release:
     document = copy.deepcopy(RENDERED)
     for name, change in changes.items():
         document["services"][name.replace("_", "-")].update(change)
     for service in document["services"].values():
         service["image"] = service["image"].replace(":one", f":{tag}")
-    document = releases.without(document, left_out)
+    document = releases.without(document, excluded)
     images = {name: f"id of {service['image']}" for name, service in document["services"].items()}
-    return releases.make(tag, document, images, "0001_alerts")
+    return releases.make(tag, document, images, schema="0001_alerts", line="1")
 
 
-def test_each_container_stands_below_before_or_among_the_services() -> None:
+def test_each_container_is_a_service_or_in_the_edge_tier_or_a_dependency() -> None:
     release = made()
-    found = [sorted(names) for names in (release.services, release.before, release.below)]
+    found = [sorted(names) for names in (release.services, release.edge_tier, release.dependencies)]
     assert found == [["web-ui"], ["edge", "grafana"], ["database"]]
-    assert made(left_out=("grafana",)).before == {"edge"}
+    assert made(excluded=("grafana",)).edge_tier == {"edge"}
 
 
-def test_what_is_kept_of_a_release_needs_no_checkout_and_no_demo() -> None:
+def test_a_stored_release_needs_no_checkout_and_has_no_demo() -> None:
     services = made().document["services"]
     assert "demo" not in services
     assert all("build" not in service for service in services.values())
     assert services["grafana"]["depends_on"] == {}
 
 
-def test_only_what_changes_gets_another_label() -> None:
+def test_only_a_changed_container_gets_another_label() -> None:
     one, two = made("one"), made("two")
     assert one.id != two.id
     assert one.label("web-ui") == one.id
@@ -65,7 +66,7 @@ def test_only_what_changes_gets_another_label() -> None:
     assert [one.label(name) == tuned.label(name) for name in ("database", "edge")] == [False, True]
 
 
-def test_a_port_is_reached_on_this_machine_wherever_it_is_bound() -> None:
+def test_a_port_is_reachable_on_this_machine_whatever_address_it_is_bound_to() -> None:
     assert made().port("edge", 8080) == ("127.0.0.1", 18080)
     with pytest.raises(LookupError, match="edge does not publish its port 8443"):
         made().port("edge", 8443)
@@ -73,9 +74,10 @@ def test_a_port_is_reached_on_this_machine_wherever_it_is_bound() -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of what images are made of, in a repository of its own."""
+    """A copy of the images' inputs, in a repository of its own."""
     for path in ("docker", "prometheus", "grafana/provisioning", "grafana/dashboards"):
         shutil.copytree(ROOT / path, tmp_path / path, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "compose.yaml", tmp_path)
     for command in (
         ["init", "--quiet"],
         ["-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "--quiet", "--allow-empty", "-m", "x"],
@@ -84,11 +86,11 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_build_is_told_the_commit_and_a_tag_for_what_seldom_changes(checkout: Path) -> None:
-    told = build_environment(checkout)
-    assert told["TAG"] == told["VERSION"] == told["REVISION"]
-    assert len(told["TAG"]) == 40
-    assert build_environment(checkout, "another") == {**told, "TAG": "another", "VERSION": "another"}
+def test_the_build_environment_has_the_commit_and_a_tag_for_each_image_named_by_its_inputs(checkout: Path) -> None:
+    given = build_environment(checkout)
+    assert given["TAG"] == given["VERSION"] == given["REVISION"]
+    assert len(given["TAG"]) == 40
+    assert build_environment(checkout, "another") == {**given, "TAG": "another", "VERSION": "another"}
 
 
 @pytest.mark.parametrize(
@@ -119,9 +121,9 @@ def test_a_change_of_another_stage_leaves_the_tags(checkout: Path) -> None:
     assert input_tag(checkout, "edge") != before["edge"]
 
 
-def test_what_is_copied_and_is_not_there_is_named(checkout: Path) -> None:
+def test_a_missing_input_is_named(checkout: Path) -> None:
     (checkout / "docker" / "alertmanager.yml").unlink()
-    with pytest.raises(InputError, match=r"docker/alertmanager\.yml is copied into an image, and is not there"):
+    with pytest.raises(RefusedError, match=r"an image copies .*docker/alertmanager\.yml, which does not exist"):
         input_tag(checkout, "alertmanager")
-    with pytest.raises(InputError, match="no stage nobody"):
+    with pytest.raises(RefusedError, match="no stage nobody"):
         input_tag(checkout, "nobody")

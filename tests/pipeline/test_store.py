@@ -1,4 +1,4 @@
-"""The files of a deploy: whole or not there, the lock, and what is remembered for how long."""
+"""The stored state of deploys: atomic files, the lock, and the retention of releases."""
 
 import fcntl
 import json
@@ -9,30 +9,33 @@ from pathlib import Path
 
 import pytest
 
-from rollout import machine
-from rollout.machine import Attempt, Phase, State
+from rollout import plan
+from rollout.errors import BusyError
+from rollout.plan import Attempt, Phase, State
 from rollout.release import Release
-from rollout.store import KEPT, BusyError, Store
+from rollout.store import KEPT, Store
 from tests.support.waiting import eventually
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """A folder that is not there yet, as at the first deploy."""
+    """A folder that does not exist yet, as before the first deploy."""
     return Store(tmp_path / "state")
 
 
 def release(name: str) -> Release:
     service = {"image": f"tocsin/web-ui:{name}", "restart": "unless-stopped", "labels": {}}
-    return Release(name, name, {"name": "tocsin", "services": {"web-ui": service}}, {"web-ui": "sha256:1"}, "0001_x")
+    return Release(
+        name, name, {"name": "tocsin", "services": {"web-ui": service}}, {"web-ui": "sha256:1"}, "0001_x", "1"
+    )
 
 
-def test_what_was_written_is_read_again_after_each_change(store: Store) -> None:
+def test_each_state_is_read_as_it_was_written(store: Store) -> None:
     for name in ("first", "second"):
         store.add(release(name))
-    moving = machine.begun(State(), "first")
-    states = [moving, machine.arrived(moving), good := machine.promoted(machine.arrived(moving))]
-    states += [machine.begun(good, "second"), machine.failed(machine.begun(good, "second")), good]
+    moving = plan.begin(State(), "first")
+    states = [moving, plan.complete(moving), good := plan.promote(plan.complete(moving))]
+    states += [plan.begin(good, "second"), plan.reverse(plan.begin(good, "second")), good]
     for state in states:
         store.write(state)
         assert Store(store.folder).read() == state
@@ -43,7 +46,7 @@ def test_what_was_written_is_read_again_after_each_change(store: Store) -> None:
 
 
 @pytest.mark.parametrize("broken_at", range(1, 9))
-def test_a_crash_between_two_files_leaves_a_state_that_ends_well(
+def test_a_crash_between_two_files_leaves_a_consistent_state(
     store: Store, monkeypatch: pytest.MonkeyPatch, broken_at: int
 ) -> None:
     store.add(release("first"))
@@ -58,40 +61,40 @@ def test_a_crash_between_two_files_leaves_a_state_that_ends_well(
 
     monkeypatch.setattr(os, "fsync", fsync)
     try:
-        store.write(machine.promoted(deployed))
+        store.write(plan.promote(deployed))
     except SystemExit:
         assert broken_at < 8
     left = Store(store.folder).read()
     assert left in {deployed, State(good="first", attempt=deployed.attempt), State(good="first")}
-    assert left.goal == "first"
+    assert left.target == "first"
 
 
-def test_a_line_of_the_history_that_was_cut_short_is_left_out(store: Store) -> None:
+def test_a_truncated_line_of_the_history_is_skipped(store: Store) -> None:
     store.note("good", "first")
     with (store.folder / "history.jsonl").open("a") as file:
         file.write('{"at": "20')
     assert [line["event"] for line in store.history()] == ["good"]
 
 
-def test_nobody_else_can_read_what_was_rendered(store: Store) -> None:
+def test_only_the_owner_can_read_the_stored_files(store: Store) -> None:
     store.add(release("first"))
     modes = {path.stat().st_mode & 0o077 for path in [store.folder, *store.folder.rglob("*")]}
     assert modes == {0}
 
 
-def test_the_last_releases_are_kept_and_those_in_use_for_ever(store: Store) -> None:
+def test_the_last_releases_are_kept_and_those_in_use_always(store: Store) -> None:
     names = [f"release-{number}" for number in range(KEPT + 4)]
     for number, name in enumerate(names):
         store.add(release(name))
         os.utime(store.folder / "releases" / name / "release.json", (number, number))
-    forgotten = store.forget(State(good=names[0], previous=names[2]))
-    assert [old.id for old in forgotten] == [names[1], names[3]]
+    pruned = store.prune(State(good=names[0], previous=names[2]))
+    assert [old.id for old in pruned] == [names[1], names[3]]
     assert store.releases() == [name for name in names if name not in {names[1], names[3]}]
-    with pytest.raises(LookupError, match="cannot be gone back to"):
+    with pytest.raises(LookupError, match="a rollback to that release is impossible"):
         store.release(names[1])
 
 
-def test_the_lock_names_its_holder_and_outlives_it_in_its_children(store: Store) -> None:
+def test_the_lock_names_its_holder_and_is_inherited_by_its_children(store: Store) -> None:
     with store.lock("up second", wait=True):
         assert store.lock_file is not None
         with (
@@ -109,7 +112,7 @@ def test_the_lock_names_its_holder_and_outlives_it_in_its_children(store: Store)
         assert (store.folder / "lock").read_text().startswith("settle, process")
 
 
-async def test_a_run_that_is_killed_lets_go_of_the_lock(store: Store) -> None:
+async def test_a_killed_run_releases_the_lock(store: Store) -> None:
     hold = (
         "import sys; from pathlib import Path; from rollout.store import Store\n"
         "with Store(Path(sys.argv[1])).lock('up', wait=True): print('held', flush=True); input()"
@@ -135,8 +138,8 @@ async def test_a_run_that_is_killed_lets_go_of_the_lock(store: Store) -> None:
         await eventually(free)
 
 
-def test_the_state_is_readable_by_people(store: Store) -> None:
+def test_the_stored_state_is_readable_json(store: Store) -> None:
     store.add(release("first"))
     store.write(State(attempt=Attempt("first")))
-    said = json.loads((store.folder / "attempt.json").read_text())
-    assert (said["release"], said["phase"], said["from"]) == ("first", "moving", None)
+    stored = json.loads((store.folder / "attempt.json").read_text())
+    assert (stored["release"], stored["phase"], stored["from"]) == ("first", "moving", None)

@@ -1,1 +1,1 @@
-"""Move a running system to another release and back: `.github/pipeline/deploy`. Standard library only."""
+"""Move a running system to another release and back: `.github/pipeline/deploy`. Uses the standard library only."""

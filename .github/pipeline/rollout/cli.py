@@ -1,4 +1,4 @@
-"""The command: `.github/pipeline/deploy up|verify|promote|rollback|settle|status|history|env|seal`."""
+"""The command `.github/pipeline/deploy up|verify|promote|rollback|settle|status|history|env|pin`."""
 
 import argparse
 import json
@@ -9,54 +9,54 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from rollout import machine, mover, preflight, status, verify
-from rollout.engine import Docker
-from rollout.inputs import InputError, build_environment
-from rollout.machine import Phase, State
-from rollout.mover import Ending, TroubleError
-from rollout.port import DockerPort
-from rollout.preflight import RefusedError
+from rollout import executor, plan, preflight, status, verify
+from rollout.docker import Docker
+from rollout.docker_adapter import DockerAdapter
+from rollout.errors import RefusedError, RolloutError
+from rollout.exit_codes import ExitCode
+from rollout.image_tags import build_environment
+from rollout.plan import Phase, State
 from rollout.release import Release
-from rollout.store import BusyError, Store, default_folder
+from rollout.store import Store, default_folder
 
 ROOT = Path(__file__).resolve().parents[3]
 READY_SECONDS = 60.0
-"""For how long a step may have no effect."""
+"""How long a step may remain without effect."""
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run one command; return its exit code (see `Ending`)."""
+def main(arguments: Sequence[str]) -> ExitCode:
+    """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
         if options.command == "env":
             for key, value in build_environment(ROOT, options.tag).items():
                 sys.stdout.write(f"{key}={value}\n")
-            return Ending.DONE
+            return ExitCode.OK
         store = Store(default_folder())
         if options.command in {"status", "history"}:
-            return _look(store, options)
+            return _report(store, options)
         with store.lock(" ".join(arguments), wait=not options.no_wait):
-            return _Run(store, options).run()
-    except BusyError as busy:
-        return _refuse(str(busy), Ending.BUSY)
-    except (RefusedError, TroubleError, InputError, LookupError) as no:
-        return _refuse(f"{no}\nNothing was begun.", Ending.REFUSED)
-    except OSError as broken:
-        return _refuse(f"the state could not be written: {broken}. Nothing more was done.", Ending.REFUSED)
+            return _Command(store, options).run()
+    except RefusedError as error:
+        return _fail(f"{error}\nNothing was changed.", error.exit_code)
+    except (RolloutError, LookupError) as error:
+        return _fail(f"{error}\nNothing was changed.", ExitCode.ERROR)
+    except OSError as error:
+        return _fail(f"the state could not be written: {error}. The command stopped there.", ExitCode.ERROR)
 
 
-class _Run:
-    """One command that changes something, or waits until nobody does."""
+class _Command:
+    """A command that holds the lock."""
 
     def __init__(self, store: Store, options: argparse.Namespace) -> None:
         self.store = store
         self.tag: str = getattr(options, "tag", None) or ""
         self.command: str = options.command
         self.state = store.read()
-        self._patience = float(os.environ.get("TOCSIN_READY_SECONDS") or READY_SECONDS)
+        self._timeout = float(os.environ.get("TOCSIN_READY_SECONDS") or READY_SECONDS)
 
-    def run(self) -> int:
-        """Do it."""
+    def run(self) -> ExitCode:
+        """Execute the command."""
         Docker("").check()
         match self.command:
             case "up":
@@ -68,81 +68,87 @@ class _Run:
             case "rollback":
                 return self.rollback()
             case "settle":
-                return self._end(*mover.settle(self.state, self._port()))
+                return self._finish(*executor.settle(self.state, self._adapter()))
             case _:
-                images = preflight.seal(Docker(""), self.store, build_environment(ROOT, self.tag))
+                images = preflight.pin(Docker(""), self.store, build_environment(ROOT, self.tag))
                 sys.stdout.write("".join(f"{name} {image}\n" for name, image in images.items()))
-                return Ending.DONE
+                return ExitCode.OK
 
-    def up(self) -> int:
-        """Deploy: settle, look whether it can be done, do it."""
+    def up(self) -> ExitCode:
+        """Settle, run the preflight checks, and deploy."""
         document = preflight.render(ROOT, self.tag, self.store.folder / "settings.env")
         docker = Docker(document["name"], lock_file=self.store.lock_file)
-        preflight.same_system(self.store, self.state, docker.project)
-        with _signals():
+        preflight.check_project(self.store, self.state, docker.project)
+        with _Signals():
             if self.state.attempt is not None or self.state.good is not None:
-                self.state, _ = mover.settle(self.state, self._port(docker))
-            release = preflight.candidate(docker, self.store, document, self.tag, preflight.schema(ROOT))
-            preflight.check(docker, self.store, self.state)
+                self.state, _ = executor.settle(self.state, self._adapter(docker))
+            schema = preflight.newest_migration(ROOT)
+            release = preflight.candidate(docker, self.store, document, self.tag, schema)
+            if self.state.good is not None:
+                preflight.check_schema_line(self.store.release(self.state.good), release)
+            preflight.check_resources(docker, self.store, self.state)
             self.store.add(release)
-            return self._end(*mover.up(self.state, release.id, self._port(docker)))
+            return self._finish(*executor.up(self.state, release.id, self._adapter(docker)))
 
-    def promote(self) -> int:
-        """Take what was deployed and verified for the last good release; forget what nobody can go back to."""
+    def promote(self) -> ExitCode:
+        """Make the deployed release the good one, and prune the releases that no rollback can reach."""
         release = self._deployed()
         if self.state.attempt is not None:
-            self.state = machine.promoted(self.state)
+            self.state = plan.promote(self.state)
             self.store.write(self.state)
-        forgotten = self.store.forget(self.state)
+        pruned = self.store.prune(self.state)
         kept = {self.store.release(name).tag for name in self.store.releases()}
-        for old in forgotten:
+        for old in pruned:
             if old.tag not in kept:
                 self._remove_images(old)
-        sys.stdout.write(f"{release.tag} is the last good release\n")
-        return Ending.DONE
+        sys.stdout.write(f"{release.tag} is the good release\n")
+        return ExitCode.OK
 
     def _remove_images(self, old: Release) -> None:
         docker = self._docker(old)
         try:
             for image in docker.images([old.image(name) for name in old.services | {"migrate"}]):
                 docker.run("image", "rm", image)
-        except TroubleError as used:
-            sys.stderr.write(f"an image of the old release {old.tag} was left: {used}\n")
+        except RolloutError as error:
+            sys.stderr.write(f"an image of the old release {old.tag} was kept: {error}\n")
 
-    def rollback(self) -> int:
-        """Go back to the last good release from an attempt, or else to the one before it."""
-        target = self._named(self.tag) if self.tag else self.state.previous
+    def rollback(self) -> ExitCode:
+        """Reverse the attempt, or else return to the previous good release or the given one."""
+        target = self._find_good(self.tag) if self.tag else self.state.previous
         if self.state.attempt is None and self.state.good is None:
-            message = "no release was ever good here: there is nothing to go back to"
+            message = "no release was ever good here: there is no release to roll back to"
             raise RefusedError(message)
         if self.state.attempt is None and target:
-            preflight.way_back(self._docker(self.store.release(target)), self.store.release(target))
+            release = self.store.release(target)
+            if self.state.good:
+                preflight.check_schema_line(self.store.release(self.state.good), release)
+            preflight.check_images(self._docker(release), release)
         elif not self.tag and self.state.attempt is None:
-            sys.stdout.write("the last thing done was to go back; to go further, say to which release\n")
-        with _signals():
-            return self._end(*mover.roll_back(self.state, target, self._port()))
+            sys.stdout.write("the last command was a rollback; to go back further, name a release\n")
+        with _Signals():
+            return self._finish(*executor.roll_back(self.state, target, self._adapter()))
 
-    def _end(self, state: State, ending: Ending) -> int:
+    def _finish(self, state: State, code: ExitCode) -> ExitCode:
         self.state = state
         good = self.store.release(state.good).tag if state.good else "nothing"
         attempt = self.store.release(state.attempt.release).tag if state.attempt else ""
-        self.store.note("exit", state.goal or "", command=self.command, code=int(ending))
-        if ending is Ending.DONE:
-            said = f"{attempt} is deployed, and not verified yet" if attempt else f"{good} runs"
-        elif ending is Ending.BACK:
-            said = f"{good} runs: it was gone back to"
+        self.store.note("exit", state.target or "", command=self.command, code=int(code))
+        if code is ExitCode.OK:
+            result = f"{attempt} is deployed and not verified yet" if attempt else f"{good} is running"
+        elif code is ExitCode.ROLLED_BACK:
+            result = f"rolled back: {good} is running"
         elif state.attempt is None and state.good is None:
-            said = "nothing runs: there was no release to go back to. The data is kept"
+            result = "nothing is running: there was no release to roll back to. The data is kept"
         else:
-            said = f"a person is needed: see above. The last good release is {good}"
-        sys.stdout.write(said + "\n")
-        return ending
+            result = f"an operator has to intervene, see above. The good release is {good}"
+        sys.stdout.write(result + "\n")
+        return code
 
     def _deployed(self) -> Release:
-        """Return what waits to be verified, or else is good. Raise RefusedError where that is not the tag asked for."""
-        attempt, name = self.state.attempt, self.state.goal
+        """Return the deployed release, verified or not. Raise RefusedError if its tag is not the given one."""
+        attempt, name = self.state.attempt, self.state.target
         if name is None or (attempt is not None and attempt.phase is not Phase.DEPLOYED):
-            message = "nothing is deployed that waits to be verified"
+            message = "no deployed release is waiting for verification"
             raise RefusedError(message)
         release = self.store.release(name)
         if release.tag != self.tag:
@@ -150,77 +156,77 @@ class _Run:
             raise RefusedError(message)
         return release
 
-    def _named(self, tag: str) -> str:
-        """Return the newest release that was good and whose tag begins so."""
+    def _find_good(self, tag: str) -> str:
+        """Return the newest release that was good and whose tag starts with *tag*. Raise RefusedError."""
         good = {line["release"] for line in self.store.history() if line["event"] == "good"}
         for name in reversed(self.store.releases()):
             if name in good and name.startswith(tag):
                 return name
-        message = f"no release {tag} was ever good here, or it was forgotten: see {sys.argv[0]} history"
+        message = f"no release {tag} was ever good here, or it was pruned: see {sys.argv[0]} history"
         raise RefusedError(message)
 
     def _docker(self, release: Release) -> Docker:
         return Docker(release.project, lock_file=self.store.lock_file)
 
-    def _port(self, docker: Docker | None = None) -> DockerPort:
-        named = self.state.goal or (self.state.attempt.release if self.state.attempt else None)
+    def _adapter(self, docker: Docker | None = None) -> DockerAdapter:
+        named = self.state.target or (self.state.attempt.release if self.state.attempt else None)
         if docker is None:
             project = self.store.release(named).project if named else os.environ.get("COMPOSE_PROJECT_NAME", "tocsin")
             docker = Docker(project, lock_file=self.store.lock_file)
-        return DockerPort(self.store, docker, patience=self._patience)
+        return DockerAdapter(self.store, docker, timeout=self._timeout)
 
 
-class _signals:  # noqa: N801 - a context manager that reads like a function
-    """Take the first signal for a failure: what was begun is taken back. Later ones do not keep it from that."""
+class _Signals:
+    """Turn the first signal into an error, which triggers the rollback, and ignore later ones during the rollback."""
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __enter__(self) -> None:
-        self._before = {number: signal.signal(number, self._interrupted) for number in self.SIGNALS}
+        self._handlers = {number: signal.signal(number, self._interrupt) for number in self.SIGNALS}
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
-    def _interrupted(self, number: int, _frame: FrameType | None) -> None:
+    def _interrupt(self, number: int, _frame: FrameType | None) -> None:
         for each in self.SIGNALS:
-            signal.signal(each, _not_now)
+            signal.signal(each, _ignore)
         message = f"interrupted by {signal.Signals(number).name}"
-        raise TroubleError(message)
+        raise RolloutError(message)
 
 
-def _not_now(_number: int, _frame: FrameType | None) -> None:
-    sys.stderr.write("it is going back; what a kill -9 leaves, the next run settles\n")
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    sys.stderr.write("rolling back; after a kill -9 the next run settles\n")
 
 
-def _look(store: Store, options: argparse.Namespace) -> int:
-    show = status.status if options.command == "status" else status.history
-    found = show(store)
-    sys.stdout.write(json.dumps(found, indent=1) + "\n" if options.json else status.in_words(found))
-    return Ending.DONE
+def _report(store: Store, options: argparse.Namespace) -> ExitCode:
+    create = status.status if options.command == "status" else status.history
+    report = create(store)
+    sys.stdout.write(json.dumps(report, indent=1) + "\n" if options.json else status.as_text(report))
+    return ExitCode.OK
 
 
-def _refuse(text: str, ending: Ending) -> int:
+def _fail(text: str, code: ExitCode) -> ExitCode:
     sys.stderr.write(text + "\n")
-    return ending
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="deploy", description="Move the running system to another release, and back.")
-    parser.add_argument("--no-wait", action="store_true", help="exit with 75 where another run is at work")
+    parser = argparse.ArgumentParser(prog="deploy", description="Move the running system to another release and back.")
+    parser.add_argument("--no-wait", action="store_true", help="exit with 75 if another run is in progress")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, says in (
-        ("up", "move the running system to the images of TAG, or leave it as it is"),
-        ("verify", "look from outside whether TAG does what it should"),
-        ("promote", "take TAG for the last good release"),
-        ("seal", "note which images of TAG were built, so that no others are deployed"),
+    for name, text in (
+        ("up", "deploy the images of TAG, and roll back if that fails"),
+        ("verify", "verify from outside that TAG works"),
+        ("promote", "make TAG the good release"),
+        ("pin", "store the IDs of the images of TAG, so that only these are deployed"),
     ):
-        commands.add_parser(name, help=says).add_argument("tag", metavar="TAG")
-    rollback = commands.add_parser("rollback", help="go back to the last good release, or the one before it")
+        commands.add_parser(name, help=text).add_argument("tag", metavar="TAG")
+    rollback = commands.add_parser("rollback", help="return to the good release, or to the previous one")
     rollback.add_argument("tag", metavar="TAG", nargs="?")
-    commands.add_parser("settle", help="end what an earlier run left half done, at the last good release")
-    for name, says in (("status", "what runs"), ("history", "what was done")):
-        commands.add_parser(name, help=says).add_argument("--json", action="store_true")
-    build = commands.add_parser("env", help="print what the build must be told, as KEY=VALUE lines")
+    commands.add_parser("settle", help="reverse what an earlier run left unfinished")
+    for name, text in (("status", "show what is running"), ("history", "show past deploys")):
+        commands.add_parser(name, help=text).add_argument("--json", action="store_true")
+    build = commands.add_parser("env", help="print the build's variables, as KEY=VALUE lines")
     build.add_argument("tag", metavar="TAG", nargs="?")
     return parser

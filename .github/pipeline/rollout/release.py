@@ -1,4 +1,4 @@
-"""A release: a version of every image, with the configuration that it was deployed with in one compose file."""
+"""A release: one version of every image, and its configuration as a rendered compose file."""
 
 import hashlib
 import json
@@ -7,25 +7,28 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 RELEASE: Final = "tocsin.release"
-"""Label of a replica of a service: which release started it."""
+"""Label of a service's replica: the release that started it."""
 DEFINITION: Final = "tocsin.definition"
-"""Label of everything else: a hash of its definition and image, the same in each release that does not change it."""
-BEFORE: Final = frozenset({"edge", "prometheus", "grafana", "alertmanager"})
+"""Label of every other container: a hash of its definition and image, equal in releases that do not change them."""
+SCHEMA_LINE: Final = "tocsin.schema-line"
+"""Label of an image: the content of sql/LINE. There is no upgrade between lines; older images have no such label."""
+EDGE_TIER: Final = frozenset({"edge", "prometheus", "grafana", "alertmanager"})
 NOT_DEPLOYED: Final = "demo"
-"""A made-up world is for trying."""
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What is needed to start it anywhere at any time, but for the images themselves."""
+    """All that is needed to start a release, except for the images themselves."""
 
     id: str
     tag: str
     document: Mapping[str, Any]
     images: Mapping[str, str]
-    """The images' ids, by service."""
+    """The image IDs, by service."""
     schema: str
     """The newest migration."""
+    line: str | None
+    """The schema line; None for a release that was made before there were lines."""
 
     @property
     def project(self) -> str:
@@ -34,33 +37,33 @@ class Release:
 
     @property
     def services(self) -> frozenset[str]:
-        """What takes requests: started beside the old, and drained."""
-        return frozenset(name for name, service in self._lasting() if service["image"].endswith(f":{self.tag}"))
+        """The services that receive requests: started beside the old ones, which are then drained."""
+        return frozenset(name for name, service in self._permanent() if service["image"].endswith(f":{self.tag}"))
 
     @property
-    def before(self) -> frozenset[str]:
-        """What stands before and beside the services: replaced only where it changes."""
-        return frozenset(name for name, _ in self._lasting() if name in BEFORE)
+    def edge_tier(self) -> frozenset[str]:
+        """The edge, and the monitoring beside it: replaced only if they change."""
+        return frozenset(name for name, _ in self._permanent() if name in EDGE_TIER)
 
     @property
-    def below(self) -> frozenset[str]:
-        """What the services stand on."""
-        return frozenset(name for name, _ in self._lasting()) - self.services - self.before
+    def dependencies(self) -> frozenset[str]:
+        """What the services depend on: the database."""
+        return frozenset(name for name, _ in self._permanent()) - self.services - self.edge_tier
 
-    def _lasting(self) -> list[tuple[str, Any]]:
+    def _permanent(self) -> list[tuple[str, Any]]:
         return [(name, service) for name, service in self.document["services"].items() if service["restart"] != "no"]
 
     def image(self, service: str) -> str:
-        """Return the name of the image of a service."""
+        """Return the name of a service's image."""
         return str(self.document["services"][service]["image"])
 
     def label(self, service: str) -> str:
-        """Return by which label a container of a service is known to be of this release's definition."""
+        """Return the label that identifies the containers of a service in this release."""
         labels = self.document["services"][service]["labels"]
         return str(labels.get(RELEASE) or labels[DEFINITION])
 
     def port(self, service: str, inside: int) -> tuple[str, int]:
-        """Return the address and port at which a port of a service is reached from this machine."""
+        """Return the address and port at which this machine reaches a port of a service."""
         for port in self.document["services"][service].get("ports", []):
             if int(port["target"]) == inside:
                 address = port.get("host_ip", "127.0.0.1")
@@ -69,13 +72,19 @@ class Release:
         raise LookupError(message)
 
     def summary(self) -> dict[str, Any]:
-        """Return all but the document, for a file."""
-        return {"release": self.id, "tag": self.tag, "images": dict(self.images), "schema": self.schema}
+        """Return everything but the document, for a file."""
+        return {
+            "release": self.id,
+            "tag": self.tag,
+            "images": dict(self.images),
+            "schema": self.schema,
+            "line": self.line,
+        }
 
 
-def without(document: dict[str, Any], left_out: Collection[str]) -> dict[str, Any]:
-    """Return a rendered compose file without what builds images, the demo world, and services that are left out."""
-    missing = {NOT_DEPLOYED, *left_out}
+def without(document: dict[str, Any], excluded: Collection[str]) -> dict[str, Any]:
+    """Return a rendered compose file without build sections, the demo, and the excluded services."""
+    missing = {NOT_DEPLOYED, *excluded}
     services = {name: service for name, service in document["services"].items() if name not in missing}
     for service in services.values():
         service.pop("build", None)
@@ -85,17 +94,22 @@ def without(document: dict[str, Any], left_out: Collection[str]) -> dict[str, An
     return {**document, "services": services}
 
 
-def make(tag: str, document: dict[str, Any], images: Mapping[str, str], schema: str) -> Release:
-    """Name a release by its tag and what is in it, and label its containers."""
+def make(tag: str, document: dict[str, Any], images: Mapping[str, str], *, schema: str, line: str | None) -> Release:
+    """Name a release by its tag and content, and label its containers."""
     name = f"{tag}-{_hash([document, dict(images)])[:8]}"
-    release = Release(name, tag, document, images, schema)
-    takes_requests = release.services
+    release = Release(name, tag, document, images, schema, line)
+    services = release.services
     for service, definition in document["services"].items():
-        # What the other services are has no influence on this one.
+        # Neither the labels nor the other services change what this container is.
         own = {key: value for key, value in definition.items() if key not in {"depends_on", "labels"}}
-        label = {RELEASE: name} if service in takes_requests else {DEFINITION: _hash([own, images[service]])[:12]}
+        label = {RELEASE: name} if service in services else {DEFINITION: _hash([own, images[service]])[:12]}
         definition["labels"] = {**definition.get("labels", {}), **label}
     return release
+
+
+def line_of(image: Mapping[str, Any]) -> str | None:
+    """Return the schema line in an image's labels, as `docker image inspect` shows it."""
+    return (image["Config"]["Labels"] or {}).get(SCHEMA_LINE) or None
 
 
 def _hash(value: Any) -> str:

@@ -1,17 +1,17 @@
-"""What runs, and what was done."""
+"""The commands `status` and `history`."""
 
 from typing import Any
 
-from rollout.engine import Docker
+from rollout.docker import Docker
 from rollout.release import RELEASE
 from rollout.store import Store
 
 
 def status(store: Store) -> dict[str, Any]:
-    """Return what the files say and what Docker says; the first may be behind, the second never is."""
+    """Return the stored state, and the containers as Docker reports them."""
     state = store.read()
-    named = state.goal or (state.attempt.release if state.attempt else None)
-    known = {name: store.release(name).tag for name in store.releases()}
+    named = state.target or (state.attempt.release if state.attempt else None)
+    tags = {name: store.release(name).tag for name in store.releases()}
     running = []
     for container in Docker(store.release(named).project).containers() if named else []:
         release = container.labels.get(RELEASE)
@@ -19,15 +19,15 @@ def status(store: Store) -> dict[str, Any]:
             {
                 "service": container.service,
                 "container": container.name,
-                "tag": known.get(release or "", release),
+                "tag": tags.get(release or "", release),
                 "status": container.health or container.status,
                 "restarts": container.restarts,
             }
         )
     return {
-        "good": known.get(state.good or ""),
-        "previous": known.get(state.previous or ""),
-        "attempt": state.attempt and {"tag": known.get(state.attempt.release), "phase": state.attempt.phase},
+        "good": tags.get(state.good or ""),
+        "previous": tags.get(state.previous or ""),
+        "attempt": state.attempt and {"tag": tags.get(state.attempt.release), "phase": state.attempt.phase},
         "running": sorted(running, key=lambda one: (str(one["service"]), str(one["container"]))),
     }
 
@@ -37,24 +37,24 @@ def history(store: Store) -> dict[str, Any]:
     return {"history": store.history()}
 
 
-def in_words(found: dict[str, Any]) -> str:
-    """Return either for people."""
-    if "history" in found:
+def as_text(report: dict[str, Any]) -> str:
+    """Return either report as text."""
+    if "history" in report:
         return "".join(
             f"{line['at']}  {line['event']:<10} {line['release']}"
             + "".join(f"  {key}={value}" for key, value in line.items() if key not in {"at", "event", "release"})
             + "\n"
-            for line in found["history"]
+            for line in report["history"]
         )
-    attempt = found["attempt"]
+    attempt = report["attempt"]
     lines = [
-        f"last good release  {found['good'] or 'none'}",
-        f"the one before     {found['previous'] or 'none: or the last thing done was to go back'}",
-        f"under way          {attempt['tag']} ({attempt['phase']})" if attempt else "under way          nothing",
+        f"good release      {report['good'] or 'none'}",
+        f"previous release  {report['previous'] or 'none (or the last command was a rollback)'}",
+        f"in progress       {attempt['tag']} ({attempt['phase']})" if attempt else "in progress       nothing",
         *(
             f"{one['service']:<22} {one['status']:<10} {one['tag'] or ''}"
             + (f"  restarted {one['restarts']} times" if one["restarts"] else "")
-            for one in found["running"]
+            for one in report["running"]
         ),
     ]
     return "\n".join(lines) + "\n"

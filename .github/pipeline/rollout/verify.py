@@ -1,4 +1,4 @@
-"""Does the release that was deployed do what it should? Asked from outside, with nothing stopped or changed."""
+"""Verify a deployed release from outside, without stopping or changing anything."""
 
 import contextlib
 import math
@@ -9,211 +9,215 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from rollout.engine import Container, Docker
-from rollout.mover import Ending
-from rollout.outside import ENDPOINTS, CheckError, Outside
+from rollout.docker import Container, Docker
+from rollout.exit_codes import ExitCode
+from rollout.probe_client import ENDPOINTS, CheckError, ProbeClient
 from rollout.release import RELEASE, Release
 from rollout.store import Store
 
 DRILL: Final = "tocsin-drill"
-"""The service and the team of the incident that is made up here: its only member is reached on the console."""
+"""The service and team of the drill incident; the team's only member is paged on the console."""
 PAGED_SECONDS: Final = 15.0
 PROMETHEUS_SECONDS: Final = 40.0
-"""It looks for targets, and asks each of them, every five seconds."""
+"""It discovers and scrapes its targets every five seconds."""
 LOAD_SECONDS: Final = 8.0
 READERS: Final = 4
-LARGEST_ERROR_RATE: Final = 0.01
-LONGEST_P95_SECONDS: Final = 1.0
-SHOWN: Final = 6
-NO_REQUEST: Final = 'route!~"/health|/health/ready|/metrics|.*/stream"'
+MAX_ERROR_RATE: Final = 0.01
+MAX_P95_SECONDS: Final = 1.0
+SHOWN_LINES: Final = 6
+API_ROUTES: Final = 'route!~"/health|/health/ready|/metrics|.*/stream"'
 
 
-def verify(release: Release, docker: Docker, store: Store) -> int:
-    """Check everything, print each check, keep the figures in verify.json; return 0, or 42 where one of them failed."""
-    outside = Outside(release)
+def verify(release: Release, docker: Docker, store: Store) -> ExitCode:
+    """Run and print all checks, store the figures in verify.json, and return FINDING if one failed."""
+    client = ProbeClient(release)
     figures: dict[str, Any] = {"tag": release.tag, "paged_seconds": None, "error_rate": None, "p95_seconds": None}
     failed: list[CheckError] = []
 
     def check(name: str, work: Callable[[], object]) -> None:
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
             work()
         except CheckError as error:
             failed.append(error)
             sys.stdout.write(f"FAILED {name}: {error}\n")
         else:
-            sys.stdout.write(f"ok     {name} ({time.monotonic() - begun:.1f} s)\n")
+            sys.stdout.write(f"ok     {name} ({time.monotonic() - started:.1f} s)\n")
         sys.stdout.flush()
 
-    check("every service answers, in this version", lambda: _answers(outside, release))
-    check("an incident is opened, paged, acknowledged and resolved, under load", lambda: _drill(outside, figures))
-    check("no replica ended meanwhile", lambda: _no_restart(docker, release))
-    check("Prometheus reaches everything", lambda: _targets(outside, release))
-    check("error rate and latency", lambda: _objectives(outside, release, figures))
+    check("every endpoint responds, in this version", lambda: _check_endpoints(client, release))
+    check("an incident is opened, paged, acknowledged and resolved, under load", lambda: _drill(client, figures))
+    check("no replica restarted", lambda: _check_restarts(docker, release))
+    check("Prometheus scrapes every target", lambda: _check_targets(client, release))
+    check("error rate and latency", lambda: _check_objectives(client, release, figures))
     figures |= {
-        "requests": len(outside.ledger.seconds) + len(outside.ledger.failed),
-        "failed": len(outside.ledger.failed),
+        "requests": len(client.requests.seconds) + len(client.requests.failed),
+        "failed": len(client.requests.failed),
     }
     store.save_report("verify.json", figures)
     for error in failed:
-        sys.stderr.write(f"{release.tag} is not what it should be: {error}\n")
+        sys.stderr.write(f"{release.tag} failed its verification: {error}\n")
     if failed:
-        sys.stderr.write(_last_words(docker, release, {error.service for error in failed + outside.ledger.failed}))
-    return Ending.FINDING if failed else Ending.DONE
+        services = {error.service for error in failed + client.requests.failed}
+        sys.stderr.write(_error_logs(docker, release, services))
+    return ExitCode.FINDING if failed else ExitCode.OK
 
 
-def _answers(outside: Outside, release: Release) -> None:
+def _check_endpoints(client: ProbeClient, release: Release) -> None:
     for service, (_, paths) in ENDPOINTS.items():
-        _well(outside, service, release)
+        _check_health(client, service, release)
         for path in paths:
-            outside.get(service, path)
+            client.get(service, path)
 
 
-def _well(outside: Outside, service: str, release: Release) -> None:
-    """Wait until a service is ready and reaches its neighbours: one of them may be late with an answer once."""
-    until = time.monotonic() + PAGED_SECONDS
+def _check_health(client: ProbeClient, service: str, release: Release) -> None:
+    """Wait until a service is ready and its dependencies are reachable: a single timeout is no failure."""
+    deadline = time.monotonic() + PAGED_SECONDS
     while True:
-        alive, ready = outside.get(service, "/health"), outside.get(service, "/health/ready")
-        for said in (alive, ready):
-            if said["version"] != release.tag or said["status"] != "ok":
-                message = f"{service} says of its health {said}"
+        health, ready = client.get(service, "/health"), client.get(service, "/health/ready")
+        for body in (health, ready):
+            if body["version"] != release.tag or body["status"] != "ok":
+                message = f"the health of {service} is {body}"
                 raise CheckError(message, service)
-        away = {name: how for name, how in ready["dependencies"].items() if how != "ok"}
-        if not away:
+        unreachable = {name: status for name, status in ready["dependencies"].items() if status != "ok"}
+        if not unreachable:
             return
-        if time.monotonic() > until:
-            message = f"{service} cannot reach {away}"
+        if time.monotonic() > deadline:
+            message = f"{service} cannot reach {unreachable}"
             raise CheckError(message, service)
         time.sleep(0.3)
 
 
-def _drill(outside: Outside, figures: dict[str, Any]) -> None:
-    """Have a page go out while others read: the console is told, and no person."""
-    until = time.monotonic() + LOAD_SECONDS
+def _drill(client: ProbeClient, figures: dict[str, Any]) -> None:
+    """Page the console under load."""
+    deadline = time.monotonic() + LOAD_SECONDS
 
     def read() -> None:
-        while time.monotonic() < until:
+        while time.monotonic() < deadline:
             for service, (_, paths) in ENDPOINTS.items():
-                with contextlib.suppress(CheckError):  # it is in the ledger
-                    outside.get(service, paths[0])
+                with contextlib.suppress(CheckError):  # the client records it
+                    client.get(service, paths[0])
 
     with ThreadPoolExecutor(READERS) as readers:
         reading = [readers.submit(read) for _ in range(READERS)]
         try:
-            _page(outside, figures)
+            _page(client, figures)
         finally:
             for each in reading:
                 each.result()
-    asked, failed = len(outside.ledger.seconds), outside.ledger.failed
-    if len(failed) > LARGEST_ERROR_RATE * (asked + len(failed)):
-        message = f"{len(failed)} of {asked + len(failed)} requests failed; the first: {failed[0]}"
+    succeeded, failed = len(client.requests.seconds), client.requests.failed
+    if len(failed) > MAX_ERROR_RATE * (succeeded + len(failed)):
+        message = f"{len(failed)} of {succeeded + len(failed)} requests failed; the first: {failed[0]}"
         raise CheckError(message, failed[0].service)
 
 
-def _page(outside: Outside, figures: dict[str, Any]) -> None:
+def _page(client: ProbeClient, figures: dict[str, Any]) -> None:
     member = {
         "name": "Tocsin drill",
         "email": "drill@tocsin.invalid",
         "contacts": [{"channel": "mock", "address": DRILL}],
     }
     team = {"team": DRILL, "rotation_type": "weekly", "members": [member], "services": [DRILL]}
-    outside.ask("web-ui", "/api/v1/schedules", team, method="POST", accept=(409,))
-    for left in outside.get("web-ui", f"/api/v1/incidents?service={DRILL}&limit=50")["items"]:
-        if left["status"] != "resolved":  # of a drill that was interrupted: the new alert would join it
-            _change(outside, left["id"], "resolved")
-    begun = time.monotonic()
-    words = "A deployment looks whether pages go out; this is no real incident."
-    alert = {"service": DRILL, "severity": "low", "message": words, "dedup_key": f"{DRILL}-{uuid.uuid4()}"}
-    stored = outside.ask("web-ui", "/api/v1/alerts", alert, method="POST")
-    alert_id = stored["alert_id"]
-    incident = stored["incident_id"] or _until(
-        "the alert has its incident",
+    client.request("web-ui", "/api/v1/schedules", team, method="POST", accept=(409,))
+    for left in client.get("web-ui", f"/api/v1/incidents?service={DRILL}&limit=50")["items"]:
+        if left["status"] != "resolved":  # left by an interrupted drill; the new alert would join it
+            _set_status(client, left["id"], "resolved")
+    started = time.monotonic()
+    text = "A deployment verifies that pages are delivered; this is not a real incident."
+    alert = {"service": DRILL, "severity": "low", "message": text, "dedup_key": f"{DRILL}-{uuid.uuid4()}"}
+    accepted = client.request("web-ui", "/api/v1/alerts", alert, method="POST")
+    alert_id = accepted["alert_id"]
+    incident = accepted["incident_id"] or _until(
+        "the alert is linked to its incident",
         "incident-management",
-        lambda: outside.get("web-ui", f"/api/v1/alerts/{alert_id}")["incident_id"],
+        lambda: client.get("web-ui", f"/api/v1/alerts/{alert_id}")["incident_id"],
     )
     try:
-        _until("the page is out", "notification-service", lambda: _is_sent(outside, incident))
-        figures["paged_seconds"] = round(time.monotonic() - begun, 2)
+        _until("the page is sent", "notification-service", lambda: _is_sent(client, incident))
+        figures["paged_seconds"] = round(time.monotonic() - started, 2)
     finally:
-        _change(outside, incident, "acknowledged")
-        _change(outside, incident, "resolved")
-    wanted = {"paged", "delivered", "acknowledged", "resolved"}
+        _set_status(client, incident, "acknowledged")
+        _set_status(client, incident, "resolved")
+    expected = {"paged", "delivered", "acknowledged", "resolved"}
     _until(
-        f"the timeline tells {', '.join(sorted(wanted))}",
+        f"the timeline has {', '.join(sorted(expected))}",
         "incident-management",
-        lambda: wanted <= {e["event_type"] for e in outside.get("web-ui", f"/api/v1/incidents/{incident}")["timeline"]},
+        lambda: (
+            expected <= {e["event_type"] for e in client.get("web-ui", f"/api/v1/incidents/{incident}")["timeline"]}
+        ),
     )
-    page = outside.get("web-ui", f"/incidents/{incident}")
-    if words not in page:
-        message = "the incident's page does not show what happened"
+    page = client.get("web-ui", f"/incidents/{incident}")
+    if text not in page:
+        message = "the incident's page does not show the alert's message"
         raise CheckError(message, "web-ui")
 
 
-def _is_sent(outside: Outside, incident: str) -> bool:
-    pages = outside.get("web-ui", f"/api/v1/notifications?incident_id={incident}")["items"]
+def _is_sent(client: ProbeClient, incident: str) -> bool:
+    pages = client.get("web-ui", f"/api/v1/notifications?incident_id={incident}")["items"]
     return any(page["kind"] == "page" and page["status"] == "sent" for page in pages)
 
 
-def _change(outside: Outside, incident: str, status: str) -> None:
-    outside.ask("web-ui", f"/api/v1/incidents/{incident}", {"status": status}, method="PATCH")
+def _set_status(client: ProbeClient, incident: str, status: str) -> None:
+    client.request("web-ui", f"/api/v1/incidents/{incident}", {"status": status}, method="PATCH")
 
 
-def _until(what: str, service: str, look: Callable[[], Any]) -> Any:
-    until = time.monotonic() + PAGED_SECONDS
-    while not (found := look()):
-        if time.monotonic() > until:
-            message = f"not within {PAGED_SECONDS:.0f} s: {what}"
+def _until(condition: str, service: str, probe: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + PAGED_SECONDS
+    while not (found := probe()):
+        if time.monotonic() > deadline:
+            message = f"not within {PAGED_SECONDS:.0f} s: {condition}"
             raise CheckError(message, service)
         time.sleep(0.1)
     return found
 
 
-def _no_restart(docker: Docker, release: Release) -> None:
+def _check_restarts(docker: Docker, release: Release) -> None:
     mine = _replicas(docker, release)
     if gone := release.services - {container.service for container in mine if container.status == "running"}:
-        message = f"nothing of this release runs of {', '.join(sorted(gone))}"
+        message = f"no replica of this release is running of {', '.join(sorted(gone))}"
         raise CheckError(message, min(gone))
     for container in mine:
         if container.restarts:
-            message = f"{container.name} has ended and was started again {container.restarts} times"
+            message = f"{container.name} exited and was restarted {container.restarts} times"
             raise CheckError(message, container.service)
 
 
-def _targets(outside: Outside, release: Release) -> None:
-    """Wait until Prometheus has asked each of the new replicas after all that was done here, and finds nobody away."""
+def _check_targets(client: ProbeClient, release: Release) -> None:
+    """Wait until Prometheus has scraped each new replica after the drill, and every target is up."""
     since = time.time()
-    expected = release.services | release.before
-    until = time.monotonic() + PROMETHEUS_SECONDS
+    expected = release.services | release.edge_tier
+    deadline = time.monotonic() + PROMETHEUS_SECONDS
     while True:
-        found = outside.get("prometheus", "/api/v1/targets?state=active")["data"]["activeTargets"]
-        away = [target["scrapeUrl"] for target in found if target["health"] != "up"]
+        found = client.get("prometheus", "/api/v1/targets?state=active")["data"]["activeTargets"]
+        down = [target["scrapeUrl"] for target in found if target["health"] != "up"]
         missing = expected - {target["labels"]["job"] for target in found}
-        asked = outside.query(f'min(timestamp(tocsin_build_info{{version="{release.tag}"}}))') or 0
-        there = outside.query(f'count(count by (job) (tocsin_build_info{{version="{release.tag}"}}))') or 0
-        if not away and not missing and asked > since and there == len(release.services):
+        scraped = client.query(f'min(timestamp(tocsin_build_info{{version="{release.tag}"}}))') or 0
+        services = client.query(f'count(count by (job) (tocsin_build_info{{version="{release.tag}"}}))') or 0
+        if not down and not missing and scraped > since and services == len(release.services):
             return
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             message = (
-                f"Prometheus knows {there:.0f} services of this version, misses {sorted(missing)}, cannot reach {away}"
+                f"Prometheus has {services:.0f} services of this version, no target for {sorted(missing)}, "
+                f"and cannot reach {down}"
             )
             raise CheckError(message, "prometheus")
         time.sleep(0.5)
 
 
-def _objectives(outside: Outside, release: Release, figures: dict[str, Any]) -> None:
-    """Counters of the new replicas began with them: what they hold is what this release has done so far."""
-    of_this = f'* on (job, instance) group_left () tocsin_build_info{{version="{release.tag}"}}'
+def _check_objectives(client: ProbeClient, release: Release, figures: dict[str, Any]) -> None:
+    """Check the counters of the new replicas, which started at zero with them."""
+    of_release = f'* on (job, instance) group_left () tocsin_build_info{{version="{release.tag}"}}'
     name = "tocsin_http_request_duration_seconds"
-    every = outside.query(f"sum({name}_count{{{NO_REQUEST}}} {of_this})") or 0.0
-    bad = outside.query(f'sum({name}_count{{{NO_REQUEST}, status=~"5.."}} {of_this})') or 0.0
-    p95 = outside.query(f"histogram_quantile(0.95, sum by (le) ({name}_bucket{{{NO_REQUEST}}} {of_this}))")
-    rate = bad / every if every else math.nan
+    total = client.query(f"sum({name}_count{{{API_ROUTES}}} {of_release})") or 0.0
+    errors = client.query(f'sum({name}_count{{{API_ROUTES}, status=~"5.."}} {of_release})') or 0.0
+    p95 = client.query(f"histogram_quantile(0.95, sum by (le) ({name}_bucket{{{API_ROUTES}}} {of_release}))")
+    rate = errors / total if total else math.nan
     figures |= {"error_rate": rate, "p95_seconds": p95}
-    if not rate <= LARGEST_ERROR_RATE:
-        message = f"{bad:.0f} of {every:.0f} requests were answered with a 5xx"
+    if not rate <= MAX_ERROR_RATE:
+        message = f"{errors:.0f} of {total:.0f} requests returned a 5xx"
         raise CheckError(message)
-    if p95 is None or not p95 <= LONGEST_P95_SECONDS:
-        message = f"one request in twenty takes {p95} s or longer"
+    if p95 is None or not p95 <= MAX_P95_SECONDS:
+        message = f"the 95th percentile of latency is {p95} s"
         raise CheckError(message)
 
 
@@ -221,13 +225,13 @@ def _replicas(docker: Docker, release: Release) -> list[Container]:
     return [c for c in docker.containers() if c.labels.get(RELEASE) == release.id and not c.one_off]
 
 
-def _last_words(docker: Docker, release: Release, services: set[str]) -> str:
-    """Return what the replicas complained about last, or wrote last where they did not complain."""
+def _error_logs(docker: Docker, release: Release, services: set[str]) -> str:
+    """Return the last errors in the replicas' logs, or the last lines of the *services* that logged none."""
     text = []
     for container in _replicas(docker, release):
         lines = docker.logs(container.id, 400).splitlines()
-        complaints = [line for line in lines if '"level": "error"' in line or "Traceback" in line]
-        if complaints or container.service in services:
+        errors = [line for line in lines if '"level": "error"' in line or "Traceback" in line]
+        if errors or container.service in services:
             text.append(f"the last lines of {container.name}:\n")
-            text += [f"  | {line[:1_000]}\n" for line in (complaints or lines)[-SHOWN:]]
+            text += [f"  | {line[:1_000]}\n" for line in (errors or lines)[-SHOWN_LINES:]]
     return "".join(text)

@@ -1,1 +1,1 @@
-"""The seven stages of the delivery pipeline: `.github/pipeline/stage NAME`. Python's standard library alone."""
+"""The seven stages of the delivery pipeline: `.github/pipeline/stage NAME`. Uses the standard library only."""

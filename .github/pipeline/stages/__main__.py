@@ -1,4 +1,4 @@
-"""Run one stage and report: `python3 -m stages NAME`, started by `.github/pipeline/stage`."""
+"""Run one stage and report its result: `python3 -m stages NAME`, started by `.github/pipeline/stage`."""
 
 import os
 import sys
@@ -6,49 +6,50 @@ import time
 from importlib import import_module
 from pathlib import Path
 
+from rollout.exit_codes import ExitCode
 from rollout.store import default_folder
-from stages.checks import Stage, StopError, say
+from stages.checks import Stage, StopError, show
 from stages.records import Records, head
 from stages.report import EXIT_CODES, STAGES, Outcome, longest, markdown, table
 
 
-def main(name: str) -> int:
-    """Return the exit code that says how the stage ended."""
+def main(name: str) -> ExitCode:
+    """Run a stage and return the exit code of its outcome."""
     started = time.monotonic()
     records = Records(default_folder(), head())
     if name == STAGES[0]:
-        records.forget()
-    records.take_over(os.environ.get("EARLIER", ""))
+        records.clear()
+    records.merge(os.environ.get("EARLIER", ""))
     stage = Stage(name)
-    stage.hear_signals()
+    stage.handle_signals()
     records.write(stage.row)
     try:
         import_module(f"stages.{name}").run(stage)
         stage.end()
     except StopError:
-        stage.worsen(Outcome.BROKE if stage.row.outcome is Outcome.RUNNING else stage.row.outcome)
+        stage.worsen(Outcome.ERROR if stage.row.outcome is Outcome.RUNNING else stage.row.outcome)
     except Exception:
-        stage.fail(f"{name} itself", Outcome.BROKE)
+        stage.fail(f"{name} itself", Outcome.ERROR)
         raise
     finally:
         stage.row.seconds = round(time.monotonic() - started, 1)
         records.write(stage.row)
-        tell(records, stage)
+        publish(records, stage)
     return EXIT_CODES[stage.row.outcome]
 
 
-def tell(records: Records, stage: Stage) -> None:
-    """Hand the row on; at the end of a run, which is the last stage or one that failed, show the whole table."""
+def publish(records: Records, stage: Stage) -> None:
+    """Pass the row to later jobs; print the whole table if this stage ends the run."""
     append("GITHUB_OUTPUT", f"row={stage.row.to_json()}")
-    if stage.row.outcome is Outcome.GOOD and stage.row.stage != STAGES[-1]:
+    if stage.row.outcome is Outcome.PASSED and stage.row.stage != STAGES[-1]:
         return
     rows = records.read()
-    say(f"\n{table(rows)}\n\nthe time went into: {', '.join(longest(rows))}\nkept in {records.folder / 'report.md'}")
+    show(f"\n{table(rows)}\n\nlongest checks: {', '.join(longest(rows))}\nreport: {records.folder / 'report.md'}")
     append("GITHUB_STEP_SUMMARY", markdown(records.revision, rows))
 
 
 def append(variable: str, text: str) -> None:
-    """Add a line to a file that the runner names in the environment; by hand there is none."""
+    """Append a line to the file that a runner names in the environment; without a runner, do nothing."""
     if path := os.environ.get(variable):
         with Path(path).open("a") as file:
             file.write(text + "\n")

@@ -1,4 +1,4 @@
-"""The checks of a stage: commands, one after the other, each with its time and what its exit code means."""
+"""The checks of a stage: commands that run one after the other, with their durations and outcomes."""
 
 import os
 import re
@@ -12,26 +12,26 @@ from typing import Final
 
 from stages.report import EXIT_CODES, Outcome, Row, Timed
 
-RELAYED: Final = {code: outcome for outcome, code in EXIT_CODES.items() if outcome is not Outcome.BROKE}
-"""What the exit codes of the pipeline's own commands mean; every other one: it broke."""
-TOOL: Final = {0: Outcome.GOOD, 1: Outcome.FINDING}
-"""What most tools mean."""
+OWN_CODES: Final = {int(code): outcome for outcome, code in EXIT_CODES.items() if outcome is not Outcome.ERROR}
+"""The outcomes of the pipeline's own exit codes; every other code is an error."""
+TOOL_CODES: Final = {0: Outcome.PASSED, 1: Outcome.FINDING}
+"""The outcomes of most tools' exit codes."""
 _WORST_LAST: Final = (
     Outcome.RUNNING,
-    Outcome.GOOD,
+    Outcome.PASSED,
     Outcome.FINDING,
-    Outcome.BROKE,
+    Outcome.ERROR,
     Outcome.ROLLED_BACK,
-    Outcome.NO_WAY_BACK,
+    Outcome.ROLLBACK_FAILED,
 )
 
 
 class StopError(Exception):
-    """The rest of the stage makes no sense."""
+    """The stage cannot continue."""
 
 
 class Stage:
-    """One run of one stage. The outcome of its row is the worst of its checks."""
+    """One run of a stage; its outcome is the worst of its checks."""
 
     def __init__(self, name: str) -> None:
         self.row = Row(name)
@@ -43,72 +43,72 @@ class Stage:
         self,
         name: str,
         *command: str,
-        means: Mapping[int, Outcome] = TOOL,
+        codes: Mapping[int, Outcome] = TOOL_CODES,
         figure: str | None = None,
-        never: str | None = None,
+        reject: str | None = None,
         live: bool = False,
         always: bool = False,
     ) -> bool:
-        """Run *command* and say whether it was good; what it printed is shown where it was not, or *live*.
+        """Run *command* and return whether it passed; its output is printed if it did not, or *live*.
 
-        *means* gives the outcome of each exit code; one that is not there means that the tool broke. *figure* is a
-        pattern whose first group goes into the report. Where it is not printed, or what *never* matches is, the tool
-        broke whatever it exits with. *always*: also after a signal that ends the stage; else StopError is raised then.
+        *codes* maps exit codes to outcomes; any other code is an error. *figure* is a pattern whose first group goes
+        into the report. If the output lacks *figure* or matches *reject*, the outcome is an error whatever the code.
+        After a signal only checks with *always* run; others raise StopError.
         """
         if self._stopped and not always:
             raise StopError
         started = time.monotonic()
         code, printed = self._run(command, live=live)
-        outcome = means.get(code, Outcome.BROKE)
+        outcome = codes.get(code, Outcome.ERROR)
         found = re.search(figure, printed) if figure else None
-        if outcome is Outcome.GOOD and ((figure and not found) or (never and re.search(never, printed))):
-            outcome = Outcome.BROKE
+        if outcome is Outcome.PASSED and ((figure and not found) or (reject and re.search(reject, printed))):
+            outcome = Outcome.ERROR
         if found:
             self.row.figures.append(f"{name} {found[1]}")
         seconds = time.monotonic() - started
         self.row.checks.append(Timed(name, round(seconds, 2)))
-        if outcome is Outcome.GOOD:
-            say(f"✓ {name}, {seconds:.1f} s")
+        if outcome is Outcome.PASSED:
+            show(f"✓ {name}, {seconds:.1f} s")
             return True
         if not live:
-            say(printed)
+            show(printed)
         self.fail(f"{name}: {'stopped, ' if self._stopped else ''}exit code {code}", outcome)
         return False
 
-    def need(
+    def require(
         self,
         name: str,
         *command: str,
-        means: Mapping[int, Outcome] = TOOL,
+        codes: Mapping[int, Outcome] = TOOL_CODES,
         figure: str | None = None,
         live: bool = False,
     ) -> None:
-        """Run a check without which the others make no sense. Raise StopError where it is not good."""
-        if not self.check(name, *command, means=means, figure=figure, live=live):
+        """Run a check that the rest of the stage depends on. Raise StopError if it does not pass."""
+        if not self.check(name, *command, codes=codes, figure=figure, live=live):
             raise StopError
 
-    def fail(self, what: str, outcome: Outcome) -> None:
-        """Say on the screen and in the report that something is wrong."""
-        say(f"✗ {what} ({outcome.value})")
-        self.row.figures.append(what)
+    def fail(self, text: str, outcome: Outcome) -> None:
+        """Print and report a failure."""
+        show(f"✗ {text} ({outcome.value})")
+        self.row.figures.append(text)
         self.worsen(outcome)
 
     def worsen(self, outcome: Outcome) -> None:
-        """Take *outcome* for that of the stage, unless it is worse already."""
+        """Set the stage's outcome, unless it is worse already."""
         self.row.outcome = max(self.row.outcome, outcome, key=_WORST_LAST.index)
 
     def end(self) -> None:
-        """Call the stage good where nothing said otherwise."""
-        self.worsen(Outcome.GOOD)
+        """Pass the stage, unless a check failed."""
+        self.worsen(Outcome.PASSED)
 
-    def hear_signals(self) -> None:
-        """Hand a signal on to the check that runs, wait for its end, and end the stage: a deploy has to go back."""
+    def handle_signals(self) -> None:
+        """Forward signals to the running check and end the stage after it, because a deploy must roll back."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._stop)
 
     def _stop(self, number: int, _frame: FrameType | None) -> None:
         self._stopped = True
-        if self._process and number != signal.SIGINT:  # Ctrl-C goes to everybody in the terminal
+        if self._process and number != signal.SIGINT:  # the terminal sends Ctrl-C to the whole process group
             self._process.send_signal(number)
 
     def _run(self, command: Sequence[str], *, live: bool) -> tuple[int, str]:
@@ -133,7 +133,7 @@ class Stage:
         return process.returncode, "".join(printed)
 
 
-def say(text: str) -> None:
-    """Write a line to the screen."""
+def show(text: str) -> None:
+    """Print a line immediately."""
     sys.stdout.write(text.rstrip("\n") + "\n")
     sys.stdout.flush()

@@ -1,30 +1,33 @@
-"""The running system is moved to the commit, or stays what it was: `.github/pipeline/deploy` does it and goes back."""
+"""Deploy: move the running system to the commit. `.github/pipeline/deploy` does it, and rolls back if it fails."""
 
 import os
 
-from rollout.engine import Docker
-from rollout.inputs import BY_COMMIT
-from rollout.mover import TroubleError
+from rollout.docker import Docker
+from rollout.errors import RolloutError
+from rollout.image_tags import BY_COMMIT
 from stages import images
-from stages.checks import RELAYED, Stage, say
+from stages.checks import OWN_CODES, Stage, show
 
 
 def run(stage: Stage) -> None:
-    """Deploy; on a machine that ends with the job, onto the release before."""
-    tag = images.bring(stage)
+    """Deploy; on a machine that ends with the job, onto the previous release."""
+    tag = images.provide(stage)
     if images.registry():
-        start_from_before(stage)
-    stage.need("deploy", images.DEPLOY, "up", tag, means=RELAYED, live=True)
+        start_previous(stage)
+    stage.require("deploy", images.DEPLOY, "up", tag, codes=OWN_CODES, live=True)
 
 
-def start_from_before(stage: Stage) -> None:
-    """Have the release run that was pushed before, so that there is something to move, where its images are kept."""
-    before, place = os.environ.get("BEFORE", ""), images.registry()
+def start_previous(stage: Stage) -> None:
+    """Start the release that was pushed before, if its images exist and have the schema line of these."""
+    before, prefix = os.environ.get("BEFORE", ""), images.registry()
     try:
         for service in BY_COMMIT:
-            Docker("").run("pull", "--quiet", f"{place}/{service}:{before}", timeout=600)
-    except TroubleError as trouble:
-        say(f"a first deploy: there are no images of {before or 'a release before'} ({trouble})")
+            Docker("").run("pull", "--quiet", f"{prefix}/{service}:{before}", timeout=600)
+    except RolloutError as error:
+        show(f"a first deploy: there are no images of {before or 'an earlier release'} ({error})")
         return
-    stage.need("the release before", images.DEPLOY, "up", before, means=RELAYED, live=True)
-    stage.need("take it for good", images.DEPLOY, "promote", before, means=RELAYED)
+    if images.schema_line(f"{prefix}/migrate:{before}") != images.schema_line(images.image_name(stage, "migrate")):
+        show(f"a first deploy: {before} has another schema line")
+        return
+    stage.require("previous release", images.DEPLOY, "up", before, codes=OWN_CODES, live=True)
+    stage.require("promote the previous release", images.DEPLOY, "promote", before, codes=OWN_CODES)

@@ -1,11 +1,12 @@
-"""The images of a commit. What they are called is `deploy`'s to say; how they come to this machine is said here."""
+"""The images of a commit: their names, which `deploy env` prints, and how they get to the machine of a job."""
 
 import os
 import subprocess
 from typing import Final
 
-from rollout.engine import Docker
-from rollout.inputs import BY_COMMIT, BY_INPUTS
+from rollout.docker import Docker
+from rollout.image_tags import BY_COMMIT, BY_INPUTS
+from rollout.release import line_of
 from rollout.store import Store, default_folder
 from stages.checks import Stage
 
@@ -13,50 +14,59 @@ DEPLOY: Final = ".github/pipeline/deploy"
 
 
 def registry() -> str | None:
-    """Return where images go between machines that share no Docker daemon: to GitHub's registry; under act, nowhere."""
+    """Return the registry that passes images between GitHub's machines; None under act, where jobs share a daemon."""
     if os.environ.get("GITHUB_ACTIONS") and not os.environ.get("ACT"):
         return f"ghcr.io/{os.environ['GITHUB_REPOSITORY'].lower()}"
     return None
 
 
-def name(stage: Stage) -> str:
-    """Tell every later command of the stage what the images of HEAD are called; return their tag, the commit."""
+def export_names(stage: Stage) -> str:
+    """Export the names of HEAD's images to the stage's later commands, and return their tag, the commit."""
     printed = subprocess.run([DEPLOY, "env"], check=True, capture_output=True, text=True).stdout
     stage.environment |= dict(line.split("=", 1) for line in printed.splitlines())
-    if place := registry():
-        # What is called from here reads it, too.
-        stage.environment["IMAGE_PREFIX"] = os.environ["IMAGE_PREFIX"] = place
+    if prefix := registry():
+        # Functions that this process calls read it as well.
+        stage.environment["IMAGE_PREFIX"] = os.environ["IMAGE_PREFIX"] = prefix
         login = ["docker", "login", "ghcr.io", "--username", os.environ["GITHUB_ACTOR"], "--password-stdin"]
         subprocess.run(login, input=os.environ["GITHUB_TOKEN"], text=True, check=True)
     return stage.environment["TAG"]
 
 
-def bring(stage: Stage) -> str:
-    """Name the images of HEAD and have them here, without those that Build had to leave out; return their tag."""
-    tag = name(stage)
+def provide(stage: Stage) -> str:
+    """Export the names, pull the images if a registry has them, and return their tag.
+
+    Images that Build left out are excluded from the later commands as well.
+    """
+    tag = export_names(stage)
     if registry():
-        stage.need("pull", "docker", "compose", "pull", "--quiet", "--ignore-pull-failures", *BY_COMMIT, *BY_INPUTS)
-        stage.need("seal", DEPLOY, "seal", tag)
-    if missing := [service for service in BY_INPUTS if not is_here(called(stage, service))]:
+        stage.require("pull", "docker", "compose", "pull", "--quiet", "--ignore-pull-failures", *BY_COMMIT, *BY_INPUTS)
+        stage.require("pin", DEPLOY, "pin", tag)
+    if missing := [service for service in BY_INPUTS if not exists(image_name(stage, service))]:
         stage.environment["TOCSIN_WITHOUT"] = ",".join(missing)
     return tag
 
 
-def called(stage: Stage, service: str) -> str:
-    """Return the name and tag of the image of a service."""
+def image_name(stage: Stage, service: str) -> str:
+    """Return the name and tag of a service's image."""
     tag = stage.environment[f"{service.upper()}_TAG" if service in BY_INPUTS else "TAG"]
     return f"{stage.environment.get('IMAGE_PREFIX') or 'tocsin'}/{service}:{tag}"
 
 
-def sealed(stage: Stage) -> dict[str, str]:
-    """Return the images that Build made, and their IDs. Raise LookupError where it did not run."""
-    found = Store(default_folder()).sealed(stage.environment["TAG"])
+def pinned_images(stage: Stage) -> dict[str, str]:
+    """Return the names and IDs of the images that Build built. Raise LookupError if it did not run."""
+    found = Store(default_folder()).pinned(stage.environment["TAG"])
     if not found:
         message = f"the images of {stage.environment['TAG']} were not built here: .github/pipeline/stage build"
         raise LookupError(message)
     return found
 
 
-def is_here(image: str) -> bool:
-    """Say whether Docker has an image."""
+def schema_line(image: str) -> str | None:
+    """Return the schema line of an image; None if the image is missing or has none."""
+    found = Docker("").images([image])
+    return line_of(found[image]) if image in found else None
+
+
+def exists(image: str) -> bool:
+    """Return whether Docker has an image."""
     return bool(Docker("").images([image]))

@@ -1,4 +1,4 @@
-"""What a stage needs beside Python's standard library and Docker."""
+"""The tools that a stage needs beside the standard library and Docker."""
 
 import os
 import shutil
@@ -7,18 +7,19 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from rollout.base_images import pinned
 from stages.checks import Stage
 from stages.scanner import container
 
 PROMETHEUS: Final = "prom/prometheus:v2.53.3"
-"""That of docker/Dockerfile, which reads the rules."""
+"""The version that docker/Dockerfile deploys."""
 
 
 def install(stage: Stage) -> None:
-    """Bring the tools of uv.lock up to date and put them first in the stage's PATH.
+    """Install the tools of uv.lock and put them first in the stage's PATH.
 
-    A job's folders end with it, but for the runner's tool cache: what is installed is kept there, for each checkout its
-    own, since a virtual environment knows where the source is.
+    A job's folders end with the job, except for the runner's tool cache. Each checkout has its own folder there: a
+    virtual environment contains the path of the source.
     """
     own = (str(_keep() / folder / "bin") for folder in (".venv", ".uv"))
     stage.environment["PATH"] = os.pathsep.join([*own, stage.environment["PATH"]])
@@ -31,21 +32,21 @@ def install(stage: Stage) -> None:
             "MYPY_CACHE_DIR": str(_keep() / "mypy"),
             "RUFF_CACHE_DIR": str(_keep() / "ruff"),
         }
-    stage.need("packages", "make", "--silent", "setup")
+    stage.require("packages", "make", "--silent", "setup")
 
 
-def have_promtool(stage: Stage) -> None:
-    """Take promtool out of the image of Prometheus where the machine has none: a rule's test is a fast test."""
+def install_promtool(stage: Stage) -> None:
+    """Extract promtool, which the fast tests use, from Prometheus's image if the machine has none."""
     stage.environment["PATH"] += os.pathsep + str(_keep() / "bin")
     if shutil.which("promtool", path=stage.environment["PATH"]):
         return
     (_keep() / "bin").mkdir(parents=True, exist_ok=True)
-    with container(PROMETHEUS, files={}) as prometheus:
+    with container(pinned(Path(), PROMETHEUS), files={}) as prometheus:
         subprocess.run(["docker", "cp", "--quiet", f"{prometheus}:/bin/promtool", str(_keep() / "bin")], check=True)
 
 
-def place_of(checkout: Path, cache: Path) -> Path:
-    """Return the folder in a runner's tool cache where what a checkout installs is kept."""
+def cache_folder(checkout: Path, cache: Path) -> Path:
+    """Return the folder of a checkout in a runner's tool cache."""
     return cache / "tocsin" / sha256(os.fsencode(checkout)).hexdigest()[:12]
 
 
@@ -53,4 +54,4 @@ def _keep() -> Path:
     if chosen := os.environ.get("KEEP"):
         return Path(chosen)
     cache = os.environ.get("RUNNER_TOOL_CACHE")
-    return place_of(Path.cwd(), Path(cache)) if cache else Path.cwd()
+    return cache_folder(Path.cwd(), Path(cache)) if cache else Path.cwd()

@@ -1,31 +1,31 @@
-"""Is the source as it should be, and do the fast tests pass? The tests only after everything that is quick."""
+"""Quality: static checks, and then the fast tests with a coverage floor."""
 
 from pathlib import Path
 from typing import Final
 
 from stages import packages, source
-from stages.checks import TOOL, Stage, StopError
+from stages.checks import TOOL_CODES, Stage, StopError
 from stages.report import Outcome
 
 FLOOR: Final = 92
-"""Percentage of the source that the fast tests must run; only ever raised. All tests together have one of their own."""
+"""Minimum coverage of the fast tests in per cent; it may only rise. The whole suite has a floor of its own."""
 CONFIGURATION: Final = ".github/pipeline/coverage.toml"
-COMPOSE: Final = {**TOOL, 14: Outcome.FINDING, 15: Outcome.FINDING}
-COVERAGE: Final = {**TOOL, 2: Outcome.FINDING}
+COMPOSE_CODES: Final = {**TOOL_CODES, 14: Outcome.FINDING, 15: Outcome.FINDING}
+COVERAGE_CODES: Final = {**TOOL_CODES, 2: Outcome.FINDING}
 
 
 def run(stage: Stage) -> None:
-    """Raise StopError where something is not good."""
+    """Run the checks; the tests run only if all others passed. Raise StopError if one did not."""
     packages.install(stage)
-    packages.have_promtool(stage)
+    packages.install_promtool(stage)
     source.check(stage)
-    stage.check("compose", "docker", "compose", "config", "--quiet", means=COMPOSE)
+    stage.check("compose", "docker", "compose", "config", "--quiet", codes=COMPOSE_CODES)
     stage.check("promtool", "promtool", "check", "rules", *sorted(map(str, Path("prometheus/rules").iterdir())))
     if stage.row.outcome is not Outcome.RUNNING:
         raise StopError
-    stage.environment |= {"HYPOTHESIS_PROFILE": "quick"}  # as `make test-fast`
-    covered = ("--cov", f"--cov-config={CONFIGURATION}", "--cov-report=", "--cov-fail-under=0")
+    stage.environment |= {"HYPOTHESIS_PROFILE": "quick"}  # as in `make test-fast`
+    coverage = ("--cov", f"--cov-config={CONFIGURATION}", "--cov-report=", "--cov-fail-under=0")
     fast = ("-n", "3", "--dist", "worksteal", "-m", "not slow and not pipeline")
-    stage.need("tests", "pytest", "-q", *fast, *covered, figure=r"(\d+ passed)")
+    stage.require("tests", "pytest", "-q", *fast, *coverage, figure=r"(\d+ passed)")
     report = (f"--rcfile={CONFIGURATION}", f"--fail-under={FLOOR}")
-    stage.check("coverage", "coverage", "report", *report, means=COVERAGE, figure=r"TOTAL.* (\d+%)")
+    stage.check("coverage", "coverage", "report", *report, codes=COVERAGE_CODES, figure=r"TOTAL.* (\d+%)")

@@ -1,4 +1,4 @@
-"""What a run of the pipeline found, stage by stage: one table for the screen, one page in Markdown. Pure."""
+"""The result of a run, stage by stage: a table for the screen and a page in Markdown. Pure."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,35 +6,38 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from rollout.exit_codes import ExitCode
+
 STAGES: Final = ("quality", "security", "build", "scan", "test", "deploy", "verify")
 LONGEST: Final = 5
-"""How many checks the report names as those that took the time."""
+"""How many of the longest checks the report names."""
 
 
 class Outcome(StrEnum):
-    """How a stage ended; `EXIT_CODES` says it to the caller."""
+    """The outcome of a check or a stage."""
 
     RUNNING = "running"
-    GOOD = "good"
+    PASSED = "passed"
     FINDING = "finding"
     ROLLED_BACK = "rolled back"
-    NO_WAY_BACK = "no way back"
-    BROKE = "broke"
+    ROLLBACK_FAILED = "rollback failed"
+    ERROR = "error"
 
 
 EXIT_CODES: Final = {
-    Outcome.GOOD: 0,
-    Outcome.BROKE: 1,
-    Outcome.ROLLED_BACK: 10,
-    Outcome.NO_WAY_BACK: 20,
-    Outcome.FINDING: 42,
+    Outcome.PASSED: ExitCode.OK,
+    Outcome.ERROR: ExitCode.ERROR,
+    Outcome.ROLLED_BACK: ExitCode.ROLLED_BACK,
+    Outcome.ROLLBACK_FAILED: ExitCode.ROLLBACK_FAILED,
+    Outcome.FINDING: ExitCode.FINDING,
 }
-_MARKS: Final = {Outcome.GOOD: "✓", Outcome.RUNNING: "…"}
+WORST_FIRST: Final = (ExitCode.ROLLBACK_FAILED, ExitCode.ROLLED_BACK, ExitCode.FINDING, ExitCode.ERROR)
+_MARKS: Final = {Outcome.PASSED: "✓", Outcome.RUNNING: "…"}
 
 
 @dataclass(slots=True)
 class Timed:
-    """One check of a stage, and its seconds."""
+    """A check and its duration."""
 
     name: str
     seconds: float
@@ -42,7 +45,7 @@ class Timed:
 
 @dataclass(slots=True)
 class Row:
-    """What one stage reports."""
+    """The result of a stage."""
 
     stage: str
     outcome: Outcome = Outcome.RUNNING
@@ -51,12 +54,12 @@ class Row:
     checks: list[Timed] = field(default_factory=list)
 
     def to_json(self) -> str:
-        """Return one line that `from_json` reads."""
+        """Return the row as one line."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "Row":
-        """Read what `to_json` wrote. Raise ValueError, KeyError or TypeError where it is something else."""
+        """Parse the output of `to_json`. Raise ValueError, KeyError or TypeError for anything else."""
         values = json.loads(text)
         return cls(
             stage=str(values["stage"]),
@@ -68,8 +71,8 @@ class Row:
 
 
 def table(rows: Mapping[str, Row]) -> str:
-    """Return every stage on a line: its result, its seconds and the figures that matter."""
-    lines = [("", "stage", "result", "seconds", "what it found")]
+    """Return a line for each stage: its result, its duration and its figures."""
+    lines = [("", "stage", "result", "seconds", "details")]
     for stage in STAGES:
         row = rows.get(stage)
         if row is None:
@@ -81,23 +84,23 @@ def table(rows: Mapping[str, Row]) -> str:
     lines.append(("", "", "", f"{total:.1f}", ""))
     widths = [max(len(line[column]) for line in lines) for column in range(4)]
     return "\n".join(
-        f"{mark:{widths[0]}} {stage:{widths[1]}}  {result:{widths[2]}}  {seconds:>{widths[3]}}  {found}".rstrip()
-        for mark, stage, result, seconds, found in lines
+        f"{mark:{widths[0]}} {stage:{widths[1]}}  {result:{widths[2]}}  {seconds:>{widths[3]}}  {details}".rstrip()
+        for mark, stage, result, seconds, details in lines
     )
 
 
 def longest(rows: Mapping[str, Row]) -> list[str]:
-    """Return where the time goes: the checks that took longest, the longest first."""
+    """Return the longest checks, the longest first."""
     timed = [(check.seconds, f"{row.stage}: {check.name}") for row in rows.values() for check in row.checks]
     return [f"{seconds:.1f} s {name}" for seconds, name in sorted(timed, reverse=True)[:LONGEST]]
 
 
 def markdown(revision: str, rows: Mapping[str, Row]) -> str:
-    """Return the page that is kept of a run, and that GitHub shows as the summary of a job."""
+    """Return the page of a run, which GitHub shows as a job's summary."""
     lines = [
         f"# Pipeline of {revision}",
         "",
-        "| stage | result | seconds | what it found |",
+        "| stage | result | seconds | details |",
         "| --- | --- | ---: | --- |",
     ]
     for stage in STAGES:
@@ -106,13 +109,13 @@ def markdown(revision: str, rows: Mapping[str, Row]) -> str:
             lines.append(f"| {stage} | not run | | |")
         else:
             lines.append(f"| {stage} | {row.outcome.value} | {row.seconds:.1f} | {_cell(row.figures)} |")
-    lines += ["", "Where the time goes:", "", *(f"- {line}" for line in longest(rows)), ""]
+    lines += ["", "Longest checks:", "", *(f"- {line}" for line in longest(rows)), ""]
     return "\n".join(lines)
 
 
-def missing(rows: Mapping[str, Row]) -> list[str]:
-    """Return the stages that did not say good: those of which nothing was heard, too."""
-    return [stage for stage in STAGES if stage not in rows or rows[stage].outcome is not Outcome.GOOD]
+def not_passed(rows: Mapping[str, Row]) -> list[str]:
+    """Return the stages that did not pass, including those that never reported."""
+    return [stage for stage in STAGES if stage not in rows or rows[stage].outcome is not Outcome.PASSED]
 
 
 def _cell(figures: Sequence[str]) -> str:

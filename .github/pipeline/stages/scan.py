@@ -1,4 +1,4 @@
-"""No image has a grave weakness that could be gone, nor a secret; and of each there is a list of its parts."""
+"""Scan: vulnerabilities and secrets in every image, and an SBOM of each."""
 
 import json
 import shutil
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from rollout.base_images import pinned
+from rollout.files import inherit_owner
 from rollout.store import default_folder
 from stages import images
 from stages.checks import Stage
@@ -14,42 +16,42 @@ from stages.report import Outcome
 from stages.scanner import container, fetch, start
 
 TRIVY: Final = "aquasec/trivy:0.76.0"
-FOUND: Final = {0: Outcome.GOOD, 42: Outcome.FINDING}
+CODES: Final = {0: Outcome.PASSED, 42: Outcome.FINDING}
 HOME: Final = "/root"
 """In trivy's image."""
 OPTIONS: Final = (
     *("--entrypoint", "sh"),
-    # The database of weaknesses, and what is known of layers that were scanned before.
+    # The vulnerability database, and the results of layers that were scanned before.
     *("--volume", f"tocsin-trivy:{HOME}/.cache/trivy"),
-    # Images are read from the engine; the container of a job has it at the same place.
+    # Images are read from the engine; a job's container mounts the socket at the same path.
     *("--volume", "/var/run/docker.sock:/var/run/docker.sock"),
 )
 
 
 def run(stage: Stage) -> None:
-    """Scan what Build made, by ID; keep a report and an SBOM (CycloneDX) of each image beside the page of the run."""
-    tag = images.bring(stage)
-    sealed = images.sealed(stage)
-    arguments = [f"{image.rpartition('/')[2].partition(':')[0]}={identity}" for image, identity in sealed.items()]
+    """Scan the pinned images by ID, and store a report and an SBOM (CycloneDX) of each beside the run's page."""
+    tag = images.provide(stage)
+    built = images.pinned_images(stage)
+    arguments = [f"{image.rpartition('/')[2].partition(':')[0]}={identity}" for image, identity in built.items()]
     script = Path(__file__).with_name("scan.sh")
     files = {"/scan.sh": script, "/.trivyignore": Path(".trivyignore")}
-    records = Records(default_folder(), tag)
-    folder = records.folder / "scan"
+    folder = Records(default_folder(), tag).folder / "scan"
     shutil.rmtree(folder, ignore_errors=True)
-    with container(TRIVY, "/scan.sh", *arguments, options=OPTIONS, files=files) as name:
-        stage.check("trivy", *start(name), means=FOUND)
+    with container(pinned(Path(), TRIVY), "/scan.sh", *arguments, options=OPTIONS, files=files) as name:
+        stage.check("trivy", *start(name), codes=CODES)
         fetch(name, "/report", folder)
-    records.give(folder, *folder.iterdir())
+    for path in (folder, *folder.iterdir()):
+        inherit_owner(path)
     reports = [json.loads(path.read_text()) for path in sorted(folder.glob("*.trivy.json"))]
-    parts = [path for path in folder.glob("*.cdx.json") if json.loads(path.read_text())["bomFormat"] == "CycloneDX"]
-    if not len(reports) == len(parts) == len(sealed):
-        stage.fail(f"{len(reports)} of {len(sealed)} images were scanned, {len(parts)} have an SBOM", Outcome.BROKE)
+    sboms = [path for path in folder.glob("*.cdx.json") if json.loads(path.read_text())["bomFormat"] == "CycloneDX"]
+    if not len(reports) == len(sboms) == len(built):
+        stage.fail(f"{len(reports)} of {len(built)} images were scanned, {len(sboms)} have an SBOM", Outcome.ERROR)
     findings = [finding for report in reports for finding in findings_of(report)]
-    stage.row.figures.append(f"{len(sealed)} images, {len(findings)} findings")
+    stage.row.figures.append(f"{len(built)} images, {len(findings)} findings")
 
 
 def findings_of(report: dict[str, Any]) -> Iterator[str]:
-    """Yield the identifiers of what trivy found in an image."""
+    """Yield the identifiers of the findings in trivy's report on an image."""
     for result in report.get("Results", ()):
         for finding in result.get("Vulnerabilities", ()):
             yield finding["VulnerabilityID"]

@@ -1,5 +1,5 @@
 #!/bin/sh
-# In trivy's container: scan each image given as name=id. 42 where one has a finding; what could not be scanned is 1.
+# In trivy's container: scan each image given as name=id. Exits with 42 for a finding and with 1 for a failed scan.
 set -u
 mkdir -p /report
 status=0
@@ -9,7 +9,7 @@ for image; do
         --severity HIGH,CRITICAL --ignore-unfixed --ignorefile /.trivyignore --exit-code 42 \
         --format json --output "/report/$name.trivy.json" "${image#*=}"
     case $? in
-    0) echo "$name: nothing" ;;
+    0) echo "$name: no findings" ;;
     42)
         status=42
         echo "$name:"

@@ -1,4 +1,4 @@
-"""Programs in containers of pinned images. Files are copied in: in a job, a mount would bring the host's tree along."""
+"""Programs in containers of pinned images. Files are copied: a mount inside a job would expose the host's tree."""
 
 import subprocess
 import uuid
@@ -9,15 +9,15 @@ from pathlib import Path
 
 @contextmanager
 def container(image: str, *command: str, options: tuple[str, ...] = (), files: Mapping[str, Path]) -> Iterator[str]:
-    """Make a container that has *files* (path inside: what is copied there); yield its name, and remove it.
+    """Create a container with *files* (path inside: source), yield its name, and remove it.
 
-    Raise CalledProcessError, with what Docker says on the screen, where it cannot be made.
+    Raise CalledProcessError if it cannot be created; Docker's error goes to the screen.
     """
     name = f"tocsin-scanner-{uuid.uuid4().hex[:12]}"
     _docker("create", "--name", name, *options, image, *command)
     try:
         for inside, path in files.items():
-            # A folder's content, not the folder.
+            # The content of a folder, not the folder itself.
             _docker("cp", "--quiet", f"{path}/." if path.is_dir() else str(path), f"{name}:{inside}")
         yield name
     finally:
@@ -30,7 +30,7 @@ def start(name: str) -> tuple[str, ...]:
 
 
 def fetch(name: str, inside: str, folder: Path) -> None:
-    """Copy what a folder in a container holds, into *folder*."""
+    """Copy the content of a container's folder into *folder*."""
     folder.mkdir(parents=True, exist_ok=True)
     _docker("cp", "--quiet", f"{name}:{inside}/.", str(folder))
 

@@ -1,10 +1,11 @@
-"""Nothing secret in the tree or in the history, no known weakness in the source, a lock file that fits the project."""
+"""Security: secrets in the tree and the history, weaknesses in the source, and a lock file that matches the project."""
 
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
+from rollout.base_images import pinned
 from stages import packages, source
 from stages.checks import Stage
 from stages.report import Outcome
@@ -12,17 +13,17 @@ from stages.scanner import container, start
 
 GITLEAKS = "zricethezav/gitleaks:v8.30.1"
 OPTIONS = ("--config=/gitleaks.toml", "--no-banner", "--no-color", "--redact", "--verbose", "--exit-code=42")
-FOUND = {0: Outcome.GOOD, 42: Outcome.FINDING}
+CODES = {0: Outcome.PASSED, 42: Outcome.FINDING}
 
 
 def run(stage: Stage) -> None:
-    """Find secrets with gitleaks, weaknesses with bandit, and a lock file of other dependencies."""
+    """Run gitleaks and bandit, and check the lock file."""
     if git("rev-parse", "--is-shallow-repository") == "true":
-        stage.fail("the history is not here: git fetch --unshallow", Outcome.BROKE)
+        stage.fail("the history is incomplete: git fetch --unshallow", Outcome.ERROR)
     history = Path(git("rev-parse", "--path-format=absolute", "--git-common-dir"))
     find_secrets(stage, "secrets in the history", "git", history, counted=r"([1-9]\d* commits) scanned")
     with tempfile.TemporaryDirectory() as folder:
-        # What a commit could take: neither the virtual environment nor other things that git ignores.
+        # The files that a commit could include, without those that git ignores.
         for name in git("ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0"):
             if name and not Path(name).is_dir():
                 (Path(folder) / name).parent.mkdir(parents=True, exist_ok=True)
@@ -34,12 +35,13 @@ def run(stage: Stage) -> None:
 
 
 def find_secrets(stage: Stage, name: str, command: str, path: Path, *, counted: str) -> None:
-    """Have gitleaks look at *path*; it ends with 0 where it could read nothing, so what it *counted* must be there."""
+    """Scan *path* with gitleaks, which exits with 0 also if it could read nothing: its output must match *counted*."""
     files = {"/gitleaks.toml": Path(".gitleaks.toml"), "/scanned": path}
-    with container(GITLEAKS, command, "/scanned", *OPTIONS, options=("--network", "none"), files=files) as scanner:
-        stage.check(name, *start(scanner), means=FOUND, figure=counted, never=r"\bERR\b|partial scan")
+    image = pinned(Path(), GITLEAKS)
+    with container(image, command, "/scanned", *OPTIONS, options=("--network", "none"), files=files) as scanner:
+        stage.check(name, *start(scanner), codes=CODES, figure=counted, reject=r"\bERR\b|partial scan")
 
 
 def git(*arguments: str) -> str:
-    """Return what git prints, without the end of the line."""
+    """Return the output of git without the final newline."""
     return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout.rstrip("\n")

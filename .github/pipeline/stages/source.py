@@ -1,4 +1,4 @@
-"""What can be said of the source without running it: `make lint`, and the first part of Quality."""
+"""The static checks of the source: `make lint`, and the first part of Quality."""
 
 import subprocess
 import sys
@@ -7,12 +7,12 @@ from pathlib import Path
 from stages.checks import Stage
 from stages.report import EXIT_CODES, Outcome
 
-ZIZMOR = {0: Outcome.GOOD, **dict.fromkeys(range(11, 15), Outcome.FINDING)}
-"""Its exit code is the severity of what it found."""
+ZIZMOR_CODES = {0: Outcome.PASSED, **dict.fromkeys(range(11, 15), Outcome.FINDING)}
+"""Its exit code is the severity of its worst finding."""
 
 
 def check(stage: Stage) -> None:
-    """Run every check, also after one that is not good."""
+    """Run every check, also after a failed one."""
     stage.check("ruff", "ruff", "check", "--quiet")
     stage.check("format", "ruff", "format", "--check", "--quiet")
     stage.check("mypy", "mypy")
@@ -24,12 +24,12 @@ def check(stage: Stage) -> None:
     stage.check("migrations", "squawk", *sorted(map(str, Path("sql").glob("*.sql"))))
     stage.check("hadolint", "hadolint", "docker/Dockerfile")
     stage.check("actionlint", "actionlint")
-    stage.check("zizmor", "zizmor", "--offline", "--quiet", ".github/workflows", means=ZIZMOR)
+    stage.check("zizmor", "zizmor", "--offline", "--quiet", ".github/workflows", codes=ZIZMOR_CODES)
     stage.check("shellcheck", "shellcheck", *_scripts())
 
 
 def check_security(stage: Stage) -> None:
-    """Look for weaknesses that a program can see; also a part of the stage Security."""
+    """Find weaknesses with bandit; also a part of the stage Security."""
     bandit = ("--quiet", "--recursive", "--severity-level=medium", "--configfile=pyproject.toml")
     stage.check("bandit", "bandit", *bandit, "src", ".github/pipeline")
 

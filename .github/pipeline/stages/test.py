@@ -1,41 +1,43 @@
-"""The images of the commit do what they should, as a whole system; and those of the release before, on this schema."""
+"""Test: the commit's images work as a whole system, and the previous release's work with this schema."""
 
 from typing import Final
 
-from rollout.engine import Docker
+from rollout.docker import Docker
 from rollout.store import Store, default_folder
 from stages import images, packages
 from stages.checks import Stage
 
 STORY: Final = ("tests/containers/test_story.py", "tests/containers/test_restarts.py")
-BEFORE: Final = "tests/containers/test_release_before.py"
+PREVIOUS: Final = "tests/containers/test_previous_release.py"
 
 
 def run(stage: Stage) -> None:
-    """Run the system in a compose project of its own that nothing is left of."""
-    tag = images.bring(stage)
+    """Run the tests on a throw-away compose project."""
+    tag = images.provide(stage)
     packages.install(stage)
     stage.environment |= {"TOCSIN_TEST_TAG": tag}
-    chosen = list(STORY)
-    if before := release_before():
-        stage.environment |= {"TOCSIN_TEST_BEFORE": before}
-        chosen.append(BEFORE)
-        stage.row.figures.append(f"also {before[:12]} on this schema")
+    selected = list(STORY)
+    if previous := previous_release(images.schema_line(images.image_name(stage, "migrate"))):
+        stage.environment |= {"TOCSIN_TEST_PREVIOUS": previous}
+        selected.append(PREVIOUS)
+        stage.row.figures.append(f"also {previous[:12]} with this schema")
     else:
-        stage.row.figures.append("no release before")
-    stage.need("system", "pytest", "-q", *chosen, figure=r"(\d+ passed)")
+        stage.row.figures.append("no previous release")
+    stage.require("system", "pytest", "-q", *selected, figure=r"(\d+ passed)")
 
 
-def release_before() -> str | None:
-    """Return the tag of the last good release. Raise LookupError where its images are gone."""
+def previous_release(line: str | None) -> str | None:
+    """Return the good release's tag; None if it has another schema line. Raise LookupError if its images are gone.
+
+    A release of another line never runs with this schema: Deploy refuses to replace it.
+    """
     store = Store(default_folder())
     good = store.read().good
-    if good is None:
+    if good is None or (release := store.release(good)).line != line:
         return None
-    release = store.release(good)
     wanted = sorted({release.image(service) for service in release.services})
-    missing = [image for image in wanted if image not in Docker("").images(wanted)]
-    if missing:
-        message = f"the last good release has no images any more: {', '.join(missing)}"
+    found = Docker("").images(wanted)
+    if missing := [image for image in wanted if image not in found]:
+        message = f"the good release's images are gone: {', '.join(missing)}"
         raise LookupError(message)
     return release.tag

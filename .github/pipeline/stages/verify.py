@@ -1,28 +1,28 @@
-"""What was deployed does its work, seen from outside, and is the last good release then; if not, it is taken back."""
+"""Verify: the deployed release works, seen from outside, and becomes the good one; otherwise it is rolled back."""
 
 import json
 
 from rollout.store import default_folder
 from stages import deploy, images
-from stages.checks import RELAYED, Stage
+from stages.checks import OWN_CODES, Stage
 
 
 def run(stage: Stage) -> None:
-    """Verify and promote. `settle` takes back what was not promoted, here: act starts no later job when it breaks."""
+    """Verify and promote. `settle` rolls back here, because act starts no further job after an error of its own."""
     try:
         if images.registry():
-            deploy.run(stage)  # that of the job before went with its machine
-        tag = images.bring(stage)
-        verified = stage.check("verify", images.DEPLOY, "verify", tag, means=RELAYED, live=True)
-        note_figures(stage)
+            deploy.run(stage)  # the machine of the job before is gone
+        tag = images.provide(stage)
+        verified = stage.check("verify", images.DEPLOY, "verify", tag, codes=OWN_CODES, live=True)
+        report_figures(stage)
         if verified:
-            stage.check("promote", images.DEPLOY, "promote", tag, means=RELAYED, live=True)
+            stage.check("promote", images.DEPLOY, "promote", tag, codes=OWN_CODES, live=True)
     finally:
-        stage.check("settle", images.DEPLOY, "settle", means=RELAYED, live=True, always=True)
+        stage.check("settle", images.DEPLOY, "settle", codes=OWN_CODES, live=True, always=True)
 
 
-def note_figures(stage: Stage) -> None:
-    """Put what `deploy verify` measured into the report."""
+def report_figures(stage: Stage) -> None:
+    """Add the figures of `deploy verify` to the report."""
     path = default_folder() / "verify.json"
     if path.exists():
         found = json.loads(path.read_text())

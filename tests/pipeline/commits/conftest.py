@@ -1,4 +1,4 @@
-"""One clone for all tests of this folder; each begins with the commit that was cloned."""
+"""One clone for all tests of this folder; each starts from the commit that was cloned."""
 
 import json
 import os
@@ -8,13 +8,13 @@ from typing import Final
 
 import pytest
 
-from stages.packages import place_of
-from tests.pipeline.commits.checkout import Checkout
+from stages.packages import cache_folder
 from tests.support.containers.stack import docker
+from tests.support.pipeline.checkout import Checkout
 from tocsin.kernel.ids import new_id
 
 ACT_KILLS: Final = int(os.environ.get("PIPELINE_ACT_KILLS", "0"))
-"""How often act is killed in the middle of a whole run; three minutes each, so only when somebody asks for it."""
+"""How often act is killed during a whole run; three minutes each, hence none by default."""
 collect_ignore = [] if ACT_KILLS else ["test_whole_runs_killed.py"]
 
 
@@ -25,7 +25,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     own = f"label=com.docker.compose.project={checkout.project}"
     for built in (checkout.state / "builds").glob("*.json"):
         docker("image", "rm", "--force", *(name for name in json.loads(built.read_text()) if name.endswith(built.stem)))
-    kept = place_of(checkout.folder, Path("/cache"))
+    kept = cache_folder(checkout.folder, Path("/cache"))
     docker("run", "--rm", "--volume", "act-toolcache:/cache", "python:3.13-slim-trixie", "rm", "-rf", str(kept))
     for kind, every in (("container", ["--all"]), ("volume", []), ("network", [])):
         for found in docker(kind, "ls", *every, "--quiet", "--filter", own).split():
@@ -34,5 +34,5 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
 
 @pytest.fixture
 def checkout(clone: Checkout) -> Checkout:
-    clone.begin_again()
+    clone.reset()
     return clone

@@ -144,7 +144,7 @@ class Stack(Speaker):
         (network,) = inspect(container)[0]["NetworkSettings"]["Networks"].values()
         return str(network["IPAddress"])
 
-    def everyone(self) -> list[dict[str, Any]]:
+    def all_containers(self) -> list[dict[str, Any]]:
         """Return what the engine knows of each container that was made, those that have ended too."""
         return inspect(*labelled("container", self.project))
 

@@ -1,169 +1,148 @@
-"""A make-believe engine: containers that come up, never do, or end again and again; runs that fail or are killed."""
+"""A clone of this repository in which a test commits defects and runs the pipeline's commands."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from itertools import count
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import urlopen
 
-from rollout.machine import Around, Clear, Face, Lay, Remove, Replica, Seen, Start, State
-from rollout.mover import TroubleError
+from stages.records import Records
+from stages.report import Row
+from tests.support.containers.stack import ROOT, SERVICES, docker
+from tests.support.system import free_port
 
-SERVICES = ("alerts", "incidents", "web")
-AWAKE = 2
-"""Ticks of the clock that a container takes to be ready; one more, and the edge sees it."""
-
-
-class KilledError(BaseException):
-    """kill -9: nothing in the process runs after it."""
-
-
-@dataclass(slots=True)
-class Container:
-    id: str
-    service: str
-    release: str
-    age: int = 0
-    restarts: int = 0
-    running: bool = True
+ADDRESS = "127.0.0.1"
+PUBLISHED = [*SERVICES.values(), "prometheus", "grafana"]
+FEW_TESTS = ("tests/kernel/test_pagination.py", "tests/containers/")
 
 
-@dataclass(slots=True)
-class Engine:
-    """What goes on when the deploy is killed, and its files."""
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The exit code and the output of a command."""
 
-    bad: dict[str, str] = field(default_factory=dict)
-    """What is wrong with a release: "never", "crash" or "migration"."""
-    containers: dict[str, Container] = field(default_factory=dict)
-    below: bool = False
-    """The database runs."""
-    before: str | None = None
-    """The release to whose definition the edge was brought last."""
-    files: State = field(default_factory=State)
-    outages: list[str] = field(default_factory=list)
-    ids: Callable[[], int] = field(default_factory=lambda: count(1).__next__)
-
-    def ready(self, container: Container) -> bool:
-        return self.below and container.running and container.age >= AWAKE and container.release not in self.bad
-
-    def reached(self, container: Container) -> bool:
-        return self.before is not None and container.age > AWAKE and self.ready(container)
-
-    def serving(self) -> set[str]:
-        return {c.service for c in self.containers.values() if self.reached(c)}
-
-    def tick(self) -> None:
-        for container in self.containers.values():
-            container.age += 1
-            if self.bad.get(container.release) == "crash":
-                container.age, container.restarts = 0, container.restarts + 1
-
-    def versions(self) -> dict[str, set[str]]:
-        return {s: {c.release for c in self.containers.values() if c.service == s} for s in SERVICES}
-
-    def stop(self, name: str, why: str) -> None:
-        before = self.serving()
-        del self.containers[name]
-        self.outages += [f"{why} left nobody for {service}" for service in before - self.serving()]
+    code: int
+    text: str
 
 
-@dataclass(slots=True)
-class Run:
-    """One run of the deploy: the port to the engine, with at most one fault at the n-th thing that it does."""
+class Checkout:
+    """The clone, its state and cache folders, and the compose project that it deploys."""
 
-    engine: Engine
-    fault_at: int | None = None
-    kill: bool = False
-    patience: float = 20.0
-    now: float = 0.0
-    done: int = 0
-    troubles: list[str] = field(default_factory=list)
+    def __init__(self, folder: Path, project: str) -> None:
+        self.folder = folder / "clone"
+        self.state = folder / "state"
+        self.project = project
+        self.keep = folder / "keep"
+        self.state.mkdir()
+        self.keep.mkdir()
+        if (ROOT / ".uv").is_dir():
+            (self.keep / ".uv").symlink_to(ROOT / ".uv")
+        self.run("git", "clone", "--quiet", str(ROOT), str(self.folder))
+        self.run("git", "config", "user.name", "Somebody")
+        self.run("git", "config", "user.email", "somebody@halyard.example")
+        self._commit_local_changes()
+        self.base = self.head()
+        self.ports = {name: free_port(ADDRESS) for name in PUBLISHED}
+        numbers = [f"{name.upper().replace('-', '_')}_PORT={port}" for name, port in self.ports.items()]
+        self.settings(f"BIND_ADDRESS={ADDRESS}", *numbers)
 
-    def _meet_fate(self) -> None:
-        self.done += 1
-        if self.done == self.fault_at:
-            if self.kill:
-                raise KilledError
-            message = "the engine refused"
-            raise TroubleError(message)
+    def settings(self, *lines: str) -> None:
+        """Add lines to the settings of the deployed system."""
+        with (self.state / "settings.env").open("a") as file:
+            file.writelines(f"{line}\n" for line in lines)
 
-    def save(self, state: State) -> None:
-        if not self.kill:  # a disk that is full is met before, in pre-flight
-            self.engine.files = state
-            return
-        self._meet_fate()
-        self.engine.files = state
-        self._meet_fate()
+    def _commit_local_changes(self) -> None:
+        listed = self.run("git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard", "-z").text
+        for name in filter(None, listed.split("\0")):
+            if (ROOT / name).is_file():
+                (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, self.folder / name, follow_symlinks=False)
+            else:
+                (self.folder / name).unlink(missing_ok=True)
+        if self.run("git", "status", "--porcelain").text:
+            self.commit("tests: Add uncommitted changes.")
 
-    def services(self, _release: str) -> frozenset[str]:
-        return frozenset(SERVICES)
-
-    def look(self, goal: str | None) -> Seen:
-        self._meet_fate()
-        engine = self.engine
-        replicas = frozenset(
-            Replica(c.id, c.service, c.release, c.running, engine.ready(c), engine.reached(c), c.restarts)
-            for c in engine.containers.values()
-        )
-        return Seen(
-            replicas,
-            below=Around.THERE if engine.below else Around.DIFFERENT,
-            before=Around.THERE if engine.before == goal else Around.DIFFERENT,
+    def begin(self, *command: str, **environment: str) -> subprocess.Popen[str]:
+        """Start a command in the clone."""
+        return subprocess.Popen(  # noqa: S603
+            command,
+            cwd=self.folder if self.folder.exists() else ROOT,
+            env={**os.environ, "TOCSIN_STATE": str(self.state), "COMPOSE_PROJECT_NAME": self.project, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
-    def act(self, step: Lay | Start | Face | Remove | Clear, goal: str | None) -> None:
-        engine = self.engine
-        assert engine.files.goal == goal, "the files say where it goes before anything is touched"
-        self._meet_fate()
-        match step:
-            case Lay():
-                engine.below = True
-            case Face():
-                engine.before = goal
-            case Start(missing):
-                for service, number in missing.items():
-                    self._start(service, number, goal or "")
-            case Remove(ids):
-                for name in sorted(ids):
-                    engine.stop(name, f"on the way to {goal}, {engine.containers[name].release}'s end")
-                    self._meet_fate()
-            case Clear():
-                for name in list(engine.containers):
-                    engine.stop(name, "")
-                    self._meet_fate()
-                engine.below, engine.before = False, None
-        self._meet_fate()
-        engine.tick()
+    def run(self, *command: str, **environment: str) -> Result:
+        """Run a command in the clone."""
+        with self.begin(*command, **environment) as process:
+            text, _ = process.communicate()
+        return Result(process.returncode, text)
 
-    def _start(self, service: str, number: int, release: str) -> None:
-        engine = self.engine
-        ended = [c for c in engine.containers.values() if c.service == service and not c.running]
-        for container in ended:  # as compose does: whatever release they are of
-            container.running, container.age = True, 0
-        for _ in range(number - len(ended)):
-            name = f"{service}-{engine.ids()}"
-            engine.containers[name] = Container(name, service, release)
-            self._meet_fate()
+    def reset(self) -> None:
+        """Return to the commit that was cloned."""
+        self.run("git", "reset", "--quiet", "--hard", self.base)
+        self.run("git", "clean", "--quiet", "--force", "-d")
 
-    def migrate(self, release: str) -> None:
-        self._meet_fate()
-        self.engine.below = True
-        if self.engine.bad.get(release) == "migration":
-            message = "the migration failed"
-            raise TroubleError(message)
-        self._meet_fate()
+    def write(self, name: str, text: str) -> None:
+        """Write a file."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
 
-    def monotonic(self) -> float:
-        return self.now
+    def change(self, name: str, old: str, new: str) -> None:
+        """Replace a piece of a file, which must contain it."""
+        text = (self.folder / name).read_text()
+        assert old in text, f"{name} has no {old!r}"
+        self.write(name, text.replace(old, new))
 
-    def pause(self) -> None:
-        self.now += 1.0
-        self.engine.tick()
+    def delete_most_tests(self) -> None:
+        """Delete all tests but a few fast ones and those that a stage runs by name."""
+        for name in self.run("git", "ls-files", "tests/*test_*.py").text.split():
+            if not name.startswith(FEW_TESTS):
+                (self.folder / name).unlink()
 
-    def tell(self, text: str) -> None:
-        assert text
+    def commit(self, message: str) -> str:
+        """Commit everything and return the commit's name."""
+        self.run("git", "add", "--all")
+        done = self.run("git", "commit", "--quiet", "--no-verify", f"--message={message}")
+        assert done.code == 0, done.text
+        return self.head()
 
-    def report(self, trouble: str, goal: str | None) -> None:
-        assert trouble != str(goal)
-        self.troubles.append(trouble)
+    def head(self) -> str:
+        """Return the name of the commit that is checked out."""
+        return self.run("git", "rev-parse", "HEAD").text.strip()
 
-    def no_way_back(self, state: State, trouble: str) -> None:
-        assert state.goal is None or trouble
+    def stage(self, name: str) -> Result:
+        """Run one stage."""
+        return self.run(str(self.folder / ".github/pipeline/stage"), name, KEEP=str(self.keep))
+
+    def pipeline(self, **environment: str) -> Result:
+        """Run the whole pipeline with act."""
+        return self.run("make", "pipeline", f"OPTIONS=--env COMPOSE_PROJECT_NAME={self.project}", **environment)
+
+    def begin_pipeline(self) -> subprocess.Popen[str]:
+        """Start the process that `make pipeline` starts."""
+        options = ("--env", f"COMPOSE_PROJECT_NAME={self.project}")
+        return self.begin(sys.executable, "-m", "stages.push", *options, PYTHONPATH=".github/pipeline")
+
+    def rows(self) -> dict[str, Row]:
+        """Return the rows of the commit that is checked out."""
+        return Records(self.state, self.head()).read()
+
+    def versions(self) -> set[str]:
+        """Return the versions that the edge routes to."""
+        found = set()
+        for name in SERVICES.values():
+            for _ in range(4):
+                with urlopen(f"http://{ADDRESS}:{self.ports[name]}/health/ready", timeout=10) as answer:
+                    found.add(str(json.load(answer)["version"]))
+        return found
+
+    def deployed(self) -> list[str]:
+        """Return the traces of a deploy: its state files and its containers."""
+        files = [path.name for path in self.state.glob("*.json") if path.name in {"good.json", "attempt.json"}]
+        mine = ("--filter", f"label=com.docker.compose.project={self.project}")
+        return files + docker("ps", "--all", "--format", "{{.Names}}", *mine).split()

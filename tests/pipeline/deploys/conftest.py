@@ -8,7 +8,7 @@ from aiohttp import ClientSession, ClientTimeout
 
 from tests.support.containers.stack import beside
 from tests.support.e2e.system import World, open_world
-from tests.support.pipeline.engine.deployed import FIRST, Deployed, build
+from tests.support.pipeline.deployed_system import FIRST, DeployedSystem, build
 from tests.support.system import QUICK
 from tocsin.kernel.ids import new_id
 
@@ -17,17 +17,17 @@ CALM = {"LEASE_SECONDS": "5"}
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def world() -> AsyncIterator[World]:
-    """People who can be paged, and what they received."""
+    """People who can be paged, and the pages that they received."""
     async with open_world() as people:
         yield people
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def system(world: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deployed]:
-    """The system with its first release, verified. At the end nothing of it is left."""
+async def system(world: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DeployedSystem]:
+    """The system with its first release, verified; everything is removed at the end."""
     await beside(build)
     state = tmp_path_factory.mktemp("state")
-    system = Deployed(f"tocsin-pipeline-{new_id().hex[-8:]}", state, {**QUICK, **CALM, **world.environment})
+    system = DeployedSystem(f"tocsin-pipeline-{new_id().hex[-8:]}", state, {**QUICK, **CALM, **world.environment})
     try:
         await beside(system.release, FIRST)
         async with ClientSession(timeout=ClientTimeout(total=15)) as system.session:

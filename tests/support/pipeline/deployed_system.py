@@ -1,4 +1,4 @@
-"""A system that the deploy command itself starts, and releases for it: the real one, and cheap layers on top of it."""
+"""A system that the deploy command starts, and releases for it: the real one, and cheap layers on top of it."""
 
 import fcntl
 import json
@@ -9,16 +9,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from rollout.inputs import BY_COMMIT, BY_INPUTS, build_environment
+from rollout.image_tags import BY_COMMIT, BY_INPUTS, build_environment
 from tests.support.containers.stack import GRAFANA, ROOT, SERVICES, Stack, docker, labelled
 
 DEPLOY: Final = ROOT / ".github" / "pipeline" / "deploy"
 FIRST: Final = "pipeline-first"
-ENDS_AT_ONCE: Final = {"web-ui": 'ENTRYPOINT ["python", "-c", "raise SystemExit(\'broken on purpose: it ends\')"]'}
+EXITS_IMMEDIATELY: Final = {
+    "web-ui": 'ENTRYPOINT ["python", "-c", "raise SystemExit(\'broken on purpose: it exits\')"]'
+}
 
 
 def _breaking(function: str, file: str, user: str, statement: str) -> str:
-    """Return what puts a statement in front of all others of a function."""
+    """Return Dockerfile lines that insert a statement at the beginning of a function."""
     return f"USER 0\nRUN sed -i '/async def {function}(/a\\{statement}' /opt/tocsin/tocsin/{file}\nUSER {user}"
 
 
@@ -30,7 +32,7 @@ NEVER_READY: Final = {
         '        raise DatabaseUnavailableError("broken on purpose: no database")',
     )
 }
-PAGES_NOBODY: Final = {
+NEVER_PAGES: Final = {
     "notification-service": _breaking(
         "send",
         "notifications/channels/mock.py",
@@ -43,7 +45,7 @@ FAILS_UNDER_LOAD: Final = {
         "list_incidents",
         "incidents/handlers.py",
         "10002:10002",
-        # Not what the drill itself asks, which would fail before the load is counted.
+        # Not a request of the drill itself, which would fail before the load is counted.
         '    if "service" not in request.query and __import__("random").random() < 0.2: '
         'raise RuntimeError("broken on purpose: under load")',
     )
@@ -51,40 +53,40 @@ FAILS_UNDER_LOAD: Final = {
 
 
 def build() -> None:
-    """Build this checkout as the first release; images named by their inputs only where they are not there."""
+    """Build this checkout as the first release; images named by their inputs only if they do not exist."""
     environment = {**os.environ, **build_environment(ROOT, FIRST)}
     targets = [*BY_COMMIT]
     for name in BY_INPUTS:
-        there = docker("image", "ls", "--quiet", f"tocsin/{name}:{environment[f'{name.upper()}_TAG']}")
-        if not there and (name != "grafana" or docker("image", "ls", "--quiet", GRAFANA)):
+        existing = docker("image", "ls", "--quiet", f"tocsin/{name}:{environment[f'{name.upper()}_TAG']}")
+        if not existing and (name != "grafana" or docker("image", "ls", "--quiet", GRAFANA)):
             targets.append(name)
     docker("buildx", "bake", "--file", str(ROOT / "compose.yaml"), *targets, environment=environment)
 
 
-def layer(tag: str, poison: Mapping[str, str] | None = None) -> str:
-    """Make a release out of the first one: another version, and what is to be wrong with some of its images."""
+def layer(tag: str, defects: Mapping[str, str] | None = None) -> str:
+    """Derive a release from the first one: another version, with additional lines for some of its images."""
     for name in BY_COMMIT:
-        text = f"FROM tocsin/{name}:{FIRST}\nENV TOCSIN_VERSION={tag}\n{(poison or {}).get(name, '')}\n"
+        text = f"FROM tocsin/{name}:{FIRST}\nENV TOCSIN_VERSION={tag}\n{(defects or {}).get(name, '')}\n"
         docker("build", "--quiet", "--tag", f"tocsin/{name}:{tag}", "-", stdin=text)
     return tag
 
 
-class Deployed(Stack):
-    """One system, and the state of its deploys."""
+class DeployedSystem(Stack):
+    """One system, and the stored state of its deploys."""
 
     def __init__(self, project: str, state: Path, environment: Mapping[str, str]) -> None:
         super().__init__(project, {"TAG": FIRST, "TOCSIN_READY_SECONDS": "40", **environment})
         self.state = state
         self.verified: dict[str, Any] = {}
-        """The figures of the last release that was verified and promoted."""
+        """The figures of the last verification."""
         self._begun: list[subprocess.Popen[str]] = []
 
     def begin(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start a deploy command."""
-        left_out = {} if docker("image", "ls", "--quiet", GRAFANA) else {"TOCSIN_WITHOUT": "grafana"}
-        process = subprocess.Popen(  # noqa: S603 - what these tests say
+        excluded = {} if docker("image", "ls", "--quiet", GRAFANA) else {"TOCSIN_WITHOUT": "grafana"}
+        process = subprocess.Popen(  # noqa: S603
             [sys.executable, DEPLOY, *arguments],
-            env={**self.environment, "TOCSIN_STATE": str(self.state), **left_out, **environment},
+            env={**self.environment, "TOCSIN_STATE": str(self.state), **excluded, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -93,7 +95,7 @@ class Deployed(Stack):
         return process
 
     def deploy(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a deploy command until its end."""
+        """Run a deploy command."""
         with self.begin(*arguments, **environment) as process:
             out, err = process.communicate()
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
@@ -106,23 +108,23 @@ class Deployed(Stack):
         self.verified = json.loads((self.state / "verify.json").read_text())
 
     async def versions(self) -> set[str]:
-        """Return the versions that answer at the edge."""
+        """Return the versions that the edge routes to."""
         found = [(await self.get(name, "/health"))["version"] for name in SERVICES for _ in range(4)]
         return set(found)
 
     def replicas(self) -> dict[str, str]:
         """Return each container of the project with its state."""
-        return {one["Id"]: one["State"]["Status"] for one in self.everyone()}
+        return {one["Id"]: one["State"]["Status"] for one in self.all_containers()}
 
-    def edge_says(self) -> str:
-        """Return what the edge noted of requests that went wrong."""
+    def edge_log(self) -> str:
+        """Return the edge's log, which has the failed requests."""
         return docker("logs", "--tail", "50", *self.containers("edge"))
 
     def tear_down(self) -> None:
-        """Leave nothing: nor anybody who would bring it back."""
+        """Remove everything, and first the processes that could start it again."""
         for process in self._begun:
             process.kill()
         with (self.state / "lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # what a deploy has begun in the engine ends a little after it
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the engine finishes the commands of a killed deploy
         docker("compose", "--project-name", self.project, "down", "--volumes", "--remove-orphans", "--timeout", "5")
         assert labelled("container", self.project) == []

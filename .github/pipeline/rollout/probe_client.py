@@ -1,4 +1,4 @@
-"""Speak to the running system as anybody outside does: HTTP, through the edge."""
+"""An HTTP client of the running system: through the edge, like any other client."""
 
 import json
 import time
@@ -18,12 +18,12 @@ ENDPOINTS: Final = {
     "notification-service": (8004, ("/api/v1/notifications?limit=5", "/openapi.json")),
     "web-ui": (8080, ("/", "/api/v1/incidents?limit=5", "/api/v1/alerts?limit=5", "/openapi.json")),
 }
-"""By service: its port at the edge, and what must answer 200 whatever there is in the database."""
+"""By service: its port at the edge, and paths that return 200 whatever the database contains."""
 TIMEOUT: Final = 10.0
 
 
 class CheckError(Exception):
-    """Something is not as it should be; the message says what, *service* where."""
+    """A check failed; *service* names the service at fault."""
 
     def __init__(self, message: str, service: str = "") -> None:
         super().__init__(message)
@@ -31,23 +31,23 @@ class CheckError(Exception):
 
 
 @dataclass(slots=True)
-class Ledger:
-    """What was asked, and what failed."""
+class RequestLog:
+    """The durations of successful requests, and the errors of the others."""
 
     seconds: list[float] = field(default_factory=list)
     failed: list[CheckError] = field(default_factory=list)
     lock: Lock = field(default_factory=Lock)
 
 
-class Outside:
+class ProbeClient:
     """A client of one release."""
 
     def __init__(self, release: Release) -> None:
-        self.ledger = Ledger()
+        self.requests = RequestLog()
         self._release = release
 
     def url(self, service: str) -> str:
-        """Return where a service, or Prometheus, is reached from this machine."""
+        """Return the URL of a service, or of Prometheus."""
         if service in ENDPOINTS:
             address, port = self._release.port("edge", ENDPOINTS[service][0])
         else:
@@ -55,40 +55,39 @@ class Outside:
         return f"http://{address}:{port}"
 
     def get(self, service: str, path: str) -> Any:
-        """Return what is answered: JSON, or text. Raise CheckError where that is no success."""
-        return self.ask(service, path)
+        """Return the response's body, parsed if it is JSON. Raise CheckError for an error status."""
+        return self.request(service, path)
 
-    def ask(
+    def request(
         self, service: str, path: str, body: Any = None, *, method: str = "GET", accept: tuple[int, ...] = ()
     ) -> Any:
-        """Send a request, with a JSON body where there is one; statuses below 400, and those to *accept*, are fine."""
+        """Send a request, with a JSON body if one is given; *accept* lists error statuses that are expected."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json", "X-Actor": "deploy"}
         request = urllib.request.Request(self.url(service) + path, data, headers, method=method)  # noqa: S310 - http
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310
-                text = answer.read().decode(errors="replace")
-                json_said = "json" in answer.headers.get("Content-Type", "")
-        except urllib.error.HTTPError as refused:
-            text, json_said = refused.read(2_000).decode(errors="replace"), False
-            if refused.code not in accept:
-                raise self._failed(service, f"{method} {path}: {refused.code} {text.strip()}") from None
-        except OSError as away:
-            raise self._failed(service, f"{method} {path}: {away}") from None
-        with self.ledger.lock:
-            self.ledger.seconds.append(time.monotonic() - begun)
-        return json.loads(text) if json_said else text
+            with urllib.request.urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310
+                text = response.read().decode(errors="replace")
+                is_json = "json" in response.headers.get("Content-Type", "")
+        except urllib.error.HTTPError as error:
+            text, is_json = error.read(2_000).decode(errors="replace"), False
+            if error.code not in accept:
+                raise self._failed(service, f"{method} {path}: {error.code} {text.strip()}") from None
+        except OSError as error:
+            raise self._failed(service, f"{method} {path}: {error}") from None
+        with self.requests.lock:
+            self.requests.seconds.append(time.monotonic() - started)
+        return json.loads(text) if is_json else text
 
     def query(self, expression: str) -> float | None:
-        """Return what Prometheus makes of an expression with one value; None where it has none."""
-        found = self.ask("prometheus", "/api/v1/query?" + urllib.parse.urlencode({"query": expression}))
+        """Return the value of a PromQL expression; None if it has none."""
+        found = self.request("prometheus", "/api/v1/query?" + urllib.parse.urlencode({"query": expression}))
         result = found["data"]["result"]
         return float(result[0]["value"][1]) if result else None
 
-    def _failed(self, service: str, what: str) -> CheckError:
-        message = f"{service} does not answer {what}"
-        error = CheckError(message, service)
-        with self.ledger.lock:
-            self.ledger.failed.append(error)
+    def _failed(self, service: str, request: str) -> CheckError:
+        error = CheckError(f"{service}: {request}", service)
+        with self.requests.lock:
+            self.requests.failed.append(error)
         return error

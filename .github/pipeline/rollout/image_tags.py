@@ -1,7 +1,7 @@
-"""What images are called: by the commit, or by a hash of what they are made of.
+"""The tags of images: the commit, or a hash of an image's inputs.
 
-A release that changes nothing of the edge, of Prometheus or of Grafana names the same image for it as the one before:
-it is not restarted then.
+A release that changes no input of the edge, Prometheus or Grafana uses the same image as the release before, so that a
+deploy does not restart it.
 """
 
 import hashlib
@@ -9,6 +9,9 @@ import re
 import subprocess
 from pathlib import Path
 from typing import Final
+
+from rollout import base_images
+from rollout.errors import RefusedError
 
 BY_COMMIT: Final = (
     "alert-ingestion",
@@ -21,29 +24,28 @@ BY_COMMIT: Final = (
 BY_INPUTS: Final = ("edge", "prometheus", "grafana", "alertmanager")
 
 
-class InputError(Exception):
-    """The checkout does not have what images are made of; the message is for people."""
-
-
 def build_environment(root: Path, tag: str | None = None) -> dict[str, str]:
-    """Return what `docker buildx bake` and `docker compose` must be told in a checkout; by default for HEAD."""
+    """Return the variables that `docker buildx bake` and `docker compose` need in a checkout; by default for HEAD.
+
+    Raise RefusedError if the checkout has no commit, or lacks a file that an image copies.
+    """
     head = _git(root, "rev-parse", "HEAD")
-    named = {f"{stage.upper()}_TAG": input_tag(root, stage) for stage in BY_INPUTS}
+    tags = {f"{stage.upper()}_TAG": input_tag(root, stage) for stage in BY_INPUTS}
     version = tag or head
-    # The commit's own time: the same commit gives the same image, whenever it is built.
+    # The commit's time, so that building a commit again gives the same image.
     created = _git(root, "show", "--no-patch", "--format=%cI", "HEAD")
-    return {"TAG": version, "VERSION": version, "REVISION": head, "CREATED": created, **named}
+    named = {"TAG": version, "VERSION": version, "REVISION": head, "CREATED": created}
+    return {**named, **tags, **base_images.environment(root)}
 
 
 def input_tag(root: Path, stage: str) -> str:
-    """Return twelve hexadecimal digits: others when a stage of docker/Dockerfile changes, or a file that it copies."""
+    """Return twelve hexadecimal digits that change with a stage of docker/Dockerfile, its base and the copied files."""
     dockerfile = (root / "docker" / "Dockerfile").read_text(encoding="utf-8")
+    base = base_images.base_of(root, stage)
     found = re.search(rf"^FROM \S+ AS {re.escape(stage)}\n(?:(?!FROM ).*\n?)*", dockerfile, re.MULTILINE)
-    if found is None:
-        message = f"docker/Dockerfile has no stage {stage}"
-        raise InputError(message)
-    digest = hashlib.sha256(found.group().encode())
-    for source in re.findall(r"^COPY (?!--)(.+) \S+$", found.group(), re.MULTILINE):
+    text = found.group() if found else ""
+    digest = hashlib.sha256(f"{base} {base_images.digests(root).get(base)}\n{text}".encode())
+    for source in re.findall(r"^COPY (?!--)(.+) \S+$", text, re.MULTILINE):
         for path in source.split():
             for file in sorted(_files(root / path)):
                 digest.update(f"\0{file.relative_to(root)}\0".encode() + file.read_bytes())
@@ -52,8 +54,8 @@ def input_tag(root: Path, stage: str) -> str:
 
 def _files(path: Path) -> list[Path]:
     if not path.exists():
-        message = f"{path} is copied into an image, and is not there"
-        raise InputError(message)
+        message = f"an image copies {path}, which does not exist"
+        raise RefusedError(message)
     return [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
 
 
@@ -61,5 +63,5 @@ def _git(root: Path, *arguments: str) -> str:
     done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         message = f"git {' '.join(arguments)}: {done.stderr.strip()}"
-        raise InputError(message)
+        raise RefusedError(message)
     return done.stdout.strip()

@@ -1,4 +1,4 @@
-"""Bad releases, each in its own way: the one before runs at the end, and the screen says why."""
+"""Bad releases: the deploy is rolled back and reports the error."""
 
 from collections.abc import Mapping
 
@@ -6,12 +6,12 @@ import pytest
 
 from tests.support.containers.load import under_load
 from tests.support.containers.stack import beside
-from tests.support.pipeline.engine.deployed import (
-    ENDS_AT_ONCE,
+from tests.support.pipeline.deployed_system import (
+    EXITS_IMMEDIATELY,
     FAILS_UNDER_LOAD,
+    NEVER_PAGES,
     NEVER_READY,
-    PAGES_NOBODY,
-    Deployed,
+    DeployedSystem,
     layer,
 )
 
@@ -19,16 +19,16 @@ pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.asyncio(loop_s
 
 
 @pytest.mark.parametrize(
-    ("tag", "poison", "reason", "last_line"),
+    ("tag", "defects", "reason", "last_line"),
     [
         ("pipeline-never-ready", NEVER_READY, "oncall-service is not ready", "broken on purpose: no database"),
-        ("pipeline-ends", ENDS_AT_ONCE, "web-ui ends again and again", "broken on purpose: it ends"),
+        ("pipeline-exits", EXITS_IMMEDIATELY, "web-ui is in a crash loop", "broken on purpose: it exits"),
     ],
 )
-async def test_what_does_not_come_up_never_gets_a_request(
-    system: Deployed, tag: str, poison: Mapping[str, str], reason: str, last_line: str
+async def test_a_release_that_never_becomes_ready_never_receives_a_request(
+    system: DeployedSystem, tag: str, defects: Mapping[str, str], reason: str, last_line: str
 ) -> None:
-    await beside(layer, tag, poison)
+    await beside(layer, tag, defects)
     good = await system.versions()
     async with under_load(system, tag) as ledger:
         done = await beside(system.deploy, "up", tag)
@@ -38,22 +38,22 @@ async def test_what_does_not_come_up_never_gets_a_request(
     assert last_line in done.stderr
     assert await system.versions() == good
     assert set(system.replicas().values()) == {"running"}
-    assert ledger.failed == [], system.edge_says()
+    assert ledger.failed == [], system.edge_log()
     for incident in ledger.incidents:
         await system.resolve(incident)
 
 
 @pytest.mark.parametrize(
-    ("tag", "poison", "reason", "last_line"),
+    ("tag", "defects", "reason", "last_line"),
     [
-        ("pipeline-pages-nobody", PAGES_NOBODY, "the page is out", "broken on purpose: no page"),
+        ("pipeline-never-pages", NEVER_PAGES, "the page is sent", "broken on purpose: no page"),
         ("pipeline-fails", FAILS_UNDER_LOAD, "requests failed", "broken on purpose: under load"),
     ],
 )
-async def test_what_comes_up_and_does_not_do_its_work_is_found_and_gone_back_from(
-    system: Deployed, tag: str, poison: Mapping[str, str], reason: str, last_line: str
+async def test_a_ready_release_that_does_not_work_fails_its_verification_and_is_rolled_back(
+    system: DeployedSystem, tag: str, defects: Mapping[str, str], reason: str, last_line: str
 ) -> None:
-    await beside(layer, tag, poison)
+    await beside(layer, tag, defects)
     good = await system.versions()
     assert (await beside(system.deploy, "up", tag)).returncode == 0
     found = await beside(system.deploy, "verify", tag)

@@ -1,4 +1,4 @@
-"""Good releases: onto an empty machine, over a running one while it is used, and back."""
+"""Good releases: on an empty machine, replacing a running one under load, and the rollback."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from tests.support.containers.load import under_load
 from tests.support.containers.stack import beside
 from tests.support.e2e.invariants import healed
 from tests.support.e2e.system import World
-from tests.support.pipeline.engine.deployed import FIRST, Deployed, layer
+from tests.support.pipeline.deployed_system import FIRST, DeployedSystem, layer
 from tests.support.waiting import eventually
 from tocsin.kernel.tasks import create_task
 
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.asyncio(loop_s
 
 @dataclass(slots=True)
 class Page:
-    """A page that is open in a browser: its stream of events, taken up again wherever it breaks off."""
+    """An open page: its stream of events, which is resumed after a disconnect."""
 
     events: list[str] = field(default_factory=list)
     incidents: set[str] = field(default_factory=set)
@@ -30,7 +30,7 @@ class Page:
 
 
 @asynccontextmanager
-async def open_page(system: Deployed) -> AsyncIterator[Page]:
+async def open_page(system: DeployedSystem) -> AsyncIterator[Page]:
     page = Page()
     task = create_task(_follow(system, page), name="page")
     try:
@@ -40,7 +40,7 @@ async def open_page(system: Deployed) -> AsyncIterator[Page]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _follow(system: Deployed, page: Page) -> None:
+async def _follow(system: DeployedSystem, page: Page) -> None:
     url = system.url("web") + "/api/v1/incidents/stream"
     while True:
         last = {"Last-Event-ID": page.events[-1]} if page.events else {}
@@ -50,7 +50,7 @@ async def _follow(system: Deployed, page: Page) -> None:
                     page.failed.append(f"{response.status} {await response.text()}")
                 await _read(response, page)
         except ClientError:
-            continue  # the replica went: a browser comes again, too
+            continue  # the replica stopped; a browser reconnects as well
 
 
 async def _read(response: ClientResponse, page: Page) -> None:
@@ -59,44 +59,44 @@ async def _read(response: ClientResponse, page: Page) -> None:
         name, _, value = line.decode().rstrip().partition(": ")
         if name:
             event[name] = value
-        elif event.get("event") != "ready" and "data" in event:  # `ready` says where the stream was taken up
+        elif event.get("event") != "ready" and "data" in event:  # `ready` has a position, not an event
             page.events.append(event["id"])
             page.incidents.add(str(json.loads(event["data"]).get("incident_id")))
         if not name:
             event = {}
 
 
-async def test_the_first_release_runs_and_says_its_version(system: Deployed) -> None:
+async def test_the_first_release_is_running_and_reports_its_version(system: DeployedSystem) -> None:
     assert await system.versions() == {FIRST}
-    said = json.loads((await beside(system.deploy, "status", "--json")).stdout)
-    assert (said["good"], said["attempt"]) == (FIRST, None)
-    assert {one["status"] for one in said["running"]} == {"healthy"}
+    report = json.loads((await beside(system.deploy, "status", "--json")).stdout)
+    assert (report["good"], report["attempt"]) == (FIRST, None)
+    assert {one["status"] for one in report["running"]} == {"healthy"}
     assert system.verified["failed"] == 0
     assert system.verified["paged_seconds"] < 15
     before = system.replicas()
     await beside(system.release, FIRST)
-    assert system.replicas() == before, "what runs is not deployed a second time"
+    assert system.replicas() == before, "a running release is not deployed again"
 
 
-async def test_nobody_who_uses_the_system_notices_a_release_nor_the_way_back(system: Deployed, world: World) -> None:
+async def test_no_request_fails_during_a_deploy_and_a_rollback(system: DeployedSystem, world: World) -> None:
     second = await beside(layer, "pipeline-second")
     edge = system.containers("edge")
     async with under_load(system, "second") as ledger, open_page(system) as page:
         await beside(system.release, second)
         assert await system.versions() == {second}
         sent = len(ledger.accepted)
-        gone_back = await beside(system.deploy, "rollback")
-        assert gone_back.returncode == 10, gone_back.stderr
+        rolled_back = await beside(system.deploy, "rollback")
+        assert rolled_back.returncode == 10, rolled_back.stderr
         assert await system.versions() == {FIRST}
         again = await beside(system.deploy, "rollback")
         assert (again.returncode, await system.versions()) == (10, {FIRST})
         await eventually(lambda: len(ledger.accepted) > sent + 100)
         (incident,) = ledger.incidents
         await eventually(lambda: incident in page.incidents)
-    assert (ledger.failed, page.failed) == ([], []), system.edge_says()
+    assert (ledger.failed, page.failed) == ([], []), system.edge_log()
     assert ledger.read > 100
     assert len(set(page.events)) == len(page.events)
-    assert system.containers("edge") == edge, "what a release does not change is not started anew"
+    assert system.containers("edge") == edge, "an unchanged container is not restarted"
 
     dsn = system.dsn()
     await healed(dsn, accepted=ledger.accepted, service="second", seconds=60)
@@ -106,7 +106,7 @@ async def test_nobody_who_uses_the_system_notices_a_release_nor_the_way_back(sys
     assert len(set(deliveries)) == len(deliveries)
 
 
-async def test_a_release_that_is_not_verified_is_gone_back_from(system: Deployed) -> None:
+async def test_a_release_that_is_not_verified_is_rolled_back(system: DeployedSystem) -> None:
     hasty = await beside(layer, "pipeline-hasty")
     good = await system.versions()
     assert (await beside(system.deploy, "up", hasty)).returncode == 0
