@@ -1,23 +1,24 @@
-"""OpenAPI 3.1, from the route table and the models: handlers are described where they are written."""
+"""OpenAPI 3.1, built from the route table and the models; each handler is described where it is written."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from importlib.resources import files
 from inspect import getdoc
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from aiohttp import web
-from apispec import APISpec
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from tocsin.kernel import build_info
 from tocsin.kernel.health import SERVICE
 from tocsin.kernel.problems import Problem
 
 F = TypeVar("F", bound=Callable[..., Any])
-Model = type[BaseModel]
+Model: TypeAlias = type[BaseModel]
+Refs: TypeAlias = Mapping[Any, Mapping[str, Any]]
+"""References to schemas, by model and mode."""
 REFS: Final = "#/components/schemas/{model}"
 SWAGGER: Final = files("tocsin.kernel") / "static" / "swagger-ui"
 DOCS_CSP: Final = (
@@ -28,7 +29,7 @@ DOCS_CSP: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What a handler takes and answers."""
+    """The requests and responses of a handler."""
 
     answers: Mapping[HTTPStatus, Model]
     body: Model | None = None
@@ -37,7 +38,7 @@ class Operation:
     headers: tuple[str, ...] = ()
     media_type: str = "application/json"
     internal: bool = False
-    """Between our own services: described as such, not forwarded by the gateway."""
+    """Called by our own services only: tagged so, and not forwarded by the gateway."""
 
 
 @dataclass(slots=True)
@@ -52,7 +53,7 @@ SCHEMAS = web.AppKey[Mapping[str, Any]]("OPENAPI_SCHEMAS")
 
 
 def new_cache() -> _Cache:
-    """Return a place for an application's document."""
+    """Return an empty cache for an application's document."""
     return _Cache()
 
 
@@ -66,87 +67,89 @@ def describes(
     media_type: str = "application/json",
     internal: bool = False,
 ) -> Callable[[F], F]:
-    """Say what a handler takes and answers; its docstring says the rest. Problems 400, 422, 503 are understood."""
+    """Describe the handler's requests and responses; its docstring is the description. 422 and 503 are implied."""
     found = answers if isinstance(answers, Mapping) else {HTTPStatus.OK: answers}
 
-    def remember(handler: F) -> F:
+    def register(handler: F) -> F:
         _OPERATIONS[handler] = Operation(found, body, query, problems, headers, media_type, internal)
         return handler
 
-    return remember
+    return register
 
 
 def operation_of(handler: Any) -> Operation | None:
-    """Return what was said of a handler."""
+    """Return the description of *handler*, if it has one."""
     return _OPERATIONS.get(handler)
 
 
 def document(app: web.Application) -> dict[str, Any]:
     """Build the OpenAPI document of *app*'s described routes."""
-    spec = APISpec(
-        title=f"Tocsin {app[SERVICE]}",
-        version=build_info.VERSION,
-        openapi_version="3.1.0",
-        info={"license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
-    )
     routes = [(route, operation_of(route.handler)) for route in app.router.routes()]
     described = [
-        (route, operation) for route, operation in routes if operation is not None and route.resource is not None
+        (route, route.resource, operation)
+        for route, operation in routes
+        if operation is not None and route.resource is not None and route.method != "HEAD"
     ]
-    _add_schemas(spec, [operation for _, operation in described], known=app.get(SCHEMAS, {}))
-    for route, operation in described:
-        if route.resource is not None and route.method != "HEAD":
-            spec.path(route.resource.canonical, operations={route.method.lower(): _operation(route, operation)})
-    return spec.to_dict()
+    refs, schemas = _schemas([operation for _, _, operation in described], known=app.get(SCHEMAS, {}))
+    paths: dict[str, dict[str, Any]] = {}
+    for route, resource, operation in described:
+        paths.setdefault(resource.canonical, {})[route.method.lower()] = _operation(route, operation, refs)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": f"Tocsin {app[SERVICE]}",
+            "version": build_info.VERSION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {"schemas": schemas},
+    }
 
 
-def _add_schemas(spec: APISpec, operations: list[Operation], *, known: Mapping[str, Any]) -> None:
-    models: dict[tuple[Any, Any], None] = {(Problem, "serialization"): None}
+def _schemas(operations: list[Operation], *, known: Mapping[str, Any]) -> tuple[Refs, dict[str, Any]]:
+    """Return a reference to the schema of each model in each mode, and the schemas by name."""
+    models: dict[tuple[Model, JsonSchemaMode], None] = {(Problem, "serialization"): None}
     for operation in operations:
         models.update({(model, "serialization"): None for model in operation.answers.values()})
         if operation.body is not None:
             models[operation.body, "validation"] = None
     refs, schema = models_json_schema(list(models), ref_template=REFS)
-    for name, definition in schema.get("$defs", {}).items():
-        spec.components.schema(name, known.get(name, definition))
-    _REFS.update(refs)
+    return refs, {name: known.get(name, definition) for name, definition in schema.get("$defs", {}).items()}
 
 
-_REFS: Final[dict[tuple[Any, Any], dict[str, Any]]] = {}
-
-
-def _operation(route: web.AbstractRoute, operation: Operation) -> dict[str, Any]:
-    doc = (getdoc(route.handler) or "").split("\n\n", 1)
-    answers: dict[str, Any] = {
-        str(int(status)): {
-            "description": status.phrase,
-            "content": {operation.media_type: {"schema": _REFS[model, "serialization"]}},
-        }
-        for status, model in operation.answers.items()
+def _operation(route: web.AbstractRoute, operation: Operation, refs: Refs) -> dict[str, Any]:
+    summary, _, description = (getdoc(route.handler) or "").partition("\n\n")
+    built: dict[str, Any] = {
+        "summary": summary.replace("\n", " "),
+        "description": description,
+        "tags": ["internal" if operation.internal else "api"],
+        "parameters": [*_path_parameters(route), *_query_parameters(operation), *_header_parameters(operation)],
+        "responses": _responses(operation, refs),
     }
-    usual = [HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE]
     if operation.body is not None:
-        usual += [
+        schema = refs[operation.body, "validation"]
+        built["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return built
+
+
+def _responses(operation: Operation, refs: Refs) -> dict[str, Any]:
+    problems = [HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE]
+    if operation.body is not None:
+        problems += [
             HTTPStatus.BAD_REQUEST,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         ]
-    for status in (*usual, *operation.problems):
-        answers[str(int(status))] = {
-            "description": status.phrase,
-            "content": {"application/problem+json": {"schema": _REFS[Problem, "serialization"]}},
-        }
-    built: dict[str, Any] = {
-        "summary": doc[0].replace("\n", " "),
-        "description": doc[1] if len(doc) > 1 else "",
-        "tags": ["internal" if operation.internal else "api"],
-        "parameters": [*_path_parameters(route), *_query_parameters(operation), *_header_parameters(operation)],
-        "responses": answers,
+    responses = {
+        status: (operation.media_type, refs[model, "serialization"]) for status, model in operation.answers.items()
     }
-    if operation.body is not None:
-        schema = _REFS[operation.body, "validation"]
-        built["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
-    return built
+    responses |= dict.fromkeys(
+        (*problems, *operation.problems), ("application/problem+json", refs[Problem, "serialization"])
+    )
+    return {
+        str(int(status)): {"description": status.phrase, "content": {media_type: {"schema": schema}}}
+        for status, (media_type, schema) in responses.items()
+    }
 
 
 def _path_parameters(route: web.AbstractRoute) -> list[dict[str, Any]]:
@@ -185,7 +188,7 @@ def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
 
 
 async def get_openapi(request: web.Request) -> web.Response:
-    """Answer with the OpenAPI document, built once."""
+    """Return the OpenAPI document, built once."""
     cache = request.app[CACHE]
     if not cache.document:
         cache.document = document(request.app)
@@ -201,12 +204,12 @@ PAGE: Final = """<!doctype html>
 
 
 async def get_docs(_request: web.Request) -> web.Response:
-    """Show the API for reading and trying out."""
+    """Return the page that shows the API and lets one try it."""
     return web.Response(text=PAGE, content_type="text/html", headers={"Content-Security-Policy": DOCS_CSP})
 
 
 def documentation_routes() -> list[web.AbstractRouteDef]:
-    """Return the routes that every service has for its description."""
+    """Return the routes of the API documentation, which every service has."""
     return [
         web.get("/openapi.json", get_openapi),
         web.get("/docs", get_docs),
