@@ -1,40 +1,48 @@
--- Who is on call, and the escalations that page them.
+-- Teams, their on-call schedules, and the escalations that page them.
 SET lock_timeout = '2s';
 SET statement_timeout = '60s';
 
 CREATE SCHEMA oncall;
 
-CREATE TABLE oncall.schedule (
-    id              uuid PRIMARY KEY,
-    team            text NOT NULL UNIQUE,
-    rotation_type   text NOT NULL CHECK (rotation_type IN ('weekly', 'daily')),
-    members         jsonb NOT NULL,
-    time_zone       text NOT NULL,
-    -- Local wall clock of the first handoff; every other is counted from it, never from an offset.
-    anchor          timestamp NOT NULL,
-    -- Raised by each edit: of two people who edit the same schedule, the second gets a conflict.
-    version         integer NOT NULL DEFAULT 1,
-    created_at      timestamptz NOT NULL DEFAULT tocsin.now()
+CREATE TABLE oncall.team (
+    id         uuid PRIMARY KEY,
+    name       text NOT NULL UNIQUE,
+    created_at timestamptz NOT NULL DEFAULT tocsin.now()
 );
+
+-- A service, by the name that senders use, and the team that owns it.
+CREATE TABLE oncall.service (
+    name    text PRIMARY KEY,
+    team_id uuid NOT NULL REFERENCES oncall.team (id) ON DELETE CASCADE
+);
+CREATE INDEX service_team_id_idx ON oncall.service (team_id);
+
+CREATE TABLE oncall.schedule (
+    id            uuid PRIMARY KEY,
+    team_id       uuid NOT NULL REFERENCES oncall.team (id) ON DELETE CASCADE,
+    rotation_type text NOT NULL,
+    members       jsonb NOT NULL,
+    time_zone     text NOT NULL,
+    -- Local time at which a shift of the first member begins; every handoff is computed from it.
+    anchor        timestamp NOT NULL,
+    -- Incremented by each change: the second of two concurrent changes gets a 412.
+    version       integer NOT NULL DEFAULT 1,
+    created_at    timestamptz NOT NULL DEFAULT tocsin.now()
+);
+CREATE INDEX schedule_team_id_idx ON oncall.schedule (team_id);
 CREATE INDEX schedule_created_at_id_idx ON oncall.schedule (created_at DESC, id DESC);
 
-CREATE TABLE oncall.team_service (
-    service     text PRIMARY KEY,
-    schedule_id uuid NOT NULL REFERENCES oncall.schedule (id) ON DELETE CASCADE
-);
-CREATE INDEX team_service_schedule_id_idx ON oncall.team_service (schedule_id);
-
--- One per incident. Running ones have a next action with a time, stopped ones a reason: there is no third state.
+-- One per incident. A running one has a next action with a time, a stopped one a reason: there is no third state.
 CREATE TABLE oncall.escalation (
     incident_id     uuid PRIMARY KEY,
-    -- The incident as its start told it, and whose it is. Null while only a stop has arrived: it may overtake its start.
+    -- The incident as it was at the start. Null if a stop has arrived before the start.
     incident        jsonb,
     team            text,
     team_reason     text,
     assigned_to     text,
     step            integer NOT NULL DEFAULT 0,
-    level           text CHECK (level IN ('primary', 'secondary', 'everyone', 'catch_all')),
-    next_level      text NOT NULL DEFAULT 'primary' CHECK (next_level IN ('primary', 'secondary', 'everyone')),
+    level           text,
+    next_level      text NOT NULL DEFAULT 'primary',
     timeout_seconds double precision NOT NULL CHECK (timeout_seconds > 0),
     next_action_at  timestamptz,
     stopped_at      timestamptz,
@@ -50,24 +58,26 @@ CREATE TABLE oncall.escalation (
 ) WITH (fillfactor = 80);
 CREATE INDEX escalation_due_idx ON oncall.escalation (next_action_at) WHERE stopped_at IS NULL;
 
--- One message to one person over one channel; its id is the delivery id from here to the provider.
+-- One message to one person over one channel. Its id is also the id of the notification. The key starts with incident_id, a
+-- UUIDv7, so that the table can be partitioned by ranges of it.
 CREATE TABLE oncall.page (
-    id          uuid PRIMARY KEY,
-    incident_id uuid NOT NULL REFERENCES oncall.escalation (incident_id) ON DELETE CASCADE,
-    step        integer NOT NULL,
-    level       text NOT NULL CHECK (level IN ('primary', 'secondary', 'everyone', 'catch_all')),
-    person      text NOT NULL,
-    channel     text NOT NULL,
-    address     text NOT NULL,
-    reason      text NOT NULL,
-    created_at  timestamptz NOT NULL DEFAULT tocsin.now(),
-    voided_at   timestamptz,
-    failed_at   timestamptz,
-    failure     text,
-    -- The team that the incident belonged to when the page was sent: it may go to another team later.
-    team        text
+    id           uuid NOT NULL,
+    incident_id  uuid NOT NULL REFERENCES oncall.escalation (incident_id) ON DELETE CASCADE,
+    -- The team that was paged: the incident may be handed over to another one later.
+    team         text NOT NULL,
+    step         integer NOT NULL,
+    level        text NOT NULL,
+    person       text NOT NULL,
+    channel      text NOT NULL,
+    address      text NOT NULL,
+    reason       text NOT NULL,
+    created_at   timestamptz NOT NULL DEFAULT tocsin.now(),
+    cancelled_at timestamptz,
+    failed_at    timestamptz,
+    failure      text,
+    PRIMARY KEY (incident_id, id)
 );
--- The digest, because an address may be longer than what fits into an index.
+-- A digest, because an address may be longer than an index entry.
 CREATE UNIQUE INDEX page_incident_id_step_person_channel_address_key
     ON oncall.page (incident_id, step, person, channel, md5(address));
 

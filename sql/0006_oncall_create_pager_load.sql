@@ -1,16 +1,16 @@
--- What paging came to, by day: how far it went, whom it reached and when. Kept as the figures of incidents are: triggers leave
--- a trail, a worker follows it.
+-- Pager load: figures per day on who was paged, when, and how far escalations went. Triggers mark the incidents that have
+-- changed, a worker recomputes their contribution.
 SET lock_timeout = '2s';
 SET statement_timeout = '60s';
 
--- An incident whose paging has changed since it was counted.
+-- Incidents whose contribution must be recomputed.
 CREATE TABLE oncall.stale (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     incident_id uuid NOT NULL,
     marked_at   timestamptz NOT NULL DEFAULT tocsin.now()
 );
 
--- One row: its lock makes one replica the worker; from `history_from` on everything has been marked once.
+-- A single row. Its lock elects the one replica that does the roll-up; incidents from `history_from` on have been marked.
 CREATE TABLE oncall.rollup (
     single         boolean PRIMARY KEY DEFAULT true CHECK (single),
     history_from   uuid DEFAULT 'ffffffff-ffff-ffff-ffff-ffffffffffff',
@@ -18,23 +18,23 @@ CREATE TABLE oncall.rollup (
 );
 INSERT INTO oncall.rollup DEFAULT VALUES;
 
--- What of an incident is in the tally, so that it can be taken out again: also once the incident is gone.
-CREATE TABLE oncall.counted (
+-- What each incident has contributed to pager_load, so that it can be subtracted, also after the incident was deleted.
+CREATE TABLE oncall.pager_load_contribution (
     incident_id uuid PRIMARY KEY,
     parts       jsonb NOT NULL
 );
 
--- person: pages that reached a person, by the team's day from 07:00 to 07:00; service, service_week: incidents, by the UTC day
--- or ISO week in which they were opened; outcome: the same by furthest level (name) and end (detail).
-CREATE TABLE oncall.tally (
-    kind     text NOT NULL CHECK (kind IN ('person', 'service', 'service_week', 'outcome')),
+-- person: interruptions per person, by the team's day from 07:00 to 07:00; service, service_week: incidents by the UTC day or
+-- ISO week in which they were opened; outcome: incidents by highest level (name) and end of the paging (detail).
+CREATE TABLE oncall.pager_load (
+    kind     text NOT NULL,
     day      date NOT NULL,
     team     text NOT NULL,
     name     text NOT NULL,
     detail   text NOT NULL,
-    number   bigint NOT NULL,
+    total    bigint NOT NULL,
     at_night bigint NOT NULL,
-    PRIMARY KEY (kind, day, team, name, detail) INCLUDE (number, at_night)
+    PRIMARY KEY (kind, day, team, name, detail) INCLUDE (total, at_night)
 );
 
 CREATE FUNCTION oncall.mark_stale_rows() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -60,5 +60,5 @@ CREATE TRIGGER escalation_changed AFTER UPDATE ON oncall.escalation FOR EACH ROW
 CREATE TRIGGER page_inserted AFTER INSERT ON oncall.page
     REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION oncall.mark_stale_rows();
 CREATE TRIGGER page_changed AFTER UPDATE ON oncall.page FOR EACH ROW
-    WHEN ((OLD.voided_at, OLD.failed_at) IS DISTINCT FROM (NEW.voided_at, NEW.failed_at))
+    WHEN ((OLD.cancelled_at, OLD.failed_at) IS DISTINCT FROM (NEW.cancelled_at, NEW.failed_at))
     EXECUTE FUNCTION oncall.mark_stale_row();

@@ -12,7 +12,7 @@ from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import Escalate, Escalation, Escalations, OnCall, Schedule, ScheduleIn, Upcoming
 from tocsin.contracts.overview import OnCallOverview  # noqa: TC001 - beside what is needed at run time
 from tocsin.kernel.ids import new_id
-from tocsin.oncall.domain import StoredSchedule, anchor_of
+from tocsin.oncall.domain.schedule import StoredSchedule, anchor_of
 from tocsin.oncall.service.views import schedule_view, shift_view
 
 
@@ -95,8 +95,9 @@ class FakeSchedules(FakePeer):
         if found is None:
             return refuse(404, f"There is no team {request.query['team']}.")
         since = datetime.fromisoformat(request.query.get("since") or datetime.now(UTC).isoformat())
-        turns = stored(found).turns(since, since + timedelta(days=int(request.query["days"])))
-        return answer(Upcoming(team=found.team, items=[shift_view(found.team, turn) for turn in turns]))
+        shifts = stored(found).shifts(since, since + timedelta(days=int(request.query["days"])))
+        items = [shift_view(found.team, shift) for shift in shifts]
+        return answer(Upcoming(team=found.team, time_zone=found.time_zone, items=items))
 
     async def _current(self, request: web.Request) -> web.Response:
         found = self.on_call.get(request.query["team"])

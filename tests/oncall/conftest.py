@@ -1,4 +1,4 @@
-"""oncall-service on a database of its own, between two neighbours that the test controls."""
+"""oncall-service on its own database, with fakes for the two services it calls."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from tests.support.postgres import run
 from tests.support.waiting import PATIENT, eventually
 from tocsin.kernel.ids import new_id
 from tocsin.oncall.app import create_app
+from tocsin.oncall.service import DEPS, Deps
 from tocsin.oncall.settings import Settings
 
 Client: TypeAlias = TestClient[web.Request, web.Application]
@@ -30,26 +31,31 @@ QUICK = {
 
 @dataclass(frozen=True, slots=True)
 class OnCall:
-    """One replica, and what is around it."""
+    """A replica with its fakes and its database."""
 
     client: Client
     notifications: FakeNotifications
     timeline: FakeTimeline
     dsn: str
 
+    @property
+    def deps(self) -> Deps:
+        """What the use cases of this replica work with."""
+        return self.client.server.app[DEPS]  # type: ignore[attr-defined,no-any-return]
+
     async def post(self, path: str, body: Any, *, status: int | None = None, key: str | None = None) -> Any:
-        """POST *body*; return the answer's JSON. The status must be *status*, by default any success."""
+        """POST *body*; return the JSON of the response, whose status must be *status* (default: any success)."""
         headers = {} if key is None else {"Idempotency-Key": key}
         response = await self.client.post(path, json=body, headers=headers)
         return await self._checked(response, status)
 
     async def get(self, path: str, *, status: int | None = None, **query: Any) -> Any:
-        """GET *path*; return the answer's JSON. The status must be *status*, by default any success."""
+        """GET *path*; return the JSON of the response, whose status must be *status* (default: any success)."""
         response = await self.client.get(path, params=query)
         return await self._checked(response, status)
 
     async def put(self, schedule_id: str, body: Any, *, version: int | None = None, status: int | None = None) -> Any:
-        """Change a schedule, where it is at *version*; return the answer's JSON."""
+        """Replace a schedule that is at *version*; return the JSON of the response."""
         headers = {} if version is None else {"If-Match": f'"{version}"'}
         response = await self.client.put(f"/api/v1/schedules/{schedule_id}", json=body, headers=headers)
         return await self._checked(response, status)
@@ -74,13 +80,13 @@ class OnCall:
         return await self.post(f"/api/v1/escalations/{incident_id}/stop", {"reason": reason, "actor": "Ada"})
 
     async def metrics(self) -> dict[str, float]:
-        """Return the metrics as a scraper reads them: sample with labels → value."""
+        """Return the metrics by sample name with labels."""
         text = await (await self.client.get("/metrics")).text()
         samples = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, value in samples}
 
     def rows(self, sql: str, **params: Any) -> list[dict[str, Any]]:
-        """Run a statement of the test's own."""
+        """Run a statement on the database."""
         return run(self.dsn, sql, params)
 
 
@@ -105,8 +111,8 @@ async def delivered(oncall: OnCall, incident_id: str, *pages: tuple[int, str, st
     assert oncall.notifications.paged(incident_id) == sorted(pages)
 
 
-async def told(oncall: OnCall, incident_id: str, *entries: tuple[str, str]) -> None:
-    """Wait until exactly these entries (type, words) of an incident have reached the timeline, in this order."""
+async def reported(oncall: OnCall, incident_id: str, *entries: tuple[str, str]) -> None:
+    """Wait until exactly these entries (type, text) of an incident have reached the timeline, in this order."""
     await eventually(lambda: len(oncall.timeline.told(incident_id)) >= len(entries))
     assert oncall.timeline.told(incident_id) == list(entries)
 
@@ -139,7 +145,7 @@ Replica: TypeAlias = Callable[..., Awaitable[OnCall]]
 def replica(
     db_dsn: str, notifications: FakeNotifications, timeline: FakeTimeline, aiohttp_client: AiohttpClient
 ) -> Replica:
-    """Start a replica with settings of the test's own; several share the database and the neighbours."""
+    """Start replicas with given settings; they share the database and the fakes."""
 
     async def build(**settings: Any) -> OnCall:
         values = {
@@ -157,5 +163,5 @@ def replica(
 
 @pytest.fixture
 async def oncall(replica: Replica) -> OnCall:
-    """One replica with an ordinary time-out: no step follows the first by itself."""
+    """A replica with the default time-out, so that no second step becomes due."""
     return await replica()

@@ -1,4 +1,4 @@
-"""Who is on call, now and at any other instant, over HTTP."""
+"""Who is on call, now and at other instants, over HTTP."""
 
 from datetime import UTC, datetime
 from itertools import product
@@ -13,7 +13,7 @@ async def who(oncall: OnCall, at: str, team: str = "Payments") -> Any:
     return (await oncall.get("/api/v1/oncall/current", team=team, at=at))["primary"]["name"]
 
 
-async def test_the_primary_and_the_secondary_are_named_with_the_end_of_their_turn(oncall: OnCall) -> None:
+async def test_current_returns_the_primary_and_the_secondary_with_the_next_handoff(oncall: OnCall) -> None:
     await oncall.team("Payments", *THREE, person("Dee", role="secondary"), start="2026-10-19")
     assert await oncall.get("/api/v1/oncall/current", team="Payments", at="2026-10-22T12:00:00Z") == {
         "team": "Payments",
@@ -21,21 +21,31 @@ async def test_the_primary_and_the_secondary_are_named_with_the_end_of_their_tur
         "secondary": {"name": "Dee", "email": "dee@example.net"},
         "at": "2026-10-22T12:00:00Z",
         "until": "2026-10-26T00:00:00Z",
+        "time_zone": "UTC",
     }
 
 
-async def test_a_team_without_secondaries_has_none(oncall: OnCall) -> None:
+async def test_a_team_without_secondaries_has_no_secondary_on_call(oncall: OnCall) -> None:
     await oncall.team("Payments", *THREE)
     assert (await oncall.get("/api/v1/oncall/current", team="Payments"))["secondary"] is None
 
 
-async def test_a_team_that_is_not_there_is_named(oncall: OnCall) -> None:
-    for path in ("current", "upcoming"):
-        problem = await oncall.get(f"/api/v1/oncall/{path}", team="Nobody's", status=404)
-        assert problem["detail"] == 'There is no team "Nobody\'s".'
+async def test_a_404_for_an_unknown_team_names_the_teams_that_exist(oncall: OnCall) -> None:
+    async def detail(path: str) -> Any:
+        return (await oncall.get(f"/api/v1/oncall/{path}", team="Nobody's", status=404))["detail"]
+
+    first = 'There is no team "Nobody\'s", and no other: create one with POST /api/v1/schedules.'
+    assert [await detail(path) for path in ("current", "upcoming")] == [first, first]
+    for number in range(10):
+        await oncall.team(f"Team {number}")
+    names = ", ".join(f"Team {number}" for number in range(10))
+    some = f'There is no team "Nobody\'s". Use one of: {names}, or create it with POST /api/v1/schedules.'
+    assert [await detail(path) for path in ("current", "upcoming")] == [some, some]
+    await oncall.team("Team Ten")
+    assert await detail("current") == some.replace(names, f"{names}, …")
 
 
-async def test_now_the_index_is_the_week_or_the_day_modulo_the_primaries(oncall: OnCall) -> None:
+async def test_the_default_index_is_the_week_or_the_day_modulo_the_number_of_primaries(oncall: OnCall) -> None:
     for rotation_type, people in product(("weekly", "daily"), (1, 2, 3, 5)):
         names, team = [f"P{number}" for number in range(people)], f"{rotation_type} {people}"
         await oncall.team(team, *map(person, names), rotation_type=rotation_type)
@@ -46,7 +56,7 @@ async def test_now_the_index_is_the_week_or_the_day_modulo_the_primaries(oncall:
         assert abs((datetime.now(UTC) - at).total_seconds()) < 60
 
 
-async def test_a_start_of_ones_own_begins_with_the_first_member_also_before_it(oncall: OnCall) -> None:
+async def test_a_shift_of_the_first_member_begins_at_a_given_start_also_counted_backwards(oncall: OnCall) -> None:
     await oncall.team("Payments", *THREE, start="2030-01-02", rotation_type="daily")
     days = ["2029-12-31", "2030-01-01", "2030-01-02", "2030-01-03", "2030-01-04", "2030-01-05"]
     assert [await who(oncall, f"{day}T12:00:00Z") for day in days] == ["Bob", "Cai", "Ada", "Bob", "Cai", "Ada"]
@@ -63,7 +73,13 @@ async def test_the_week_in_which_the_clocks_go_back_is_an_hour_longer(oncall: On
     assert current["until"] == "2026-10-26T08:00:00Z"
 
 
-async def test_an_instant_may_be_given_in_any_offset(oncall: OnCall) -> None:
+async def test_shifts_come_with_the_time_zone_of_their_handoffs(oncall: OnCall) -> None:
+    await oncall.team("Payments", *THREE, **BERLIN)
+    for path in ("current", "upcoming"):
+        assert (await oncall.get(f"/api/v1/oncall/{path}", team="Payments"))["time_zone"] == "Europe/Berlin"
+
+
+async def test_at_accepts_any_offset(oncall: OnCall) -> None:
     await oncall.team("Payments", *THREE, **BERLIN)
     assert await who(oncall, "2026-10-26T08:59:59+01:00") == "Ada"
     assert await who(oncall, "2026-10-26T09:00:00+01:00") == "Bob"
@@ -77,7 +93,7 @@ async def test_a_day_whose_midnight_the_clocks_skip_begins_right_after_the_gap(o
     assert await who(oncall, "2026-04-24T21:00:00Z") == "Cai"
 
 
-async def test_a_handoff_that_comes_twice_is_at_the_first(oncall: OnCall) -> None:
+async def test_an_ambiguous_handoff_is_at_its_first_occurrence(oncall: OnCall) -> None:
     await oncall.team(
         "Payments", *THREE, rotation_type="daily", start="2020-10-31", time_zone="America/Chicago", handoff_time="01:30"
     )
@@ -87,18 +103,18 @@ async def test_a_handoff_that_comes_twice_is_at_the_first(oncall: OnCall) -> Non
     assert await who(oncall, "2020-11-02T07:30:00Z") == "Cai"
 
 
-async def test_a_day_that_a_zone_left_out_is_nobodys(oncall: OnCall) -> None:
+async def test_the_shift_of_a_day_that_the_zone_skipped_is_empty(oncall: OnCall) -> None:
     await oncall.team("Payments", *THREE, rotation_type="daily", start="2011-12-29", time_zone="Pacific/Apia")
     assert await who(oncall, "2011-12-30T09:59:59Z") == "Ada"
     assert await who(oncall, "2011-12-30T10:00:00Z") == "Cai"
 
 
-async def test_coming_turns_have_their_true_start_and_end(oncall: OnCall) -> None:
+async def test_upcoming_shifts_have_their_actual_start_and_end(oncall: OnCall) -> None:
     await oncall.team("Payments", *THREE, rotation_type="daily")
     upcoming = await oncall.get("/api/v1/oncall/upcoming", team="Payments", days=7)
     items = upcoming["items"]
     assert upcoming["team"] == "Payments"
-    assert len(items) == 8, "the present turn and those that begin within seven days"
+    assert len(items) == 8, "the current shift and those that begin within seven days"
     current = await oncall.get("/api/v1/oncall/current", team="Payments")
     assert items[0]["primary"] == current["primary"]
     assert items[0]["starts_at"] <= current["at"] < items[0]["ends_at"] == current["until"]
@@ -108,7 +124,7 @@ async def test_coming_turns_have_their_true_start_and_end(oncall: OnCall) -> Non
     assert names[:3] == names[3:6]
 
 
-async def test_a_whole_year_of_days_can_be_asked_for(oncall: OnCall) -> None:
+async def test_upcoming_covers_up_to_a_year(oncall: OnCall) -> None:
     await oncall.team("Payments", *THREE, rotation_type="daily", time_zone="America/New_York")
     upcoming = await oncall.get("/api/v1/oncall/upcoming", team="Payments", days=366)
     hours = [
@@ -135,13 +151,13 @@ INVALID: list[tuple[str, dict[str, str], str]] = [
 ]
 
 
-async def test_what_is_not_valid_is_refused_with_its_name(oncall: OnCall) -> None:
+async def test_an_invalid_parameter_is_named_in_the_problem_document(oncall: OnCall) -> None:
     for path, query, pointer in INVALID:
         problem = await oncall.get(f"/api/v1/oncall/{path}", status=422, **query)
         assert [error["pointer"] for error in problem["errors"]] == [pointer], query
 
 
-async def test_the_ends_of_the_calendar_have_somebody_on_call(oncall: OnCall) -> None:
+async def test_somebody_is_on_call_at_both_ends_of_the_supported_years(oncall: OnCall) -> None:
     for zone in ("Pacific/Kiritimati", "Pacific/Niue"):
         await oncall.team(zone, *THREE, start="2999-12-31", time_zone=zone)
         for at in ("1970-01-01T00:00:00Z", "2999-12-31T23:59:59Z"):

@@ -11,23 +11,14 @@ from hypothesis import strategies as st
 from tests.support.oncall.strategies import INSTANTS, NAMES
 from tocsin.contracts.oncall import Contact, Level, Member, Role, RotationType, ScheduleIn, Weekday
 from tocsin.kernel.ids import new_id
-from tocsin.oncall.domain import (
-    LEVELS,
-    Reach,
-    StoredSchedule,
-    after_failure,
-    anchor_of,
-    escalated_in_words,
-    following,
-    handoff_of,
-    paged_in_words,
-    plan_step,
-    seconds_in_words,
-)
+from tocsin.oncall.domain.contact_resolver import ContactResolver
+from tocsin.oncall.domain.escalation import LEVELS, level_after, level_after_failure, plan_step
+from tocsin.oncall.domain.schedule import StoredSchedule, anchor_of, handoff_of
+from tocsin.oncall.domain.timeline_texts import describe_escalation, describe_page, describe_timeout
 
 NOON = datetime(2026, 10, 22, 12, 0, tzinfo=UTC)
 CATCH_ALL = Contact(channel="webhook", address="https://noc.example.net/page")
-REACH = Reach(mail=False, catch_all=CATCH_ALL)
+CONTACTS = ContactResolver(email_enabled=False, catch_all=CATCH_ALL)
 
 
 def member(name: str, role: Role = Role.PRIMARY, *contacts: Contact) -> Member:
@@ -55,17 +46,17 @@ DEE, EVE = member("Dee", Role.SECONDARY), member("Eve", Role.SECONDARY)
 
 def test_primaries_and_secondaries_rotate_apart() -> None:
     payments = schedule(ADA, DEE, BOB, EVE, CAI)
-    turns = [payments.turn(week) for week in range(1, 7)]
-    assert [turn.primary for turn in turns] == [BOB, CAI, ADA, BOB, CAI, ADA]
-    assert [turn.secondary for turn in turns] == [EVE, DEE, EVE, DEE, EVE, DEE]
+    shifts = [payments.shift(week) for week in range(1, 7)]
+    assert [shift.primary for shift in shifts] == [BOB, CAI, ADA, BOB, CAI, ADA]
+    assert [shift.secondary for shift in shifts] == [EVE, DEE, EVE, DEE, EVE, DEE]
 
 
 def test_a_team_without_secondaries_has_none_on_call() -> None:
-    assert schedule(ADA, BOB).turn_at(NOON).secondary is None
+    assert schedule(ADA, BOB).shift_at(NOON).secondary is None
 
 
 def test_a_team_of_secondaries_only_has_no_primary_on_call() -> None:
-    assert schedule(DEE).turn_at(NOON).primary is None
+    assert schedule(DEE).shift_at(NOON).primary is None
 
 
 def test_a_start_of_ones_own_begins_with_the_first_member() -> None:
@@ -87,9 +78,9 @@ def test_exactly_one_primary_is_on_call_at_every_instant(
     members = [member(name) for name in sorted(names)]
     for zone in ("UTC", "Australia/Lord_Howe", "Pacific/Apia"):
         payments = schedule(*members, rotation_type=rotation_type, zone=zone)
-        turn = payments.turn_at(at)
-        assert turn.primary in members
-        assert turn.starts_at <= at < turn.ends_at
+        shift = payments.shift_at(at)
+        assert shift.primary in members
+        assert shift.starts_at <= at < shift.ends_at
 
 
 @given(since=INSTANTS, days=st.integers(1, 60), zone=st.sampled_from(NAMES), offset=st.floats(0, 1, exclude_max=True))
@@ -98,35 +89,35 @@ def test_who_is_on_call_at_an_instant_is_who_the_window_says(
 ) -> None:
     payments = schedule(ADA, BOB, CAI, DEE, EVE, rotation_type=RotationType.DAILY, zone=zone)
     until = since + timedelta(days=days)
-    turns = list(payments.turns(since, until))
-    assert turns[0].starts_at <= since
-    assert until <= turns[-1].ends_at
-    assert all(before.ends_at == after.starts_at for before, after in pairwise(turns))
+    shifts = list(payments.shifts(since, until))
+    assert shifts[0].starts_at <= since
+    assert until <= shifts[-1].ends_at
+    assert all(before.ends_at == after.starts_at for before, after in pairwise(shifts))
     at = since + offset * (until - since)
-    assert [turn for turn in turns if turn.starts_at <= at < turn.ends_at] == [payments.turn_at(at)]
+    assert [shift for shift in shifts if shift.starts_at <= at < shift.ends_at] == [payments.shift_at(at)]
 
 
 def test_the_levels_are_primary_then_secondary_then_everyone_then_again_from_the_first() -> None:
     payments = schedule(ADA, BOB, DEE)
     level, paged = Level.PRIMARY, []
     for _ in range(4):
-        step = plan_step(payments, team="Payments", level=level, at=NOON, reach=REACH)
+        step = plan_step(payments, team="Payments", level=level, at=NOON, contacts=CONTACTS)
         paged.append([page.person for page in step.pages])
         level = step.next_level
     assert paged == [["Bob"], ["Dee"], ["Ada", "Bob", "Dee"], ["Bob"]]
 
 
 def test_an_empty_level_passes_on_at_once() -> None:
-    step = plan_step(schedule(ADA, BOB), team="Payments", level=Level.SECONDARY, at=NOON, reach=REACH)
+    step = plan_step(schedule(ADA, BOB), team="Payments", level=Level.SECONDARY, at=NOON, contacts=CONTACTS)
     assert (step.level, step.next_level, step.skipped) == (Level.EVERYONE, Level.PRIMARY, (Level.SECONDARY,))
-    only_secondaries = plan_step(schedule(DEE), team="Payments", level=Level.PRIMARY, at=NOON, reach=REACH)
+    only_secondaries = plan_step(schedule(DEE), team="Payments", level=Level.PRIMARY, at=NOON, contacts=CONTACTS)
     assert (only_secondaries.level, only_secondaries.next_level) == (Level.SECONDARY, Level.EVERYONE)
 
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("nobody", [None, schedule()], ids=["no schedule", "no members"])
 def test_nobody_at_any_level_pages_the_catch_all_and_begins_again(level: Level, nobody: StoredSchedule | None) -> None:
-    step = plan_step(nobody, team="Payments", level=level, at=NOON, reach=REACH)
+    step = plan_step(nobody, team="Payments", level=level, at=NOON, contacts=CONTACTS)
     assert (step.level, step.next_level) == (Level.CATCH_ALL, Level.PRIMARY)
     assert set(step.skipped) == set(LEVELS)
     (page,) = step.pages
@@ -134,7 +125,7 @@ def test_nobody_at_any_level_pages_the_catch_all_and_begins_again(level: Level, 
 
 
 def test_when_nobody_could_be_reached_the_catch_all_is_paged_although_people_are_on_call() -> None:
-    step = plan_step(schedule(ADA), team="Payments", level=Level.CATCH_ALL, at=NOON, reach=REACH)
+    step = plan_step(schedule(ADA), team="Payments", level=Level.CATCH_ALL, at=NOON, contacts=CONTACTS)
     assert [page.contacts for page in step.pages] == [(CATCH_ALL,)]
     assert step.pages[0].reason == "no page to Payments could be delivered"
     assert step.skipped == ()
@@ -145,9 +136,9 @@ def test_failures_go_through_the_levels_once_and_end_at_the_catch_all() -> None:
     passed = []
     while level is not None:
         passed.append(level)
-        level = after_failure(level)
+        level = level_after_failure(level)
     assert passed == [Level.PRIMARY, Level.SECONDARY, Level.EVERYONE, Level.CATCH_ALL]
-    assert following(Level.CATCH_ALL) is Level.PRIMARY
+    assert level_after(Level.CATCH_ALL) is Level.PRIMARY
 
 
 MAIL = Contact(channel="email", address="ada@home.example.net")
@@ -164,32 +155,32 @@ HOOK = Contact(channel="webhook", address="https://hooks.example.net/ada")
     ids=["own contacts, each once", "e-mail where there is a mail server", "else the console"],
 )
 def test_everybody_can_be_reached(person: Member, mail: bool, contacts: tuple[Contact, ...]) -> None:  # noqa: FBT001
-    assert Reach(mail=mail, catch_all=CATCH_ALL).contacts(person) == contacts
+    assert ContactResolver(email_enabled=mail, catch_all=CATCH_ALL).contacts_of(person) == contacts
 
 
 def test_a_page_says_who_why_and_how() -> None:
     priya = member("Priya Raman", Role.PRIMARY, MAIL, HOOK)
-    step = plan_step(schedule(priya), team="Payments", level=Level.PRIMARY, at=NOON, reach=REACH)
+    step = plan_step(schedule(priya), team="Payments", level=Level.PRIMARY, at=NOON, contacts=CONTACTS)
     assert (
-        paged_in_words(step.pages[0])
-        == "Paged Priya Raman (level 1, primary of Payments by week 43) by e-mail, webhook"
+        describe_page(step.pages[0])
+        == "Paged Priya Raman by e-mail, webhook: level 1, primary for Payments (weekly rotation, week 43)"
     )
     daily = schedule(ADA, DEE, rotation_type=RotationType.DAILY)
-    second = plan_step(daily, team="Payments", level=Level.SECONDARY, at=NOON, reach=REACH)
-    assert second.pages[0].reason == "level 2, secondary of Payments by day 295"
+    second = plan_step(daily, team="Payments", level=Level.SECONDARY, at=NOON, contacts=CONTACTS)
+    assert second.pages[0].reason == "level 2, secondary for Payments (daily rotation, day 295)"
 
 
 def test_an_escalation_says_where_to_and_why() -> None:
-    step = plan_step(schedule(ADA), team="Payments", level=Level.SECONDARY, at=NOON, reach=REACH)
-    assert escalated_in_words(step, "Payments", "nobody answered within 5 min") == (
-        "Escalated to level 3, everyone in Payments: nobody answered within 5 min; nobody is secondary"
+    step = plan_step(schedule(ADA), team="Payments", level=Level.SECONDARY, at=NOON, contacts=CONTACTS)
+    assert describe_escalation(step, "Payments", "not acknowledged within 5 min") == (
+        "Escalated to level 3, everyone in Payments: not acknowledged within 5 min; nobody is secondary"
     )
-    first = plan_step(schedule(ADA), team="Payments", level=Level.PRIMARY, at=NOON, reach=REACH)
-    assert escalated_in_words(first, "Payments", "Ada asked for it") == (
-        "Escalated to level 1, primary of Payments: Ada asked for it"
+    first = plan_step(schedule(ADA), team="Payments", level=Level.PRIMARY, at=NOON, contacts=CONTACTS)
+    assert describe_escalation(first, "Payments", "requested by Ada") == (
+        "Escalated to level 1, primary for Payments: requested by Ada"
     )
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(300, "5 min"), (60, "1 min"), (90, "90 s"), (0.3, "0.3 s")])
 def test_time_outs_are_said_in_minutes_where_they_are_whole(seconds: float, words: str) -> None:
-    assert seconds_in_words(seconds) == words
+    assert describe_timeout(seconds) == words

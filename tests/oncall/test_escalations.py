@@ -1,11 +1,11 @@
-"""Escalations over HTTP: start, stop, and what is shown of them."""
+"""Escalations over HTTP: start, stop, read."""
 
 import asyncio
 from typing import Any
 
 import pytest
 
-from tests.oncall.conftest import OnCall, Replica, delivered, person, start_of, told
+from tests.oncall.conftest import OnCall, Replica, delivered, person, reported, start_of
 from tests.support.release_skew import two_releases
 from tests.support.waiting import eventually
 from tocsin.contracts.oncall import StartEscalation
@@ -15,22 +15,22 @@ HOOK = {"channel": "webhook", "address": "https://hooks.example.net/ada?" + "x" 
 MAIL = {"channel": "email", "address": "ada@home.example.net"}
 
 
-async def test_a_start_pages_the_primary_at_once_and_says_who(oncall: OnCall) -> None:
+async def test_a_start_pages_the_primary_at_once_and_returns_who_was_paged(oncall: OnCall) -> None:
     await oncall.team("Payments", person("Ada", contacts=[HOOK, MAIL]), person("Bob", role="secondary"))
     started = await oncall.start()
-    assert (started["team"], started["team_reason"]) == ("Payments", "Payments is the team of this name")
+    assert (started["team"], started["team_reason"]) == ("Payments", "the service has the name of the team Payments")
     assert (started["assigned_to"], started["step"], started["level"]) == ("Ada", 1, "primary")
     assert (started["next_level"], started["next_people"]) == ("secondary", ["Bob"])
     assert started["timeout_seconds"] == 300
     assert [(page["person"], page["channel"]) for page in started["pages"]] == [("Ada", "webhook"), ("Ada", "email")]
     await delivered(oncall, started["incident_id"], (1, "Ada", "email"), (1, "Ada", "webhook"))
-    week = started["pages"][0]["reason"].rsplit(" ", 1)[1]
-    reason = f"level 1, primary of Payments by week {week}"
-    await told(oncall, started["incident_id"], ("paged", f"Paged Ada ({reason}) by webhook, e-mail"))
+    week = started["pages"][0]["reason"].removesuffix(")").rsplit(" ", 1)[1]
+    reason = f"level 1, primary for Payments (weekly rotation, week {week})"
+    await reported(oncall, started["incident_id"], ("paged", f"Paged Ada by webhook, e-mail: {reason}"))
     assert await oncall.get(f"/api/v1/escalations/{started['incident_id']}") == started
 
 
-async def test_a_page_says_what_for_who_and_why(oncall: OnCall) -> None:
+async def test_a_page_contains_the_incident_the_person_and_the_reason(oncall: OnCall) -> None:
     await oncall.team("Payments", person("Ada", contacts=[MAIL]))
     started = await oncall.start()
     await delivered(oncall, started["incident_id"], (1, "Ada", "email"))
@@ -38,7 +38,7 @@ async def test_a_page_says_what_for_who_and_why(oncall: OnCall) -> None:
     assert page["notification_id"] == started["pages"][0]["notification_id"]
     assert (page["kind"], page["recipient"]) == ("page", "ada@home.example.net")
     assert page["message"].startswith(
-        "#2481 Card payments fail: critical in Payments. Paged: level 1, primary of Payments"
+        "#2481 Card payments fail: critical in Payments. Paged: level 1, primary for Payments"
     )
     given = start_of(started["incident_id"])
     assert page["page"]["incident"] == {
@@ -47,7 +47,7 @@ async def test_a_page_says_what_for_who_and_why(oncall: OnCall) -> None:
     assert (page["page"]["step"], page["page"]["level"], page["page"]["person"]) == (1, "primary", "Ada")
 
 
-async def test_the_timeline_says_which_delivery_belongs_to_which_channel(oncall: OnCall) -> None:
+async def test_a_timeline_entry_lists_the_notification_of_each_channel(oncall: OnCall) -> None:
     await oncall.team("Payments", person("Ada", contacts=[HOOK, MAIL]))
     started = await oncall.start()
     await eventually(lambda: oncall.timeline.entries(started["incident_id"]))
@@ -58,7 +58,7 @@ async def test_the_timeline_says_which_delivery_belongs_to_which_channel(oncall:
     assert entry["data"]["channels"] == shown
 
 
-async def test_members_without_contacts_are_reached_by_e_mail_only_where_there_is_a_mail_server(
+async def test_members_without_contacts_are_paged_by_e_mail_only_with_a_mail_server(
     replica: Replica,
 ) -> None:
     without, with_mail = await replica(), await replica(smtp_url="smtp://mail.example.net")
@@ -69,7 +69,9 @@ async def test_members_without_contacts_are_reached_by_e_mail_only_where_there_i
     assert {page["recipient"] for page in without.notifications.pages.values()} == {"ada@example.net"}
 
 
-async def test_a_team_is_found_by_name_then_by_service_then_by_default(replica: Replica) -> None:
+async def test_an_incident_is_routed_by_team_name_then_by_service_then_to_the_default_team(
+    replica: Replica,
+) -> None:
     oncall = await replica(default_team="Operations")
     await oncall.team("Search", person("Sue"), services=["Payments", "indexer"])
     found = []
@@ -78,15 +80,19 @@ async def test_a_team_is_found_by_name_then_by_service_then_by_default(replica: 
         await oncall.team(name, person(name))
     found += [await oncall.start(service=service) for service in ("Payments", "indexer", "unowned")]
     assert [(item["team"], item["assigned_to"], item["team_reason"]) for item in found] == [
-        ("Search", "Sue", "nobody owns unowned, there is no default team Operations, and Search is the oldest team"),
-        ("Operations", "Operations", "nobody owns unowned, and Operations is the default team"),
-        ("Payments", "Payments", "Payments is the team of this name"),
+        (
+            "Search",
+            "Sue",
+            "no team owns unowned, the default team Operations does not exist; Search is oldest",
+        ),
+        ("Operations", "Operations", "no team owns unowned; Operations is the default team"),
+        ("Payments", "Payments", "the service has the name of the team Payments"),
         ("Search", "Sue", "Search owns indexer"),
-        ("Operations", "Operations", "nobody owns unowned, and Operations is the default team"),
+        ("Operations", "Operations", "no team owns unowned; Operations is the default team"),
     ]
 
 
-async def test_the_team_of_drills_never_stands_in_for_a_team_that_is_missing(replica: Replica) -> None:
+async def test_the_team_of_drills_is_never_the_fallback_for_a_missing_team(replica: Replica) -> None:
     oncall = await replica(default_team="Operations")
     await oncall.team("tocsin-drill", person("Console"))
     nobody = await oncall.start(service="unowned")
@@ -104,7 +110,7 @@ async def test_there_is_one_escalation_per_incident(replica: Replica) -> None:
     await delivered(replicas[0], incident_id, (1, "Ada", "mock"))
 
 
-async def test_a_repeat_of_a_start_with_the_same_key_changes_nothing(oncall: OnCall) -> None:
+async def test_a_retry_of_a_start_with_the_same_key_is_a_no_op(oncall: OnCall) -> None:
     await oncall.team()
     body = start_of(str(new_id()))
     first = await oncall.post("/api/v1/escalations", body, key="start-1")
@@ -112,7 +118,7 @@ async def test_a_repeat_of_a_start_with_the_same_key_changes_nothing(oncall: OnC
     await oncall.post("/api/v1/escalations", {**body, "number": 7}, status=422, key="start-1")
 
 
-async def test_a_stop_ends_the_paging_and_says_why(oncall: OnCall) -> None:
+async def test_a_stop_ends_paging_and_records_the_reason(oncall: OnCall) -> None:
     await oncall.team()
     started = await oncall.start()
     incident_id = started["incident_id"]
@@ -120,27 +126,27 @@ async def test_a_stop_ends_the_paging_and_says_why(oncall: OnCall) -> None:
     stopped = await oncall.stop(incident_id, "acknowledged")
     assert (stopped["next_action_at"], stopped["next_level"], stopped["next_people"]) == (None, None, [])
     assert stopped["stop_reason"] == "acknowledged"
-    assert stopped["pages"] == started["pages"], "a page that went out is not withdrawn here"
+    assert stopped["pages"] == started["pages"], "a page that was delivered is not cancelled here"
     await eventually(lambda: oncall.notifications.voided)
     assert oncall.notifications.voided == [{"incident_id": incident_id, "reason": "acknowledged by Ada"}]
     again = await oncall.stop(incident_id, "resolved")
-    assert again == stopped, "the first answer is what counts"
+    assert again == stopped, "the first stop counts"
     assert await oncall.start(incident_id) == stopped
 
 
-async def test_a_stop_withdraws_pages_that_have_not_gone_out(oncall: OnCall) -> None:
+async def test_a_stop_cancels_pages_that_have_not_been_sent(oncall: OnCall) -> None:
     await oncall.team("Payments", person("Ada", contacts=[HOOK, MAIL]))
     await oncall.notifications.go_away()
     started = await oncall.start()
     stopped = await oncall.stop(started["incident_id"])
-    assert all(page["voided_at"] for page in stopped["pages"])
+    assert all(page["cancelled_at"] for page in stopped["pages"])
     await oncall.notifications.come_back()
     await eventually(lambda: oncall.notifications.voided)
     assert oncall.notifications.paged(started["incident_id"]) == []
     assert oncall.rows("SELECT count(*) FROM oncall.outbox WHERE kind = 'page' AND done_at IS NULL") == [{"count": 0}]
 
 
-async def test_a_stop_may_overtake_its_start(oncall: OnCall) -> None:
+async def test_a_stop_may_arrive_before_its_start(oncall: OnCall) -> None:
     await oncall.team()
     incident_id = str(new_id())
     stopped = await oncall.stop(incident_id, "resolved")
@@ -151,18 +157,18 @@ async def test_a_stop_may_overtake_its_start(oncall: OnCall) -> None:
     assert oncall.rows("SELECT kind FROM oncall.outbox") == [{"kind": "void_notifications"}]
 
 
-async def test_whichever_of_start_and_stop_comes_first_nobody_is_paged_in_the_end(replica: Replica) -> None:
+async def test_concurrent_start_and_stop_leave_nobody_paged(replica: Replica) -> None:
     replicas = [await replica(), await replica()]
     await replicas[0].team()
     replicas[0].notifications.gate.clear()
     incidents = [str(new_id()) for _ in range(30)]
     await asyncio.gather(*(job for n in incidents for job in (replicas[0].start(n), replicas[1].stop(n))))
     assert replicas[0].rows("SELECT count(*) FROM oncall.escalation WHERE stopped_at IS NULL") == [{"count": 0}]
-    assert replicas[0].rows("SELECT count(*) FROM oncall.page WHERE voided_at IS NULL") == [{"count": 0}]
+    assert replicas[0].rows("SELECT count(*) FROM oncall.page WHERE cancelled_at IS NULL") == [{"count": 0}]
     replicas[0].notifications.gate.set()
 
 
-async def test_many_escalations_can_be_asked_for_at_once(oncall: OnCall) -> None:
+async def test_several_escalations_can_be_read_at_once(oncall: OnCall) -> None:
     await oncall.team()
     started = [await oncall.start(number=number) for number in range(3)]
     ids = [item["incident_id"] for item in started]
@@ -170,7 +176,7 @@ async def test_many_escalations_can_be_asked_for_at_once(oncall: OnCall) -> None
     assert found["items"] == started[:2]
 
 
-async def test_what_is_asked_wrongly_is_refused(oncall: OnCall) -> None:
+async def test_invalid_requests_are_rejected(oncall: OnCall) -> None:
     unknown = str(new_id())
     cases: list[tuple[Any, str, Any, int]] = [
         (oncall.get, f"/api/v1/escalations/{unknown}", {}, 404),

@@ -1,4 +1,4 @@
-"""Each step of on-call that fails half-way, before or after it was done: a repeat leads to the same end."""
+"""Failures before and after each operation of on-call: a retry leads to the same result."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ from tocsin.kernel.failpoints import POINTS
 from tocsin.kernel.ids import new_id
 
 Arm: TypeAlias = Callable[[str], None]
-ASKED = [
+IN_REQUESTS = [
     "oncall.create_schedule",
     "oncall.replace_schedule",
     "oncall.start",
@@ -26,44 +26,44 @@ ASKED = [
     "oncall.delivery_failed",
     "oncall.stop",
 ]
-"""Points that a caller runs into, and is answered 503."""
-IN_THE_BACKGROUND = ["oncall.page", "oncall.timeline", "oncall.void", "oncall.step_due", "oncall.roll_up"]
-"""The last in `test_tally`."""
+"""Points in a request, which fails with 503."""
+IN_THE_BACKGROUND = ["oncall.page", "oncall.timeline", "oncall.cancel", "oncall.execute_due", "oncall.roll_up"]
+"""The last one is tested in `test_pager_load`."""
 KINDS = ["raise", "execute_then_raise"]
 
 
 @pytest.fixture
 def arm(monkeypatch: pytest.MonkeyPatch) -> Arm:
-    """Arm a fault point for one failure."""
+    """Arm a failpoint for one failure."""
     return lambda point: monkeypatch.setenv("FAILPOINT", point)
 
 
-def test_every_point_of_on_call_is_tested_here() -> None:
-    assert sorted(ASKED + IN_THE_BACKGROUND) == sorted(name for name in POINTS if name.startswith("oncall."))
+def test_every_failpoint_of_on_call_is_tested_here() -> None:
+    assert sorted(IN_REQUESTS + IN_THE_BACKGROUND) == sorted(name for name in POINTS if name.startswith("oncall."))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_caller_who_repeats_after_a_failure_has_one_effect(oncall: OnCall, kind: str, arm: Arm) -> None:
+async def test_a_request_retried_after_a_failure_has_one_effect(oncall: OnCall, kind: str, arm: Arm) -> None:
     incident_id = str(new_id())
 
-    async def insist(point: str, path: str, body: Any) -> Any:
+    async def retry_after_failure(point: str, path: str, body: Any) -> Any:
         arm(f"{point}:{kind}")
         await oncall.post(path, body, status=503, key=point)
         return await oncall.post(path, body, key=point)
 
     people = [person("Ada"), person("Bob", role="secondary")]
     team = {"team": "Payments", "rotation_type": "weekly", "members": people}
-    made = await insist("oncall.create_schedule", "/api/v1/schedules", team)
+    made = await retry_after_failure("oncall.create_schedule", "/api/v1/schedules", team)
     arm(f"oncall.replace_schedule:{kind}")
     wanted = {**team, "services": ["ledger"]}
     await oncall.put(made["id"], wanted, version=1, status=503)
     assert (await oncall.put(made["id"], wanted, version=1))["version"] == 2
-    await insist("oncall.start", "/api/v1/escalations", start_of(incident_id))
-    escalated = await insist("oncall.escalate", "/api/v1/escalate", {"incident_id": incident_id})
+    await retry_after_failure("oncall.start", "/api/v1/escalations", start_of(incident_id))
+    escalated = await retry_after_failure("oncall.escalate", "/api/v1/escalate", {"incident_id": incident_id})
     failed = {"notification_id": escalated["pages"][-1]["notification_id"]}
     path = f"/api/v1/escalations/{incident_id}"
-    await insist("oncall.delivery_failed", f"{path}/delivery-failed", failed)
-    stopped = await insist("oncall.stop", f"{path}/stop", {"reason": "resolved", "actor": "Ada"})
+    await retry_after_failure("oncall.delivery_failed", f"{path}/delivery-failed", failed)
+    stopped = await retry_after_failure("oncall.stop", f"{path}/stop", {"reason": "resolved", "actor": "Ada"})
     assert (stopped["step"], stopped["stop_reason"]) == (3, "resolved")
     assert [(page["step"], page["person"]) for page in stopped["pages"]] == [
         (1, "Ada"),
@@ -82,7 +82,7 @@ async def retried(oncall: OnCall, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_what_fails_in_the_background_is_done_in_the_end(oncall: OnCall, kind: str, arm: Arm) -> None:
+async def test_a_delivery_that_fails_is_retried_until_it_succeeds(oncall: OnCall, kind: str, arm: Arm) -> None:
     await oncall.team()
     arm(f"oncall.page:{kind}")
     incident_id = (await oncall.start())["incident_id"]
@@ -90,7 +90,7 @@ async def test_what_fails_in_the_background_is_done_in_the_end(oncall: OnCall, k
     arm(f"oncall.timeline:{kind}")
     await oncall.post("/api/v1/escalate", {"incident_id": incident_id}, status=201)
     await retried(oncall, "timeline")
-    arm(f"oncall.void:{kind}")
+    arm(f"oncall.cancel:{kind}")
     await oncall.stop(incident_id)
     await retried(oncall, "void_notifications")
     assert oncall.notifications.paged(incident_id) == [(1, "Ada", "mock"), (2, "Bob", "mock")]
@@ -98,12 +98,12 @@ async def test_what_fails_in_the_background_is_done_in_the_end(oncall: OnCall, k
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_due_step_that_fails_is_taken_once_in_the_end(oncall: OnCall, kind: str, arm: Arm) -> None:
+async def test_a_due_step_that_fails_is_executed_once_in_the_end(oncall: OnCall, kind: str, arm: Arm) -> None:
     await oncall.team()
     incident_id = (await oncall.start())["incident_id"]
     failures = 'tocsin_worker_ticks_total{outcome="error",worker="escalations"}'
-    arm(f"oncall.step_due:{kind}")
-    oncall.rows("UPDATE oncall.escalation SET next_action_at = now()")
+    arm(f"oncall.execute_due:{kind}")
+    oncall.rows("UPDATE oncall.escalation SET next_action_at = tocsin.now()")
 
     async def has_failed() -> bool:
         return (await oncall.metrics())[failures] == 1
@@ -113,7 +113,7 @@ async def test_a_due_step_that_fails_is_taken_once_in_the_end(oncall: OnCall, ki
 
 
 @pytest.mark.slow
-async def test_a_replica_that_was_paused_past_its_lease_changes_nothing_more(
+async def test_a_replica_paused_past_its_lease_changes_nothing_more(
     db_dsn: str, tmp_path: Path, notifications: FakeNotifications, timeline: FakeTimeline
 ) -> None:
     environment = {
@@ -132,7 +132,7 @@ async def test_a_replica_that_was_paused_past_its_lease_changes_nothing_more(
                 return await response.json()
 
         async def has_gone_on() -> bool:
-            """Say whether it has tried to record how its delivery ended: too late, or not at all."""
+            """Return whether it has tried, too late, to record the result of its delivery."""
             async with session.get(f"{paused.url}/metrics") as response:
                 metrics = await response.text()
             name = 'tocsin_outbox_deliveries_total{kind="page",outcome="%s"} 1.0'

@@ -1,4 +1,4 @@
-"""Levels that nobody answers: each after its time-out, by whichever replica is alive, exactly once."""
+"""Levels that are not acknowledged: each follows after the time-out, exactly once, on any replica."""
 
 import asyncio
 from collections import Counter
@@ -11,20 +11,21 @@ import pytest
 from tests.oncall.conftest import OnCall, Replica, delivered, person
 from tests.support.waiting import eventually
 from tocsin.kernel import clock
-from tocsin.oncall.service.escalations import PAGER
+from tocsin.oncall.service.next_step import execute_due
 
 SHORT = 0.3 / 60
 """A time-out of 0.3 seconds, in minutes."""
+MAKE_OVERDUE = "UPDATE oncall.escalation SET next_action_at = tocsin.now() - interval '1 minute' WHERE incident_id = %s"
 ROUNDS = 'tocsin_worker_ticks_total{outcome="ok",worker="escalations"}'
 
 
 def overdue(oncall: OnCall) -> None:
     """Make every step due now."""
-    oncall.rows("UPDATE oncall.escalation SET next_action_at = now() WHERE stopped_at IS NULL")
+    oncall.rows("UPDATE oncall.escalation SET next_action_at = tocsin.now() WHERE stopped_at IS NULL")
 
 
 @pytest.mark.slow
-async def test_levels_that_nobody_answers_follow_each_other_and_begin_again(replica: Replica) -> None:
+async def test_levels_that_are_not_acknowledged_follow_each_other_and_repeat(replica: Replica) -> None:
     oncall = await replica(escalation_timeout_minutes=SHORT)
     await oncall.team("Payments", person("Ada"), person("Bob", role="secondary"))
     incident_id = (await oncall.start())["incident_id"]
@@ -44,13 +45,13 @@ async def test_levels_that_nobody_answers_follow_each_other_and_begin_again(repl
     ]  # fmt: skip
     why = [words for kind, words in oncall.timeline.told(incident_id) if kind == "escalated"]
     assert why[:3] == [
-        "Escalated to level 2, secondary of Payments: nobody answered within 0.3 s",
-        "Escalated to level 3, everyone in Payments: nobody answered within 0.3 s",
-        "Escalated to level 1, primary of Payments: nobody answered within 0.3 s",
+        "Escalated to level 2, secondary for Payments: not acknowledged within 0.3 s",
+        "Escalated to level 3, everyone in Payments: not acknowledged within 0.3 s",
+        "Escalated to level 1, primary for Payments: not acknowledged within 0.3 s",
     ]
 
 
-async def test_a_step_is_taken_when_it_is_due_and_not_at_the_next_poll(replica: Replica) -> None:
+async def test_a_step_is_executed_when_it_is_due_and_not_at_the_next_poll(replica: Replica) -> None:
     oncall = await replica(escalation_timeout_minutes=SHORT, poll_seconds=60)
     await oncall.team()
     started_at = clock.monotonic()
@@ -60,7 +61,7 @@ async def test_a_step_is_taken_when_it_is_due_and_not_at_the_next_poll(replica: 
 
 
 @pytest.mark.slow
-async def test_a_replica_that_did_not_start_an_escalation_knows_when_it_is_due(replica: Replica) -> None:
+async def test_a_replica_executes_steps_of_escalations_that_another_one_started(replica: Replica) -> None:
     one, other = await replica(escalation_timeout_minutes=1 / 60), await replica(poll_seconds=60)
     await one.team()
     before = (await other.metrics())[ROUNDS]
@@ -75,7 +76,7 @@ async def test_a_replica_that_did_not_start_an_escalation_knows_when_it_is_due(r
     assert other.notifications.paged(incident_id)[:2] == [(1, "Ada", "mock"), (2, "Bob", "mock")]
 
 
-async def test_what_came_due_while_nobody_was_alive_is_done_at_the_start(replica: Replica) -> None:
+async def test_steps_that_became_due_while_no_replica_ran_are_executed_at_start_up(replica: Replica) -> None:
     first = await replica()
     await first.team()
     incident_id = (await first.start())["incident_id"]
@@ -85,7 +86,7 @@ async def test_what_came_due_while_nobody_was_alive_is_done_at_the_start(replica
     await delivered(await replica(), incident_id, (1, "Ada", "mock"), (2, "Bob", "mock"))
 
 
-async def test_an_empty_level_is_passed_over_at_once(replica: Replica) -> None:
+async def test_an_empty_level_is_skipped_at_once(replica: Replica) -> None:
     oncall = await replica(escalation_timeout_minutes=SHORT)
     await oncall.team("Payments", person("Ada"), person("Bob"))
     started = await oncall.start()
@@ -97,30 +98,30 @@ async def test_an_empty_level_is_passed_over_at_once(replica: Replica) -> None:
     await eventually(lambda: len(oncall.timeline.told(incident_id)) >= 2)
     assert oncall.timeline.told(incident_id)[1] == (
         "escalated",
-        "Escalated to level 3, everyone in Payments: nobody answered within 0.3 s; nobody is secondary",
+        "Escalated to level 3, everyone in Payments: not acknowledged within 0.3 s; nobody is secondary",
     )
 
 
-async def test_with_no_team_at_all_the_catch_all_is_paged_again_and_again_and_says_so_loudly(
+async def test_without_any_team_the_catch_all_is_paged_repeatedly_and_an_error_is_logged(
     replica: Replica, capsys: Any
 ) -> None:
     oncall = await replica(escalation_timeout_minutes=SHORT, default_team="Operations")
     started = await oncall.start(service="payments-api")
     incident_id = started["incident_id"]
-    assert (started["team"], started["team_reason"]) == ("Operations", "there is no team at all")
+    assert (started["team"], started["team_reason"]) == ("Operations", "no team exists")
     assert (started["level"], started["assigned_to"], started["next_level"]) == ("catch_all", None, "catch_all")
     await eventually(lambda: len(oncall.notifications.paged(incident_id)) >= 2)
     assert oncall.notifications.paged(incident_id)[:2] == [(1, "catch-all", "mock"), (2, "catch-all", "mock")]
     assert {page["recipient"] for page in oncall.notifications.pages.values()} == {"nobody-on-call"}
     await eventually(lambda: len(oncall.timeline.told(incident_id)) >= 4)
-    nobody = ("nobody_on_call", "Nobody is on call for Operations at any level: the catch-all is paged")
-    paged = ("paged", "Paged catch-all (nobody is on call for Operations) by console")
+    nobody = ("nobody_on_call", "Nobody is on call for Operations at any level: paging the catch-all")
+    paged = ("paged", "Paged catch-all by console: nobody is on call for Operations")
     assert oncall.timeline.told(incident_id)[:4] == [nobody, paged, nobody, paged]
     assert (await oncall.metrics())['tocsin_oncall_catch_all_pages_total{reason="nobody_on_call"}'] >= 2
     assert "catch-all paged" in capsys.readouterr().out
 
 
-async def test_a_team_that_is_made_later_is_paged_by_the_next_step(replica: Replica) -> None:
+async def test_a_team_created_later_is_paged_by_the_next_step(replica: Replica) -> None:
     oncall = await replica(default_team="Operations")
     incident_id = (await oncall.start(service="payments-api"))["incident_id"]
     await oncall.team("Operations", person("Ada"))
@@ -128,10 +129,11 @@ async def test_a_team_that_is_made_later_is_paged_by_the_next_step(replica: Repl
     await delivered(oncall, incident_id, (1, "catch-all", "mock"), (2, "Ada", "mock"))
 
 
-async def test_a_schedule_that_cannot_be_read_pages_the_catch_all_and_holds_up_nobody_else(oncall: OnCall) -> None:
+async def test_an_unreadable_schedule_pages_the_catch_all_and_delays_no_other_team(oncall: OnCall) -> None:
     for change in ("time_zone = 'Mars/Olympus'", 'members = \'[{"name": "Ada"}]\'', "members = '[]'"):
         await oncall.team(change)
-        oncall.rows(f"UPDATE oncall.schedule SET {change} WHERE team = %(team)s", team=change)
+        team_id = "(SELECT id FROM oncall.team WHERE name = %(team)s)"
+        oncall.rows(f"UPDATE oncall.schedule SET {change} WHERE team_id = {team_id}", team=change)
         broken = await oncall.start(service=change)
         assert (broken["team"], broken["level"]) == (change, "catch_all")
     await oncall.team("Search", person("Sue"))
@@ -139,20 +141,19 @@ async def test_a_schedule_that_cannot_be_read_pages_the_catch_all_and_holds_up_n
 
 
 @pytest.mark.slow
-async def test_replicas_that_step_the_same_due_rows_take_each_step_once(replica: Replica) -> None:
+async def test_replicas_that_compete_for_due_steps_execute_each_step_once(replica: Replica) -> None:
     replicas = [await replica(due_batch_size=7, poll_seconds=60) for _ in range(3)]
     await replicas[0].team("Payments", person("Ada"), person("Bob", role="secondary"))
     for number in range(60):
         await replicas[0].start(number=number)
     overdue(replicas[0])
-    pagers = [replica.client.server.app[PAGER] for replica in replicas]  # type: ignore[attr-defined]
 
-    async def step_until_done(pager: Any) -> None:
-        while await pager.step_due() is True:
+    async def execute_all(oncall: OnCall) -> None:
+        while await execute_due(oncall.deps) is True:
             continue
 
-    await asyncio.gather(*(step_until_done(pager) for pager in pagers for _ in range(3)))
-    steps = replicas[0].rows("SELECT step, next_level, next_action_at > now() AS later FROM oncall.escalation")
+    await asyncio.gather(*(execute_all(oncall) for oncall in replicas for _ in range(3)))
+    steps = replicas[0].rows("SELECT step, next_level, next_action_at > tocsin.now() AS later FROM oncall.escalation")
     assert Counter(tuple(row.values()) for row in steps) == {(2, "everyone", True): 60}
     pages = replicas[0].rows("SELECT step, person, count(*) FROM oncall.page GROUP BY step, person ORDER BY step")
     assert pages == [{"step": 1, "person": "Ada", "count": 60}, {"step": 2, "person": "Bob", "count": 60}]
@@ -160,7 +161,7 @@ async def test_replicas_that_step_the_same_due_rows_take_each_step_once(replica:
 
 
 async def waits_for_lock(oncall: OnCall, table: str) -> None:
-    """Wait until somebody waits for a lock on *table*."""
+    """Wait until a session waits for a lock on *table*."""
     await eventually(
         lambda: oncall.rows(
             "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = %(table)s::regclass"
@@ -170,17 +171,16 @@ async def waits_for_lock(oncall: OnCall, table: str) -> None:
     )
 
 
-async def test_an_answer_in_the_middle_of_a_step_withdraws_the_pages_of_the_step(replica: Replica) -> None:
+async def test_a_stop_during_a_step_cancels_the_pages_of_the_step(replica: Replica) -> None:
     oncall = await replica(poll_seconds=60)
     await oncall.team()
     incident_id = (await oncall.start())["incident_id"]
     await delivered(oncall, incident_id, (1, "Ada", "mock"))
-    oncall.notifications.gate.clear()  # what the step sends stays on its way
+    oncall.notifications.gate.clear()  # deliveries of the step stay in flight
     with closing(psycopg2.connect(oncall.dsn)) as barrier, barrier.cursor() as cursor:
         cursor.execute("LOCK TABLE oncall.page IN SHARE MODE")
         overdue(oncall)
-        pager = oncall.client.server.app[PAGER]  # type: ignore[attr-defined]
-        step = asyncio.ensure_future(pager.step_due())
+        step = asyncio.ensure_future(execute_due(oncall.deps))
         await waits_for_lock(oncall, "oncall.page")
         stop = asyncio.ensure_future(oncall.stop(incident_id))
         await eventually(lambda: oncall.rows("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"))
@@ -188,11 +188,11 @@ async def test_an_answer_in_the_middle_of_a_step_withdraws_the_pages_of_the_step
         await step
         stopped = await stop
     assert (stopped["step"], stopped["stop_reason"], stopped["next_action_at"]) == (2, "acknowledged", None)
-    assert [page["voided_at"] is None for page in stopped["pages"]] == [True, False]
+    assert [page["cancelled_at"] is None for page in stopped["pages"]] == [True, False]
     oncall.notifications.gate.set()
 
 
-async def test_a_step_in_the_middle_of_an_answer_is_not_taken(replica: Replica) -> None:
+async def test_a_step_during_a_stop_is_not_executed(replica: Replica) -> None:
     oncall = await replica(poll_seconds=60)
     await oncall.team()
     incident_id = (await oncall.start())["incident_id"]
@@ -202,20 +202,19 @@ async def test_a_step_in_the_middle_of_an_answer_is_not_taken(replica: Replica) 
         overdue(oncall)
         stop = asyncio.ensure_future(oncall.stop(incident_id))
         await waits_for_lock(oncall, "oncall.page")
-        pager = oncall.client.server.app[PAGER]  # type: ignore[attr-defined]
-        assert await pager.step_due() is False
+        assert await execute_due(oncall.deps) is False
         barrier.rollback()
         stopped = await stop
     assert (stopped["step"], stopped["stop_reason"]) == (1, "acknowledged")
 
 
-async def test_an_escalation_that_a_frozen_replica_holds_keeps_no_other_waiting(replica: Replica) -> None:
+async def test_an_escalation_locked_by_a_frozen_replica_delays_no_other(replica: Replica) -> None:
     oncall = await replica(poll_seconds=0.05)
     await oncall.team()
     held, free = (await oncall.start())["incident_id"], (await oncall.start())["incident_id"]
     with closing(psycopg2.connect(oncall.dsn)) as frozen, frozen.cursor() as cursor:
         cursor.execute("SELECT FROM oncall.escalation WHERE incident_id = %s FOR UPDATE", (held,))
-        oncall.rows("UPDATE oncall.escalation SET next_action_at = now() WHERE incident_id = %(id)s", id=free)
+        oncall.rows("UPDATE oncall.escalation SET next_action_at = tocsin.now() WHERE incident_id = %(id)s", id=free)
         await delivered(oncall, free, (1, "Ada", "mock"), (2, "Bob", "mock"))
         frozen.rollback()
     overdue(oncall)
@@ -223,13 +222,14 @@ async def test_an_escalation_that_a_frozen_replica_holds_keeps_no_other_waiting(
 
 
 @pytest.mark.slow
-async def test_a_due_step_that_another_holds_is_polled_for_and_not_spun_on(replica: Replica) -> None:
+async def test_a_due_step_locked_by_another_replica_causes_no_busy_loop(replica: Replica) -> None:
     oncall = await replica(poll_seconds=0.2)
     await oncall.team()
     held = (await oncall.start())["incident_id"]
     with closing(psycopg2.connect(oncall.dsn)) as frozen, frozen.cursor() as cursor:
         cursor.execute(
-            "UPDATE oncall.escalation SET next_action_at = now() - interval '1 minute' WHERE incident_id = %s", (held,)
+            "UPDATE oncall.escalation SET next_action_at = tocsin.now() - interval '1 minute' WHERE incident_id = %s",
+            (held,),
         )
         frozen.commit()
         cursor.execute("SELECT FROM oncall.escalation WHERE incident_id = %s FOR UPDATE", (held,))
@@ -240,13 +240,14 @@ async def test_a_due_step_that_another_holds_is_polled_for_and_not_spun_on(repli
     assert rounds < 20
 
 
-async def test_the_gauges_say_how_far_behind_the_steps_are(replica: Replica) -> None:
+async def test_the_gauges_show_how_far_overdue_the_steps_are(replica: Replica) -> None:
     oncall = await replica(poll_seconds=60)
     await oncall.team()
     held = (await oncall.start())["incident_id"]
     with closing(psycopg2.connect(oncall.dsn)) as frozen, frozen.cursor() as cursor:
         cursor.execute(
-            "UPDATE oncall.escalation SET next_action_at = now() - interval '1 minute' WHERE incident_id = %s", (held,)
+            "UPDATE oncall.escalation SET next_action_at = tocsin.now() - interval '1 minute' WHERE incident_id = %s",
+            (held,),
         )
         frozen.commit()
         cursor.execute("SELECT FROM oncall.escalation WHERE incident_id = %s FOR UPDATE", (held,))

@@ -1,4 +1,4 @@
-"""Notification-service and incident management: away, back, and refusing."""
+"""notification-service and incident-management unavailable, available again, and rejecting."""
 
 import pytest
 
@@ -10,20 +10,20 @@ SENT = 'oncall_notifications_sent_total{channel="mock"}'
 
 
 @pytest.mark.slow
-async def test_pages_wait_for_notification_service_and_go_out_once_it_is_back(oncall: OnCall) -> None:
+async def test_pages_are_delivered_once_notification_service_is_available_again(oncall: OnCall) -> None:
     await oncall.team()
     await oncall.notifications.go_away()
     started = [await oncall.start(number=number) for number in range(3)]
     await metric(oncall, "tocsin_outbox_undone_rows", 3)
     assert (await oncall.metrics())[SENT] == 0
-    assert [item["assigned_to"] for item in started] == ["Ada"] * 3, "incidents open all the same"
+    assert [item["assigned_to"] for item in started] == ["Ada"] * 3, "escalations start all the same"
     await oncall.notifications.come_back()
     for item in started:
         await delivered(oncall, item["incident_id"], (1, "Ada", "mock"))
     await metric(oncall, SENT, 3)
 
 
-async def test_a_page_is_repeated_under_one_delivery_id_and_one_key(oncall: OnCall) -> None:
+async def test_retries_of_a_page_have_one_notification_id_and_one_key(oncall: OnCall) -> None:
     await oncall.team()
     oncall.notifications.statuses.extend([503, 500, 429])
     started = await oncall.start()
@@ -34,7 +34,7 @@ async def test_a_page_is_repeated_under_one_delivery_id_and_one_key(oncall: OnCa
     assert {(item.idempotency_key, item.body["notification_id"]) for item in heard} == {(page_id, page_id)}
 
 
-async def test_the_request_id_goes_with_the_page_and_the_report(oncall: OnCall) -> None:
+async def test_the_request_id_is_passed_on_with_pages_and_timeline_entries(oncall: OnCall) -> None:
     await oncall.team()
     body = start_of(str(new_id()))
     await oncall.client.post("/api/v1/escalations", json=body, headers={"X-Request-ID": "night-1"})
@@ -42,7 +42,7 @@ async def test_the_request_id_goes_with_the_page_and_the_report(oncall: OnCall) 
     assert {item.request_id for item in oncall.notifications.heard + oncall.timeline.heard} == {"night-1"}
 
 
-async def test_the_timeline_is_told_in_order_once_incident_management_is_back(oncall: OnCall) -> None:
+async def test_timeline_entries_arrive_in_order_once_incident_management_is_available_again(oncall: OnCall) -> None:
     await oncall.team("Payments", person("Ada"), person("Bob", role="secondary"))
     await oncall.timeline.go_away()
     incident_id = (await oncall.start())["incident_id"]
@@ -56,7 +56,7 @@ async def test_the_timeline_is_told_in_order_once_incident_management_is_back(on
     ]  # fmt: skip
 
 
-async def test_reports_that_cannot_be_made_do_not_hold_up_the_withdrawal_of_pages(oncall: OnCall) -> None:
+async def test_undeliverable_timeline_entries_do_not_delay_the_cancellation_of_pages(oncall: OnCall) -> None:
     await oncall.team()
     await oncall.timeline.go_away()
     started = await oncall.start()
@@ -65,7 +65,7 @@ async def test_reports_that_cannot_be_made_do_not_hold_up_the_withdrawal_of_page
     await eventually(lambda: oncall.notifications.voided)
 
 
-async def test_a_page_that_is_refused_for_good_brings_the_next_level(oncall: OnCall) -> None:
+async def test_a_rejected_page_escalates_to_the_next_level(oncall: OnCall) -> None:
     await oncall.team("Payments", person("Ada"), person("Bob", role="secondary"))
     oncall.notifications.statuses.append(422)
     incident_id = (await oncall.start())["incident_id"]

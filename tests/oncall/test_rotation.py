@@ -1,4 +1,4 @@
-"""Handoffs against the oracle table, and the properties that hold for every rotation."""
+"""Handoffs compared with a table of known results, and properties of all rotations."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.oncall.strategies import INSTANTS, ROTATIONS, ZONES
-from tocsin.oncall.rotation import DAY, WEEK, Rotation, daily_anchor, first_instant, weekly_anchor
+from tocsin.oncall.domain.rotation import DAY, WEEK, Rotation, daily_anchor, first_instant, weekly_anchor
 
 HOUR = timedelta(hours=1)
 OracleRow: TypeAlias = tuple[str, str, timedelta, str, list[float]]
@@ -48,138 +48,141 @@ ORACLE = [
 
 
 @pytest.mark.parametrize("row", ORACLE, ids=lambda row: f"{row[0]} {row[1]}")
-@pytest.mark.parametrize("turns_back", [0, 53, 1_500], ids=lambda turns: f"anchor {turns} turns earlier")
-def test_handoffs_follow_the_oracle_table_however_far_back_the_anchor_lies(row: OracleRow, turns_back: int) -> None:
+@pytest.mark.parametrize("shifts_back", [0, 53, 1_500], ids=lambda shifts: f"anchor {shifts} shifts earlier")
+def test_handoffs_follow_the_oracle_table_however_far_back_the_anchor_lies(row: OracleRow, shifts_back: int) -> None:
     zone, anchor, period, handoffs, hours = row
-    rotation = Rotation(ZoneInfo(zone), datetime.fromisoformat(anchor) - turns_back * period, period)
+    rotation = Rotation(ZoneInfo(zone), datetime.fromisoformat(anchor) - shifts_back * period, period)
     expected = [utc(text) for text in handoffs.split()]
-    found = [rotation.handoff(turns_back + turn) for turn in range(len(expected))]
+    found = [rotation.handoff(shifts_back + shift) for shift in range(len(expected))]
     assert found == expected
     assert [(end - start) / HOUR for start, end in pairwise(found)] == hours
 
 
-@given(rotation=ROTATIONS, turn=st.integers(-3000, 3000))
-def test_a_turn_ends_where_the_next_begins_and_never_before_it_began(rotation: Rotation, turn: int) -> None:
-    starts_at, ends_at = rotation.handoff(turn), rotation.handoff(turn + 1)
+@given(rotation=ROTATIONS, shift=st.integers(-3000, 3000))
+def test_a_shift_ends_where_the_next_one_begins_and_not_before_it_begins(rotation: Rotation, shift: int) -> None:
+    starts_at, ends_at = rotation.handoff(shift), rotation.handoff(shift + 1)
     assert starts_at <= ends_at
     if starts_at == ends_at:  # the zone left out this very day
         zone = rotation.zone
-        skipped = rotation.local_start(turn)
+        skipped = rotation.local_start(shift)
         assert first_instant(skipped, zone).astimezone(zone).date() > skipped.date()
 
 
 @given(rotation=ROTATIONS, at=INSTANTS)
 @example(Rotation(ZoneInfo("Pacific/Apia"), datetime(2011, 1, 1), DAY), utc("2011-12-30T10:00"))  # noqa: DTZ001
-def test_every_instant_belongs_to_exactly_one_turn(rotation: Rotation, at: datetime) -> None:
-    turn = rotation.turn_at(at)
-    assert rotation.handoff(turn) <= at < rotation.handoff(turn + 1)
+def test_every_instant_belongs_to_exactly_one_shift(rotation: Rotation, at: datetime) -> None:
+    shift = rotation.shift_number_at(at)
+    assert rotation.handoff(shift) <= at < rotation.handoff(shift + 1)
 
 
-@given(rotation=ROTATIONS, turn=st.integers(-3000, 3000))
-def test_the_second_before_a_handoff_belongs_to_the_turn_before(rotation: Rotation, turn: int) -> None:
-    handoff = rotation.handoff(turn)
-    now = rotation.turn_at(handoff)
-    assert rotation.turn_at(handoff + timedelta(seconds=1)) == now
-    before = rotation.turn_at(handoff - timedelta(seconds=1))
+@given(rotation=ROTATIONS, shift=st.integers(-3000, 3000))
+def test_the_second_before_a_handoff_belongs_to_the_shift_before(rotation: Rotation, shift: int) -> None:
+    handoff = rotation.handoff(shift)
+    now = rotation.shift_number_at(handoff)
+    assert rotation.shift_number_at(handoff + timedelta(seconds=1)) == now
+    before = rotation.shift_number_at(handoff - timedelta(seconds=1))
     assert before < now
     assert rotation.handoff(before) < handoff == rotation.handoff(before + 1)
 
 
 @pytest.mark.slow
 @given(rotation=ROTATIONS, since=INSTANTS, days=st.integers(1, 90))
-def test_a_window_has_the_same_turns_as_a_full_expansion(rotation: Rotation, since: datetime, days: int) -> None:
+def test_a_window_has_the_same_shifts_as_a_full_expansion(rotation: Rotation, since: datetime, days: int) -> None:
     until = since + timedelta(days=days)
-    first = rotation.turn_at(since - timedelta(days=400))
+    first = rotation.shift_number_at(since - timedelta(days=400))
     full = [
-        turn
-        for turn in range(first, first + 500)
-        if rotation.handoff(turn) < rotation.handoff(turn + 1)
-        and rotation.handoff(turn) < until
-        and rotation.handoff(turn + 1) > since
+        shift
+        for shift in range(first, first + 500)
+        if rotation.handoff(shift) < rotation.handoff(shift + 1)
+        and rotation.handoff(shift) < until
+        and rotation.handoff(shift + 1) > since
     ]
-    assert list(rotation.turns(since, until)) == full
+    assert list(rotation.shift_numbers(since, until)) == full
 
 
 @given(rotation=ROTATIONS, first=st.integers(-2000, 2000), people=st.integers(1, 7), rounds=st.integers(1, 20))
-def test_turns_are_shared_out_fairly_and_in_order(rotation: Rotation, first: int, people: int, rounds: int) -> None:
-    turns = list(rotation.turns(rotation.handoff(first), rotation.handoff(first + people * rounds)))
-    shares = Counter(turn % people for turn in turns)
-    left_out = people * rounds - len(turns)
+def test_shifts_are_distributed_fairly_and_in_order(rotation: Rotation, first: int, people: int, rounds: int) -> None:
+    shifts = list(rotation.shift_numbers(rotation.handoff(first), rotation.handoff(first + people * rounds)))
+    shares = Counter(shift % people for shift in shifts)
+    left_out = people * rounds - len(shifts)
     assert max(shares.values()) - min(shares[person] for person in range(people)) <= max(left_out, 0)
     if not left_out:
-        assert all((before + 1) % people == after % people for before, after in pairwise(turns))
+        assert all((before + 1) % people == after % people for before, after in pairwise(shifts))
 
 
-@given(rotation=ROTATIONS, turn=st.integers(-3000, 3000))
-def test_a_handoff_shows_the_anchors_wall_clock_except_in_a_gap(rotation: Rotation, turn: int) -> None:
-    nominal = rotation.local_start(turn)
-    shown = rotation.handoff(turn).astimezone(rotation.zone)
+@given(rotation=ROTATIONS, shift=st.integers(-3000, 3000))
+def test_a_handoff_has_the_local_time_of_the_anchor_except_in_a_gap(rotation: Rotation, shift: int) -> None:
+    nominal = rotation.local_start(shift)
+    shown = rotation.handoff(shift).astimezone(rotation.zone)
     if shown.replace(tzinfo=None) != nominal:
         # The clocks jumped over the nominal time: just before the handoff they showed less, at it they show more.
-        just_before = (rotation.handoff(turn) - timedelta(seconds=1)).astimezone(rotation.zone).replace(tzinfo=None)
+        just_before = (rotation.handoff(shift) - timedelta(seconds=1)).astimezone(rotation.zone).replace(tzinfo=None)
         assert just_before < nominal < shown.replace(tzinfo=None)
     else:
         assert shown.fold == 0
         assert (shown.hour, shown.minute) == (rotation.anchor.hour, rotation.anchor.minute)
 
 
-@given(made_at=INSTANTS, zone=ZONES, handoff=MINUTES, weekday=st.integers(0, 6), week=st.integers(1, 52))
-def test_a_weekly_turn_has_the_number_of_its_iso_week_all_through_the_year_it_was_made_in(
-    made_at: datetime, zone: ZoneInfo, handoff: time, weekday: int, week: int
+@given(created_at=INSTANTS, zone=ZONES, handoff=MINUTES, weekday=st.integers(0, 6), week=st.integers(1, 52))
+def test_in_the_year_of_creation_the_number_of_a_weekly_shift_is_its_iso_week(
+    created_at: datetime, zone: ZoneInfo, handoff: time, weekday: int, week: int
 ) -> None:
-    rotation = Rotation(zone, weekly_anchor(made_at, zone, weekday, handoff), WEEK)
+    rotation = Rotation(zone, weekly_anchor(created_at, zone, weekday, handoff), WEEK)
     begins = rotation.local_start(week)
-    assert begins.isocalendar() == (made_at.astimezone(zone).isocalendar().year, week, weekday + 1)
+    assert begins.isocalendar() == (created_at.astimezone(zone).isocalendar().year, week, weekday + 1)
     assert begins.time() == handoff
 
 
-@given(made_at=INSTANTS, zone=ZONES, handoff=MINUTES, day=st.integers(1, 365))
-def test_a_daily_turn_has_the_number_of_its_day_all_through_the_year_it_was_made_in(
-    made_at: datetime, zone: ZoneInfo, handoff: time, day: int
+@given(created_at=INSTANTS, zone=ZONES, handoff=MINUTES, day=st.integers(1, 365))
+def test_in_the_year_of_creation_the_number_of_a_daily_shift_is_its_day_of_the_year(
+    created_at: datetime, zone: ZoneInfo, handoff: time, day: int
 ) -> None:
-    begins = Rotation(zone, daily_anchor(made_at, zone, handoff), DAY).local_start(day)
-    assert (begins.year, begins.timetuple().tm_yday) == (made_at.astimezone(zone).year, day)
+    begins = Rotation(zone, daily_anchor(created_at, zone, handoff), DAY).local_start(day)
+    assert (begins.year, begins.timetuple().tm_yday) == (created_at.astimezone(zone).year, day)
     assert begins.time() == handoff
 
 
-@given(made_at=INSTANTS, at=INSTANTS, people=st.integers(1, 9))
-def test_without_a_handoff_time_the_index_is_the_specifications_formula(
-    made_at: datetime, at: datetime, people: int
+@given(created_at=INSTANTS, at=INSTANTS, people=st.integers(1, 9))
+def test_without_a_handoff_time_the_index_is_week_or_day_modulo_people(
+    created_at: datetime, at: datetime, people: int
 ) -> None:
     zone = ZoneInfo("UTC")
-    weekly = Rotation(zone, weekly_anchor(made_at, zone, 0, time(0)), WEEK)
-    daily = Rotation(zone, daily_anchor(made_at, zone, time(0)), DAY)
-    if at.isocalendar().year == made_at.isocalendar().year:
-        assert weekly.turn_at(at) % people == at.isocalendar().week % people
-    if at.year == made_at.year:
-        assert daily.turn_at(at) % people == at.timetuple().tm_yday % people
+    weekly = Rotation(zone, weekly_anchor(created_at, zone, 0, time(0)), WEEK)
+    daily = Rotation(zone, daily_anchor(created_at, zone, time(0)), DAY)
+    if at.isocalendar().year == created_at.isocalendar().year:
+        assert weekly.shift_number_at(at) % people == at.isocalendar().week % people
+    if at.year == created_at.year:
+        assert daily.shift_number_at(at) % people == at.timetuple().tm_yday % people
 
 
-@pytest.mark.parametrize("made_at", ["2026-12-31T23:59", "2027-01-01T12:00", "2027-01-03T23:59"])
-def test_what_is_made_in_the_last_iso_week_that_reaches_into_january_counts_on_in_its_own_iso_year(
-    made_at: str,
+@pytest.mark.parametrize("created_at", ["2026-12-31T23:59", "2027-01-01T12:00", "2027-01-03T23:59"])
+def test_a_rotation_created_in_iso_week_53_in_january_continues_in_the_next_year(
+    created_at: str,
 ) -> None:
-    rotation = Rotation(ZoneInfo("UTC"), weekly_anchor(utc(made_at), ZoneInfo("UTC"), 0, time(0)), WEEK)
-    assert rotation.turn_at(utc(made_at)) == 53
-    assert rotation.turn_at(utc("2027-01-04T00:00")) == 54, "a turn of the year neither repeats nor skips a person"
+    rotation = Rotation(ZoneInfo("UTC"), weekly_anchor(utc(created_at), ZoneInfo("UTC"), 0, time(0)), WEEK)
+    assert rotation.shift_number_at(utc(created_at)) == 53
+    assert rotation.shift_number_at(utc("2027-01-04T00:00")) == 54, (
+        "a turn of the year neither repeats nor skips a person"
+    )
 
 
 TRANSCRIPT = """
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
-from tocsin.oncall.rotation import DAY, WEEK, Rotation, daily_anchor, weekly_anchor
-made_at = datetime(2026, 11, 1, 6, 30, tzinfo=UTC)
+from tocsin.oncall.domain.rotation import DAY, WEEK, Rotation, daily_anchor, weekly_anchor
+created_at = datetime(2026, 11, 1, 6, 30, tzinfo=UTC)
 for name in ("America/Chicago", "Australia/Lord_Howe", "Africa/Cairo", "Asia/Kathmandu"):
     zone = ZoneInfo(name)
     for rotation in (
-        Rotation(zone, weekly_anchor(made_at, zone, 2, time(2, 30)), WEEK),
-        Rotation(zone, daily_anchor(made_at, zone, time(2, 30)), DAY),
+        Rotation(zone, weekly_anchor(created_at, zone, 2, time(2, 30)), WEEK),
+        Rotation(zone, daily_anchor(created_at, zone, time(2, 30)), DAY),
     ):
-        print(rotation.turn_at(made_at), *(rotation.handoff(turn).isoformat() for turn in range(0, 400, 7)))
+        handoffs = (rotation.handoff(shift).isoformat() for shift in range(0, 400, 7))
+        print(rotation.shift_number_at(created_at), *handoffs)
 """
 
 
-def test_the_servers_own_time_zone_changes_nothing() -> None:
+def test_the_time_zone_of_the_server_has_no_effect() -> None:
     transcripts = {
         subprocess.run(  # noqa: S603 - this interpreter, with a fixed program
             [sys.executable, "-c", TRANSCRIPT],

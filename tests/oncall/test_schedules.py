@@ -1,4 +1,4 @@
-"""Schedules over HTTP: making them, looking at them, and what is refused."""
+"""Schedules over HTTP: create, read, replace, and what is rejected."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ from tocsin.kernel.ids import new_id
 PLAIN = {"team": "Payments", "rotation_type": "weekly", "members": [person("Ada")]}
 
 
-async def test_a_schedule_that_is_made_can_be_looked_at(oncall: OnCall) -> None:
+async def test_a_created_schedule_can_be_read(oncall: OnCall) -> None:
     made = await oncall.team(
         "Payments",
         person("Ada", contacts=[{"channel": "webhook", "address": "https://hooks.example.net/ada"}]),
@@ -31,19 +31,19 @@ async def test_a_schedule_that_is_made_can_be_looked_at(oncall: OnCall) -> None:
     assert (await oncall.get("/api/v1/schedules"))["items"] == [made]
 
 
-async def test_what_is_shown_of_a_schedule_makes_the_same_turns_again(oncall: OnCall) -> None:
+async def test_a_schedule_created_from_another_one_has_the_same_shifts(oncall: OnCall) -> None:
     made = await oncall.team(
         "Payments", person("Ada"), person("Bob"), person("Cai"), time_zone="Asia/Kathmandu", handoff_time="17:30"
     )
     again = await oncall.post("/api/v1/schedules", {**made, "team": "Copy"}, status=201)
     assert again["anchor"] == made["anchor"]
-    turns = [
+    shifts = [
         (await oncall.get("/api/v1/oncall/upcoming", team=team, days=90))["items"] for team in ("Payments", "Copy")
     ]
-    assert [{**turn, "team": ""} for turn in turns[0]] == [{**turn, "team": ""} for turn in turns[1]]
+    assert [{**shift, "team": ""} for shift in shifts[0]] == [{**shift, "team": ""} for shift in shifts[1]]
 
 
-async def test_the_answer_says_where_the_schedule_is(oncall: OnCall) -> None:
+async def test_the_location_header_is_the_address_of_the_schedule(oncall: OnCall) -> None:
     response = await oncall.client.post("/api/v1/schedules", json=PLAIN)
     found = await oncall.get(response.headers["Location"])
     assert found == await response.json()
@@ -59,20 +59,25 @@ async def test_schedules_are_listed_newest_first_page_by_page(oncall: OnCall) ->
 
 
 async def test_a_team_has_one_schedule(oncall: OnCall) -> None:
-    await oncall.team("Payments")
+    made = await oncall.team("Payments")
     problem = await oncall.post("/api/v1/schedules", PLAIN, status=409)
-    assert problem["detail"] == "The team 'Payments' has a schedule already."
+    assert problem["detail"] == (
+        f"The team 'Payments' has a schedule already. Change it with PUT /api/v1/schedules/{made['id']}, "
+        "or choose another name."
+    )
 
 
 async def test_a_service_belongs_to_one_team(oncall: OnCall) -> None:
     await oncall.team("Payments", services=["ledger", "payments-api"])
     body = {**PLAIN, "team": "Search", "services": ["search-api", "payments-api"]}
     problem = await oncall.post("/api/v1/schedules", body, status=409)
-    assert problem["detail"] == "The service 'payments-api' belongs to the team 'Payments'."
+    assert problem["detail"] == (
+        "The service 'payments-api' belongs to the team 'Payments'. Remove it from that team's schedule first."
+    )
     assert [item["team"] for item in (await oncall.get("/api/v1/schedules"))["items"]] == ["Payments"]
 
 
-async def test_of_teams_made_at_the_same_moment_one_gets_the_name(replica: Replica) -> None:
+async def test_of_concurrent_creations_of_a_team_one_succeeds(replica: Replica) -> None:
     replicas = [await replica(), await replica()]
     answers = await asyncio.gather(
         *(replicas[n % 2].client.post("/api/v1/schedules", json={**PLAIN, "services": ["a", "b"]}) for n in range(10))
@@ -80,7 +85,7 @@ async def test_of_teams_made_at_the_same_moment_one_gets_the_name(replica: Repli
     assert sorted(answer.status for answer in answers) == [201] + [409] * 9
 
 
-async def test_of_teams_made_at_the_same_moment_one_gets_the_services(replica: Replica) -> None:
+async def test_of_concurrent_creations_with_the_same_services_one_succeeds(replica: Replica) -> None:
     replicas = [await replica(), await replica()]
     bodies = [{**PLAIN, "team": f"Team {n}", "services": ["a", "b", "c"][:: 1 if n % 2 else -1]} for n in range(10)]
     answers = await asyncio.gather(
@@ -89,7 +94,7 @@ async def test_of_teams_made_at_the_same_moment_one_gets_the_services(replica: R
     assert sorted(answer.status for answer in answers) == [201] + [409] * 9
 
 
-async def test_a_repeat_with_the_same_key_gets_the_first_answer(oncall: OnCall) -> None:
+async def test_a_retry_with_the_same_key_gets_the_first_response(oncall: OnCall) -> None:
     key = str(new_id())
     first = await oncall.post("/api/v1/schedules", PLAIN, status=201, key=key)
     assert await oncall.post("/api/v1/schedules", PLAIN, status=201, key=key) == first
@@ -97,13 +102,13 @@ async def test_a_repeat_with_the_same_key_gets_the_first_answer(oncall: OnCall) 
     assert problem["errors"][0]["pointer"] == "Idempotency-Key"
 
 
-async def test_a_key_of_a_request_that_failed_can_be_used_again(oncall: OnCall) -> None:
+async def test_the_key_of_a_failed_request_can_be_used_again(oncall: OnCall) -> None:
     await oncall.team("Payments")
     await oncall.post("/api/v1/schedules", PLAIN, status=409, key="k")
     await oncall.post("/api/v1/schedules", {**PLAIN, "team": "Search"}, status=201, key="k")
 
 
-# (what is changed of a valid schedule, where the problem document points to)
+# (change to a valid schedule, pointer in the problem document)
 INVALID: list[tuple[dict[str, Any], str]] = [
     ({"team": " "}, "#/team"),
     ({"team": "x" * 257}, "#/team"),
@@ -136,7 +141,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-async def test_what_is_not_valid_is_refused_with_a_pointer(oncall: OnCall) -> None:
+async def test_an_invalid_field_is_named_by_a_pointer(oncall: OnCall) -> None:
     for change, pointer in INVALID:
         problem = await oncall.post("/api/v1/schedules", {**PLAIN, **change}, status=422)
         assert [error["pointer"] for error in problem["errors"]] == [pointer], change
@@ -158,45 +163,46 @@ async def test_a_body_that_is_not_json_is_a_400(oncall: OnCall) -> None:
     assert response.content_type == "application/problem+json"
 
 
-async def test_names_of_any_kind_are_kept_as_they_are(oncall: OnCall) -> None:
+async def test_names_are_stored_unchanged(oncall: OnCall) -> None:
     name = "Zählung 🚨 ' \" % \\ {}; DROP TABLE oncall.schedule"
     made = await oncall.team(name, person("Ada"))
     assert made["team"] == name
     assert (await oncall.get("/api/v1/oncall/current", team=name))["team"] == name
 
 
-async def test_a_schedule_is_changed_as_a_whole_and_its_turns_go_on(oncall: OnCall) -> None:
+async def test_replacing_a_schedule_with_the_same_start_keeps_its_rotation(oncall: OnCall) -> None:
     made = await oncall.team("Payments", person("Ada"), person("Bob"), services=["ledger", "cards"])
-    turns = await oncall.get("/api/v1/oncall/upcoming", team="Payments", days=30)
+    shifts = await oncall.get("/api/v1/oncall/upcoming", team="Payments", days=30)
     wanted = {**made, "members": [*made["members"], person("Cai", role="secondary")], "services": ["cards", "wallets"]}
     changed = await oncall.put(made["id"], wanted)
     assert changed == {**made, "members": changed["members"], "services": ["cards", "wallets"], "version": 2}
     assert [member["name"] for member in changed["members"]] == ["Ada", "Bob", "Cai"]
     assert await oncall.get(f"/api/v1/schedules/{made['id']}") == changed
     after = await oncall.get("/api/v1/oncall/upcoming", team="Payments", days=30)
-    assert [turn["primary"] for turn in after["items"]] == [turn["primary"] for turn in turns["items"]]
-    assert {turn["secondary"]["name"] for turn in after["items"]} == {"Cai"}
+    assert [shift["primary"] for shift in after["items"]] == [shift["primary"] for shift in shifts["items"]]
+    assert {shift["secondary"]["name"] for shift in after["items"]} == {"Cai"}
     assert (await oncall.team("Ledgers", services=["ledger"]))["services"] == ["ledger"]
 
 
-async def test_of_two_who_change_a_schedule_the_second_is_told(oncall: OnCall) -> None:
+async def test_the_second_of_two_concurrent_changes_gets_a_412(oncall: OnCall) -> None:
     made = await oncall.team()
     first, second = ({**made, "members": [person(name)]} for name in ("Cai", "Dee"))
     changed = await oncall.put(made["id"], first, version=1)
     problem = await oncall.put(made["id"], second, version=1, status=412)
     assert problem["detail"] == (
-        "The schedule of Payments has changed since you looked at it. Nothing was changed now."
+        "The schedule of Payments has changed since version 1: it is at version 2. "
+        "Nothing was saved; read it again and repeat the change."
     )
-    # The same change once more, because its first answer was lost, is none.
+    # The same change again, because its first response was lost, is a no-op.
     assert await oncall.put(made["id"], first, version=1) == changed
     assert (await oncall.put(made["id"], second, version=2))["version"] == 3
 
 
-async def test_a_change_that_is_refused_changes_nothing(oncall: OnCall) -> None:
+async def test_a_rejected_change_changes_nothing(oncall: OnCall) -> None:
     await oncall.team("Search", services=["search-api"])
     made = await oncall.team("Payments", services=["cards"])
     taken = await oncall.put(made["id"], {**made, "services": ["wallets", "search-api"]}, status=409)
-    assert taken["detail"] == "The service 'search-api' belongs to the team 'Search'."
+    assert "The service 'search-api' belongs to the team 'Search'." in taken["detail"]
     renamed = await oncall.put(made["id"], {**made, "team": "Cards"}, status=422)
     assert renamed["errors"][0]["pointer"] == "#/team"
     await oncall.put(made["id"], {**made, "members": []}, status=422)
@@ -204,21 +210,21 @@ async def test_a_change_that_is_refused_changes_nothing(oncall: OnCall) -> None:
     assert await oncall.get(f"/api/v1/schedules/{made['id']}") == made
 
 
-async def test_the_turns_of_another_time_are_shown_too(oncall: OnCall) -> None:
+async def test_upcoming_shifts_can_start_at_another_instant(oncall: OnCall) -> None:
     await oncall.team("Payments", person("Ada"), person("Bob"), start="2026-01-05")
     shown = await oncall.get("/api/v1/oncall/upcoming", team="Payments", days=14, since="2026-03-02T00:00:00Z")
-    assert [(turn["starts_at"], turn["primary"]["name"]) for turn in shown["items"]] == [
+    assert [(shift["starts_at"], shift["primary"]["name"]) for shift in shown["items"]] == [
         ("2026-03-02T00:00:00Z", "Ada"),
         ("2026-03-09T00:00:00Z", "Bob"),
     ]
 
 
-async def test_a_schedule_that_is_not_there_is_a_404(oncall: OnCall) -> None:
+async def test_an_unknown_schedule_is_a_404(oncall: OnCall) -> None:
     await oncall.get(f"/api/v1/schedules/{new_id()}", status=404)
     await oncall.get("/api/v1/schedules/unknown", status=404)
 
 
-async def test_who_is_on_call_is_a_metric_at_once(replica: Replica) -> None:
+async def test_a_new_schedule_updates_the_gauge_of_who_is_on_call_at_once(replica: Replica) -> None:
     oncall = await replica(gauge_seconds=600)
     await oncall.team("Payments", person("Ada"), person("Bob", role="secondary"))
     await oncall.team("Search", person("Cai", role="secondary"))

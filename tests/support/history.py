@@ -11,7 +11,8 @@ from tests.support.postgres import run
 SCHEMAS: Final = ["alerts", "incidents", "oncall", "notifications"]
 BOUNDED: Final = {"incidents.slot", "incidents.rollup", "incidents.stale", "oncall.rollup", "oncall.stale"} | {
     "oncall.schedule",
-    "oncall.team_service",
+    "oncall.service",
+    "oncall.team",
 }
 """As many rows as there are teams and services, or as a worker has not got to yet, however long the history."""
 OVER: Final = {

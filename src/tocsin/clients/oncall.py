@@ -1,4 +1,4 @@
-"""Calls to oncall-service."""
+"""The client of oncall-service."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -25,7 +25,7 @@ PEER = "oncall-service"
 
 
 class OnCallClient(ServiceClient):
-    """A client of oncall-service."""
+    """Calls to the API of oncall-service."""
 
     def __init__(self, base_url: str, metrics: ClientMetrics) -> None:
         super().__init__(base_url, metrics, peer=PEER)
@@ -33,7 +33,7 @@ class OnCallClient(ServiceClient):
     async def start(
         self, escalation: StartEscalation | bytes, *, idempotency_key: str, budget: Budget = ONCE
     ) -> Escalation:
-        """Page for an incident until somebody answers; learn who is paged."""
+        """Start paging for an incident; return who is paged."""
         return await self.post(
             "/api/v1/escalations", escalation, Escalation, idempotency_key=idempotency_key, budget=budget
         )
@@ -41,23 +41,23 @@ class OnCallClient(ServiceClient):
     async def stop(
         self, incident_id: UUID, stop: StopEscalation | bytes, *, idempotency_key: str, budget: Budget = ONCE
     ) -> Escalation:
-        """Page no more for an incident, even if its start has not arrived yet."""
+        """Stop paging for an incident, also before its start has arrived."""
         path = f"/api/v1/escalations/{incident_id}/stop"
         return await self.post(path, stop, Escalation, idempotency_key=idempotency_key, budget=budget)
 
     async def delivery_failed(
         self, incident_id: UUID, failure: DeliveryFailed | bytes, *, idempotency_key: str, budget: Budget = ONCE
     ) -> Escalation:
-        """Report a page that will never arrive."""
+        """Report that a page cannot be delivered."""
         path = f"/api/v1/escalations/{incident_id}/delivery-failed"
         return await self.post(path, failure, Escalation, idempotency_key=idempotency_key, budget=budget)
 
     async def escalate(self, escalate: Escalate, *, idempotency_key: str) -> Escalation:
-        """Page the next level now, or another team."""
+        """Page the next level now, or the first level of another team."""
         return await self.post("/api/v1/escalate", escalate, Escalation, idempotency_key=idempotency_key)
 
     async def escalations(self, incident_ids: Sequence[UUID], *, budget: Budget = INTERACTIVE) -> Escalations:
-        """Return how far the paging for each incident has come."""
+        """Return the escalations of the incidents, without incidents that have none."""
         return await self.get(
             "/api/v1/escalations", Escalations, query={"incident_id": list(incident_ids)}, budget=budget
         )
@@ -67,9 +67,9 @@ class OnCallClient(ServiceClient):
         return await self.get("/api/v1/oncall/current", OnCall, query={"team": team, **query}, budget=budget)
 
     async def upcoming(self, team: str, *, days: int, budget: Budget = INTERACTIVE, **query: object) -> Upcoming:
-        """Return a team's shifts, from now on or `since` another instant."""
-        asked = {"team": team, "days": days, **query}
-        return await self.get("/api/v1/oncall/upcoming", Upcoming, query=asked, budget=budget)
+        """Return a team's shifts from now on, or from `since` on."""
+        parameters = {"team": team, "days": days, **query}
+        return await self.get("/api/v1/oncall/upcoming", Upcoming, query=parameters, budget=budget)
 
     async def schedules(self, *, budget: Budget = INTERACTIVE, **page: object) -> Page[Schedule]:
         """Return a page of schedules."""
@@ -80,17 +80,17 @@ class OnCallClient(ServiceClient):
         return await self.post("/api/v1/schedules", schedule, Schedule, idempotency_key=idempotency_key)
 
     async def schedule(self, schedule_id: UUID | str, *, budget: Budget = INTERACTIVE) -> Schedule:
-        """Return one schedule."""
+        """Return a schedule."""
         return await self.get(f"/api/v1/schedules/{schedule_id}", Schedule, budget=budget)
 
     async def replace_schedule(self, schedule_id: UUID | str, schedule: ScheduleIn, *, version: int) -> Schedule:
-        """Change a team's schedule, unless somebody did since *version*."""
+        """Replace a team's schedule if it is still at *version*."""
         headers = {"If-Match": f'"{version}"'}
         return await self.put(f"/api/v1/schedules/{schedule_id}", schedule, Schedule, headers=headers)
 
-    async def overview(self, *, budget: Budget = INTERACTIVE, **asked: object) -> OnCallOverview:
-        """Return what being on call was like between `since` and `until`, for a `team`."""
-        return await self.get("/api/v1/oncall/overview", OnCallOverview, query=asked, budget=budget)
+    async def overview(self, *, budget: Budget = INTERACTIVE, **query: object) -> OnCallOverview:
+        """Return the pager load between `since` and `until`, for all teams or one `team`."""
+        return await self.get("/api/v1/oncall/overview", OnCallOverview, query=query, budget=budget)
 
 
 ONCALL = web.AppKey("ONCALL", OnCallClient)

@@ -1,4 +1,4 @@
-"""What people and services exchange with oncall-service."""
+"""API models of oncall-service: schedules, shifts, escalations."""
 
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
@@ -12,39 +12,39 @@ from tocsin.contracts.contact_types import Address, ChannelName, Email
 from tocsin.contracts.model import Instant, Line, Model, Severity, Text
 
 ZONES = frozenset(available_timezones()) - {"localtime", "Factory"}
-"""What the server's own clock is set to is no name that means the same everywhere."""
+"""IANA names, without the aliases that depend on the server."""
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(3000, 1, 1, tzinfo=UTC)
 DRILL_TEAM = "tocsin-drill"
-"""Pages of a drill go to this team, whose only member is the console: it never stands in for a team that is missing."""
+"""The team of fire drills, which pages the console only; it is never used as a fallback for a missing team."""
 
 
 class RotationType(StrEnum):
-    """How often the person on call changes."""
+    """The length of a shift."""
 
     WEEKLY = "weekly"
     DAILY = "daily"
 
 
 class Role(StrEnum):
-    """Who is paged first, and who next."""
+    """The rotation that a member belongs to: primaries are paged first, then secondaries."""
 
     PRIMARY = "primary"
     SECONDARY = "secondary"
 
 
 class Level(StrEnum):
-    """A step of an escalation."""
+    """A level of an escalation: the people whom one step pages."""
 
     PRIMARY = "primary"
     SECONDARY = "secondary"
     EVERYONE = "everyone"
     CATCH_ALL = "catch_all"
-    """Nobody was on call at any level."""
+    """The catch-all contact: nobody is on call, or no page could be delivered."""
 
 
 class Weekday(StrEnum):
-    """Days as people write them."""
+    """Weekday names."""
 
     MONDAY = "monday"
     TUESDAY = "tuesday"
@@ -56,7 +56,7 @@ class Weekday(StrEnum):
 
 
 def known_zone(name: str) -> str:
-    """Refuse what the IANA time zone database does not have."""
+    """Return *name* if it is an IANA time zone. Raise ValueError otherwise."""
     if name not in ZONES:
         msg = f"{name!r} is not an IANA time zone such as Europe/Berlin"
         raise ValueError(msg)
@@ -64,7 +64,7 @@ def known_zone(name: str) -> str:
 
 
 def in_calendar(value: datetime) -> datetime:
-    """Refuse instants so far off that no turn could be counted there."""
+    """Return *value* if it lies in the supported years. Raise ValueError otherwise."""
     if not EARLIEST <= value < LATEST:
         msg = "must lie in the years 1970 to 2999"
         raise ValueError(msg)
@@ -72,7 +72,7 @@ def in_calendar(value: datetime) -> datetime:
 
 
 def start_in_calendar(value: date) -> date:
-    """Refuse days so far off that no turn could be counted there."""
+    """Return *value* if it lies in the supported years. Raise ValueError otherwise."""
     if not EARLIEST.date() <= value < LATEST.date():
         msg = "must lie in the years 1970 to 2999"
         raise ValueError(msg)
@@ -80,7 +80,7 @@ def start_in_calendar(value: date) -> date:
 
 
 def whole_minute(value: time) -> time:
-    """Refuse seconds, and an offset: the time zone has its own field."""
+    """Return *value* if it has neither seconds nor an offset. Raise ValueError otherwise."""
     if value.tzinfo or value.second or value.microsecond:
         msg = "must be hours and minutes, such as 09:00"
         raise ValueError(msg)
@@ -89,7 +89,7 @@ def whole_minute(value: time) -> time:
 
 CalendarInstant = Annotated[Instant, AfterValidator(in_calendar)]
 
-# The formats "time" and "date-time" of JSON Schema demand an offset, which a wall clock has not.
+# The formats "time" and "date-time" of JSON Schema require an offset, which a local time does not have.
 WallClockMinute = Annotated[
     time,
     AfterValidator(whole_minute),
@@ -103,43 +103,43 @@ WallClock = Annotated[
 
 
 class Contact(Model):
-    """One way to reach a person."""
+    """A channel and an address on it."""
 
     channel: ChannelName
     address: Address
 
 
 class Member(Model):
-    """A person of a team."""
+    """A member of a team."""
 
     name: Line
     email: Email
     role: Role = Role.PRIMARY
     contacts: Annotated[list[Contact], Field(max_length=16)] = []
-    """Without any, e-mail is used where a mail server is set up, else the console."""
+    """If empty, pages go by e-mail if a mail server is configured, otherwise to the console."""
 
 
 class ScheduleIn(Model):
-    """A team and its plain rotation."""
+    """A team with its schedule."""
 
     team: Line
     rotation_type: RotationType
     members: Annotated[list[Member], Field(min_length=1, max_length=200)]
     services: Annotated[list[Line], Field(max_length=1_000)] = []
-    """What the team owns: incidents of these services page it."""
+    """Services that the team owns: their incidents page it."""
     time_zone: Annotated[str, AfterValidator(known_zone)] = "UTC"
     handoff_time: WallClockMinute = time(0, 0)
-    """Local wall clock, to the minute."""
+    """Local time, to the minute."""
     handoff_weekday: Weekday | None = None
-    """For a weekly rotation only; by default the weekday of `start`, or Monday."""
+    """Weekly rotations only; by default the weekday of `start`, else Monday."""
     start: Annotated[date, AfterValidator(start_in_calendar)] | None = None
-    """The day on which a turn of the first member begins. By default one turn before Monday of ISO week 1 (daily:
-    before 1 January) of this year: all through this year the index is then the week's (day's) number modulo the
-    members."""
+    """The day on which a shift of the first member begins. By default one shift before Monday of ISO week 1 (daily:
+    before 1 January) of the current year, so that during this year the index of the person on call is the number of the
+    week (day) modulo the number of people."""
 
     @model_validator(mode="after")
     def check(self) -> Self:
-        """Refuse two members of one name, and two weekdays for one handoff."""
+        """Check that names are unique and that `start` falls on `handoff_weekday`."""
         names = [member.name for member in self.members]
         if len(set(names)) != len(names):
             msg = "two members have the same name"
@@ -157,14 +157,14 @@ class Schedule(ScheduleIn):
 
     id: UUID
     anchor: WallClock
-    """Local wall clock at which a turn of the first member begins; all handoffs are counted from it."""
+    """Local time at which a shift of the first member begins; all handoffs are computed from it."""
     created_at: Instant
     version: int = 1
-    """Rises with each change."""
+    """Incremented by each change."""
 
 
 class PersonOnCall(Model):
-    """Who it is."""
+    """A person on call."""
 
     name: str
     email: str
@@ -178,11 +178,13 @@ class OnCall(Model):
     secondary: PersonOnCall | None
     at: Instant
     until: Instant
-    """When the next handoff changes it."""
+    """The next handoff."""
+    time_zone: str
+    """The IANA time zone in which the team's handoffs are set."""
 
 
 class Shift(Model):
-    """One turn. `ends_at` is the next one's `starts_at`."""
+    """A shift. `ends_at` equals the `starts_at` of the next one."""
 
     team: str
     primary: PersonOnCall | None
@@ -192,14 +194,16 @@ class Shift(Model):
 
 
 class Upcoming(Model):
-    """The turns of the coming days, the present one first."""
+    """A team's shifts, the current one first."""
 
     team: str
+    time_zone: str
+    """The IANA time zone in which the team's handoffs are set."""
     items: list[Shift]
 
 
 class StartEscalation(Model):
-    """Page for an incident until somebody answers."""
+    """Start paging for an incident."""
 
     incident_id: UUID
     number: int
@@ -210,14 +214,14 @@ class StartEscalation(Model):
 
 
 class StopEscalation(Model):
-    """Page no more for an incident."""
+    """Stop paging for an incident."""
 
     reason: Annotated[str, StringConstraints(pattern=r"^(acknowledged|in_progress|resolved)$")]
     actor: Line
 
 
 class DeliveryFailed(Model):
-    """A page could not be delivered and never will be: go on to the next level now."""
+    """A page failed permanently."""
 
     notification_id: UUID
     detail: Text = ""
@@ -233,7 +237,7 @@ class Escalate(Model):
 
 
 class EscalationPage(Model):
-    """One message to one person."""
+    """One message to one person over one channel."""
 
     notification_id: UUID
     step: int
@@ -241,27 +245,27 @@ class EscalationPage(Model):
     person: str
     channel: ChannelName
     reason: str
-    """Why this person: the level, the schedule, the rule."""
+    """Why this person was paged: the level and the shift."""
     created_at: Instant
-    voided_at: Instant | None
-    """When it was withdrawn, because somebody answered before it went out."""
+    cancelled_at: Instant | None
+    """When it was cancelled, because paging stopped before it was sent."""
     failed_at: Instant | None
     failure: str | None
 
 
 class Escalation(Model):
-    """How far the paging for an incident has come."""
+    """The paging for an incident: what was done, and what is next."""
 
     incident_id: UUID
     team: str | None
-    """Null while only a stop has arrived, which may overtake its start."""
+    """Null if a stop has arrived before the start."""
     team_reason: str | None
     assigned_to: str | None
-    """The first person paged; null when that was the catch-all, or nobody."""
+    """The first person who was paged; null if that was the catch-all."""
     step: int
-    """How many steps were taken; rises also when the levels repeat."""
+    """The number of steps executed; it counts on when the levels repeat."""
     level: Level | None
-    """The level paged last."""
+    """The level of the latest step."""
     next_level: Level | None
     next_people: list[str]
     next_action_at: Instant | None
@@ -273,6 +277,6 @@ class Escalation(Model):
 
 
 class Escalations(Model):
-    """Many at once; an incident without one is missing."""
+    """The escalations of several incidents, without incidents that have none."""
 
     items: list[Escalation]

@@ -1,1 +1,1 @@
-"""Knows who is on call, and pages people until one of them answers."""
+"""oncall-service: who is on call, and the escalations that page them until an incident is acknowledged."""

@@ -1,4 +1,4 @@
-"""What on-call counts and measures."""
+"""Metrics of oncall-service."""
 
 from dataclasses import dataclass
 from typing import Final, Self
@@ -13,7 +13,7 @@ CATCH_ALL_REASONS: Final = ("nobody_on_call", "undeliverable")
 
 @dataclass(frozen=True, slots=True)
 class OnCallMetrics:
-    """The counters and gauges of oncall-service. A team is a label, because the product promises that one."""
+    """Counters and gauges. The label `team` is part of the documented names; teams are few."""
 
     notifications: Counter
     escalations: Counter
@@ -29,31 +29,32 @@ class OnCallMetrics:
         metrics = cls(
             notifications=Counter(
                 "oncall_notifications_sent_total",
-                "Pages that notification-service took over.",
+                "Pages accepted by notification-service.",
                 ["channel"],
                 registry=registry,
             ),
             escalations=Counter(
-                "escalations_total", "Steps beyond an incident's first one.", ["team"], registry=registry
+                "escalations_total", "Escalation steps after the first one of an incident.", ["team"], registry=registry
             ),
             catch_all=Counter(
                 "tocsin_oncall_catch_all_pages_total",
-                "Pages to the catch-all contact: nobody was on call, or nobody could be reached.",
+                "Pages to the catch-all contact: nobody was on call, or no page could be delivered.",
                 ["reason"],
                 registry=registry,
             ),
             current=Gauge(
-                "oncall_current", "1 for whoever is paged first at the moment.", ["team", "person"], registry=registry
-            ),
-            overdue=Gauge("tocsin_oncall_overdue_steps", "Escalation steps that are due.", registry=registry),
-            without_next_action=Gauge(
-                "tocsin_oncall_incidents_without_next_action",
-                "Running escalations without a time for their next step. Must be 0.",
+                "oncall_current",
+                "1 for the person currently paged first.",
+                ["team", "person"],
                 registry=registry,
             ),
-            oldest_due=Gauge(
-                "tocsin_oncall_due_oldest_seconds", "For how long the oldest step has been due.", registry=registry
+            overdue=Gauge("tocsin_oncall_overdue_steps", "Escalation steps that are overdue.", registry=registry),
+            without_next_action=Gauge(
+                "tocsin_oncall_incidents_without_next_action",
+                "Running escalations without a next action. Must be 0.",
+                registry=registry,
             ),
+            oldest_due=Gauge("tocsin_oncall_due_oldest_seconds", "Age of the oldest overdue step.", registry=registry),
         )
         for channel in CHANNELS.names:
             metrics.notifications.labels(channel)

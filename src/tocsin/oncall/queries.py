@@ -1,4 +1,4 @@
-"""Query parameters of the lists and questions."""
+"""Query parameters."""
 
 from typing import Annotated
 from uuid import UUID
@@ -10,28 +10,28 @@ from tocsin.contracts.oncall import CalendarInstant
 
 
 class CurrentQuery(BaseModel):
-    """Who is on call for a team."""
+    """Parameters of `GET /api/v1/oncall/current`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     team: Line
     at: CalendarInstant | None = None
-    """Another instant than now, in the years 1970 to 2999."""
+    """By default now; in the years 1970 to 2999."""
 
 
 class UpcomingQuery(BaseModel):
-    """A team's coming turns."""
+    """Parameters of `GET /api/v1/oncall/upcoming`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     team: Line
     days: Annotated[int, Field(ge=1, le=366)] = 14
     since: CalendarInstant | None = None
-    """Another instant than now, in the years 1970 to 2999."""
+    """By default now; in the years 1970 to 2999."""
 
 
 class OverviewQuery(BaseModel):
-    """The days that an overview is of."""
+    """Parameters of `GET /api/v1/oncall/overview`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,9 +41,9 @@ class OverviewQuery(BaseModel):
 
 
 class EscalationsQuery(BaseModel):
-    """The escalations of many incidents."""
+    """Parameters of `GET /api/v1/escalations`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     incident_id: Annotated[list[UUID], Field(min_length=1, max_length=150)]
-    """As many as the request line has room for: 8,190 bytes in aiohttp."""
+    """At most 150 fit into a request line, which aiohttp limits to 8,190 bytes."""

@@ -1,4 +1,4 @@
-"""Every address of oncall-service."""
+"""Routes of oncall-service."""
 
 from aiohttp import web
 

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from aiohttp import web
 from pydantic import AfterValidator, Field, SecretStr
 
 from tocsin.channels import CHANNELS
@@ -12,7 +11,7 @@ from tocsin.kernel.settings import HTTPURL, Seconds, ServiceSettings
 
 
 def parse_contact(text: str) -> Contact:
-    """Read `channel:address`. Raise ValueError where it is none, or the address does not fit the channel."""
+    """Parse `channel:address`. Raise ValueError if it is malformed or the address is not valid for the channel."""
     channel, colon, address = text.partition(":")
     if not colon or channel not in CHANNELS:
         msg = f"not channel:address with a channel of {', '.join(CHANNELS.names)}, such as email:noc@example.com"
@@ -21,8 +20,8 @@ def parse_contact(text: str) -> Contact:
     return Contact(channel=channel, address=address)
 
 
-def checked_contact(text: str) -> str:
-    """Refuse what is no contact."""
+def check_contact(text: str) -> str:
+    """Return *text* if it is a contact. Raise ValueError otherwise."""
     parse_contact(text)
     return text
 
@@ -32,35 +31,32 @@ class Settings(ServiceSettings):
 
     port: Annotated[int, Field(ge=0, le=65_535)] = 8003
     incident_management_url: HTTPURL = "http://127.0.0.1:8002"
-    """Where incident-management is reached."""
+    """Base URL of incident-management."""
     notification_service_url: HTTPURL = "http://127.0.0.1:8004"
-    """Where notification-service is reached."""
+    """Base URL of notification-service."""
     escalation_timeout_minutes: Annotated[float, Field(gt=0, le=10_080)] = 5.0
-    """How long a level has to answer before the next one is paged; fractions are fine."""
+    """Time to acknowledge before the next level is paged; fractions are allowed."""
     default_team: Line = "default"
-    """Who is paged for services that nobody owns; where there is no such team, the oldest one."""
-    catch_all_contact: Annotated[str, AfterValidator(checked_contact)] = "mock:nobody-on-call"
-    """Who is paged, as channel:address, when nobody is on call or nobody can be reached."""
+    """Team paged for services without an owner; if it does not exist, the oldest team."""
+    catch_all_contact: Annotated[str, AfterValidator(check_contact)] = "mock:nobody-on-call"
+    """Contact, as channel:address, that is paged if nobody is on call or no page can be delivered."""
     smtp_url: SecretStr | None = None
-    """Where set, members without contacts of their own are reached by e-mail, else on the console."""
+    """If set, members without contacts are paged by e-mail, otherwise on the console."""
     due_batch_size: Annotated[int, Field(ge=1, le=1_000)] = 100
-    """How many due escalations one transaction steps."""
+    """Maximum number of due escalations per transaction."""
     gauge_seconds: Seconds = 10.0
-    """How often the gauges are read from the database."""
+    """Interval at which the gauges are read from the database."""
     rollup_seconds: Seconds = 5.0
-    """How often changed escalations are added up for the figures over days."""
+    """Interval of the roll-up of changed escalations into the pager load per day."""
     rollup_batch_size: Annotated[int, Field(ge=1, le=10_000)] = 500
-    """How many incidents are added up at once."""
+    """Maximum number of incidents per roll-up transaction."""
 
     @property
     def timeout_seconds(self) -> float:
-        """How long a level has to answer, in seconds."""
+        """Time to acknowledge, in seconds."""
         return self.escalation_timeout_minutes * 60
 
     @property
     def catch_all(self) -> Contact:
-        """Who is paged when nobody is on call."""
+        """The catch-all contact."""
         return parse_contact(self.catch_all_contact)
-
-
-SETTINGS = web.AppKey("SETTINGS", Settings)

@@ -34,7 +34,7 @@ BROKEN: Final = {
         WHERE i.acknowledged_at IS NOT NULL AND e.stopped_at IS NULL""",
     "a page was never handed to delivery": """
         SELECT p.id FROM oncall.page AS p LEFT JOIN notifications.notification AS n ON n.id = p.id
-        WHERE n.id IS NULL AND p.voided_at IS NULL""",
+        WHERE n.id IS NULL AND p.cancelled_at IS NULL""",
     "a message neither went out nor was given up": """
         SELECT id FROM notifications.notification
         WHERE status = 'queued' AND next_attempt_at < now() - interval '5 s'""",
@@ -55,11 +55,12 @@ BROKEN: Final = {
         UNION ALL
         SELECT 'by week' WHERE (SELECT sum(incidents) FROM incidents.service_week)
             IS DISTINCT FROM (SELECT sum(incidents) FROM incidents.service_day)""",
-    "an escalation is missing in the tally": """
-        SELECT e.incident_id AS id FROM oncall.escalation AS e LEFT JOIN oncall.counted AS c USING (incident_id)
+    "an escalation is missing in the pager load": """
+        SELECT e.incident_id AS id
+        FROM oncall.escalation AS e LEFT JOIN oncall.pager_load_contribution AS c USING (incident_id)
         WHERE (e.incident IS NOT NULL) <> (c.incident_id IS NOT NULL)
         UNION ALL
-        SELECT NULL WHERE (SELECT COALESCE(sum(number), 0) FROM oncall.tally WHERE kind = 'outcome')
+        SELECT NULL WHERE (SELECT COALESCE(sum(total), 0) FROM oncall.pager_load WHERE kind = 'outcome')
             <> (SELECT count(*) FROM oncall.escalation WHERE incident IS NOT NULL)""",
     "something was not told": """
         SELECT concat_ws(' ', kind, message_id, CASE WHEN parked_at IS NOT NULL THEN 'parked' END, last_error) AS id

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from tocsin.oncall.rotation import DAY, WEEK, Rotation
+from tocsin.oncall.domain.rotation import DAY, WEEK, Rotation
 
 # Zones that change by half an hour, at midnight or in the middle of the day, that left out a day, that never change.
 NAMES = [

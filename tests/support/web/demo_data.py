@@ -137,9 +137,9 @@ def escalation(of: Incident, *, paged: dict[str, float], following: list[str], s
             level=list(Level)[step - 1],
             person=person,
             channel="email",
-            reason="level 1, primary of Payments by week 43",
+            reason="level 1, primary for Payments (weekly rotation, week 43)",
             created_at=ago(seconds=since),
-            voided_at=None,
+            cancelled_at=None,
             failed_at=None,
             failure=None,
         )
@@ -196,7 +196,7 @@ def on_call(team: str, primary: str | None, secondary: str | None) -> OnCall:
 
     now = datetime.now(UTC)
     until = now.replace(hour=9, minute=0, second=0, microsecond=0) + timedelta(days=3)
-    return OnCall(team=team, primary=person(primary), secondary=person(secondary), at=now, until=until)
+    return OnCall(team=team, primary=person(primary), secondary=person(secondary), at=now, until=until, time_zone="UTC")
 
 
 def schedule(team: str, *people: str, zone: str = "Europe/Berlin") -> Schedule:

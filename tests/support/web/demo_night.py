@@ -119,7 +119,7 @@ class Services:
             (
                 EventType.PAGED,
                 "oncall-service",
-                "Paged Priya Raman (level 1, primary of Payments by week 43) by e-mail, webhook",
+                "Paged Priya Raman by e-mail, webhook: level 1, primary for Payments (weekly rotation, week 43)",
                 106,
                 {"channels": [{"notification_id": str(page.notification_id)} for page in (first, webhook)]},
             ),

@@ -47,7 +47,7 @@ DELETES: Final = (
     "DELETE FROM incidents.incident WHERE id = ANY(%(incidents)s::uuid[])",
     "DELETE FROM incidents.slot WHERE service = ANY(%(services)s)",
     "DELETE FROM oncall.escalation WHERE incident_id = ANY(%(incidents)s::uuid[])",
-    "DELETE FROM oncall.schedule WHERE team = ANY(%(teams)s)",
+    "DELETE FROM oncall.team WHERE name = ANY(%(teams)s)",
     "DELETE FROM notifications.notification WHERE incident_id = ANY(%(incidents)s::uuid[])",
     "DELETE FROM notifications.answered WHERE incident_id = ANY(%(incidents)s::uuid[])",
     """
@@ -107,10 +107,10 @@ async def inspect(dsn: str) -> ExistingData:
         row = await fetch_one(
             cur,
             """
-            SELECT count(*) FILTER (WHERE team = ANY(%(teams)s)) AS demo_teams,
-                   count(*) FILTER (WHERE team <> ALL(%(teams)s)) AS own_teams,
+            SELECT count(*) FILTER (WHERE name = ANY(%(teams)s)) AS demo_teams,
+                   count(*) FILTER (WHERE name <> ALL(%(teams)s)) AS own_teams,
                    EXISTS (SELECT FROM incidents.incident) AS incidents
-            FROM oncall.schedule
+            FROM oncall.team
             """,
             teams=list(TEAM_NAMES),
         )

@@ -1,1 +1,1 @@
-"""Statements on the tables of on-call."""
+"""SQL statements on the tables of schema oncall."""

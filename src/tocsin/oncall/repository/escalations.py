@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from tocsin.contracts.notifications import IncidentBrief
@@ -10,20 +9,32 @@ from tocsin.contracts.oncall import Level
 from tocsin.kernel.db import Cursor, Json, Row, execute, fetch_all, fetch_one, required
 from tocsin.kernel.errors import NotFoundError
 from tocsin.kernel.tracing import TRACING
-from tocsin.oncall.domain import Start, StoredEscalation
+from tocsin.oncall.domain.escalation import EscalationStart, StoredEscalation
 
 
-async def insert_escalation(
-    cur: Cursor, *, incident_id: UUID, start: Start, timeout_seconds: float, now: datetime | None
-) -> bool:
-    """Insert an escalation that is due now, or complete one whose stop came first; True where level 1 must be paged."""
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """The columns of an escalation that an executed step changes."""
+
+    incident_id: UUID
+    step: int
+    level: Level
+    next_level: Level
+    assigned_to: str | None
+
+
+async def insert_escalation(cur: Cursor, *, incident_id: UUID, start: EscalationStart, timeout_seconds: float) -> bool:
+    """Insert an escalation that is due now, or complete one whose stop arrived first.
+
+    Return whether level 1 must be paged: False for a repeat and for a stopped escalation.
+    """
     row = await fetch_one(
         cur,
         """
         INSERT INTO oncall.escalation AS e
-            (incident_id, incident, team, team_reason, timeout_seconds, trace_context, next_action_at, created_at)
+            (incident_id, incident, team, team_reason, timeout_seconds, trace_context, next_action_at)
         VALUES (%(incident_id)s, %(incident)s, %(team)s, %(team_reason)s, %(timeout_seconds)s, %(trace_context)s,
-            COALESCE(%(now)s, now()), COALESCE(%(now)s, now()))
+            tocsin.now())
         ON CONFLICT (incident_id) DO UPDATE
             SET incident = EXCLUDED.incident, trace_context = EXCLUDED.trace_context, team = EXCLUDED.team,
                 team_reason = EXCLUDED.team_reason
@@ -36,22 +47,17 @@ async def insert_escalation(
         team_reason=start.team_reason,
         trace_context=TRACING.context(),
         timeout_seconds=timeout_seconds,
-        now=now,
     )
     return row is not None and row["running"]
 
 
-async def mark_stopped(
-    cur: Cursor, *, incident_id: UUID, reason: str, actor: str, timeout_seconds: float, now: datetime | None
-) -> bool:
-    """Stop an escalation, also one that has not started yet; False where it was stopped before."""
+async def mark_stopped(cur: Cursor, *, incident_id: UUID, reason: str, actor: str, timeout_seconds: float) -> bool:
+    """Stop an escalation, also one that has not started yet. Return False if it was stopped before."""
     stopped = await execute(
         cur,
         """
-        INSERT INTO oncall.escalation AS e
-            (incident_id, timeout_seconds, stopped_at, stop_reason, stopped_by, created_at)
-        VALUES (%(incident_id)s, %(timeout_seconds)s, COALESCE(%(now)s, now()), %(reason)s, %(actor)s,
-            COALESCE(%(now)s, now()))
+        INSERT INTO oncall.escalation AS e (incident_id, timeout_seconds, stopped_at, stop_reason, stopped_by)
+        VALUES (%(incident_id)s, %(timeout_seconds)s, tocsin.now(), %(reason)s, %(actor)s)
         ON CONFLICT (incident_id) DO UPDATE
             SET stopped_at = EXCLUDED.stopped_at, stop_reason = EXCLUDED.stop_reason, stopped_by = EXCLUDED.stopped_by,
                 next_action_at = NULL
@@ -61,30 +67,28 @@ async def mark_stopped(
         timeout_seconds=timeout_seconds,
         reason=reason,
         actor=actor,
-        now=now,
     )
     return stopped > 0
 
 
-async def claim_due(cur: Cursor, *, limit: int, now: datetime | None) -> list[StoredEscalation]:
-    """Lock up to *limit* escalations that are due and that nobody else is stepping, the longest due first."""
+async def lock_due(cur: Cursor, *, limit: int) -> list[StoredEscalation]:
+    """Lock and return up to *limit* due escalations that no other transaction has locked, the longest overdue first."""
     rows = await fetch_all(
         cur,
         """
         SELECT incident_id FROM oncall.escalation
-        WHERE stopped_at IS NULL AND next_action_at <= COALESCE(%(now)s, now())
+        WHERE stopped_at IS NULL AND next_action_at <= tocsin.now()
         ORDER BY next_action_at
         LIMIT %(limit)s
         FOR UPDATE SKIP LOCKED
         """,
         limit=limit,
-        now=now,
     )
     return await find_escalations(cur, [row["incident_id"] for row in rows])
 
 
 async def find_trace_contexts(cur: Cursor, incident_ids: Sequence[UUID]) -> dict[UUID, str]:
-    """Return the trace that started each escalation."""
+    """Return the trace context in which each escalation was started."""
     rows = await fetch_all(
         cur,
         """
@@ -96,16 +100,18 @@ async def find_trace_contexts(cur: Cursor, incident_ids: Sequence[UUID]) -> dict
     return {row["incident_id"]: row["trace_context"] for row in rows}
 
 
-async def seconds_until_due(cur: Cursor, *, now: datetime | None) -> float | None:
-    """Return how long until the next step is due; what is due already and held by another replica does not count."""
+async def seconds_until_due(cur: Cursor) -> float | None:
+    """Return the seconds from the start of the transaction until the next step is due, or None.
+
+    Overdue steps, which another replica has locked, do not count.
+    """
     row = await fetch_one(
         cur,
         """
-        SELECT EXTRACT(epoch FROM min(next_action_at) - COALESCE(%(now)s, clock_timestamp()))::float8 AS seconds
+        SELECT EXTRACT(epoch FROM min(next_action_at) - tocsin.now())::float8 AS seconds
         FROM oncall.escalation
-        WHERE stopped_at IS NULL AND next_action_at > COALESCE(%(now)s, now())
+        WHERE stopped_at IS NULL AND next_action_at > tocsin.now()
         """,
-        now=now,
     )
     seconds: float | None = required(row)["seconds"]
     return seconds
@@ -121,13 +127,13 @@ async def get_escalation(cur: Cursor, incident_id: UUID) -> StoredEscalation:
     """Return an escalation. Raise NotFoundError."""
     found = await find_escalations(cur, [incident_id])
     if not found:
-        msg = f"There is no escalation for incident {incident_id}."
+        msg = f"Incident {incident_id} has no escalation: paging was never started for it. Check the id."
         raise NotFoundError(msg)
     return found[0]
 
 
 async def find_escalations(cur: Cursor, incident_ids: Sequence[UUID]) -> list[StoredEscalation]:
-    """Return the escalations of these incidents; one without any is missing."""
+    """Return the escalations of the incidents, without incidents that have none."""
     rows = await fetch_all(
         cur,
         """
@@ -142,8 +148,8 @@ async def find_escalations(cur: Cursor, incident_ids: Sequence[UUID]) -> list[St
     return [_escalation(row) for row in rows]
 
 
-async def move_to_team(cur: Cursor, *, incident_id: UUID, team: str, reason: str) -> None:
-    """Give a locked escalation to another team."""
+async def update_team(cur: Cursor, *, incident_id: UUID, team: str, reason: str) -> None:
+    """Hand a locked escalation over to another team."""
     await execute(
         cur,
         """
@@ -155,31 +161,19 @@ async def move_to_team(cur: Cursor, *, incident_id: UUID, team: str, reason: str
     )
 
 
-@dataclass(frozen=True, slots=True)
-class StepRecord:
-    """A step that was taken, as the escalation remembers it."""
-
-    incident_id: UUID
-    step: int
-    level: Level
-    next_level: Level
-    assigned_to: str | None
-
-
-async def record_steps(cur: Cursor, steps: Sequence[StepRecord], *, now: datetime | None) -> None:
-    """Write down the latest step of locked escalations; the next one is due after their time-out."""
+async def record_steps(cur: Cursor, steps: Sequence[StepRecord]) -> None:
+    """Record the latest step of locked escalations; the next one is due after the time-out."""
     await execute(
         cur,
         """
         UPDATE oncall.escalation AS e
         SET step = s.step, level = s.level, next_level = s.next_level,
             assigned_to = COALESCE(e.assigned_to, s.assigned_to),
-            next_action_at = COALESCE(%(now)s, now()) + e.timeout_seconds * interval '1 second'
+            next_action_at = tocsin.now() + e.timeout_seconds * interval '1 second'
         FROM unnest(%(ids)s::uuid[], %(steps)s::integer[], %(levels)s::text[], %(next_levels)s::text[],
             %(assigned)s::text[]) AS s (incident_id, step, level, next_level, assigned_to)
         WHERE e.incident_id = s.incident_id
         """,
-        now=now,
         ids=[step.incident_id for step in steps],
         steps=[step.step for step in steps],
         levels=[step.level for step in steps],
@@ -188,30 +182,28 @@ async def record_steps(cur: Cursor, steps: Sequence[StepRecord], *, now: datetim
     )
 
 
-async def measure(cur: Cursor, *, now: datetime | None) -> Row:
-    """Count running escalations by what matters: overdue, without a next action; and how long the oldest is due."""
+async def count_running(cur: Cursor) -> Row:
+    """Return how many running escalations are overdue or lack a next action, and how long the oldest is overdue."""
     return required(
         await fetch_one(
             cur,
             """
-            SELECT count(*) FILTER (WHERE next_action_at <= COALESCE(%(now)s, now())) AS overdue,
+            SELECT count(*) FILTER (WHERE next_action_at <= tocsin.now()) AS overdue,
                    count(*) FILTER (WHERE next_action_at IS NULL) AS without_next_action,
-                   GREATEST(0, EXTRACT(epoch FROM COALESCE(%(now)s, now()) - min(next_action_at)))::float8
-                       AS oldest_seconds
+                   GREATEST(0, EXTRACT(epoch FROM tocsin.now() - min(next_action_at)))::float8 AS oldest_seconds
             FROM oncall.escalation WHERE stopped_at IS NULL
             """,
-            now=now,
         )
     )
 
 
 def _escalation(row: Row) -> StoredEscalation:
-    started = row["incident"] is not None
+    start = None
+    if row["incident"] is not None:
+        start = EscalationStart(IncidentBrief.model_validate(row["incident"]), row["team"], row["team_reason"])
     return StoredEscalation(
         incident_id=row["incident_id"],
-        start=Start(IncidentBrief.model_validate(row["incident"]), row["team"], row["team_reason"])
-        if started
-        else None,
+        start=start,
         assigned_to=row["assigned_to"],
         step=row["step"],
         level=Level(row["level"]) if row["level"] else None,

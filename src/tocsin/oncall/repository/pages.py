@@ -1,30 +1,25 @@
-"""Pages: one message to one person over one channel each."""
+"""Pages: one message to one person over one channel."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from tocsin.contracts.oncall import EscalationPage
 from tocsin.kernel.db import Cursor, execute, fetch_all, fetch_one, required
-from tocsin.oncall.domain import StoredPage
+from tocsin.oncall.domain.escalation import StoredPage
 
 PAGES_SHOWN: Final = 200
 
 
-async def insert_pages(cur: Cursor, pages: Sequence[StoredPage], *, now: datetime | None) -> None:
-    """Insert pages by one statement."""
+async def insert_pages(cur: Cursor, pages: Sequence[StoredPage]) -> None:
+    """Insert *pages* with one statement."""
     await execute(
         cur,
         """
-        INSERT INTO oncall.page (id, incident_id, team, step, level, person, channel, address, reason, created_at)
-        SELECT page.id, page.incident_id, page.team, page.step, page.level, page.person, page.channel, page.address,
-            page.reason, COALESCE(%(now)s, now())
-        FROM unnest(%(ids)s::uuid[], %(incident_ids)s::uuid[], %(teams)s::text[], %(steps)s::integer[],
+        INSERT INTO oncall.page (id, incident_id, team, step, level, person, channel, address, reason)
+        SELECT * FROM unnest(%(ids)s::uuid[], %(incident_ids)s::uuid[], %(teams)s::text[], %(steps)s::integer[],
             %(levels)s::text[], %(persons)s::text[], %(channels)s::text[], %(addresses)s::text[], %(reasons)s::text[])
-            AS page (id, incident_id, team, step, level, person, channel, address, reason)
         """,
-        now=now,
         ids=[page.id for page in pages],
         incident_ids=[page.incident_id for page in pages],
         teams=[page.team for page in pages],
@@ -38,17 +33,17 @@ async def insert_pages(cur: Cursor, pages: Sequence[StoredPage], *, now: datetim
 
 
 async def find_pages(cur: Cursor, incident_ids: Sequence[UUID]) -> dict[UUID, list[EscalationPage]]:
-    """Return the newest pages of each of these incidents, oldest first."""
+    """Return the newest pages of each incident, oldest first."""
     rows = await fetch_all(
         cur,
         """
-        SELECT asked.incident_id, page.notification_id, page.step, page.level, page.person, page.channel, page.reason,
-               page.created_at, page.voided_at, page.failed_at, page.failure
-        FROM unnest(%(ids)s::uuid[]) AS asked (incident_id)
+        SELECT wanted.incident_id, page.notification_id, page.step, page.level, page.person, page.channel, page.reason,
+               page.created_at, page.cancelled_at, page.failed_at, page.failure
+        FROM unnest(%(ids)s::uuid[]) AS wanted (incident_id)
         CROSS JOIN LATERAL (
             SELECT id AS notification_id, step, level, person, channel, reason, created_at,
-                   voided_at, failed_at, failure
-            FROM oncall.page WHERE incident_id = asked.incident_id ORDER BY step DESC, id DESC LIMIT %(limit)s) AS page
+                   cancelled_at, failed_at, failure
+            FROM oncall.page WHERE incident_id = wanted.incident_id ORDER BY step DESC, id DESC LIMIT %(limit)s) AS page
         ORDER BY page.step, page.notification_id
         """,
         ids=list(incident_ids),
@@ -60,41 +55,37 @@ async def find_pages(cur: Cursor, incident_ids: Sequence[UUID]) -> dict[UUID, li
     return found
 
 
-async def void_unsent_pages(cur: Cursor, *, incident_id: UUID, now: datetime | None) -> int:
-    """Withdraw the pages that notification-service does not have yet; return how many those are."""
+async def cancel_unsent_pages(cur: Cursor, *, incident_id: UUID) -> int:
+    """Cancel the pages that notification-service has not received yet. Return their number."""
     return await execute(
         cur,
         """
         WITH unsent AS (
-            UPDATE outbox SET done_at = COALESCE(%(now)s, now())
+            UPDATE outbox SET done_at = tocsin.now()
             WHERE done_at IS NULL AND message_id IN (SELECT id FROM oncall.page WHERE incident_id = %(incident_id)s)
             RETURNING message_id)
-        UPDATE oncall.page SET voided_at = COALESCE(%(now)s, now())
-        FROM unsent WHERE id = unsent.message_id
+        UPDATE oncall.page SET cancelled_at = tocsin.now()
+        FROM unsent WHERE incident_id = %(incident_id)s AND id = unsent.message_id
         """,
         incident_id=incident_id,
-        now=now,
     )
 
 
-async def mark_failed(
-    cur: Cursor, *, page_id: UUID, incident_id: UUID, failure: str, now: datetime | None
-) -> int | None:
-    """Record that a page will never arrive; return its step, or None where that is known already.
+async def mark_failed(cur: Cursor, *, page_id: UUID, incident_id: UUID, failure: str) -> int | None:
+    """Record that a page cannot be delivered. Return its step, or None if that was recorded before.
 
-    Raise NotFoundError where the incident has no such page.
+    Raise NotFoundError if the incident has no such page.
     """
     row = await fetch_one(
         cur,
         """
-        UPDATE oncall.page SET failed_at = COALESCE(%(now)s, now()), failure = %(failure)s
+        UPDATE oncall.page SET failed_at = tocsin.now(), failure = %(failure)s
         WHERE id = %(page_id)s AND incident_id = %(incident_id)s AND failed_at IS NULL
         RETURNING step
         """,
         page_id=page_id,
         incident_id=incident_id,
         failure=failure,
-        now=now,
     )
     if row is not None:
         step: int = row["step"]
@@ -109,8 +100,8 @@ async def mark_failed(
     return None
 
 
-async def has_hope(cur: Cursor, *, incident_id: UUID, step: int) -> bool:
-    """Say whether a page of this step may still arrive."""
+async def has_deliverable_page(cur: Cursor, *, incident_id: UUID, step: int) -> bool:
+    """Return whether a page of the step has not failed."""
     row = await fetch_one(
         cur,
         """

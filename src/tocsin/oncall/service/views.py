@@ -1,15 +1,17 @@
-"""What callers are shown of schedules and escalations."""
+"""Stored schedules and escalations as the API returns them."""
 
 from collections.abc import Sequence
 
 from tocsin.contracts.oncall import Escalation, EscalationPage, Member, PersonOnCall, Schedule, Shift
 from tocsin.kernel.db import Cursor
-from tocsin.oncall.domain import Reach, StoredEscalation, StoredSchedule, Turn, handoff_of, plan_step
+from tocsin.oncall.domain.contact_resolver import ContactResolver
+from tocsin.oncall.domain.escalation import StoredEscalation, plan_step
+from tocsin.oncall.domain.schedule import ScheduledShift, StoredSchedule, handoff_of
 from tocsin.oncall.repository import pages, schedules
 
 
 def schedule_view(stored: StoredSchedule) -> Schedule:
-    """Show a schedule; posted again under another team's name, what is shown makes the same turns."""
+    """Return a schedule for the API. Creating another team from it results in the same shifts."""
     handoff_time, handoff_weekday = handoff_of(stored.anchor, stored.rotation_type)
     return Schedule(
         id=stored.id,
@@ -28,36 +30,42 @@ def schedule_view(stored: StoredSchedule) -> Schedule:
 
 
 def person_view(member: Member | None) -> PersonOnCall | None:
-    """Show who is on call, without the ways to reach them."""
+    """Return a person on call for the API, without their contacts."""
     return PersonOnCall(name=member.name, email=member.email) if member else None
 
 
-def shift_view(team: str, turn: Turn) -> Shift:
-    """Show a turn."""
+def shift_view(team: str, shift: ScheduledShift) -> Shift:
+    """Return a shift for the API."""
     return Shift(
         team=team,
-        primary=person_view(turn.primary),
-        secondary=person_view(turn.secondary),
-        starts_at=turn.starts_at,
-        ends_at=turn.ends_at,
+        primary=person_view(shift.primary),
+        secondary=person_view(shift.secondary),
+        starts_at=shift.starts_at,
+        ends_at=shift.ends_at,
     )
 
 
-async def escalation_views(cur: Cursor, found: Sequence[StoredEscalation], reach: Reach) -> list[Escalation]:
-    """Show escalations with their pages and whom the next step will page, as things stand."""
+async def escalation_views(
+    cur: Cursor, found: Sequence[StoredEscalation], contacts: ContactResolver
+) -> list[Escalation]:
+    """Return escalations for the API, with their pages and the people whom the next step pages."""
     teams = {item.start.team for item in found if item.start}
     by_team = await schedules.find_readable(cur, sorted(teams))
     by_incident = await pages.find_pages(cur, [item.incident_id for item in found])
-    return [_view(item, by_team, by_incident.get(item.incident_id, []), reach) for item in found]
+    return [_escalation_view(item, by_team, by_incident.get(item.incident_id, []), contacts) for item in found]
 
 
-def _view(
-    item: StoredEscalation, by_team: dict[str, StoredSchedule], shown: list[EscalationPage], reach: Reach
+def _escalation_view(
+    item: StoredEscalation,
+    by_team: dict[str, StoredSchedule],
+    item_pages: list[EscalationPage],
+    contacts: ContactResolver,
 ) -> Escalation:
     team = item.start.team if item.start else None
-    step = None
+    plan = None
     if team is not None and item.next_action_at is not None:
-        step = plan_step(by_team.get(team), team=team, level=item.next_level, at=item.next_action_at, reach=reach)
+        at = item.next_action_at
+        plan = plan_step(by_team.get(team), team=team, level=item.next_level, at=at, contacts=contacts)
     return Escalation(
         incident_id=item.incident_id,
         team=team,
@@ -65,11 +73,11 @@ def _view(
         assigned_to=item.assigned_to,
         step=item.step,
         level=item.level,
-        next_level=step.level if step else None,
-        next_people=[page.person for page in step.pages] if step else [],
+        next_level=plan.level if plan else None,
+        next_people=[page.person for page in plan.pages] if plan else [],
         next_action_at=item.next_action_at,
         timeout_seconds=item.timeout_seconds,
         stopped_at=item.stopped_at,
         stop_reason=item.stop_reason,
-        pages=shown,
+        pages=item_pages,
     )

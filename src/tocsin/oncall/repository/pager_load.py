@@ -1,4 +1,4 @@
-"""What paging came to, by day. A mark, the figures made for it and the note of what was counted are one transaction."""
+"""Pager load per day. A mark, the figures derived from it and the recorded contribution change in one transaction."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -6,16 +6,16 @@ from uuid import UUID
 
 from tocsin.contracts.oncall import Level
 from tocsin.kernel.db import Cursor, Json, Row, execute, fetch_all, fetch_one, required
-from tocsin.oncall.nights import Escalated, Kind, Paged, Parts
+from tocsin.oncall.domain.pager_load import EscalatedIncident, Interruption, PagerLoad, PagerLoadKind
 
 
 async def lock_rollup(cur: Cursor) -> bool:
-    """Become the one replica that works on the tally until the end of the transaction; False where another is."""
+    """Take the lock of the roll-up until the end of the transaction. Return False if another replica holds it."""
     return await fetch_one(cur, "SELECT single FROM oncall.rollup FOR UPDATE SKIP LOCKED") is not None
 
 
 async def take_stale(cur: Cursor, *, limit: int) -> list[UUID]:
-    """Delete the oldest *limit* marks; return the incidents that they name, each once."""
+    """Delete the oldest *limit* marks. Return the distinct incidents they name."""
     rows = await fetch_all(
         cur,
         """
@@ -31,7 +31,7 @@ async def take_stale(cur: Cursor, *, limit: int) -> list[UUID]:
 
 
 async def mark_history(cur: Cursor, *, limit: int) -> bool:
-    """Mark the newest *limit* incidents that were there before there were marks; False once there is none left."""
+    """Mark the newest *limit* incidents of the backfill. Return False once the backfill is complete."""
     row = await fetch_one(
         cur,
         """
@@ -51,7 +51,7 @@ async def mark_history(cur: Cursor, *, limit: int) -> bool:
     return row is not None and row["more"]
 
 
-async def find_escalated(cur: Cursor, incident_ids: Sequence[UUID]) -> list[Escalated]:
+async def find_escalated(cur: Cursor, incident_ids: Sequence[UUID]) -> list[EscalatedIncident]:
     """Return those of the incidents for which paging was started."""
     rows = await fetch_all(
         cur,
@@ -62,62 +62,64 @@ async def find_escalated(cur: Cursor, incident_ids: Sequence[UUID]) -> list[Esca
         """,
         ids=list(incident_ids),
     )
-    return [Escalated(**row) for row in rows]
+    return [EscalatedIncident(**row) for row in rows]
 
 
-async def find_paged(cur: Cursor, incident_ids: Sequence[UUID]) -> list[Paged]:
-    """Return the interruptions for these incidents."""
+async def find_interruptions(cur: Cursor, incident_ids: Sequence[UUID]) -> list[Interruption]:
+    """Return the interruptions that the incidents caused."""
     rows = await fetch_all(
         cur,
         """
-        SELECT p.incident_id, COALESCE(p.team, e.team, '') AS team, p.person, p.level, min(p.created_at) AS at
-        FROM oncall.page AS p JOIN oncall.escalation AS e USING (incident_id)
-        WHERE p.incident_id = ANY(%(ids)s::uuid[]) AND p.voided_at IS NULL AND p.failed_at IS NULL
-        GROUP BY p.incident_id, 2, p.person, p.level, p.step
+        SELECT incident_id, team, person, level, min(created_at) AS at
+        FROM oncall.page
+        WHERE incident_id = ANY(%(ids)s::uuid[]) AND cancelled_at IS NULL AND failed_at IS NULL
+        GROUP BY incident_id, team, person, level, step
         """,
         ids=list(incident_ids),
     )
-    return [Paged(**{**row, "level": Level(row["level"])}) for row in rows]
+    return [Interruption(**{**row, "level": Level(row["level"])}) for row in rows]
 
 
-async def find_counted(cur: Cursor, incident_ids: Sequence[UUID]) -> dict[UUID, Parts]:
-    """Return what of these incidents is in the tally."""
+async def find_contributions(cur: Cursor, incident_ids: Sequence[UUID]) -> dict[UUID, PagerLoad]:
+    """Return what each incident has contributed so far."""
     rows = await fetch_all(
         cur,
-        "SELECT incident_id, parts FROM oncall.counted WHERE incident_id = ANY(%(ids)s::uuid[])",
+        "SELECT incident_id, parts FROM oncall.pager_load_contribution WHERE incident_id = ANY(%(ids)s::uuid[])",
         ids=list(incident_ids),
     )
     return {
         row["incident_id"]: {
-            (Kind(kind), date.fromisoformat(day), team, name, detail): (number, at_night)
-            for kind, day, team, name, detail, number, at_night in row["parts"]
+            (PagerLoadKind(kind), date.fromisoformat(day), team, name, detail): (total, at_night)
+            for kind, day, team, name, detail, total, at_night in row["parts"]
         }
         for row in rows
     }
 
 
-async def write_counted(cur: Cursor, counted: Mapping[UUID, Parts]) -> None:
-    """Note what of these incidents is in the tally now."""
+async def upsert_contributions(cur: Cursor, contributions: Mapping[UUID, PagerLoad]) -> None:
+    """Record what each incident contributes now; an empty contribution is deleted."""
     await execute(
         cur,
         """
-        INSERT INTO oncall.counted (incident_id, parts)
-        SELECT incident_id, parts FROM unnest(%(ids)s::uuid[], %(parts)s::jsonb[]) AS now_counted (incident_id, parts)
+        INSERT INTO oncall.pager_load_contribution (incident_id, parts)
+        SELECT incident_id, parts FROM unnest(%(ids)s::uuid[], %(parts)s::jsonb[]) AS given (incident_id, parts)
         ON CONFLICT (incident_id) DO UPDATE SET parts = EXCLUDED.parts
         """,
-        ids=list(counted),
-        parts=[Json([[*_plain(key), *numbers] for key, numbers in parts.items()]) for parts in counted.values()],
+        ids=list(contributions),
+        parts=[Json([[*_strings(key), *numbers] for key, numbers in load.items()]) for load in contributions.values()],
     )
     await execute(
         cur,
-        "DELETE FROM oncall.counted WHERE incident_id = ANY(%(ids)s::uuid[]) AND parts = '[]'",
-        ids=list(counted),
+        "DELETE FROM oncall.pager_load_contribution WHERE incident_id = ANY(%(ids)s::uuid[]) AND parts = '[]'",
+        ids=list(contributions),
     )
 
 
-async def add_to_tally(cur: Cursor, parts: Parts) -> None:
-    """Add *parts*, which may be less than nothing; a row that counts nothing any more goes."""
-    kinds, days, teams, names, details = zip(*parts, strict=True)
+async def add_load(cur: Cursor, load: PagerLoad) -> None:
+    """Add *load*, whose numbers may be negative; rows that drop to zero are deleted."""
+    if not load:
+        return
+    kinds, days, teams, names, details = zip(*load, strict=True)
     keys = {
         "kinds": list(kinds),
         "days": list(days),
@@ -128,21 +130,21 @@ async def add_to_tally(cur: Cursor, parts: Parts) -> None:
     await execute(
         cur,
         """
-        INSERT INTO oncall.tally AS t (kind, day, team, name, detail, number, at_night)
+        INSERT INTO oncall.pager_load AS p (kind, day, team, name, detail, total, at_night)
         SELECT * FROM unnest(%(kinds)s::text[], %(days)s::date[], %(teams)s::text[], %(names)s::text[],
-                             %(details)s::text[], %(numbers)s::bigint[], %(nights)s::bigint[])
+                             %(details)s::text[], %(totals)s::bigint[], %(nights)s::bigint[])
         ON CONFLICT (kind, day, team, name, detail)
-        DO UPDATE SET number = t.number + EXCLUDED.number, at_night = t.at_night + EXCLUDED.at_night
+        DO UPDATE SET total = p.total + EXCLUDED.total, at_night = p.at_night + EXCLUDED.at_night
         """,
         **keys,
-        numbers=[number for number, _ in parts.values()],
-        nights=[night for _, night in parts.values()],
+        totals=[total for total, _ in load.values()],
+        nights=[night for _, night in load.values()],
     )
     await execute(
         cur,
         """
-        DELETE FROM oncall.tally
-        WHERE number = 0 AND (kind, day, team, name, detail) IN (
+        DELETE FROM oncall.pager_load
+        WHERE total = 0 AND (kind, day, team, name, detail) IN (
             SELECT * FROM unnest(%(kinds)s::text[], %(days)s::date[], %(teams)s::text[], %(names)s::text[],
                                  %(details)s::text[]))
         """,
@@ -151,16 +153,16 @@ async def add_to_tally(cur: Cursor, parts: Parts) -> None:
 
 
 async def select_progress(cur: Cursor) -> Row:
-    """Return how far the tally is behind.
+    """Return how current the figures are.
 
-    `as_of`: all that happened before is in it; `history_before`: earlier incidents are still being added, or null.
+    `as_of`: every earlier change is included; `history_before`: incidents before it are not included yet, or null.
     """
     return required(
         await fetch_one(
             cur,
             """
-            SELECT COALESCE((SELECT marked_at FROM oncall.stale ORDER BY id LIMIT 1), now()) AS as_of,
-                   CASE WHEN history_from IS NOT NULL THEN COALESCE(history_before, now()) END AS history_before
+            SELECT COALESCE((SELECT marked_at FROM oncall.stale ORDER BY id LIMIT 1), tocsin.now()) AS as_of,
+                   CASE WHEN history_from IS NOT NULL THEN COALESCE(history_before, tocsin.now()) END AS history_before
             FROM oncall.rollup
             """,
         )
@@ -168,12 +170,12 @@ async def select_progress(cur: Cursor) -> Row:
 
 
 async def select_outcomes(cur: Cursor, *, before: date, since: date, until: date, team: str | None) -> list[Row]:
-    """Return how many incidents were opened, by furthest level and end, and `earlier` for those before *since*."""
+    """Return the number of incidents by highest level and outcome; `earlier` is true for those before *since*."""
     return await fetch_all(
         cur,
         """
-        SELECT day < %(since)s AS earlier, name AS level, detail AS outcome, sum(number)::bigint AS incidents
-        FROM oncall.tally
+        SELECT day < %(since)s AS earlier, name AS level, detail AS outcome, sum(total)::bigint AS incidents
+        FROM oncall.pager_load
         WHERE kind = 'outcome' AND day >= %(before)s AND day < %(until)s
           AND (%(team)s::text IS NULL OR team = %(team)s)
         GROUP BY 1, 2, 3
@@ -186,13 +188,13 @@ async def select_outcomes(cur: Cursor, *, before: date, since: date, until: date
 
 
 async def select_people(cur: Cursor, *, since: date, until: date, team: str | None, limit: int) -> list[Row]:
-    """Return what reached whom, those first who were woken most."""
+    """Return the pages per person, ordered by pages at night."""
     return await fetch_all(
         cur,
         """
-        SELECT name AS person, team, sum(number)::bigint AS pages, sum(at_night)::bigint AS night_pages,
+        SELECT name AS person, team, sum(total)::bigint AS pages, sum(at_night)::bigint AS night_pages,
                count(*) FILTER (WHERE at_night > 0) AS nights
-        FROM oncall.tally
+        FROM oncall.pager_load
         WHERE kind = 'person' AND day >= %(since)s AND day < %(until)s
           AND (%(team)s::text IS NULL OR team = %(team)s)
         GROUP BY name, team ORDER BY night_pages DESC, pages DESC, person, team LIMIT %(limit)s
@@ -205,14 +207,14 @@ async def select_people(cur: Cursor, *, since: date, until: date, team: str | No
 
 
 async def count_nights(cur: Cursor, *, before: date, since: date, until: date, team: str | None) -> Row:
-    """Return in how many nights anybody was paged: since *since* (`nights`), and before (`earlier`)."""
+    """Return the number of nights with a page: from *since* on (`nights`), and before it (`earlier`)."""
     return required(
         await fetch_one(
             cur,
             """
             SELECT count(DISTINCT day) FILTER (WHERE day >= %(since)s) AS nights,
                    count(DISTINCT day) FILTER (WHERE day < %(since)s) AS earlier
-            FROM oncall.tally
+            FROM oncall.pager_load
             WHERE kind = 'person' AND at_night > 0 AND day >= %(before)s AND day < %(until)s
               AND (%(team)s::text IS NULL OR team = %(team)s)
             """,
@@ -225,14 +227,14 @@ async def count_nights(cur: Cursor, *, before: date, since: date, until: date, t
 
 
 async def select_services(
-    cur: Cursor, *, kind: Kind, since: date, until: date, team: str | None, limit: int
+    cur: Cursor, *, kind: PagerLoadKind, since: date, until: date, team: str | None, limit: int
 ) -> list[Row]:
-    """Return the services with most incidents; *kind* says whether days or weeks are added up."""
+    """Return the services with most incidents; *kind* selects the figures by day or by week."""
     return await fetch_all(
         cur,
         """
-        SELECT name AS service, sum(number)::bigint AS incidents, sum(at_night)::bigint AS at_night
-        FROM oncall.tally
+        SELECT name AS service, sum(total)::bigint AS incidents, sum(at_night)::bigint AS at_night
+        FROM oncall.pager_load
         WHERE kind = %(kind)s AND day >= %(since)s AND day < %(until)s
           AND (%(team)s::text IS NULL OR team = %(team)s)
         GROUP BY name ORDER BY incidents DESC, service LIMIT %(limit)s
@@ -245,5 +247,5 @@ async def select_services(
     )
 
 
-def _plain(key: Iterable[object]) -> list[str]:
+def _strings(key: Iterable[object]) -> list[str]:
     return [part.isoformat() if isinstance(part, date) else str(part) for part in key]

@@ -1,11 +1,11 @@
-"""The next level now: asked for by a person, or because no page could be delivered."""
+"""The next level at once: requested by a person, or because no page could be delivered."""
 
 import asyncio
 from typing import Any
 
 import pytest
 
-from tests.oncall.conftest import OnCall, Replica, delivered, person, told
+from tests.oncall.conftest import OnCall, Replica, delivered, person, reported
 from tests.support.waiting import eventually
 from tocsin.kernel.ids import new_id
 
@@ -25,7 +25,7 @@ async def fail(oncall: OnCall, page: dict[str, Any], incident_id: str, detail: s
 
 
 async def fail_latest(oncall: OnCall, escalation: Any) -> Any:
-    """Report every page of the latest step as failed; return what became of the escalation."""
+    """Report every page of the latest step as failed; return the escalation."""
     answer = escalation
     for page in escalation["pages"]:
         if page["step"] == escalation["step"]:
@@ -33,32 +33,32 @@ async def fail_latest(oncall: OnCall, escalation: Any) -> Any:
     return answer
 
 
-async def test_escalate_pages_the_next_level_now_and_says_who_asked(oncall: OnCall) -> None:
+async def test_escalate_pages_the_next_level_now_and_records_who_requested_it(oncall: OnCall) -> None:
     await oncall.team("Payments", person("Ada"), person("Bob", role="secondary"))
     incident_id = (await oncall.start())["incident_id"]
     answer = await escalate(oncall, incident_id, reason="needs a database person", actor="Eve")
     assert (answer["step"], answer["level"], answer["next_level"]) == (2, "secondary", "everyone")
-    assert answer["assigned_to"] == "Ada", "whoever was paged first"
+    assert answer["assigned_to"] == "Ada", "the person paged first"
     await delivered(oncall, incident_id, (1, "Ada", "mock"), (2, "Bob", "mock"))
     ada, bob = (page["reason"] for page in answer["pages"])
-    why = "Eve asked for it: needs a database person"
-    await told(
+    why = "requested by Eve: needs a database person"
+    await reported(
         oncall,
         incident_id,
-        ("paged", f"Paged Ada ({ada}) by console"),
-        ("escalated", f"Escalated to level 2, secondary of Payments: {why}"),
-        ("paged", f"Paged Bob ({bob}) by console"),
+        ("paged", f"Paged Ada by console: {ada}"),
+        ("escalated", f"Escalated to level 2, secondary for Payments: {why}"),
+        ("paged", f"Paged Bob by console: {bob}"),
     )
     assert oncall.timeline.entries(incident_id)[1]["actor"] == "Eve"
     assert (await oncall.metrics())['escalations_total{team="Payments"}'] == 1
 
 
-async def test_the_header_says_who_asks_where_the_body_does_not(oncall: OnCall) -> None:
+async def test_x_actor_names_the_actor_if_the_body_does_not(oncall: OnCall) -> None:
     await oncall.team()
     incident_id = (await oncall.start())["incident_id"]
     await oncall.client.post("/api/v1/escalate", json={"incident_id": incident_id}, headers={"X-Actor": "Eve"})
     await eventually(lambda: len(oncall.timeline.entries(incident_id)) == 3)
-    assert oncall.timeline.told(incident_id)[1][1].endswith("Eve asked for it")
+    assert oncall.timeline.told(incident_id)[1][1].endswith("requested by Eve")
 
 
 async def test_another_team_is_paged_from_its_first_level(oncall: OnCall) -> None:
@@ -66,28 +66,33 @@ async def test_another_team_is_paged_from_its_first_level(oncall: OnCall) -> Non
     await oncall.team("Search", person("Sue"), person("Sam", role="secondary"))
     incident_id = (await oncall.start())["incident_id"]
     answer = await escalate(oncall, incident_id, team="Search", actor="Eve")
-    assert (answer["team"], answer["team_reason"]) == ("Search", "Eve asked for it")
+    assert (answer["team"], answer["team_reason"]) == ("Search", "requested by Eve")
     assert (answer["step"], answer["level"], answer["next_people"]) == (2, "primary", ["Sam"])
     await delivered(oncall, incident_id, (1, "Ada", "mock"), (2, "Sue", "mock"))
     again = await escalate(oncall, incident_id, team="Search")
     assert again["level"] == "secondary", "its own team means the next level"
 
 
-async def test_escalate_refuses_what_it_cannot_page(oncall: OnCall) -> None:
+async def test_escalate_fails_for_unknown_incidents_and_teams_and_once_paging_has_stopped(oncall: OnCall) -> None:
     await oncall.team()
     incident_id, unknown, overtaken = (await oncall.start())["incident_id"], str(new_id()), str(new_id())
-    assert unknown in (await escalate(oncall, unknown, status=404))["detail"]
-    assert "'Nobody'" in (await escalate(oncall, incident_id, team="Nobody", status=404))["detail"]
+    assert (await escalate(oncall, unknown, status=404))["detail"] == (
+        f"Incident {unknown} has no escalation: paging was never started for it. Check the id."
+    )
+    assert (await escalate(oncall, incident_id, team="Nobody", status=404))["detail"] == (
+        "There is no team 'Nobody'. Use one of: Payments, or create it with POST /api/v1/schedules."
+    )
     await oncall.stop(incident_id)
     await oncall.stop(overtaken, "resolved")
+    hint = "Only an unacknowledged incident can be escalated."
     problem = await escalate(oncall, incident_id, status=409)
-    assert problem["detail"] == "Nobody is paged any more: acknowledged by Ada."
+    assert problem["detail"] == f"Paging has stopped: acknowledged by Ada. {hint}"
     problem = await escalate(oncall, overtaken, status=409)
-    assert problem["detail"] == "Nobody is paged any more: resolved by Ada."
+    assert problem["detail"] == f"Paging has stopped: resolved by Ada. {hint}"
     assert oncall.rows("SELECT max(step) FROM oncall.escalation") == [{"max": 1}]
 
 
-async def test_a_repeat_of_escalate_with_the_same_key_pages_nobody(oncall: OnCall) -> None:
+async def test_a_retry_of_escalate_with_the_same_key_pages_nobody(oncall: OnCall) -> None:
     await oncall.team()
     body = {"incident_id": (await oncall.start())["incident_id"]}
     first = await oncall.post("/api/v1/escalate", body, status=201, key="once")
@@ -96,7 +101,7 @@ async def test_a_repeat_of_escalate_with_the_same_key_pages_nobody(oncall: OnCal
     await oncall.post("/api/v1/escalate", {**body, "reason": "other"}, status=422, key="once")
 
 
-async def test_while_one_channel_may_still_arrive_nobody_else_is_paged(oncall: OnCall) -> None:
+async def test_nobody_else_is_paged_while_a_page_of_the_step_may_still_arrive(oncall: OnCall) -> None:
     await oncall.team("Payments", person("Ada", contacts=TWO_WAYS), person("Bob", role="secondary"))
     started = await oncall.start()
     answer = await fail(oncall, started["pages"][0], started["incident_id"])
@@ -105,7 +110,7 @@ async def test_while_one_channel_may_still_arrive_nobody_else_is_paged(oncall: O
     assert answer["pages"][0]["failed_at"] is not None
 
 
-async def test_once_no_page_can_arrive_the_next_level_is_paged_and_the_timeline_says_why(oncall: OnCall) -> None:
+async def test_once_all_pages_of_the_step_have_failed_the_next_level_is_paged_with_the_reason(oncall: OnCall) -> None:
     await oncall.team("Payments", person("Ada", contacts=TWO_WAYS), person("Bob", role="secondary"))
     started = await oncall.start()
     answer = await fail_latest(oncall, started)
@@ -113,12 +118,12 @@ async def test_once_no_page_can_arrive_the_next_level_is_paged_and_the_timeline_
     await eventually(lambda: len(oncall.timeline.told(started["incident_id"])) == 3)
     assert oncall.timeline.told(started["incident_id"])[1] == (
         "escalated",
-        "Escalated to level 2, secondary of Payments: no page of step 1 could be delivered (550 no such user)",
+        "Escalated to level 2, secondary for Payments: no page of step 1 could be delivered (550 no such user)",
     )
 
 
 @pytest.mark.slow
-async def test_two_failures_of_one_step_are_one_step(replica: Replica) -> None:
+async def test_concurrent_failures_of_one_step_escalate_once(replica: Replica) -> None:
     replicas = [await replica(), await replica()]
     await replicas[0].team("Payments", person("Ada", contacts=TWO_WAYS), person("Bob", role="secondary"))
     for _ in range(10):
@@ -128,7 +133,7 @@ async def test_two_failures_of_one_step_are_one_step(replica: Replica) -> None:
         assert (await replicas[0].get(f"/api/v1/escalations/{incident_id}"))["step"] == 2
 
 
-async def test_a_late_failure_of_an_earlier_step_changes_nothing(oncall: OnCall) -> None:
+async def test_a_failure_of_an_earlier_step_does_not_escalate(oncall: OnCall) -> None:
     await oncall.team("Payments", person("Ada"), person("Bob", role="secondary"))
     started = await oncall.start()
     await escalate(oncall, started["incident_id"])
@@ -142,7 +147,7 @@ async def test_failures_after_a_stop_page_nobody(oncall: OnCall) -> None:
     assert (await fail_latest(oncall, started))["step"] == 1
 
 
-async def test_when_nobody_can_be_reached_the_catch_all_is_paged_once_and_then_the_time_out_counts(
+async def test_after_all_levels_have_failed_the_catch_all_is_paged_once_until_the_time_out(
     replica: Replica,
 ) -> None:
     oncall = await replica(catch_all_contact="email:noc@example.net")
@@ -164,12 +169,12 @@ async def test_when_nobody_can_be_reached_the_catch_all_is_paged_once_and_then_t
             "escalated",
             "Escalated to the catch-all: no page of step 3 could be delivered (550 no such user)",
         ),
-        ("paged", "Paged catch-all (no page to Payments could be delivered) by e-mail"),
+        ("paged", "Paged catch-all by e-mail: no page to Payments could be delivered"),
     ]
     assert (await oncall.metrics())['tocsin_oncall_catch_all_pages_total{reason="undeliverable"}'] == 1
 
 
-async def test_a_failure_that_is_reported_again_changes_nothing(oncall: OnCall) -> None:
+async def test_a_failure_reported_again_is_a_no_op(oncall: OnCall) -> None:
     await oncall.team("Payments", person("Ada"), person("Bob", role="secondary"))
     started = await oncall.start()
     first = await fail_latest(oncall, started)
@@ -180,7 +185,7 @@ async def test_a_failure_that_is_reported_again_changes_nothing(oncall: OnCall) 
         assert await oncall.post(path, body, key="report") == first
 
 
-async def test_a_page_of_another_incident_is_not_known(oncall: OnCall) -> None:
+async def test_a_page_of_another_incident_is_a_404(oncall: OnCall) -> None:
     await oncall.team()
     one, other = await oncall.start(), await oncall.start()
     body = {"notification_id": one["pages"][0]["notification_id"]}

@@ -1,0 +1,1 @@
+"""Pure functions and values of on-call: rotations, schedules, escalation steps, pager load."""

@@ -1,0 +1,27 @@
+"""Sentences that an escalation adds to the timeline of its incident."""
+
+from tocsin.channels import CHANNELS
+from tocsin.oncall.domain.escalation import PlannedPage, StepPlan, describe_level
+
+
+def describe_timeout(seconds: float) -> str:
+    """Return a time-out in minutes if they are whole, else in seconds."""
+    minutes, rest = divmod(seconds, 60)
+    return f"{seconds:g} s" if rest or not minutes else f"{minutes:g} min"
+
+
+def describe_page(page: PlannedPage) -> str:
+    """Return who was paged, over which channels and why."""
+    channels = ", ".join(dict.fromkeys(CHANNELS.label_in_text(contact.channel) for contact in page.contacts))
+    return f"Paged {page.person} by {channels}: {page.reason}"
+
+
+def describe_escalation(plan: StepPlan, team: str, why: str) -> str:
+    """Return which level was paged and why, with the levels that were skipped."""
+    text = f"Escalated to {describe_level(plan.level, team)}: {why}"
+    return f"{text}; nobody is {' or '.join(plan.skipped)}" if plan.skipped else text
+
+
+def describe_nobody_on_call(team: str) -> str:
+    """Return that the catch-all was paged because every level of *team* is empty."""
+    return f"Nobody is on call for {team} at any level: paging the catch-all"
