@@ -1,4 +1,4 @@
--- Incidents: what alerts are correlated into, what people answer, and what MTTA and MTTR are measured on.
+-- Incidents, the alerts correlated into them, their notes and their timeline.
 SET lock_timeout = '2s';
 SET statement_timeout = '60s';
 
@@ -15,15 +15,15 @@ CREATE TABLE incidents.incident (
     team              text,
     assigned_to       text,
     alert_count       integer NOT NULL DEFAULT 0,
-    -- Alerts that their sender has not resolved; one without a deduplication key never is. At 0 the incident may resolve itself.
+    -- Alerts that their sender has not resolved, which it cannot without a deduplication key. At 0 the incident can auto-resolve.
     firing_count      integer NOT NULL DEFAULT 0 CHECK (firing_count >= 0),
-    -- Raised by what people edit, not by alerts: If-Match compares it.
+    -- Incremented by people's changes, not by alerts: If-Match compares it.
     version           integer NOT NULL DEFAULT 1,
     created_at        timestamptz NOT NULL DEFAULT tocsin.now(),
     updated_at        timestamptz NOT NULL DEFAULT tocsin.now(),
     acknowledged_at   timestamptz,
     resolved_at       timestamptz,
-    -- When on-call confirmed that it pages for this incident; reconciled while null.
+    -- When on-call confirmed the escalation; reconciled while null.
     escalation_confirmed_at timestamptz,
     search            tsvector GENERATED ALWAYS AS
         (to_tsvector('simple', left(title, 1000) || ' ' || service || ' ' || left(coalesce(description, ''), 100000))) STORED,
@@ -40,27 +40,27 @@ CREATE INDEX incident_assigned_to_created_at_id_idx ON incidents.incident (assig
 CREATE INDEX incident_team_created_at_id_idx ON incidents.incident (team, created_at DESC, id DESC);
 CREATE INDEX incident_unresolved_idx ON incidents.incident (service, severity, created_at DESC, id DESC)
     WHERE status <> 'resolved';
--- As many entries as there is work, whatever the history's size.
+-- Partial: its size does not grow with the history.
 CREATE INDEX incident_unresolved_created_at_id_idx ON incidents.incident (created_at DESC, id DESC)
     WHERE status <> 'resolved';
 CREATE INDEX incident_unconfirmed_idx ON incidents.incident (created_at)
     WHERE acknowledged_at IS NULL AND escalation_confirmed_at IS NULL;
 CREATE INDEX incident_search_idx ON incidents.incident USING gin (search);
 
--- A row per service and severity: locking it is what makes two replicas agree. It points at nothing; the incident that
--- a new alert joins is looked up under the lock, in incident_unresolved_idx, which holds as many entries as there is work.
-CREATE TABLE incidents.slot (
+-- Locked by correlation, so that two replicas do not open two incidents of one service and severity. The incident that an
+-- alert joins is looked up under the lock.
+CREATE TABLE incidents.correlation_key (
     service  text NOT NULL,
     severity text NOT NULL CHECK (severity IN ('critical', 'high', 'medium', 'low')),
     PRIMARY KEY (service, severity)
 );
 
--- Which incident an alert belongs to, with the alert as ingestion last told it. One alert, one incident.
+-- The alert as ingestion last reported it, and its one incident.
 CREATE TABLE incidents.incident_alert (
     alert_id     uuid PRIMARY KEY,
     incident_id  uuid NOT NULL REFERENCES incidents.incident (id) ON DELETE CASCADE,
     version      integer NOT NULL,
-    -- The version that was told when the alert came to this incident: a repeat of it gets the same answer.
+    -- The alert's version when it was attached: a retry of it gets the same result.
     attached_version integer NOT NULL,
     service      text NOT NULL,
     severity     text NOT NULL CHECK (severity IN ('critical', 'high', 'medium', 'low')),
@@ -73,9 +73,30 @@ CREATE TABLE incidents.incident_alert (
     attached_at  timestamptz NOT NULL,
     last_seen_at timestamptz NOT NULL,
     resolved_at  timestamptz
-);
+) WITH (fillfactor = 90); -- repeats update no indexed column: with room on the page they are HOT updates
 CREATE INDEX incident_alert_incident_id_attached_at_idx
     ON incidents.incident_alert (incident_id, attached_at DESC, alert_id DESC);
+
+-- An alert as it was when it moved from a resolved incident to another one: the evidence that the first one keeps.
+CREATE TABLE incidents.moved_alert (
+    incident_id  uuid NOT NULL REFERENCES incidents.incident (id) ON DELETE CASCADE,
+    alert_id     uuid NOT NULL,
+    moved_to     uuid NOT NULL,
+    moved_at     timestamptz NOT NULL,
+    service      text NOT NULL,
+    severity     text NOT NULL CHECK (severity IN ('critical', 'high', 'medium', 'low')),
+    message      text NOT NULL,
+    source       text,
+    labels       jsonb NOT NULL,
+    dedup_key    text,
+    occurrences  integer NOT NULL,
+    attached_at  timestamptz NOT NULL,
+    last_seen_at timestamptz NOT NULL,
+    resolved_at  timestamptz,
+    PRIMARY KEY (incident_id, alert_id)
+);
+CREATE INDEX moved_alert_incident_id_moved_at_idx
+    ON incidents.moved_alert (incident_id, moved_at DESC, alert_id DESC);
 
 CREATE TABLE incidents.note (
     id          uuid PRIMARY KEY,
@@ -86,16 +107,14 @@ CREATE TABLE incidents.note (
 );
 CREATE INDEX note_incident_id_created_at_idx ON incidents.note (incident_id, created_at, id);
 
--- Append-only. It is also the log that the stream reads: (xid, seq) below the oldest running transaction is a prefix
--- that never changes, which seq alone is not, since sequence numbers are not drawn in commit order.
+-- Append-only. The stream of changes reads it in the order of (xid, seq), below the oldest running transaction: no row can be
+-- added there any more. The order of seq alone is not stable, since sequence numbers are not assigned in commit order.
 CREATE TABLE incidents.timeline (
     id          uuid PRIMARY KEY,
     incident_id uuid NOT NULL REFERENCES incidents.incident (id) ON DELETE CASCADE,
     seq         bigint GENERATED ALWAYS AS IDENTITY,
     xid         xid8 NOT NULL DEFAULT pg_current_xact_id(),
-    event_type  text NOT NULL CHECK (event_type IN ('created', 'alert_attached', 'alert_resolved', 'alert_moved',
-        'assigned', 'paged', 'escalated', 'nobody_on_call', 'delivered', 'delivery_failed', 'acknowledged',
-        'status_changed', 'severity_changed', 'title_changed', 'note_added', 'resolved')),
+    event_type  text NOT NULL,
     event_key   text,
     actor       text NOT NULL,
     detail      text NOT NULL,

@@ -5,8 +5,7 @@ from tests.fakes.oncall import FakeOnCall
 from tests.incidents.conftest import Query, StartReplica
 from tests.support.incidents.api import Api, alert
 from tests.support.waiting import eventually
-from tocsin.contracts.incidents import CorrelateAlerts, EventType, Incident
-from tocsin.incidents.service.correlation import correlate
+from tocsin.contracts.incidents import EventType, Incident
 from tocsin.kernel.ids import new_id
 
 NOON = datetime(2026, 10, 22, 12, 0, tzinfo=UTC)
@@ -55,7 +54,7 @@ async def test_whoever_is_on_call_is_assigned_to_what_an_alert_opened(api: Api) 
     incident = await eventually(assigned)
     assert incident is not None
     assert (incident.assigned_to, incident.team) == ("Alice", "platform")
-    assert incident.version == 1, "nobody's change may be refused because on-call answered"
+    assert incident.version == 1, "on-call's response makes no person's change stale"
     assert incident.timeline[0].detail == "Assigned to Alice, first on call of platform."
 
 
@@ -85,7 +84,7 @@ async def test_a_thousand_alerts_are_one_timeline_entry_and_a_handful_of_stateme
     assert attached.data["alerts"] == 100
 
 
-async def test_a_batch_told_again_changes_nothing_and_is_answered_as_before(api: Api, query: Query) -> None:
+async def test_a_retried_batch_changes_nothing_and_returns_the_same_results(api: Api, query: Query) -> None:
     batch = [alert(), alert(service="search"), alert(dedup_key="k"), alert(status="resolved", fired_at=None)]
     first = await api.correlate(*batch)
     before = query("SELECT * FROM incidents.timeline WHERE actor = 'alert-ingestion' ORDER BY seq")
@@ -95,7 +94,7 @@ async def test_a_batch_told_again_changes_nothing_and_is_answered_as_before(api:
     assert (incident.alert_count, incident.firing_count) == (2, 2)
 
 
-async def test_an_alert_told_twice_in_one_batch_counts_once(api: Api) -> None:
+async def test_an_alert_reported_twice_in_one_batch_counts_once(api: Api) -> None:
     twice = alert(dedup_key="k")
     first, second = await api.correlate(twice, twice | {"version": 2, "occurrences": 2})
     assert first["incident_id"] == second["incident_id"]
@@ -104,7 +103,7 @@ async def test_an_alert_told_twice_in_one_batch_counts_once(api: Api) -> None:
     assert incident.alerts[0].occurrences == 2
 
 
-async def test_an_empty_batch_is_answered(api: Api) -> None:
+async def test_an_empty_batch_has_no_results(api: Api) -> None:
     assert await api.correlate() == []
 
 
@@ -112,28 +111,29 @@ async def test_a_repeat_stays_with_its_incident_long_after_the_window(api: Api) 
     firing = alert(dedup_key="k")
 
     async def tell(minutes: float, **change: object) -> tuple[str, str]:
-        batch = CorrelateAlerts.model_validate({"alerts": [firing | change]})
-        [result] = (await correlate(api.desk, batch, now=NOON + timedelta(minutes=minutes))).results
-        return result.action, str(result.incident_id)
+        api.set_clock(NOON + timedelta(minutes=minutes))
+        [result] = await api.correlate(firing | change)
+        return result["action"], result["incident_id"]
 
     action, incident_id = await tell(0)
     assert action == "new_incident"
     assert await tell(90, version=2, occurrences=2) == ("repeated", incident_id)
-    other = CorrelateAlerts.model_validate({"alerts": [alert()]})
-    [new] = (await correlate(api.desk, other, now=NOON + timedelta(minutes=5, seconds=1))).results
-    assert new.action == "new_incident"
-    assert str(new.incident_id) != incident_id
     shown = await api.show(incident_id)
+    api.set_clock(shown.created_at + timedelta(minutes=5, seconds=1))
+    [new] = await api.correlate(alert())
+    assert new["action"] == "new_incident"
+    assert new["incident_id"] != incident_id
     assert shown.alerts[0].occurrences == 2
     assert shown.alert_count == 1
 
 
 async def test_the_window_is_a_setting(start_replica: StartReplica) -> None:
     api = await start_replica(correlation_window_minutes=60)
-    first, second = (CorrelateAlerts.model_validate({"alerts": [alert()]}) for _ in range(2))
-    [opened] = (await correlate(api.desk, first, now=NOON)).results
-    [joined] = (await correlate(api.desk, second, now=NOON + timedelta(minutes=59))).results
-    assert joined.incident_id == opened.incident_id
+    api.set_clock(NOON)
+    [opened] = await api.correlate(alert())
+    api.set_clock(NOON + timedelta(minutes=59))
+    [joined] = await api.correlate(alert())
+    assert joined["incident_id"] == opened["incident_id"]
 
 
 async def test_an_alert_joins_an_incident_opened_by_hand(api: Api) -> None:
@@ -175,7 +175,7 @@ async def test_an_incident_resolves_itself_when_its_last_alert_recovers(api: Api
     assert incident.mttr_seconds is not None
     [resolved] = [entry for entry in incident.timeline if entry.event_type is EventType.RESOLVED]
     assert resolved.actor == "auto-resolve"
-    assert resolved.detail == "Resolved by itself: each of its alerts has been resolved by its sender."
+    assert resolved.detail == "Resolved automatically: each of its alerts has been resolved by its sender."
     assert incident.version == 2
     await eventually(lambda: oncall.told("stop", incident.id) == 1)
     assert (oncall.stops[0][1].reason, oncall.stops[0][1].actor) == ("resolved", "auto-resolve")
@@ -221,13 +221,34 @@ async def test_an_alert_whose_incident_a_person_resolved_moves_to_a_new_one_with
     assert (repeated["incident_id"], repeated["action"]) == (moved["incident_id"], "repeated")
 
 
+async def test_an_alert_that_moved_is_still_listed_on_the_incident_that_it_left(api: Api) -> None:
+    keyed = alert(dedup_key="a")
+    [opened] = await api.correlate(keyed)
+    assert (await api.show(opened["incident_id"])).moved_alerts == []
+    await api.change(opened["incident_id"], status="resolved", actor="dele")
+    [moved] = await api.correlate(keyed | {"version": 2, "occurrences": 2, "message": "still broken"})
+    old, new = await api.show(opened["incident_id"]), await api.show(moved["incident_id"])
+    assert (old.alerts, old.alerts_total) == ([], 0)
+    [evidence] = old.moved_alerts
+    assert (str(evidence.alert_id), evidence.moved_to_id, evidence.moved_to_number) == (
+        keyed["alert_id"],
+        new.id,
+        new.number,
+    )
+    assert (evidence.message, evidence.occurrences, evidence.status) == (keyed["message"], 1, "firing")
+    assert evidence.attached_at <= evidence.moved_at
+    assert (new.alerts[0].message, new.moved_alerts) == ("still broken", [])
+    await api.correlate(keyed | {"version": 3, "occurrences": 3})
+    assert (await api.show(old.id)).moved_alerts == [evidence], "as it was when it moved"
+
+
 async def test_a_resolve_without_a_fire_opens_nothing(api: Api) -> None:
     [result] = await api.correlate(alert(status="resolved", fired_at=None, dedup_key="a"))
     assert (result["incident_id"], result["action"]) == (None, "ignored")
     assert (await api.get("/api/v1/incidents")).body["items"] == []
 
 
-async def test_what_fired_and_recovered_while_nobody_could_be_told_is_a_resolved_incident_that_pages_nobody(
+async def test_an_alert_that_fired_and_recovered_before_it_was_reported_opens_a_resolved_incident_that_pages_nobody(
     api: Api, oncall: FakeOnCall
 ) -> None:
     [result] = await api.correlate(alert(status="resolved", dedup_key="a", version=2))
@@ -254,7 +275,7 @@ async def test_two_replicas_and_a_hundred_simultaneous_identical_alerts_make_one
     await eventually(lambda: oncall.told("start", incident.id) == 1)
 
 
-async def test_one_alert_told_by_two_replicas_at_once_is_linked_once(start_replica: StartReplica, query: Query) -> None:
+async def test_one_alert_sent_to_two_replicas_at_once_is_linked_once(start_replica: StartReplica, query: Query) -> None:
     replicas = [await start_replica(), await start_replica()]
     same = [alert(new_id()) for _ in range(50)]
     told = await asyncio.gather(*(replica.correlate(*same) for replica in replicas for _ in range(5)))

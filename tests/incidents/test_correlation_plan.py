@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from tests.support.incidents.tables import NOW, WINDOW, World, alert
 from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.contracts.incidents import AlertState, Correlation, EventType, IncidentStatus
-from tocsin.incidents.domain.rollups import roll_up
+from tocsin.incidents.domain.timeline_entries import timeline_entries
 
 
 @st.composite
 def batches(draw: st.DrawFn) -> list[list[AlertState]]:
-    """Histories of few alerts, of few slots, whose versions rise, cut into batches."""
+    """Histories of few alerts, of few correlation keys, whose versions rise, cut into batches."""
     events = draw(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(AlertStatus)), max_size=24))
     versions: dict[int, int] = defaultdict(int)
     fired: set[int] = set()
@@ -43,7 +43,7 @@ def places(results: Sequence[Correlation]) -> list[UUID | None]:
 
 
 @given(batches(), st.booleans())
-def test_each_alert_is_answered_once_in_order_and_belongs_to_at_most_one_incident(
+def test_each_alert_has_one_result_in_order_and_at_most_one_incident(
     history: list[list[AlertState]],
     auto_resolve: bool,  # noqa: FBT001 - hypothesis passes by position
 ) -> None:
@@ -59,7 +59,7 @@ def test_each_alert_is_answered_once_in_order_and_belongs_to_at_most_one_inciden
 
 
 @given(batches(), st.booleans())
-def test_a_batch_told_again_changes_nothing_and_is_answered_as_before(
+def test_a_retried_batch_changes_nothing_and_returns_the_same_results(
     history: list[list[AlertState]],
     auto_resolve: bool,  # noqa: FBT001
 ) -> None:
@@ -97,16 +97,16 @@ def test_where_a_history_is_cut_into_batches_does_not_matter(history: list[list[
 
 
 @given(batches())
-def test_one_slot_has_one_unresolved_incident_while_the_window_lasts(history: list[list[AlertState]]) -> None:
+def test_a_correlation_key_has_one_unresolved_incident_within_the_window(history: list[list[AlertState]]) -> None:
     world = World()
     for batch in history:
         world.correlate(batch)
-        slots = [
+        keys = [
             (item.service, item.severity)
             for item in world.incidents.values()
             if item.status is not IncidentStatus.RESOLVED
         ]
-        assert len(slots) == len(set(slots))
+        assert len(keys) == len(set(keys))
 
 
 @given(batches())
@@ -119,16 +119,16 @@ def test_an_incident_resolves_itself_exactly_when_its_last_alert_recovers(histor
 
 
 @given(batches())
-def test_the_timeline_says_at_most_one_thing_of_a_kind_per_incident_and_batch(history: list[list[AlertState]]) -> None:
+def test_the_timeline_has_at_most_one_entry_of_a_type_per_incident_and_batch(history: list[list[AlertState]]) -> None:
     world = World()
     for batch in history:
-        for item in world.correlate(batch).touched():
-            said = [entry.event_type for entry in roll_up(item, WINDOW)]
-            # An alert that its sender resolved and fires again is the one thing that is counted without a word.
+        for item in world.correlate(batch).deltas():
+            said = [entry.event_type for entry in timeline_entries(item, WINDOW)]
+            # Only an alert that fires again after its sender resolved it is counted without an entry.
             assert said or item.firing > 0
             assert len(said) == len(set(said))
             assert (EventType.CREATED in said) == item.opened
-            assert (EventType.RESOLVED in said) == (item.step is not None)
+            assert (EventType.RESOLVED in said) == (item.transition is not None)
 
 
 def test_a_known_alert_stays_with_its_incident_whatever_the_window_says() -> None:
@@ -161,7 +161,7 @@ def test_an_alert_still_firing_after_a_person_resolved_its_incident_moves_to_a_n
     [second] = plan.results
     assert second.action is AlertAction.NEW_INCIDENT
     assert second.incident_id not in {None, first.incident_id}
-    assert "still firing after #1 was resolved" in next(roll_up(plan.opened[0], WINDOW)).detail
+    assert "still firing after #1 was resolved" in next(timeline_entries(plan.opened[0], WINDOW)).detail
     world.check()
 
 
@@ -170,15 +170,15 @@ def test_an_alert_without_a_key_blocks_auto_resolve() -> None:
     world.correlate([alert(1, dedup_key="a"), alert(2)])
     plan = world.correlate([alert(1, version=2, status=AlertStatus.RESOLVED, dedup_key="a")])
     [item] = plan.changed
-    assert item.step is None
+    assert item.transition is None
     assert item.firing_left == 1
 
 
-def test_an_alert_that_fired_and_recovered_before_it_was_told_leaves_a_resolved_incident() -> None:
+def test_an_alert_that_fired_and_recovered_before_it_was_reported_leaves_a_resolved_incident() -> None:
     world = World()
     plan = world.correlate([alert(1, status=AlertStatus.RESOLVED)])
     assert plan.results[0].action is AlertAction.RESOLVED
-    assert [entry.event_type for entry in roll_up(plan.opened[0], WINDOW)] == [
+    assert [entry.event_type for entry in timeline_entries(plan.opened[0], WINDOW)] == [
         EventType.CREATED,
         EventType.ALERT_RESOLVED,
         EventType.RESOLVED,

@@ -6,14 +6,13 @@ from tests.fakes.oncall import FakeOnCall
 from tests.incidents.conftest import Query, StartReplica
 from tests.support.incidents.api import Api, alert
 from tests.support.waiting import eventually
-from tocsin.clients.oncall import ONCALL
 from tocsin.incidents.service.escalations import reconcile
 
 GAUGE = "tocsin_incidents_unescalated_incidents"
 
 
 async def forgotten(api: Api, query: Query) -> str:
-    """Open an incident whose start was told, to a service on call that lost it, and was never confirmed."""
+    """Open an incident whose escalation was started but whose confirmation was lost."""
     incident = await api.open()
     # Beside the loop: the service, which runs on it, may be holding the row.
     forget = "UPDATE incidents.incident SET escalation_confirmed_at = NULL, assigned_to = NULL, team = NULL"
@@ -48,29 +47,29 @@ async def test_an_incident_that_on_call_lost_is_started_again(
     assert len(oncall.starts) == 1
 
 
-async def test_an_escalation_whose_confirmation_was_lost_is_asked_for_and_not_started_again(
+async def test_an_escalation_whose_confirmation_was_lost_is_queried_and_not_started_again(
     api: Api, oncall: FakeOnCall, query: Query
 ) -> None:
     incident_id = await forgotten(api, query)
-    assert await reconcile(api.desk, api.client.app[ONCALL], older_than=0.0) is False
+    assert await reconcile(api.deps, older_than=0.0) is False
     shown = await api.show(incident_id)
     assert (shown.assigned_to, shown.team) == ("Alice", "platform")
     assert [what for what, _ in oncall.calls] == ["start", "ask"]
-    await reconcile(api.desk, api.client.app[ONCALL], older_than=0.0)
+    await reconcile(api.deps, older_than=0.0)
     assert [what for what, _ in oncall.calls] == ["start", "ask"]
 
 
-async def test_what_is_young_answered_or_on_its_way_is_left_alone(
+async def test_an_incident_that_is_young_acknowledged_or_queued_is_left_alone(
     start_replica: StartReplica, oncall: FakeOnCall, query: Query
 ) -> None:
     api = await start_replica(assign_seconds=0)
     incident_id = await forgotten(api, query)
-    await reconcile(api.desk, api.client.app[ONCALL], older_than=3600.0)
+    await reconcile(api.deps, older_than=3600.0)
     await api.change(incident_id, status="acknowledged")
-    await reconcile(api.desk, api.client.app[ONCALL], older_than=0.0)
+    await reconcile(api.deps, older_than=0.0)
     oncall.hold()
     await api.open(service="search")
-    await reconcile(api.desk, api.client.app[ONCALL], older_than=0.0)
+    await reconcile(api.deps, older_than=0.0)
     oncall.release()
     assert "ask" not in [what for what, _ in oncall.calls]
 
@@ -81,9 +80,7 @@ async def test_two_replicas_that_find_the_same_start_it_once(
     replicas = [await start_replica(), await start_replica()]
     incident_id = await forgotten(replicas[0], query)
     oncall.escalations.clear()
-    await asyncio.gather(
-        *(reconcile(replica.desk, replica.client.app[ONCALL], older_than=0.0) for replica in replicas * 3)
-    )
+    await asyncio.gather(*(reconcile(replica.deps, older_than=0.0) for replica in replicas * 3))
 
     async def confirmed() -> bool:
         return (await replicas[1].show(incident_id)).team == "platform"
@@ -93,7 +90,7 @@ async def test_two_replicas_that_find_the_same_start_it_once(
     assert rows == [{"count": 2}], "the first one, and one more"
 
 
-async def test_a_start_that_on_call_refused_is_parked_and_tried_again_until_it_is_taken(
+async def test_a_start_that_on_call_refused_is_parked_and_retried_until_it_is_accepted(
     start_replica: StartReplica, oncall: FakeOnCall, query: Query
 ) -> None:
     api = await start_replica(assign_seconds=0, reconcile_seconds=0.2)
@@ -114,7 +111,7 @@ async def test_a_start_that_on_call_refused_is_parked_and_tried_again_until_it_i
 
 
 @pytest.mark.slow
-async def test_many_are_asked_about_a_hundred_at_a_time(
+async def test_many_are_queried_a_hundred_at_a_time(
     start_replica: StartReplica, oncall: FakeOnCall, query: Query
 ) -> None:
     api = await start_replica(assign_seconds=0)
@@ -126,14 +123,14 @@ async def test_many_are_asked_about_a_hundred_at_a_time(
 
     await eventually(all_confirmed)
     query("UPDATE incidents.incident SET escalation_confirmed_at = NULL")
-    assert await reconcile(api.desk, api.client.app[ONCALL], older_than=0.0) is True
+    assert await reconcile(api.deps, older_than=0.0) is True
     assert await api.metric(GAUGE) == 120
-    assert await reconcile(api.desk, api.client.app[ONCALL], older_than=0.0) is False
+    assert await reconcile(api.deps, older_than=0.0) is False
     assert all_confirmed()
     assert len(oncall.starts) == 120
 
 
-async def test_alerts_correlate_while_on_call_is_away_and_all_is_told_once_it_is_back(
+async def test_alerts_correlate_while_on_call_is_down_and_everything_is_delivered_when_it_is_up(
     api: Api, oncall: FakeOnCall
 ) -> None:
     oncall.status = 503
@@ -151,7 +148,7 @@ async def test_alerts_correlate_while_on_call_is_away_and_all_is_told_once_it_is
 
 @pytest.mark.parametrize("kind", ["raise", "execute_then_raise"])
 @pytest.mark.parametrize("point", ["incidents.start_escalation", "incidents.stop_escalation"])
-async def test_a_message_that_fails_on_the_way_is_told_again_with_the_same_key(
+async def test_a_failed_delivery_is_retried_with_the_same_key(
     api: Api, oncall: FakeOnCall, monkeypatch: pytest.MonkeyPatch, point: str, kind: str
 ) -> None:
     monkeypatch.setenv("FAILPOINT", f"{point}:{kind}")
@@ -176,7 +173,7 @@ async def test_a_reconciliation_that_fails_half_way_is_done_by_the_next(
     start_replica: StartReplica, oncall: FakeOnCall, query: Query, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     api = await start_replica(reconcile_seconds=0.1)
-    for point in ("incidents.ask_escalations", "incidents.restart_escalations"):
+    for point in ("incidents.query_escalations", "incidents.restart_escalations"):
         monkeypatch.setenv("FAILPOINT", f"{point}:{kind}")
         oncall.escalations.clear()
         incident_id = await forgotten(api, query)

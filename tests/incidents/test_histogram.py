@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.incidents.domain.histogram import DIGITS, EDGES, MOST_WIDE, Histogram
+from tocsin.incidents.domain.histogram import DIGITS, EDGES, MAX_RELATIVE_ERROR, Histogram
 
 SHORTEST, LONGEST = EDGES[0], EDGES[-1]
 durations = st.floats(min_value=0, max_value=LONGEST, exclude_max=True)
@@ -30,7 +30,7 @@ def continuous(seconds: list[float], share: float) -> float:
 
 
 def test_edges_rise_by_at_most_a_sixteenth_and_contain_the_limits_that_people_set() -> None:
-    assert all(lower < upper <= lower * (1 + MOST_WIDE) for lower, upper in pairwise(EDGES))
+    assert all(lower < upper <= lower * (1 + MAX_RELATIVE_ERROR) for lower, upper in pairwise(EDGES))
     minutes = (1, 2, 3, 5, 10, 15, 30, 60, 4 * 60, 8 * 60)
     assert set(minutes) <= {edge / 60 for edge in EDGES}
 
@@ -40,7 +40,7 @@ def test_a_quantile_is_off_by_less_than_the_width_of_a_bin(seconds: list[float],
     truth = continuous(seconds, share)
     found = Histogram.parse(stored(seconds)).quantile(share)
     assert found is not None
-    assert abs(found - truth) <= truth * MOST_WIDE + SHORTEST
+    assert abs(found - truth) <= truth * MAX_RELATIVE_ERROR + SHORTEST
 
 
 @pytest.mark.slow

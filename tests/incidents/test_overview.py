@@ -10,21 +10,20 @@ import pytest
 from tests.incidents.conftest import Query, StartReplica
 from tests.incidents.test_histogram import continuous
 from tests.support.incidents.api import Api, alert
-from tests.support.incidents.histories import ANSWER, INSERT, RESOLVE
+from tests.support.incidents.histories import ACKNOWLEDGE, INSERT, RESOLVE
 from tests.support.postgres import run
 from tests.support.waiting import eventually
 from tocsin.contracts.overview import Grain
-from tocsin.incidents.domain.histogram import MOST_WIDE
-from tocsin.incidents.service.overview import OverviewQuery, look_over
+from tocsin.incidents.domain.histogram import MAX_RELATIVE_ERROR
+from tocsin.incidents.queries import OverviewQuery
+from tocsin.incidents.service.analytics import get_overview
 from tocsin.kernel.ids import new_id
 
 BEGIN: Final = datetime(2026, 10, 24, 21, 30, tzinfo=UTC)
 SERVICES: Final = ("checkout", "search", "e-mail ✉")
 
 
-async def test_whatever_the_service_changes_is_in_the_overview_moments_later(
-    start_replica: StartReplica, query: Query
-) -> None:
+async def test_a_change_is_in_the_overview_moments_later(start_replica: StartReplica, query: Query) -> None:
     api = await start_replica(rollup_seconds=0.05)
     incident = await api.open(severity="low", assigned_to="dele")
     await api.change(incident.id, severity="critical")
@@ -46,7 +45,7 @@ async def test_whatever_the_service_changes_is_in_the_overview_moments_later(
     assert {item["service"] for item in body["services"]} == {"checkout", "search"}
 
 
-async def test_an_overview_says_the_same_as_the_incidents_within_its_bounds(
+async def test_an_overview_agrees_with_the_incidents_within_its_error_bounds(
     start_replica: StartReplica, db_dsn: str
 ) -> None:
     api = await start_replica(rollup_seconds=0.05)
@@ -57,21 +56,21 @@ async def test_an_overview_says_the_same_as_the_incidents_within_its_bounds(
                 values = {"id": str(new_id()), "service": SERVICES[number_ % 3], "severity": "high", "team": "Payments"}
                 at = BEGIN - timedelta(days=days)
                 cursor.execute(INSERT, {**values, "at": at})
-                cursor.execute(ANSWER, {**values, "after": timedelta(minutes=after + days)})
+                cursor.execute(ACKNOWLEDGE, {**values, "after": timedelta(minutes=after + days)})
                 cursor.execute(RESOLVE, {**values, "after": timedelta(minutes=10 * after + days)})
         conn.commit()
     await eventually(lambda: not run(db_dsn, "SELECT id FROM incidents.stale"))
-    asked = OverviewQuery(since=BEGIN - timedelta(days=20), until=BEGIN + timedelta(days=2))
-    found = await look_over(api.desk.db, asked, now=BEGIN + timedelta(days=5))
+    wanted = OverviewQuery(since=BEGIN - timedelta(days=20), until=BEGIN + timedelta(days=2))
+    found = await get_overview(api.deps, wanted)
     assert (found.by, found.since, found.until) == (Grain.DAY, date(2026, 10, 4), date(2026, 10, 27))
     assert len(found.periods) == 23
     seconds = [60.0 * item for item in minutes]
     assert found.total.mtta.count == len(minutes)
     assert found.total.mtta.mean_seconds == pytest.approx(fmean(seconds))
-    assert found.total.mtta.median_seconds == pytest.approx(continuous(seconds, 0.5), rel=MOST_WIDE)
-    assert found.total.mtta.p95_seconds == pytest.approx(continuous(seconds, 0.95), rel=MOST_WIDE)
+    assert found.total.mtta.median_seconds == pytest.approx(continuous(seconds, 0.5), rel=MAX_RELATIVE_ERROR)
+    assert found.total.mtta.p95_seconds == pytest.approx(continuous(seconds, 0.95), rel=MAX_RELATIVE_ERROR)
     assert found.total.mttr.median_seconds == pytest.approx(
-        continuous([10 * item for item in seconds], 0.5), rel=MOST_WIDE
+        continuous([10 * item for item in seconds], 0.5), rel=MAX_RELATIVE_ERROR
     )
     assert found.before.mtta.mean_seconds == pytest.approx(fmean(seconds) + 1800)
     assert [item.incidents for item in found.answered_within] == [0, 1, 1, 1, 2, 2, 3]
@@ -80,12 +79,12 @@ async def test_an_overview_says_the_same_as_the_incidents_within_its_bounds(
     assert found.teams == ["Payments"]
     assert {period.starts_on: period.incidents for period in found.periods if period.incidents} == {BEGIN.date(): 10}
 
-    by_week = await look_over(api.desk.db, asked.model_copy(update={"by": Grain.WEEK}), now=BEGIN)
+    by_week = await get_overview(api.deps, wanted.model_copy(update={"by": Grain.WEEK}))
     assert (by_week.since, by_week.until) == (date(2026, 9, 28), date(2026, 11, 2))
     assert [period.incidents for period in by_week.periods] == [0, 0, 0, 10, 0]
     assert [item.incidents for item in by_week.services] == [4, 3, 3]
     assert by_week.before.incidents == 10
-    nobody = await look_over(api.desk.db, asked.model_copy(update={"team": "Nobody"}), now=BEGIN)
+    nobody = await get_overview(api.deps, wanted.model_copy(update={"team": "Nobody"}))
     assert (nobody.total.incidents, nobody.services, nobody.total.mtta.count) == (0, [], 0)
 
 
@@ -101,7 +100,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-async def test_an_overview_of_what_makes_no_sense_is_refused(api: Api) -> None:
+async def test_an_invalid_overview_query_is_refused(api: Api) -> None:
     for given_, pointer in REFUSED:
         answer = await api.get("/api/v1/incidents/stats/overview", **given_)
         assert answer.status == 422, given_

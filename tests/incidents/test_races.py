@@ -1,4 +1,4 @@
-"""What happens at the same place at the same time: a second connection holds the lock that everybody waits for."""
+"""Races: a second connection holds the lock that the requests wait for."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -14,7 +14,7 @@ from tocsin.contracts.incidents import EventType
 
 
 class Gate:
-    """Holds an incident's row, and lets requests queue up behind it in an order that the test chooses."""
+    """Locks an incident's row and queues requests behind it in a chosen order."""
 
     def __init__(self, holder: connection, query: Query) -> None:
         self._holder = holder
@@ -26,12 +26,12 @@ class Gate:
             cursor.execute("SELECT FROM incidents.incident WHERE id = %s FOR UPDATE", [incident_id])
 
     async def queue(self, request: Awaitable[Answer]) -> None:
-        """Start a request, and wait until it waits for the lock."""
+        """Start a request and wait until it is blocked on the lock."""
         self._waiting.append(asyncio.ensure_future(request))
         await eventually(lambda: self._blocked() == len(self._waiting))
 
     async def open(self) -> list[Answer]:
-        """Let everybody go, in the order in which they came."""
+        """Release the lock and return the responses, in the order of the requests."""
         self._holder.rollback()
         return await asyncio.gather(*self._waiting)
 
@@ -57,7 +57,7 @@ def tell(api: Api, told: dict[str, object]) -> Awaitable[Answer]:
 
 
 async def opened_by(api: Api, told: dict[str, object]) -> str:
-    """Tell an alert, and wait until on-call has confirmed the incident that it opens: that waits for the lock, too."""
+    """Open an incident by an alert and wait for on-call's confirmation, which needs the lock too."""
     incident_id = str((await api.correlate(told))[0]["incident_id"])
 
     async def assigned() -> bool:
@@ -188,9 +188,7 @@ async def test_one_idempotency_key_at_two_replicas_at_once_opens_one_incident(
     assert query("SELECT count(*) FROM incidents.incident") == [{"count": 1}]
 
 
-async def test_a_lock_that_is_held_too_long_is_a_503_that_says_when_to_come_back(
-    start_replica: StartReplica, gate: Gate
-) -> None:
+async def test_a_lock_timeout_is_a_503_with_retry_after(start_replica: StartReplica, gate: Gate) -> None:
     api = await start_replica(db_lock_timeout_seconds=0.2)
     incident = await api.open()
     gate.hold(str(incident.id))
@@ -204,7 +202,7 @@ async def test_a_lock_that_is_held_too_long_is_a_503_that_says_when_to_come_back
     assert (await patch(api, incident.id, status="acknowledged")).status == 200
 
 
-@pytest.mark.parametrize("held", ["slot", "incident"])
+@pytest.mark.parametrize("held", ["correlation_key", "incident"])
 async def test_one_key_that_is_held_delays_no_other(
     start_replica: StartReplica, second_connection: connection, held: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""What the roll-up keeps is what the incidents say, whatever happened to them, in whatever order it was added up."""
+"""The roll-up agrees with the incidents after any history, refreshed in any order."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from psycopg2.extensions import connection
 
 from tests.support import rollups
-from tests.support.incidents.histories import ANSWER, INSERT, RESOLVE, START
+from tests.support.incidents.histories import ACKNOWLEDGE, INSERT, RESOLVE, START
 from tests.support.postgres import run
 from tests.support.waiting import PATIENT
 from tocsin.contracts.model import Severity
 from tocsin.incidents.domain.histogram import EDGES
 from tocsin.incidents.repository import rollup
-from tocsin.incidents.service.overview import roll_up
+from tocsin.incidents.service.rollup import roll_up
 from tocsin.incidents.settings import Settings
 from tocsin.kernel.db import Database
 from tocsin.kernel.ids import new_id
@@ -34,7 +34,7 @@ TEAMS: Final = (None, "Payments", "Platform")
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One thing that happens to an incident, or to the roll-up."""
+    """A change of an incident, or a round of the roll-up."""
 
     kind: str
     which: int
@@ -44,10 +44,18 @@ class Act:
     team: str | None
 
 
+STATEMENTS: Final = {
+    "acknowledge": ACKNOWLEDGE,
+    "start": START,
+    "resolve": RESOLVE,
+    "severity": "UPDATE incidents.incident SET severity = %(severity)s WHERE id = %(id)s",
+    "team": "UPDATE incidents.incident SET team = %(team)s WHERE id = %(id)s",
+    "delete": "DELETE FROM incidents.incident WHERE id = %(id)s",
+}
 acts = st.lists(
     st.builds(
         Act,
-        kind=st.sampled_from(("open", "open", "answer", "start", "resolve", "severity", "team", "delete", "roll up")),
+        kind=st.sampled_from(("open", "open", *STATEMENTS, "roll up")),
         which=st.integers(0, 5),
         after=st.timedeltas(timedelta(), timedelta(days=9)),
         service=st.sampled_from(SERVICES),
@@ -57,18 +65,10 @@ acts = st.lists(
     min_size=1,
     max_size=30,
 )
-STATEMENTS: Final = {
-    "answer": ANSWER,
-    "start": START,
-    "resolve": RESOLVE,
-    "severity": "UPDATE incidents.incident SET severity = %(severity)s WHERE id = %(id)s",
-    "team": "UPDATE incidents.incident SET team = %(team)s WHERE id = %(id)s",
-    "delete": "DELETE FROM incidents.incident WHERE id = %(id)s",
-}
 
 
 def play(conn: connection, dsn: str, history: list[Act]) -> None:
-    """Let *history* happen, each act in a transaction of its own; a part of the roll-up may come in between."""
+    """Perform *history*, each act in a transaction of its own, with rounds of the roll-up in between."""
     ids: list[str] = []
     with conn.cursor() as cursor:
         for act in history:
@@ -100,9 +100,9 @@ def truth(dsn: str) -> Iterator[tuple[date, str, str, str, dict[str, float | Non
         )
     }
     for row in run(dsn, "SELECT * FROM incidents.incident"):
-        opened, answered, resolved = row["created_at"], row["acknowledged_at"], row["resolved_at"]
+        opened, acknowledged, resolved = row["created_at"], row["acknowledged_at"], row["resolved_at"]
         start = began.get(row["id"])
-        start = max(start, answered) if start else None
+        start = max(start, acknowledged) if start else None
         start = min(start, resolved) if start and resolved else start
         end_of_waiting = start or resolved
         yield (
@@ -111,9 +111,9 @@ def truth(dsn: str) -> Iterator[tuple[date, str, str, str, dict[str, float | Non
             row["team"] or "",
             row["severity"],
             {
-                "answer": (answered - opened).total_seconds() if answered else None,
-                "resolve": (resolved - opened).total_seconds() if resolved else None,
-                "acknowledged": (end_of_waiting - answered).total_seconds() if end_of_waiting else None,
+                "mtta": (acknowledged - opened).total_seconds() if acknowledged else None,
+                "mttr": (resolved - opened).total_seconds() if resolved else None,
+                "acknowledged": (end_of_waiting - acknowledged).total_seconds() if end_of_waiting else None,
                 "in_progress": (resolved - start).total_seconds() if start and resolved else None,
             },
         )
@@ -130,12 +130,12 @@ def summed(found: list[dict[str, float | None]]) -> dict[str, Any]:
     known = {name: [times[name] for times in found if times[name] is not None] for name in found[0]}
     return {
         "incidents": len(found),
-        "answered": len(known["answer"]),
-        "answer_seconds": pytest.approx(sum(filter(None, known["answer"]))),
-        "answer_histogram": number(known["answer"]),
-        "resolved": len(known["resolve"]),
-        "resolve_seconds": pytest.approx(sum(filter(None, known["resolve"]))),
-        "resolve_histogram": number(known["resolve"]),
+        "acknowledged": len(known["mtta"]),
+        "acknowledgement_seconds": pytest.approx(sum(filter(None, known["mtta"]))),
+        "acknowledgement_histogram": number(known["mtta"]),
+        "resolved": len(known["mttr"]),
+        "resolution_seconds": pytest.approx(sum(filter(None, known["mttr"]))),
+        "resolution_histogram": number(known["mttr"]),
         "acknowledged_seconds": pytest.approx(sum(filter(None, known["acknowledged"]))),
         "in_progress_seconds": pytest.approx(sum(filter(None, known["in_progress"]))),
     }
@@ -168,7 +168,7 @@ def assert_true(dsn: str) -> None:
 @pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts)
-def test_the_rollup_is_what_the_incidents_say(db_dsn: str, history: list[Act]) -> None:
+def test_the_rollup_agrees_with_the_incidents(db_dsn: str, history: list[Act]) -> None:
     with closing(psycopg2.connect(db_dsn)) as conn:
         conn.autocommit = True
         play(conn, db_dsn, history)
@@ -183,7 +183,7 @@ def test_the_rollup_is_what_the_incidents_say(db_dsn: str, history: list[Act]) -
 @pytest.mark.slow
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts)
-def test_a_history_from_before_the_rollup_is_added_up_day_by_day(db_dsn: str, history: list[Act]) -> None:
+def test_a_history_from_before_the_rollup_is_added_day_by_day(db_dsn: str, history: list[Act]) -> None:
     with closing(psycopg2.connect(db_dsn, options="-c session_replication_role=replica")) as conn:
         conn.autocommit = True
         play(conn, db_dsn, [act for act in history if act.kind != "roll up"])
@@ -195,7 +195,7 @@ def test_a_history_from_before_the_rollup_is_added_up_day_by_day(db_dsn: str, hi
         conn.cursor().execute(f"TRUNCATE {', '.join(f'incidents.{name}' for name in every)}")
 
 
-def test_a_change_that_is_not_committed_yet_has_a_mark_of_its_own_when_it_is(db_dsn: str) -> None:
+def test_an_uncommitted_change_has_a_mark_of_its_own(db_dsn: str) -> None:
     with closing(psycopg2.connect(db_dsn)) as slow, slow.cursor() as cursor:
         history = [Act("open", 0, timedelta(), "checkout", Severity.HIGH, None)]
         with closing(psycopg2.connect(db_dsn)) as conn:
@@ -209,7 +209,7 @@ def test_a_change_that_is_not_committed_yet_has_a_mark_of_its_own_when_it_is(db_
         assert_true(db_dsn)
 
 
-def test_two_replicas_do_not_work_at_the_same_figures(db_dsn: str) -> None:
+def test_two_replicas_do_not_refresh_at_once(db_dsn: str) -> None:
     with closing(psycopg2.connect(db_dsn)) as other, other.cursor() as cursor:
         with closing(psycopg2.connect(db_dsn)) as conn:
             conn.autocommit = True

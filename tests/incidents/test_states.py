@@ -10,7 +10,7 @@ from tocsin.contracts.incidents import ChangeIncident, EventType, IncidentStatus
 from tocsin.contracts.model import Severity
 from tocsin.incidents.domain.changes import plan_change
 from tocsin.incidents.domain.incident import StoredIncident
-from tocsin.incidents.domain.states import take_step
+from tocsin.incidents.domain.states import plan_transition
 from tocsin.kernel.errors import ConflictError
 from tocsin.kernel.ids import new_id
 
@@ -52,31 +52,31 @@ def test_every_pair_of_states_is_a_step_a_standstill_or_a_conflict(
 ) -> None:
     incident = an_incident(status)
     if status is target:
-        assert take_step(incident, target, CREATED) is None
+        assert plan_transition(incident, target, CREATED) is None
     elif (status, target) in ALLOWED:
-        step = take_step(incident, target, CREATED + timedelta(minutes=5))
+        step = plan_transition(incident, target, CREATED + timedelta(minutes=5))
         assert step is not None
         assert step.status is target
     else:
         with pytest.raises(ConflictError, match=f"#2481 is {status}"):
-            take_step(incident, target, CREATED)
+            plan_transition(incident, target, CREATED)
 
 
 def test_a_conflict_says_what_is_allowed() -> None:
     with pytest.raises(ConflictError, match="it can go to in_progress or resolved"):
-        take_step(an_incident(ACKNOWLEDGED), OPEN, CREATED)
+        plan_transition(an_incident(ACKNOWLEDGED), OPEN, CREATED)
     with pytest.raises(ConflictError, match="that is the end"):
-        take_step(an_incident(RESOLVED), OPEN, CREATED)
+        plan_transition(an_incident(RESOLVED), OPEN, CREATED)
 
 
 def test_the_first_step_out_of_open_measures_mtta_and_resolve_measures_mttr() -> None:
-    acknowledged = take_step(an_incident(), ACKNOWLEDGED, CREATED + timedelta(seconds=90))
+    acknowledged = plan_transition(an_incident(), ACKNOWLEDGED, CREATED + timedelta(seconds=90))
     assert acknowledged is not None
     assert (acknowledged.mtta_seconds, acknowledged.mttr_seconds) == (90.0, None)
-    resolved = take_step(an_incident(ACKNOWLEDGED), RESOLVED, CREATED + timedelta(seconds=300))
+    resolved = plan_transition(an_incident(ACKNOWLEDGED), RESOLVED, CREATED + timedelta(seconds=300))
     assert resolved is not None
     assert (resolved.mtta_seconds, resolved.mttr_seconds) == (None, 300.0)
-    both = take_step(an_incident(), RESOLVED, CREATED + timedelta(seconds=45))
+    both = plan_transition(an_incident(), RESOLVED, CREATED + timedelta(seconds=45))
     assert both is not None
     assert (both.mtta_seconds, both.mttr_seconds) == (45.0, 45.0)
     assert both.acknowledged_at == both.resolved_at
@@ -91,7 +91,7 @@ def test_whatever_is_asked_when_the_times_of_an_incident_are_set_once_and_in_ord
     for target, after in asked:
         before = incident
         try:
-            step = take_step(incident, target, CREATED + after)
+            step = plan_transition(incident, target, CREATED + after)
         except ConflictError:
             assert (incident.status, target) not in ALLOWED
             continue

@@ -11,7 +11,7 @@ from tests.support.incidents.api import Api
 from tests.support.incidents.sse import PATH, Received, follow
 from tests.support.waiting import eventually
 from tocsin.contracts.incidents import Incident, IncidentEvent
-from tocsin.incidents.domain.position import Position
+from tocsin.incidents.domain.stream_position import StreamPosition
 from tocsin.kernel import clock
 
 INSERT = """
@@ -72,7 +72,7 @@ async def test_every_change_is_an_event_with_what_a_list_shows(api: Api) -> None
         detail="Acknowledged.",
         created_at=last.created_at,
     )
-    positions = [Position.parse(event.id) for event in (ready, *events)]
+    positions = [StreamPosition.parse(event.id) for event in (ready, *events)]
     assert positions == sorted(set(positions))
 
 
@@ -132,7 +132,7 @@ async def test_an_older_transaction_that_commits_later_is_not_skipped(
             second_connection.commit()
         last = await stream.take(2)
     assert details(last) == ["older transaction, higher number", "younger transaction, lower number"]
-    assert [Position.parse(event.id).seq for event in last] == [
+    assert [StreamPosition.parse(event.id).seq for event in last] == [
         row["seq"] for row in query("SELECT seq FROM incidents.timeline ORDER BY xid DESC, seq DESC LIMIT 2")
     ][::-1]
 
@@ -263,4 +263,4 @@ async def test_an_event_id_that_is_none_is_refused(api: Api) -> None:
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**63 - 1))
 def test_a_position_survives_being_written_down(xid: int, seq: int) -> None:
-    assert Position.parse(str(Position(xid, seq))) == Position(xid, seq)
+    assert StreamPosition.parse(str(StreamPosition(xid, seq))) == StreamPosition(xid, seq)

@@ -9,7 +9,13 @@ import psycopg2
 from tests.support.postgres import run
 
 SCHEMAS: Final = ["alerts", "incidents", "oncall", "notifications"]
-BOUNDED: Final = {"incidents.slot", "incidents.rollup", "incidents.stale", "oncall.rollup", "oncall.stale"} | {
+BOUNDED: Final = {
+    "incidents.correlation_key",
+    "incidents.rollup",
+    "incidents.stale",
+    "oncall.rollup",
+    "oncall.stale",
+} | {
     "oncall.schedule",
     "oncall.service",
     "oncall.team",

@@ -1,4 +1,4 @@
-"""The roll-ups of a service, worked on by hand."""
+"""Run a service's roll-up in a test."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -10,7 +10,7 @@ from tocsin.kernel.settings import ServiceSettings
 
 
 class RollUp(Protocol):
-    """One round of a service's worker; it says whether there is more to do."""
+    """One round of a service's worker; returns whether there may be more to do."""
 
     def __call__(self, db: Database, *, limit: int) -> Awaitable[bool]: ...
 

@@ -7,7 +7,6 @@ from aiohttp import web
 
 from tocsin.contracts.incidents import (
     AppendTimelineEntry,
-    AskStates,
     ChangeIncident,
     CorrelateAlerts,
     Correlations,
@@ -16,6 +15,7 @@ from tocsin.contracts.incidents import (
     IncidentStates,
     IncidentSummary,
     OpenIncident,
+    QueryStates,
     StatsSummary,
     TimelineEntry,
 )
@@ -33,20 +33,20 @@ class IncidentsClient(ServiceClient):
         super().__init__(base_url, metrics, peer=PEER)
 
     async def correlate(self, batch: CorrelateAlerts | bytes, *, idempotency_key: str, budget: Budget) -> Correlations:
-        """Tell alerts' states (a model, or its JSON made without one); learn which incident each belongs to."""
+        """Correlate a batch of alerts, given as a model or its JSON; return each one's incident."""
         path = "/api/v1/incidents/correlate"
         return await self.post(path, batch, Correlations, idempotency_key=idempotency_key, budget=budget)
 
     async def states(self, incident_ids: Sequence[UUID], *, idempotency_key: str, budget: Budget) -> IncidentStates:
-        """Ask how incidents stand."""
-        body = AskStates(incident_ids=list(incident_ids))
+        """Return the states of incidents."""
+        body = QueryStates(incident_ids=list(incident_ids))
         path = "/api/v1/incidents/states"
         return await self.post(path, body, IncidentStates, idempotency_key=idempotency_key, budget=budget)
 
     async def append_timeline(
         self, incident_id: UUID, entry: AppendTimelineEntry | bytes, *, idempotency_key: str, budget: Budget = ONCE
     ) -> TimelineEntry:
-        """Report what happened; a repeated event key has no effect."""
+        """Append to an incident's timeline; a repeated event key has no effect."""
         path = f"/api/v1/incidents/{incident_id}/timeline"
         return await self.post(path, entry, TimelineEntry, idempotency_key=idempotency_key, budget=budget)
 
@@ -57,7 +57,7 @@ class IncidentsClient(ServiceClient):
     async def change(
         self, incident: UUID | str, change: ChangeIncident, *, idempotency_key: str, version: int | None = None
     ) -> Incident:
-        """Change an incident (by id or number); with *version*, only if nobody changed it since."""
+        """Change an incident, by id or number; with *version*, only if that is still its version."""
         headers = {} if version is None else {"If-Match": f'"{version}"'}
         path = f"/api/v1/incidents/{incident}"
         return await self.patch(path, change, Incident, idempotency_key=idempotency_key, headers=headers)
@@ -73,21 +73,21 @@ class IncidentsClient(ServiceClient):
         return await self.get(f"/api/v1/incidents/{incident}/timeline", Page[TimelineEntry], query=page, budget=budget)
 
     async def list(self, *, budget: Budget = INTERACTIVE, **filters: object) -> Page[IncidentSummary]:
-        """Return a page of incidents, newest first; *filters* are the list's query parameters."""
+        """Return a page of incidents; *filters* are the list's query parameters."""
         return await self.get("/api/v1/incidents", Page[IncidentSummary], query=filters, budget=budget)
 
     async def counts(self, *, assigned_to: str | None = None, budget: Budget = INTERACTIVE) -> IncidentCounts:
-        """Return how many incidents, of everybody or of one person, are not resolved."""
+        """Count the unresolved incidents of one assignee, or of all."""
         query = {"assigned_to": assigned_to}
         return await self.get("/api/v1/incidents/counts", IncidentCounts, query=query, budget=budget)
 
     async def summary(self, *, budget: Budget = INTERACTIVE, **window: object) -> StatsSummary:
-        """Return how well it went between `since` and `until`."""
+        """Return the summary of the incidents created between `since` and `until`."""
         return await self.get("/api/v1/incidents/stats/summary", StatsSummary, query=window, budget=budget)
 
-    async def overview(self, *, budget: Budget = INTERACTIVE, **asked: object) -> StatsOverview:
-        """Return how well it goes between `since` and `until`, `by` day or week, for a `team`."""
-        return await self.get("/api/v1/incidents/stats/overview", StatsOverview, query=asked, budget=budget)
+    async def overview(self, *, budget: Budget = INTERACTIVE, **filters: object) -> StatsOverview:
+        """Return the figures between `since` and `until`, `by` day or week, for a `team`."""
+        return await self.get("/api/v1/incidents/stats/overview", StatsOverview, query=filters, budget=budget)
 
 
 INCIDENTS = web.AppKey("INCIDENTS", IncidentsClient)

@@ -1,14 +1,13 @@
-"""What people and services exchange with incident-management."""
+"""The wire models of incident-management."""
 
 from enum import StrEnum
-from math import isfinite
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, JsonValue, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from tocsin.contracts.alerts import AlertAction, AlertStatus
-from tocsin.contracts.model import Instant, Labels, Line, Model, Severity, SeverityIn, Text, without_nul
+from tocsin.contracts.model import Document, Instant, Labels, Line, Model, Severity, SeverityIn, Text, without_nul
 
 Title = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=512), AfterValidator(without_nul)
@@ -17,26 +16,8 @@ NoteText = Annotated[Text, StringConstraints(min_length=1, max_length=16_384)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
-def storable(value: JsonValue) -> JsonValue:
-    """Replace NUL in every text; raise ValueError for a number that JSON cannot say (1e999 is read as infinity)."""
-    if isinstance(value, str):
-        return without_nul(value)
-    if isinstance(value, list):
-        return [storable(item) for item in value]
-    if isinstance(value, dict):
-        return {without_nul(key): storable(item) for key, item in value.items()}
-    if isinstance(value, float) and not isfinite(value):
-        msg = "a number is too large"
-        raise ValueError(msg)
-    return value
-
-
-Document = Annotated[dict[str, JsonValue], AfterValidator(storable)]
-"""Any JSON object, as PostgreSQL's jsonb can keep it."""
-
-
 class IncidentStatus(StrEnum):
-    """Where an incident stands."""
+    """The state of an incident."""
 
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
@@ -45,13 +26,13 @@ class IncidentStatus(StrEnum):
 
 
 class EventType(StrEnum):
-    """What a timeline entry says happened."""
+    """The type of a timeline entry."""
 
     CREATED = "created"
     ALERT_ATTACHED = "alert_attached"
     ALERT_RESOLVED = "alert_resolved"
     ALERT_MOVED = "alert_moved"
-    """It still fires though a person resolved this incident: it belongs to another one now."""
+    """It was still firing after a person resolved this incident, and moved to another one."""
     ASSIGNED = "assigned"
     PAGED = "paged"
     ESCALATED = "escalated"
@@ -78,7 +59,7 @@ class OpenIncident(Model):
 
 
 class ChangeIncident(Model):
-    """Change an incident: any of these fields; `notes` adds a note. What is not given stays."""
+    """Change an incident; `notes` adds a note. A field that is not given keeps its value."""
 
     status: IncidentStatus | None = None
     notes: NoteText | None = None
@@ -86,15 +67,15 @@ class ChangeIncident(Model):
     severity: SeverityIn | None = None
     title: Title | None = None
     actor: Line | None = None
-    """Who acts; the `X-Actor` header says it as well."""
+    """Who makes the change; by default the `X-Actor` header."""
 
 
 class IncidentSummary(Model):
-    """An incident as a list shows it."""
+    """An incident in a list."""
 
     id: UUID
     number: int
-    """A small number that people can say aloud; paths take it in place of the id."""
+    """A small number for people to refer to it; paths accept it instead of the id."""
     title: str
     description: str | None
     service: str
@@ -104,7 +85,7 @@ class IncidentSummary(Model):
     assigned_to: str | None
     alert_count: int
     firing_count: int
-    """Alerts that their sender has not resolved; one without a key counts for ever."""
+    """Alerts that their sender has not resolved; one without a deduplication key always counts."""
     version: int
     created_at: Instant
     updated_at: Instant
@@ -115,7 +96,7 @@ class IncidentSummary(Model):
 
 
 class IncidentCounts(Model):
-    """How many incidents are not resolved, by state."""
+    """The number of unresolved incidents by state."""
 
     open: int = 0
     acknowledged: int = 0
@@ -123,7 +104,7 @@ class IncidentCounts(Model):
 
 
 class IncidentAlert(Model):
-    """An alert as incident management last heard of it."""
+    """An alert as it was last reported."""
 
     alert_id: UUID
     service: str
@@ -139,8 +120,16 @@ class IncidentAlert(Model):
     resolved_at: Instant | None
 
 
+class MovedAlert(IncidentAlert):
+    """An alert, as it was when it moved to another incident."""
+
+    moved_at: Instant
+    moved_to_id: UUID
+    moved_to_number: int
+
+
 class Note(Model):
-    """Something a person wrote down."""
+    """A person's note."""
 
     id: UUID
     text: str
@@ -149,7 +138,7 @@ class Note(Model):
 
 
 class TimelineEntry(Model):
-    """One thing that happened, in words and as data."""
+    """An event in the life of an incident."""
 
     id: UUID
     event_type: EventType
@@ -160,20 +149,22 @@ class TimelineEntry(Model):
 
 
 class Incident(IncidentSummary):
-    """One incident, whole."""
+    """One incident in detail."""
 
     alerts: list[IncidentAlert]
     """The newest 100."""
     alerts_total: int
+    moved_alerts: list[MovedAlert] = []
+    """The newest 100 that moved to another incident because they were still firing after this one was resolved."""
     notes: list[Note]
     timeline: list[TimelineEntry]
     """The newest 200, newest first."""
     timeline_cursor: str | None
-    """For `GET /api/v1/incidents/{id}/timeline?cursor=`; null when all are here."""
+    """For `GET /api/v1/incidents/{id}/timeline?cursor=`; null when the timeline is complete."""
 
 
 class Durations(Model):
-    """Mean, median and 95th percentile in seconds; null where nothing was measured."""
+    """Mean, median and 95th percentile in seconds; null for a count of 0."""
 
     count: int
     mean_seconds: float | None
@@ -182,7 +173,7 @@ class Durations(Model):
 
 
 class ServiceSummary(Model):
-    """One service's part in a summary."""
+    """A service's figures in a summary."""
 
     service: str
     incidents: int
@@ -191,7 +182,7 @@ class ServiceSummary(Model):
 
 
 class PeriodSummary(Model):
-    """One day's (UTC) part in a summary."""
+    """A UTC day's figures in a summary."""
 
     starts_at: Instant
     incidents: int
@@ -200,7 +191,7 @@ class PeriodSummary(Model):
 
 
 class StatsSummary(Model):
-    """How well it went, for incidents created in a window."""
+    """Figures of the incidents created in a window."""
 
     since: Instant
     until: Instant
@@ -215,7 +206,7 @@ class StatsSummary(Model):
 
 
 class AlertState(Model):
-    """The state of one alert, told by ingestion: the state, not the event, so that repeats and order do not matter."""
+    """The state of an alert. Ingestion reports states and not events, so that retries and reordering do no harm."""
 
     alert_id: UUID
     version: Count
@@ -231,17 +222,17 @@ class AlertState(Model):
     fired_at: Instant | None = None
     last_seen_at: Instant
     trace_context: str | None = None
-    """The `traceparent` of the request that brought it."""
+    """The `traceparent` of the request that delivered it."""
 
 
 class CorrelateAlerts(Model):
-    """A batch of alerts' states, at most 5,000."""
+    """A batch of at most 5,000 alerts to correlate."""
 
     alerts: Annotated[list[AlertState], Field(max_length=5_000)]
 
 
 class Correlation(Model):
-    """Which incident an alert belongs to; none for a resolve that never fired."""
+    """The incident of an alert; none for a resolve without a preceding fire."""
 
     alert_id: UUID
     incident_id: UUID | None
@@ -249,13 +240,13 @@ class Correlation(Model):
 
 
 class Correlations(Model):
-    """The answer to a batch, in its order. What is missing was held up by something else: tell it again."""
+    """The results of a batch, in its order. A missing alert waits for a lock: report it again."""
 
     results: list[Correlation]
 
 
 class AppendTimelineEntry(Model):
-    """What another service reports of an incident. A repeated `event_key` has no effect."""
+    """Another service's report about an incident. A repeated `event_key` has no effect."""
 
     event_key: Annotated[Text, StringConstraints(min_length=1, max_length=200)]
     event_type: EventType
@@ -264,22 +255,22 @@ class AppendTimelineEntry(Model):
     data: Document = {}
 
 
-class AskStates(Model):
-    """Ask how incidents stand, many at once."""
+class QueryStates(Model):
+    """Query the states of many incidents."""
 
     incident_ids: Annotated[list[UUID], Field(max_length=1_000)]
 
 
 class IncidentStates(Model):
-    """How they stand; one that does not exist is missing."""
+    """The states of incidents; unknown ids are left out."""
 
     states: dict[UUID, IncidentStatus]
     answered_at: dict[UUID, Instant] = {}
-    """When somebody answered for those that are not open; the release before leaves it out."""
+    """The time of acknowledgement of those that are not open; the previous release leaves it out."""
 
 
 class IncidentEvent(Model):
-    """One change of an incident, as the stream sends it."""
+    """A change of an incident in the stream."""
 
     incident_id: UUID
     number: int

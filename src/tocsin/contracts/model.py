@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from math import isfinite
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -18,6 +19,20 @@ class Model(BaseModel):
 def without_nul(text: str) -> str:
     """Replace NUL by U+FFFD: PostgreSQL stores no NUL in text, and a sender drops what is answered with 4xx."""
     return text.replace("\0", REPLACEMENT)
+
+
+def storable(value: JsonValue) -> JsonValue:
+    """Replace NUL in every string. Raise ValueError for a number that JSON cannot represent (1e999 is infinite)."""
+    if isinstance(value, str):
+        return without_nul(value)
+    if isinstance(value, list):
+        return [storable(item) for item in value]
+    if isinstance(value, dict):
+        return {without_nul(key): storable(item) for key, item in value.items()}
+    if isinstance(value, float) and not isfinite(value):
+        msg = "a number is too large"
+        raise ValueError(msg)
+    return value
 
 
 def in_utc(value: datetime) -> datetime:
@@ -44,6 +59,8 @@ def as_lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
+Document = Annotated[dict[str, JsonValue], AfterValidator(storable)]
+"""A JSON object that PostgreSQL's jsonb can store."""
 Text = Annotated[str, AfterValidator(without_nul)]
 Line = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256), AfterValidator(without_nul)

@@ -1,4 +1,4 @@
-"""How well it goes: what people and services exchange about the times of an incident, and of many."""
+"""The wire models of figures over one incident and over many."""
 
 from datetime import date
 from enum import StrEnum
@@ -10,44 +10,44 @@ from tocsin.contracts.oncall import Level
 
 
 class IncidentMetrics(Model):
-    """How long an incident took. Seconds; null until it has happened."""
+    """The times of an incident in seconds; null until acknowledged or resolved."""
 
     incident_id: UUID
     mtta_seconds: float | None
     mttr_seconds: float | None
     open_seconds: float
-    """From creation to resolution, or until now."""
+    """From creation to resolution, or to now."""
     status: IncidentStatus
 
 
 class Grain(StrEnum):
-    """What a trend goes by."""
+    """The periods of a trend."""
 
     DAY = "day"
     WEEK = "week"
 
 
 class Figures(Model):
-    """How it went for the incidents opened in a time. Medians and percentiles are off by less than 6.25 %."""
+    """Figures of the incidents opened in a period. Medians and percentiles are off by less than 6.25 %."""
 
     incidents: int
     by_severity: dict[Severity, int]
     mtta: Durations
     mttr: Durations
     acknowledged_seconds: float
-    """Spent between the answer and the begin of work, or the resolution where nobody said that work began."""
+    """Total time from acknowledgement to the start of work, or to the resolution if no start was reported."""
     in_progress_seconds: float
-    """Spent between the begin of work and the resolution."""
+    """Total time from the start of work to the resolution."""
 
 
 class Period(Figures):
-    """A day, or a week from Monday on, of the UTC calendar."""
+    """A day, or a week starting on Monday, of the UTC calendar."""
 
     starts_on: date
 
 
 class Bin(Model):
-    """How many incidents took so long: from `from_seconds` to before `to_seconds`, which is null at the end."""
+    """The number of incidents with a duration in [`from_seconds`, `to_seconds`); the last bin has a null end."""
 
     from_seconds: float
     to_seconds: float | None
@@ -55,18 +55,18 @@ class Bin(Model):
 
 
 class NoisyService(Model):
-    """A service that has many incidents."""
+    """A service with many incidents."""
 
     service: str
     team: str | None
-    """The team that had most of them."""
+    """The team with most of them."""
     incidents: int
     mtta: Durations
     mttr: Durations
 
 
 class StatsOverview(Model):
-    """How well it goes, over whole days or weeks, beside the time of the same length before."""
+    """Figures over whole days or weeks, and those of the preceding range of the same length."""
 
     since: date
     until: date
@@ -74,40 +74,41 @@ class StatsOverview(Model):
     by: Grain
     team: str | None
     as_of: Instant
-    """What happened later may not be in these figures yet."""
+    """Later changes may not be included yet."""
     history_before: Instant | None
-    """Of what was opened before then, days are still being added up; null when all are."""
+    """Incidents opened before this time are still being added; null when all are included."""
     total: Figures
     before: Figures
-    """The same number of days directly before `since`."""
+    """The range of the same length that ends at `since`."""
     periods: list[Period]
-    """Each of them, oldest first, also those without an incident."""
+    """Every period, oldest first, including those without incidents."""
     answered_within: list[Bin]
+    """By time to acknowledge."""
     resolved_within: list[Bin]
     services: list[NoisyService]
     """The 20 with most incidents."""
     teams: list[str]
-    """That have incidents in this time or the one before."""
+    """The teams with incidents in this range or the one before."""
 
 
 class Reached(Model):
-    """How far paging went for the incidents opened in a time, by the furthest level that was paged."""
+    """Incidents opened in a range, by the highest escalation level that was paged."""
 
     incidents: int
     answered: dict[Level, int]
-    """Acknowledged, or work begun."""
+    """Acknowledged or in progress."""
     resolved: dict[Level, int]
-    """Resolved before anybody had acknowledged."""
+    """Resolved without a preceding acknowledgement."""
     running: dict[Level, int]
-    """Still being paged for."""
+    """Escalation still running."""
     nobody: int
-    """Nobody was paged: it was over at once, or nobody was on call."""
+    """Nobody was paged: it ended at once, or nobody was on call."""
     nights: int
-    """Nights in which somebody was paged."""
+    """Nights with at least one page."""
 
 
 class PagedPerson(Model):
-    """What reached one person, by that team's clock."""
+    """The pages that reached a person, by the team's local time."""
 
     person: str
     team: str
@@ -115,29 +116,29 @@ class PagedPerson(Model):
     night_pages: int
     """Between 22:00 and 07:00."""
     nights: int
-    """In which there was at least one."""
+    """Nights with at least one page."""
 
 
 class PagedService(Model):
-    """A service for whose incidents people were paged."""
+    """A service whose incidents paged people."""
 
     service: str
     incidents: int
     at_night: int
-    """For which somebody was paged between 22:00 and 07:00, by the team's clock."""
+    """Incidents with a page between 22:00 and 07:00, by the team's local time."""
 
 
 class OnCallOverview(Model):
-    """What being on call was like, over whole days, beside the time of the same length before."""
+    """The on-call load over whole days, and that of the preceding range of the same length."""
 
     since: date
     until: date
     """The day after the last."""
     team: str | None
     as_of: Instant
-    """What happened later may not be in these figures yet."""
+    """Later changes may not be included yet."""
     history_before: Instant | None
-    """Of what was opened before then, incidents are still being added up; null when all are."""
+    """Incidents opened before this time are still being added; null when all are included."""
     total: Reached
     before: Reached
     people: list[PagedPerson]

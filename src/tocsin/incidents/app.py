@@ -6,14 +6,14 @@ from aiohttp import web
 
 from tocsin.clients.oncall import ONCALL, OnCallClient
 from tocsin.incidents.metrics import METRICS, IncidentMetrics
+from tocsin.incidents.outbox_handlers import outbox_handlers
 from tocsin.incidents.routes import ROUTES
-from tocsin.incidents.service import DESK, Desk, escalations
+from tocsin.incidents.service import DEPS, Deps
 from tocsin.incidents.service.stream import HUB, Hub
 from tocsin.incidents.settings import SETTINGS, Settings
 from tocsin.incidents.worker import workers
 from tocsin.kernel.app import REGISTRY, base_app, with_database, with_neighbours
 from tocsin.kernel.http_client import CLIENT_METRICS
-from tocsin.kernel.idempotency import forget_old_keys
 from tocsin.kernel.outbox import OUTBOX, Outbox
 from tocsin.kernel.pg_notify import NotifyChannel
 
@@ -25,25 +25,26 @@ def create_app(settings: Settings) -> web.Application:
     db = with_database(app, settings, schema="incidents")
     app[METRICS] = metrics = IncidentMetrics.register(app[REGISTRY])
     app[ONCALL] = oncall = OnCallClient(settings.oncall_service_url, app[CLIENT_METRICS])
-    doorbell = NotifyChannel(db, "incidents")
-    app[OUTBOX] = outbox = Outbox(db, settings, app[REGISTRY], escalations.handlers(oncall), on_change=doorbell.notify)
+    channel = NotifyChannel(db, "incidents")
+    app[OUTBOX] = outbox = Outbox(db, settings, app[REGISTRY], outbox_handlers(oncall), on_change=channel.notify)
     app[HUB] = hub = Hub(
         db, metrics.stream_clients, buffer=settings.stream_buffer, poll_seconds=settings.stream_poll_seconds
     )
-    app[DESK] = Desk(
+    app[DEPS] = Deps(
         db=db,
         outbox=outbox,
-        doorbell=doorbell,
+        oncall=oncall,
+        notify_channel=channel,
         metrics=metrics,
         window=timedelta(minutes=settings.correlation_window_minutes),
         lock_seconds=settings.correlate_lock_seconds,
         auto_resolve=settings.auto_resolve,
         assign_seconds=settings.assign_seconds,
     )
-    doorbell.wake_on_notify(outbox.wakeup)
-    doorbell.wake_on_notify(hub.wakeup)
+    channel.wake_on_notify(outbox.wakeup)
+    channel.wake_on_notify(hub.wakeup)
     app.add_routes(ROUTES)
     app.on_shutdown.append(hub.close)
     with_neighbours(app, oncall)
-    app.cleanup_ctx.extend([doorbell.context, outbox.context, *workers(app), forget_old_keys()])
+    app.cleanup_ctx.extend(workers(app))
     return app

@@ -1,4 +1,4 @@
-"""From requests to use cases and back."""
+"""Request handlers of incident management."""
 
 from contextlib import aclosing
 from http import HTTPStatus
@@ -8,11 +8,10 @@ from uuid import UUID
 import structlog
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from tocsin.contracts.incidents import (
     AppendTimelineEntry,
-    AskStates,
     ChangeIncident,
     CorrelateAlerts,
     Correlations,
@@ -22,18 +21,26 @@ from tocsin.contracts.incidents import (
     IncidentStates,
     IncidentSummary,
     OpenIncident,
+    QueryStates,
     StatsSummary,
     TimelineEntry,
 )
 from tocsin.contracts.model import Page
 from tocsin.contracts.overview import IncidentMetrics, StatsOverview
-from tocsin.incidents.domain.position import Position
-from tocsin.incidents.service import DESK, changes, correlation, overview, reading
-from tocsin.incidents.service.overview import OverviewQuery
-from tocsin.incidents.service.reading import CountsQuery, IncidentQuery, Reference, StatsQuery, TimelineQuery
+from tocsin.incidents.domain.stream_position import StreamPosition
+from tocsin.incidents.queries import (
+    CountsQuery,
+    IncidentQuery,
+    NoQuery,
+    OverviewQuery,
+    StatsQuery,
+    StreamQuery,
+    TimelineQuery,
+)
+from tocsin.incidents.service import DEPS, analytics, changes, correlation, incidents, timeline
+from tocsin.incidents.service.incidents import Reference
 from tocsin.incidents.service.stream import HUB
 from tocsin.incidents.settings import SETTINGS
-from tocsin.kernel.db import DB
 from tocsin.kernel.errors import InvalidRequestError, NotFoundError
 from tocsin.kernel.idempotency import IdempotentRequest
 from tocsin.kernel.openapi import describes
@@ -52,31 +59,20 @@ from tocsin.kernel.responses import respond
 log = structlog.get_logger(__name__)
 M = TypeVar("M", bound=BaseModel)
 MAX_NUMBER_DIGITS: Final = 18
-"""A number of more is none that an incident has; the database's end at 19 digits."""
+"""A bigint has 19 digits, but not all numbers of 19 digits are bigints."""
 NOT_FOUND: Final = (HTTPStatus.NOT_FOUND,)
-
-
-class NoQuery(BaseModel):
-    """Nothing to choose."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class StreamQuery(NoQuery):
-    """Where a stream goes on."""
-
-    last_event_id: str | None = None
-    """What `Last-Event-ID` says, for a browser's page: its `EventSource` cannot set the header of its first request."""
 
 
 @describes({HTTPStatus.CREATED: Incident}, body=OpenIncident, headers=("Idempotency-Key", "X-Actor"))
 async def post_incident(request: web.Request) -> web.Response:
     """Open an incident by hand.
 
-    It is answered with whom it is assigned to, where on-call says so within a second.
+    The response names its assignee where on-call responds within a second.
     """
-    given, claim = await _parse_claimed(request, OpenIncident)
-    incident = await changes.open_incident(request.app[DESK], given, actor=actor_of(request, given.actor), claim=claim)
+    given, retried = await _parse_idempotent(request, OpenIncident)
+    incident = await changes.open_incident(
+        request.app[DEPS], given, actor=actor_of(request, given.actor), request=retried
+    )
     location = {"Location": f"/api/v1/incidents/{incident.id}"}
     return respond(incident, status=HTTPStatus.CREATED, headers=location | _etag(incident))
 
@@ -84,23 +80,23 @@ async def post_incident(request: web.Request) -> web.Response:
 @describes(Page[IncidentSummary], query=IncidentQuery)
 async def list_incidents(request: web.Request) -> web.Response:
     """List incidents, newest first."""
-    return respond(await reading.list_incidents(request.app[DB], parse_query(request, IncidentQuery)))
+    return respond(await incidents.list_incidents(request.app[DEPS], parse_query(request, IncidentQuery)))
 
 
 @describes(IncidentCounts, query=CountsQuery)
 async def get_counts(request: web.Request) -> web.Response:
-    """Count the incidents that are not resolved, by state."""
-    return respond(await reading.count_incidents(request.app[DB], parse_query(request, CountsQuery)))
+    """Count the unresolved incidents by state."""
+    return respond(await incidents.count_incidents(request.app[DEPS], parse_query(request, CountsQuery)))
 
 
 @describes(Incident, problems=NOT_FOUND)
 async def get_incident(request: web.Request) -> web.Response:
-    """Show an incident with its alerts, notes and timeline.
+    """Return an incident with its alerts, notes and timeline.
 
-    The `ETag` is the version that `If-Match` of a PATCH compares: it covers what people edit, not attached alerts.
+    The `ETag` is the version that `If-Match` of a PATCH compares: people's changes increment it, alerts do not.
     """
     parse_query(request, NoQuery)
-    incident = await reading.show_incident(request.app[DB], _reference(request))
+    incident = await incidents.get_incident(request.app[DEPS], _reference(request))
     return respond(incident, headers=_etag(incident))
 
 
@@ -111,32 +107,32 @@ async def get_incident(request: web.Request) -> web.Response:
     problems=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED),
 )
 async def patch_incident(request: web.Request) -> web.Response:
-    """Change an incident: its state, title, severity or assignee; add a note.
+    """Change an incident's state, title, severity or assignee, or add a note.
 
-    `open` may go to any other state, `acknowledged` to `in_progress` or `resolved`, `in_progress` to `resolved`; the
-    state it is in already changes nothing. With `If-Match`, a change that somebody else's has overtaken is refused.
+    `open` may change to any other state, `acknowledged` to `in_progress` or `resolved`, `in_progress` to `resolved`;
+    the current state is a no-op. With `If-Match`, a change based on an older version is refused.
     """
     reference = _reference(request)
     version = if_match(request)
-    wanted, claim = await _parse_claimed(request, ChangeIncident)
+    wanted, retried = await _parse_idempotent(request, ChangeIncident)
     incident = await changes.change_incident(
-        request.app[DESK], reference, wanted, actor=actor_of(request, wanted.actor), version=version, claim=claim
+        request.app[DEPS], reference, wanted, actor=actor_of(request, wanted.actor), version=version, request=retried
     )
     return respond(incident, headers=_etag(incident))
 
 
 @describes(IncidentMetrics, problems=NOT_FOUND)
 async def get_incident_metrics(request: web.Request) -> web.Response:
-    """Say how long an incident took: MTTA, MTTR, and the time it was or is open."""
+    """Return an incident's MTTA and MTTR, and how long it was or is open."""
     parse_query(request, NoQuery)
-    return respond(await reading.measure_incident(request.app[DB], _reference(request)))
+    return respond(await incidents.get_incident_metrics(request.app[DEPS], _reference(request)))
 
 
 @describes(Page[TimelineEntry], query=TimelineQuery, problems=NOT_FOUND)
 async def list_timeline(request: web.Request) -> web.Response:
-    """List what happened to an incident, newest first."""
+    """List an incident's timeline, newest first."""
     query = parse_query(request, TimelineQuery)
-    return respond(await reading.list_timeline(request.app[DB], _reference(request), query))
+    return respond(await timeline.list_timeline(request.app[DEPS], _reference(request), query))
 
 
 @describes(
@@ -147,52 +143,51 @@ async def list_timeline(request: web.Request) -> web.Response:
     internal=True,
 )
 async def post_timeline(request: web.Request) -> web.Response:
-    """Report what happened to an incident. A repeated event key has no effect."""
+    """Append a report to an incident's timeline. A repeated event key has no effect."""
     reference = _reference(request)
-    report, claim = await _parse_claimed(request, AppendTimelineEntry)
-    entry = await changes.append_report(request.app[DESK], reference, report, claim=claim)
+    report, retried = await _parse_idempotent(request, AppendTimelineEntry)
+    entry = await timeline.append_report(request.app[DEPS], reference, report, request=retried)
     return respond(entry, status=HTTPStatus.CREATED)
 
 
 @describes(StatsSummary, query=StatsQuery)
 async def get_stats_summary(request: web.Request) -> web.Response:
-    """Sum up the incidents created in a window, by default of the last 30 days, at most of 366."""
-    query = parse_query(request, StatsQuery)
-    return respond(await reading.summarise(request.app[DB], since=query.since, until=query.until))
+    """Summarise the incidents created in a window, by default the last 30 days, at most 366."""
+    return respond(await analytics.get_summary(request.app[DEPS], parse_query(request, StatsQuery)))
 
 
 @describes(StatsOverview, query=OverviewQuery)
 async def get_stats_overview(request: web.Request) -> web.Response:
-    """Say how well it goes, by day or week: MTTA, MTTR, volume, the noisiest services, beside the time before.
+    """Return MTTA, MTTR, volume and the noisiest services by day or week, and the figures of the preceding range.
 
-    Read from figures that are seconds old (`as_of`). Counts and means are exact, medians and percentiles off by less
-    than 6.25 %. By default of the last 30 days, at most of 366.
+    The figures are seconds old (`as_of`). Counts and means are exact, medians and percentiles off by less than 6.25 %.
+    The range is by default the last 30 days, at most 366.
     """
-    return respond(await overview.look_over(request.app[DB], parse_query(request, OverviewQuery)))
+    return respond(await analytics.get_overview(request.app[DEPS], parse_query(request, OverviewQuery)))
 
 
 @describes(Correlations, body=CorrelateAlerts, internal=True)
 async def post_correlate(request: web.Request) -> web.Response:
-    """Tell alerts' states; learn which incident each belongs to. Idempotent for each alert and version."""
+    """Correlate a batch of alerts and return each one's incident. Idempotent per alert and version."""
     batch = await parse_body(request, CorrelateAlerts, limit=INTERNAL_BODY_LIMIT)
-    return respond(await correlation.correlate(request.app[DESK], batch))
+    return respond(await correlation.correlate(request.app[DEPS], batch))
 
 
-@describes(IncidentStates, body=AskStates, internal=True)
+@describes(IncidentStates, body=QueryStates, internal=True)
 async def post_states(request: web.Request) -> web.Response:
-    """Ask how many incidents stand at once."""
-    return respond(await reading.tell_states(request.app[DB], await parse_body(request, AskStates)))
+    """Return the states of many incidents."""
+    return respond(await incidents.get_states(request.app[DEPS], await parse_body(request, QueryStates)))
 
 
 @describes(IncidentEvent, query=StreamQuery, headers=("Last-Event-ID",), media_type="text/event-stream")
 async def get_stream(request: web.Request) -> web.StreamResponse:
-    """Follow every change as server-sent events: `event: incident`, and an id to resume from on any replica.
+    """Follow every change as server-sent events: `event: incident`, with an id to resume from on any replica.
 
-    The first event is `ready`: its id is where the stream stands, or where it resumes.
+    The first event is `ready`; its id is the position from which the stream starts or resumes.
     """
     query = parse_query(request, StreamQuery)
     hub, settings = request.app[HUB], request.app[SETTINGS]
-    position = await _position(request, query)
+    position = await _start_position(request, query)
     response = EventSourceResponse(
         send_timeout=settings.stream_send_seconds, ping_interval=settings.stream_ping_seconds
     )
@@ -203,29 +198,29 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
             async for event in events:
                 await response.send(event.data, id=str(event.position), event="incident")
     except (ConnectionResetError, TimeoutError):
-        log.info("stream client gone")
+        log.info("stream client disconnected")
     return response
 
 
-async def _position(request: web.Request, query: StreamQuery) -> Position:
-    # The header is the newer one: with it a client that has reconnected by itself repeats its first address.
+async def _start_position(request: web.Request, query: StreamQuery) -> StreamPosition:
+    # The header takes precedence: an EventSource that reconnects repeats its first URL, with an outdated parameter.
     header = request.headers.get("Last-Event-ID")
     given = header or query.last_event_id
     try:
-        return await request.app[HUB].position(Position.parse(given) if given else None)
+        return await request.app[HUB].start_position(StreamPosition.parse(given) if given else None)
     except ValueError as exc:
         pointer = "Last-Event-ID" if header else "last_event_id"
         raise InvalidRequestError([{"pointer": pointer, "detail": f"This is {exc}."}]) from exc
 
 
-async def _parse_claimed(request: web.Request, model: type[M]) -> tuple[M, IdempotentRequest | None]:
-    """Return the valid body, and what its Idempotency-Key stands for, if it has one."""
-    claim = await idempotent_request(request)
-    return parse_json(await read_body(request), model), claim
+async def _parse_idempotent(request: web.Request, model: type[M]) -> tuple[M, IdempotentRequest | None]:
+    """Return the valid body, and the identity of the request where it has an `Idempotency-Key`."""
+    retried = await idempotent_request(request)
+    return parse_json(await read_body(request), model), retried
 
 
 def _reference(request: web.Request) -> Reference:
-    """Return the id or the number in the path. Raise NotFoundError where it is neither."""
+    """Return the id or number in the path. Raise NotFoundError where it is neither."""
     given = request.match_info["incident_id"]
     if given.isdecimal() and given.isascii() and len(given) <= MAX_NUMBER_DIGITS:
         return int(given)

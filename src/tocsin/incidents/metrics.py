@@ -1,4 +1,4 @@
-"""What incident management counts and measures."""
+"""The metrics of incident management."""
 
 from dataclasses import dataclass
 from typing import Final, Self
@@ -8,11 +8,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from tocsin.contracts.incidents import IncidentStatus
 from tocsin.contracts.model import Severity
-from tocsin.incidents.domain.states import Step
+from tocsin.incidents.domain.states import StateTransition
 
 MINUTE, HOUR = 60.0, 3600.0
 GROUP: Final = ("service", "team", "severity")
-"""What incidents are told apart by. Bounded by whoever counts them: the busiest services, and `other`."""
+"""Labels of incidents. The counting bounds them: the busiest services, and `other`."""
 BUCKETS: Final = (
     MINUTE,
     2 * MINUTE,
@@ -31,7 +31,7 @@ BUCKETS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class LastDay:
-    """The incidents of the last 24 hours, as they are now: sums and counts, so that any selection has a mean."""
+    """Sums and counts over the incidents of the last 24 hours: a query can take the mean of any selection."""
 
     incidents: Gauge
     alerts: Gauge
@@ -42,19 +42,19 @@ class LastDay:
 
     @classmethod
     def register(cls, registry: CollectorRegistry) -> Self:
-        """Declare the metrics on *registry*."""
+        """Register the metrics."""
 
-        def gauge(name: str, what: str) -> Gauge:
-            text = f"Of the incidents opened in the last 24 hours: {what}."
+        def gauge(name: str, figure: str) -> Gauge:
+            text = f"Of the incidents opened in the last 24 hours: {figure}."
             return Gauge(f"tocsin_incidents_last_day_{name}", text, GROUP, registry=registry)
 
         return cls(
-            gauge("incidents", "how many there are"),
-            gauge("alerts", "how many alerts they have"),
-            gauge("acknowledged_incidents", "how many were acknowledged"),
-            gauge("acknowledgement_seconds", "how long those took to be acknowledged, all together"),
-            gauge("resolved_incidents", "how many were resolved"),
-            gauge("resolution_seconds", "how long those took to be resolved, all together"),
+            gauge("incidents", "their number"),
+            gauge("alerts", "the number of their alerts"),
+            gauge("acknowledged_incidents", "the number acknowledged"),
+            gauge("acknowledgement_seconds", "the sum of the times to acknowledge"),
+            gauge("resolved_incidents", "the number resolved"),
+            gauge("resolution_seconds", "the sum of the times to resolve"),
         )
 
 
@@ -74,43 +74,43 @@ class IncidentMetrics:
 
     @classmethod
     def register(cls, registry: CollectorRegistry) -> Self:
-        """Declare the metrics on *registry*, every known label at zero."""
+        """Register the metrics, with every known label value at zero."""
         metrics = cls(
-            Gauge("incidents_total", "Incidents there are now.", ["status"], registry=registry),
+            Gauge("incidents_total", "Incidents by status.", ["status"], registry=registry),
             Counter(
                 "incidents_created_total", "Incidents opened, by hand or by alerts.", ["severity"], registry=registry
             ),
             Histogram(
                 "incident_mtta_seconds",
-                "From an incident's creation to its acknowledgement.",
+                "Time from an incident's creation to its acknowledgement.",
                 buckets=BUCKETS,
                 registry=registry,
             ),
             Histogram(
                 "incident_mttr_seconds",
-                "From an incident's creation to its resolution.",
+                "Time from an incident's creation to its resolution.",
                 buckets=BUCKETS,
                 registry=registry,
             ),
             Gauge(
                 "tocsin_incidents_unresolved_incidents",
-                "Incidents that are not resolved, by severity.",
+                "Unresolved incidents by severity.",
                 ["severity"],
                 registry=registry,
             ),
             Gauge(
                 "tocsin_incidents_service_unresolved_incidents",
-                "Incidents that are not resolved, of the services that have most; `other` has the rest.",
+                "Unresolved incidents of the services with most; `other` has the rest.",
                 GROUP,
                 registry=registry,
             ),
             LastDay.register(registry),
             Gauge(
                 "tocsin_incidents_unescalated_incidents",
-                "Unacknowledged incidents for which no paging is confirmed and none is on its way. Must be zero.",
+                "Unacknowledged incidents without a confirmed or queued escalation. Must be zero.",
                 registry=registry,
             ),
-            Gauge("tocsin_incidents_stream_clients", "Clients that follow the stream.", registry=registry),
+            Gauge("tocsin_incidents_stream_clients", "Clients connected to the stream.", registry=registry),
         )
         for status in IncidentStatus:
             metrics.incidents.labels(status)
@@ -119,12 +119,12 @@ class IncidentMetrics:
             metrics.unresolved_by_severity.labels(severity)
         return metrics
 
-    def observe(self, step: Step) -> None:
-        """Measure what a change of state ended."""
-        if step.mtta_seconds is not None:
-            self.mtta.observe(step.mtta_seconds)
-        if step.mttr_seconds is not None:
-            self.mttr.observe(step.mttr_seconds)
+    def observe(self, transition: StateTransition) -> None:
+        """Observe the MTTA and MTTR of a transition."""
+        if transition.mtta_seconds is not None:
+            self.mtta.observe(transition.mtta_seconds)
+        if transition.mttr_seconds is not None:
+            self.mttr.observe(transition.mttr_seconds)
 
 
 METRICS = web.AppKey("METRICS", IncidentMetrics)

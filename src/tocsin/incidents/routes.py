@@ -1,10 +1,10 @@
-"""Every address of incident management."""
+"""The routes of incident management."""
 
 from aiohttp import web
 
 from tocsin.incidents import handlers
 
-# An id or a number: `/correlate` with a wrong method is then a 405, not an incident that is not found.
+# Matches an id or a number, so that `/correlate` with a wrong method is a 405 and not an unknown incident.
 ONE = "/api/v1/incidents/{incident_id:[0-9A-Fa-f-]+}"
 
 ROUTES = [

@@ -1,4 +1,4 @@
-"""What incident management reads from its environment."""
+"""The settings of incident management."""
 
 from typing import Annotated
 
@@ -12,33 +12,33 @@ class Settings(ServiceSettings):
     """Settings of incident-management."""
 
     port: Annotated[int, Field(ge=0, le=65_535)] = 8002
-    """0 takes any free port."""
+    """0 selects a free port."""
     oncall_service_url: HTTPURL = "http://127.0.0.1:8003"
-    """Where oncall-service is reached."""
+    """Base URL of oncall-service."""
     correlation_window_minutes: Annotated[float, Field(gt=0, le=10_080)] = 5.0
-    """For how long after its creation an incident takes new alerts of its service and severity."""
+    """For how long after its creation an incident accepts new alerts of its service and severity."""
     correlate_lock_seconds: Seconds = 0.25
-    """How long correlating waits for what another transaction holds; then what is held is left out, and told later."""
+    """How long correlation waits for a lock; then the alerts that need it are left out, and retried later."""
     auto_resolve: bool = True
-    """Whether an incident resolves itself once every one of its alerts was resolved by its sender."""
+    """Whether an incident is resolved automatically once the senders have resolved all its alerts."""
     assign_seconds: Annotated[float, Field(ge=0, le=10)] = 1.0
-    """How long opening an incident by hand waits to hear who is on call."""
+    """How long the response to opening an incident by hand waits for on-call to assign it."""
     gauge_seconds: Seconds = 10.0
-    """How often the numbers of incidents are counted."""
+    """How often the gauges of incidents are counted."""
     reconcile_seconds: Seconds = 10.0
-    """How often incidents that nobody is paged for are looked for, and how old they must be to be one."""
+    """How often incidents without an escalation are searched for, and the age from which they count."""
     rollup_seconds: Seconds = 5.0
-    """How often changed incidents are added up for the figures over days and weeks."""
+    """How often the figures over days and weeks are refreshed."""
     rollup_batch_size: Annotated[int, Field(ge=1, le=10_000)] = 500
-    """How many days of services are added up at once."""
+    """How many stale days of services one refresh covers."""
     stream_poll_seconds: Seconds = 2.0
-    """How often the stream looks by itself, should a wake-up have been missed."""
+    """How often the stream polls, in case a notification was missed."""
     stream_send_seconds: Seconds = 10.0
-    """A client of the stream that takes nothing for so long is cut."""
+    """A client of the stream that reads nothing for so long is disconnected."""
     stream_ping_seconds: Seconds = 15.0
-    """How often a comment shows that the stream is alive."""
+    """How often the stream sends a comment as a heartbeat."""
     stream_buffer: Annotated[int, Field(ge=1, le=100_000)] = 2_000
-    """Events kept in memory for all clients; one that is further behind is served from the database."""
+    """Events kept in memory for all clients; a client that is further behind is served from the database."""
 
 
 SETTINGS = web.AppKey("SETTINGS", Settings)

@@ -1,63 +1,40 @@
-"""What incident management does by itself, beside the outbox."""
-
-from collections.abc import Sequence
-from dataclasses import fields
+"""The background loops of incident management."""
 
 from aiohttp import web
-from prometheus_client import Gauge
 
-from tocsin.clients.oncall import ONCALL
-from tocsin.incidents.metrics import GROUP, METRICS
-from tocsin.incidents.repository import stats
-from tocsin.incidents.service import DESK, escalations, overview
+from tocsin.incidents.service import DEPS, escalations, gauges, rollup
 from tocsin.incidents.service.stream import HUB
 from tocsin.incidents.settings import SETTINGS
-from tocsin.kernel.db import DB, Row, transaction
+from tocsin.kernel.idempotency import forget_old_keys
+from tocsin.kernel.outbox import OUTBOX
 from tocsin.kernel.workers import Context, worker
-
-SERVICES_SHOWN = 20
 
 
 def workers(app: web.Application) -> list[Context]:
-    """Return the cleanup contexts of the background loops."""
+    """Return the cleanup context of every background loop."""
     settings = app[SETTINGS]
     return [
-        worker("incident_gauges", count, interval=settings.gauge_seconds),
+        app[DEPS].notify_channel.context,
+        app[OUTBOX].context,
+        worker("incident_gauges", export_gauges, interval=settings.gauge_seconds),
         worker("incident_reconciler", reconcile, interval=settings.reconcile_seconds),
         worker("incident_rollup", roll_up, interval=settings.rollup_seconds),
         worker("incident_stream", app[HUB].tick, interval=settings.stream_poll_seconds, wakeup=app[HUB].wakeup),
+        forget_old_keys(),
     ]
 
 
-async def count(app: web.Application) -> bool:
-    """Read from the database how many incidents there are, so that every replica says the same."""
-    async with transaction(app[DB]) as cur:
-        by_status = await stats.count_by_status(cur)
-        by_severity = await stats.count_unresolved_by_severity(cur)
-        by_service = await stats.count_unresolved_by_service(cur, limit=SERVICES_SHOWN)
-        of_last_day = await stats.count_last_day(cur, limit=SERVICES_SHOWN, now=None)
-    metrics = app[METRICS]
-    for status, number in by_status.items():
-        metrics.incidents.labels(status).set(number)
-    for severity, number in by_severity.items():
-        metrics.unresolved_by_severity.labels(severity).set(number)
-    _replace(metrics.unresolved_by_service, by_service, "incidents")
-    for field in fields(metrics.last_day):
-        _replace(getattr(metrics.last_day, field.name), of_last_day, field.name)
+async def export_gauges(app: web.Application) -> bool:
+    """Export the gauges that are counted in the database."""
+    await gauges.export_gauges(app[DEPS])
     return False
 
 
-def _replace(gauge: Gauge, rows: Sequence[Row], column: str) -> None:
-    gauge.clear()
-    for row in rows:
-        gauge.labels(*(row[name] for name in GROUP)).set(row[column])
-
-
 async def reconcile(app: web.Application) -> bool:
-    """Put right what nobody is paged for."""
-    return await escalations.reconcile(app[DESK], app[ONCALL], older_than=app[SETTINGS].reconcile_seconds)
+    """Start the escalations that are missing."""
+    return await escalations.reconcile(app[DEPS], older_than=app[SETTINGS].reconcile_seconds)
 
 
 async def roll_up(app: web.Application) -> bool:
-    """Add up what has changed for the figures over days and weeks."""
-    return await overview.roll_up(app[DB], limit=app[SETTINGS].rollup_batch_size)
+    """Refresh stale figures over days and weeks."""
+    return await rollup.roll_up(app[DEPS].db, limit=app[SETTINGS].rollup_batch_size)

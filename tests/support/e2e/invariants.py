@@ -41,11 +41,11 @@ BROKEN: Final = {
     "an incident is missing in the figures of its day": """
         SELECT day || ' ' || service AS id
         FROM (SELECT (created_at AT TIME ZONE 'UTC')::date AS day, service, COALESCE(team, '') AS team, severity,
-                     count(*) AS incidents, count(acknowledged_at) AS answered, count(resolved_at) AS resolved
+                     count(*) AS incidents, count(acknowledged_at) AS acknowledged, count(resolved_at) AS resolved
               FROM incidents.incident GROUP BY 1, 2, 3, 4) AS truth
         FULL JOIN incidents.service_day AS kept USING (day, service, team, severity)
-        WHERE (truth.incidents, truth.answered, truth.resolved)
-              IS DISTINCT FROM (kept.incidents, kept.answered, kept.resolved)
+        WHERE (truth.incidents, truth.acknowledged, truth.resolved)
+              IS DISTINCT FROM (kept.incidents, kept.acknowledged, kept.resolved)
         UNION ALL
         SELECT 'by team' WHERE (SELECT sum(incidents) FROM incidents.team_day)
             IS DISTINCT FROM (SELECT sum(incidents) FROM incidents.service_day)

@@ -1,7 +1,8 @@
-"""What tests say to incident management."""
+"""An HTTP client of incident management for tests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,8 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient
 
 from tocsin.contracts.incidents import Incident
-from tocsin.incidents.service import DESK, Desk
+from tocsin.incidents.service import DEPS, Deps
+from tocsin.kernel.clock import now
 from tocsin.kernel.ids import new_id
 
 NOW = "2026-11-21T10:00:00Z"
@@ -17,7 +19,7 @@ NOW = "2026-11-21T10:00:00Z"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response, read."""
+    """A response with its body."""
 
     status: int
     body: Any
@@ -31,12 +33,16 @@ class Api:
         self.client = client
 
     @property
-    def desk(self) -> Desk:
-        """What its use cases work with, to pass them a time."""
-        return self.client.app[DESK]
+    def deps(self) -> Deps:
+        """The dependencies of its use cases."""
+        return self.client.app[DEPS]
+
+    def set_clock(self, instant: datetime) -> None:
+        """Set the replica's clock to *instant*; it goes on from there."""
+        self.deps.db.set_clock_offset(instant - now())
 
     async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        """Send *body* as JSON and read the answer; header names are given with underscores."""
+        """Send *body* as JSON and return the response; header names are given with underscores."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         async with self.client.request(method, path, json=body, headers=named) as response:
             return await _read(response)
@@ -65,13 +71,13 @@ class Api:
         return Incident.model_validate(answer.body)
 
     async def change(self, incident: UUID | str | int, **given: Any) -> Incident:
-        """Change an incident, and expect that it is allowed."""
+        """Change an incident; expect success."""
         answer = await self.ask("PATCH", f"/api/v1/incidents/{incident}", given)
         assert answer.status == 200, answer.body
         return Incident.model_validate(answer.body)
 
     async def correlate(self, *alerts: dict[str, Any]) -> list[dict[str, Any]]:
-        """Tell alerts' states; return what became of each."""
+        """Correlate alerts; return the results."""
         answer = await self.ask("POST", "/api/v1/incidents/correlate", {"alerts": alerts})
         assert answer.status == 200, answer.body
         results: list[dict[str, Any]] = answer.body["results"]
@@ -86,7 +92,7 @@ class Api:
 
 
 def alert(alert_id: UUID | None = None, **given: Any) -> dict[str, Any]:
-    """Return a firing alert's state, as ingestion tells it."""
+    """Return the state of a firing alert, as ingestion reports it."""
     return {
         "alert_id": str(alert_id or new_id()),
         "version": 1,

@@ -1,4 +1,4 @@
-"""What happens to incidents, as statements of somebody whom no service knows."""
+"""Changes of incidents, as statements that bypass the service."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ INSERT: Final = """
     INSERT INTO incidents.incident (id, title, service, severity, team, created_at)
     VALUES (%(id)s, 'Down', %(service)s, %(severity)s, %(team)s, %(at)s)
     """
-ANSWER: Final = """
+ACKNOWLEDGE: Final = """
     UPDATE incidents.incident SET status = 'acknowledged', acknowledged_at = created_at + %(after)s
     WHERE id = %(id)s AND status = 'open'
     """

@@ -1,4 +1,4 @@
-"""The tables of correlation, as dictionaries: a model that is as simple as can be."""
+"""A model of correlation's tables: dictionaries."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from uuid import UUID
 from tocsin.contracts.alerts import AlertStatus
 from tocsin.contracts.incidents import AlertState, IncidentStatus
 from tocsin.contracts.model import Severity
-from tocsin.incidents.domain.correlation import Link, Plan, Slot, fits, plan_batch
+from tocsin.incidents.domain.correlation import AlertLink, BatchPlan, CorrelationKey, is_joinable, plan_batch
 from tocsin.incidents.domain.incident import StoredIncident
 
 NOW = datetime(2026, 10, 22, 3, 12, 20, tzinfo=UTC)
@@ -25,15 +25,15 @@ class World:
     auto_resolve: bool = True
     now: datetime = NOW
     incidents: dict[UUID, StoredIncident] = field(default_factory=dict)
-    links: dict[UUID, Link] = field(default_factory=dict)
+    links: dict[UUID, AlertLink] = field(default_factory=dict)
     ids: Any = field(default_factory=lambda: count(1))
 
-    def correlate(self, batch: Sequence[AlertState]) -> Plan:
+    def correlate(self, batch: Sequence[AlertState]) -> BatchPlan:
         plan = plan_batch(
             batch,
             links={alert.alert_id: self.links[alert.alert_id] for alert in batch if alert.alert_id in self.links},
             incidents=self.incidents,
-            candidates=self.candidates(),
+            joinable=self.joinable(),
             now=self.now,
             window=WINDOW,
             auto_resolve=self.auto_resolve,
@@ -42,29 +42,29 @@ class World:
         self.write(plan)
         return plan
 
-    def candidates(self) -> dict[Slot, UUID]:
-        found: dict[Slot, UUID] = {}
+    def joinable(self) -> dict[CorrelationKey, UUID]:
+        found: dict[CorrelationKey, UUID] = {}
         for incident in sorted(self.incidents.values(), key=lambda item: (item.created_at, item.id)):
-            slot = (incident.service, incident.severity)
-            if fits(incident, slot, self.now, WINDOW):
-                found[slot] = incident.id
+            key = (incident.service, incident.severity)
+            if is_joinable(incident, key, self.now, WINDOW):
+                found[key] = incident.id
         return found
 
-    def write(self, plan: Plan) -> None:
-        for item in plan.touched():
-            incident = replace(item.incident, firing_count=item.firing_left)
-            if item.opened:
+    def write(self, plan: BatchPlan) -> None:
+        for delta in plan.deltas():
+            incident = replace(delta.incident, firing_count=delta.firing_left)
+            if delta.opened:
                 incident = replace(incident, number=incident.id.int)
-            if item.step is not None:
+            if delta.transition is not None:
                 incident = replace(
                     incident,
-                    status=item.step.status,
-                    acknowledged_at=item.step.acknowledged_at,
-                    resolved_at=item.step.resolved_at,
+                    status=delta.transition.status,
+                    acknowledged_at=delta.transition.acknowledged_at,
+                    resolved_at=delta.transition.resolved_at,
                 )
             self.incidents[incident.id] = incident
         for write in (*plan.new_links, *plan.known_links):
-            self.links[write.alert.alert_id] = Link(
+            self.links[write.alert.alert_id] = AlertLink(
                 alert_id=write.alert.alert_id,
                 incident_id=write.incident_id,
                 version=write.alert.version,

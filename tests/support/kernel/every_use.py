@@ -150,6 +150,7 @@ async def use_everything(services: Services, session: ClientSession, world: Worl
             await user.change("oncall", f"/api/v1/schedules/{schedule['id']}", more, method="PUT")
         await up.enter_async_context(services.running("notifications"))
         await _send_alerts(user)
+        await _have_an_alert_move(user)
         await _have_a_page_refused(user, world)
         page = await world.first_page((await user.get("alerts", f"/api/v1/alerts/{fired['alert_id']}"))["incident_id"])
         await eventually(lambda: user.has_followed(str(page.incident_id)))
@@ -177,6 +178,23 @@ async def _send_alerts(user: User) -> None:
         ]
         body = {"version": "4", "status": status, "receiver": "tocsin", "groupKey": "{}", "alerts": alerts}
         await user.change("alerts", "/api/v1/receivers/alertmanager", body)
+
+
+async def _have_an_alert_move(user: User) -> None:
+    firing = {**ALERT, "service": "mail", "dedup_key": "mail-queue"}
+    fired = await user.change("alerts", "/api/v1/alerts", firing)
+
+    async def incident_id() -> Any:
+        return (await user.get("alerts", f"/api/v1/alerts/{fired['alert_id']}"))["incident_id"]
+
+    one = f"/api/v1/incidents/{await eventually(incident_id)}"
+    await user.change("incidents", one, {"status": "resolved"}, method="PATCH")
+    await user.change("alerts", "/api/v1/alerts", firing)
+
+    async def moved() -> Any:
+        return (await user.get("incidents", one))["moved_alerts"]
+
+    await eventually(moved)
 
 
 async def _have_a_page_refused(user: User, world: World) -> None:

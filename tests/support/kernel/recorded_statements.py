@@ -69,7 +69,9 @@ def _place(frame: FrameType | None) -> str:
 def written_statements() -> Iterator[tuple[str, str]]:
     """Yield place and text of each statement in the source."""
     for path in SOURCE.glob("*/**/*.py"):
-        if path.relative_to(SOURCE).parts[0] == "cli":  # what a person starts by hand may take its time
+        if (
+            path == DRIVER or path.relative_to(SOURCE).parts[0] == "cli"
+        ):  # what a person starts by hand may take its time
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.strip().startswith(VERBS):

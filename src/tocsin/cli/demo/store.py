@@ -45,7 +45,7 @@ INSERT_TIMELINE: Final = """
 # A statement a table, parents first: what a service adds meanwhile to a parent that is gone is found by the next round.
 DELETES: Final = (
     "DELETE FROM incidents.incident WHERE id = ANY(%(incidents)s::uuid[])",
-    "DELETE FROM incidents.slot WHERE service = ANY(%(services)s)",
+    "DELETE FROM incidents.correlation_key WHERE service = ANY(%(services)s)",
     "DELETE FROM oncall.escalation WHERE incident_id = ANY(%(incidents)s::uuid[])",
     "DELETE FROM oncall.team WHERE name = ANY(%(teams)s)",
     "DELETE FROM notifications.notification WHERE incident_id = ANY(%(incidents)s::uuid[])",

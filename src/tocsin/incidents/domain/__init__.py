@@ -1,1 +1,1 @@
-"""What incident management decides: functions of their arguments alone."""
+"""The decisions of incident management: pure functions."""

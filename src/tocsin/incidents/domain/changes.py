@@ -1,4 +1,4 @@
-"""What a person's change does to an incident: its new row, and what the timeline says of it."""
+"""The effect of a person's change on an incident: the new row and its timeline entries."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -6,8 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 from tocsin.contracts.incidents import ChangeIncident, EventType, IncidentStatus
-from tocsin.incidents.domain.incident import Entry, StoredIncident, excerpt
-from tocsin.incidents.domain.states import Step, take_step
+from tocsin.incidents.domain.incident import NewTimelineEntry, StoredIncident, excerpt
+from tocsin.incidents.domain.states import StateTransition, plan_transition
 
 EVENT_OF_STATUS = {
     IncidentStatus.ACKNOWLEDGED: (EventType.ACKNOWLEDGED, "Acknowledged."),
@@ -17,21 +17,21 @@ EVENT_OF_STATUS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PlannedChange:
     """A change that is allowed. Without entries there is nothing to write."""
 
     incident: StoredIncident
-    """As it will be."""
-    entries: tuple[Entry, ...]
-    step: Step | None
+    """After the change."""
+    entries: tuple[NewTimelineEntry, ...]
+    transition: StateTransition | None
 
 
 def plan_change(
     incident: StoredIncident, wanted: ChangeIncident, *, actor: str, note_id: UUID, now: datetime
-) -> Change:
-    """Return what *wanted* changes, if anything. Raise ConflictError for a step that is not allowed."""
-    step = take_step(incident, wanted.status, now) if wanted.status else None
-    entries = tuple(_entries(incident, wanted, step, actor, note_id))
+) -> PlannedChange:
+    """Return the effect of *wanted*. Raise ConflictError for a transition that is not allowed."""
+    transition = plan_transition(incident, wanted.status, now) if wanted.status else None
+    entries = tuple(_entries(incident, wanted, transition, actor, note_id))
     changed = replace(
         incident,
         title=wanted.title or incident.title,
@@ -39,32 +39,37 @@ def plan_change(
         assigned_to=wanted.assigned_to or incident.assigned_to,
         version=incident.version + bool(entries),
     )
-    if step is not None:
+    if transition is not None:
         changed = replace(
-            changed, status=step.status, acknowledged_at=step.acknowledged_at, resolved_at=step.resolved_at
+            changed,
+            status=transition.status,
+            acknowledged_at=transition.acknowledged_at,
+            resolved_at=transition.resolved_at,
         )
-    return Change(changed, entries, step)
+    return PlannedChange(changed, entries, transition)
 
 
-def status_entry(incident: StoredIncident, step: Step, *, actor: str, detail: str | None = None) -> Entry:
-    """Return what the timeline says of *step*."""
-    event_type, sentence = EVENT_OF_STATUS[step.status]
+def status_entry(
+    incident: StoredIncident, transition: StateTransition, *, actor: str, detail: str | None = None
+) -> NewTimelineEntry:
+    """Return the timeline entry of *transition*."""
+    event_type, sentence = EVENT_OF_STATUS[transition.status]
     data = {
         "from": incident.status,
-        "to": step.status,
-        "mtta_seconds": step.mtta_seconds,
-        "mttr_seconds": step.mttr_seconds,
+        "to": transition.status,
+        "mtta_seconds": transition.mtta_seconds,
+        "mttr_seconds": transition.mttr_seconds,
     }
     known = {key: value for key, value in data.items() if value is not None}
-    return Entry(incident.id, event_type, actor, detail or sentence, known)
+    return NewTimelineEntry(incident.id, event_type, actor, detail or sentence, known)
 
 
 def _entries(
-    incident: StoredIncident, wanted: ChangeIncident, step: Step | None, actor: str, note_id: UUID
-) -> Iterator[Entry]:
-    """Yield an entry for each thing that changes, the state last: it may be the end of the incident."""
+    incident: StoredIncident, wanted: ChangeIncident, transition: StateTransition | None, actor: str, note_id: UUID
+) -> Iterator[NewTimelineEntry]:
+    """Yield an entry for each changed field, the state last, because it may end the incident."""
     if wanted.title and wanted.title != incident.title:
-        yield Entry(
+        yield NewTimelineEntry(
             incident.id,
             EventType.TITLE_CHANGED,
             actor,
@@ -72,7 +77,7 @@ def _entries(
             {"from": incident.title, "to": wanted.title},
         )
     if wanted.severity and wanted.severity is not incident.severity:
-        yield Entry(
+        yield NewTimelineEntry(
             incident.id,
             EventType.SEVERITY_CHANGED,
             actor,
@@ -80,7 +85,7 @@ def _entries(
             {"from": incident.severity, "to": wanted.severity},
         )
     if wanted.assigned_to and wanted.assigned_to != incident.assigned_to:
-        yield Entry(
+        yield NewTimelineEntry(
             incident.id,
             EventType.ASSIGNED,
             actor,
@@ -88,6 +93,8 @@ def _entries(
             {"from": incident.assigned_to, "to": wanted.assigned_to},
         )
     if wanted.notes:
-        yield Entry(incident.id, EventType.NOTE_ADDED, actor, excerpt(wanted.notes), {"note_id": str(note_id)})
-    if step is not None:
-        yield status_entry(incident, step, actor=actor)
+        yield NewTimelineEntry(
+            incident.id, EventType.NOTE_ADDED, actor, excerpt(wanted.notes), {"note_id": str(note_id)}
+        )
+    if transition is not None:
+        yield status_entry(incident, transition, actor=actor)

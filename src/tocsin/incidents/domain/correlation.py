@@ -1,8 +1,8 @@
-"""Which incident each alert of a batch belongs to, and all that follows from it.
+"""Correlation: which incident each alert of a batch belongs to, and the resulting changes.
 
-The rule of the product: an alert joins an incident of the same service and severity that is not resolved and was
-created within the correlation window; else it opens one. An alert that is known already stays with its incident,
-whatever the window says, unless a person resolved that incident while the sender still fires: then it moves.
+The rule: an alert joins an unresolved incident of the same service and severity that was created within the correlation
+window; otherwise it opens one. A known alert stays with its incident regardless of the window, unless a person has
+resolved that incident while the alert is still firing: then it moves to another one.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,29 +15,29 @@ from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.contracts.incidents import AlertState, Correlation, IncidentStatus
 from tocsin.contracts.model import Severity
 from tocsin.incidents.domain.incident import StoredIncident, excerpt
-from tocsin.incidents.domain.states import Step, take_step
+from tocsin.incidents.domain.states import StateTransition, plan_transition
 
-Slot: TypeAlias = tuple[str, Severity]
-"""What alerts are correlated by: service and severity."""
+CorrelationKey: TypeAlias = tuple[str, Severity]
+"""Service and severity."""
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """An alert that is known, as it was last told."""
+class AlertLink:
+    """A known alert's link to its incident, as of its last reported version."""
 
     alert_id: UUID
     incident_id: UUID
     version: int
     attached_version: int
-    """The version that was told when it came to this incident."""
+    """The alert's version when it was attached to this incident."""
     action: AlertAction
-    """What was answered then."""
+    """The action returned for that version."""
     resolved: bool
 
 
 @dataclass(frozen=True, slots=True)
-class LinkWrite:
-    """An alert's row as it will be."""
+class AlertLinkUpdate:
+    """The new state of an alert's link."""
 
     alert: AlertState
     incident_id: UUID
@@ -47,62 +47,66 @@ class LinkWrite:
 
 
 @dataclass(slots=True)
-class Touched:
-    """An incident that the batch opens or changes."""
+class IncidentDelta:
+    """The changes of a batch to one incident, new or existing."""
 
     incident: StoredIncident
     opened: bool
     alerts: int = 0
-    """How many more alerts are linked to it."""
+    """The change of its alert count."""
     firing: int = 0
-    """How many more of them fire."""
+    """The change of its firing count."""
     attached: list[AlertState] = field(default_factory=list)
     recovered: list[AlertState] = field(default_factory=list)
     moved_away: list[AlertState] = field(default_factory=list)
     continues: set[int] = field(default_factory=set)
-    """Numbers of the resolved incidents whose alerts moved here."""
-    step: Step | None = None
-    """It resolves itself."""
+    """Numbers of the resolved incidents from which alerts moved here."""
+    transition: StateTransition | None = None
+    """Its automatic resolution."""
 
     @property
     def firing_left(self) -> int:
-        """Return how many of its alerts fire after the batch."""
+        """Return its firing count after the batch."""
         return self.incident.firing_count + self.firing
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What a batch does."""
+class BatchPlan:
+    """The result of a batch and the rows to write."""
 
     results: list[Correlation]
-    opened: list[Touched]
-    changed: list[Touched]
-    new_links: list[LinkWrite]
-    known_links: list[LinkWrite]
-    """Links whose rows exist and change."""
+    opened: list[IncidentDelta]
+    changed: list[IncidentDelta]
+    new_links: list[AlertLinkUpdate]
+    known_links: list[AlertLinkUpdate]
+    """Updates of existing rows."""
 
-    def touched(self) -> Iterable[Touched]:
-        """Return what is opened, then what is changed."""
+    def deltas(self) -> Iterable[IncidentDelta]:
+        """Return the opened incidents, then the changed ones."""
         return (*self.opened, *self.changed)
+
+    def moves(self) -> dict[UUID, UUID]:
+        """Return the new incident of each alert that moves."""
+        return {link.alert.alert_id: link.incident_id for link in self.known_links if link.moved}
 
 
 def plan_batch(
     batch: Sequence[AlertState],
     *,
-    links: Mapping[UUID, Link],
+    links: Mapping[UUID, AlertLink],
     incidents: Mapping[UUID, StoredIncident],
-    candidates: Mapping[Slot, UUID],
+    joinable: Mapping[CorrelationKey, UUID],
     now: datetime,
     window: timedelta,
     auto_resolve: bool,
     new_id: Callable[[], UUID],
-) -> Plan:
-    """Decide for the whole batch.
+) -> BatchPlan:
+    """Plan the whole batch.
 
-    *links* has the alerts of the batch that are known, *incidents* every incident that a link or a candidate names, as
-    locked, *candidates* for each slot the newest incident that fitted when it was looked up.
+    *links* has the known alerts of the batch, *joinable* the newest joinable incident of each key, *incidents* the
+    locked row of every incident that *links* or *joinable* refer to.
     """
-    planner = _Planner(links, incidents, candidates, now, window, new_id)
+    planner = _Planner(links, incidents, joinable, now, window, new_id)
     newest: dict[UUID, AlertState] = {}
     for alert in batch:
         known = newest.get(alert.alert_id)
@@ -110,123 +114,123 @@ def plan_batch(
             newest[alert.alert_id] = alert
     decided = {alert_id: planner.decide(alert) for alert_id, alert in newest.items()}
     if auto_resolve:
-        planner.resolve_the_recovered()
-    touched = planner.touched.values()
-    return Plan(
+        planner.resolve_recovered()
+    deltas = planner.deltas.values()
+    return BatchPlan(
         results=[decided[alert.alert_id] for alert in batch],
-        opened=[item for item in touched if item.opened],
-        changed=[item for item in touched if not item.opened],
+        opened=[delta for delta in deltas if delta.opened],
+        changed=[delta for delta in deltas if not delta.opened],
         new_links=planner.new_links,
         known_links=planner.known_links,
     )
 
 
-def fits(incident: StoredIncident, slot: Slot, now: datetime, window: timedelta) -> bool:
-    """Say whether a new alert of *slot* joins *incident*."""
+def is_joinable(incident: StoredIncident, key: CorrelationKey, now: datetime, window: timedelta) -> bool:
+    """Return whether a new alert of *key* joins *incident*."""
     return (
         incident.status is not IncidentStatus.RESOLVED
-        and (incident.service, incident.severity) == slot
+        and (incident.service, incident.severity) == key
         and incident.created_at >= now - window
     )
 
 
 class _Planner:
-    """The batch as far as it is decided."""
+    """The state of a partly planned batch."""
 
     def __init__(  # noqa: PLR0917 - private, called once
         self,
-        links: Mapping[UUID, Link],
+        links: Mapping[UUID, AlertLink],
         incidents: Mapping[UUID, StoredIncident],
-        candidates: Mapping[Slot, UUID],
+        joinable: Mapping[CorrelationKey, UUID],
         now: datetime,
         window: timedelta,
         new_id: Callable[[], UUID],
     ) -> None:
         self._links = links
         self._incidents = incidents
-        self._candidates = candidates
+        self._joinable = joinable
         self._now = now
         self._window = window
         self._new_id = new_id
-        self._targets: dict[Slot, Touched] = {}
-        self.touched: dict[UUID, Touched] = {}
-        self.new_links: list[LinkWrite] = []
-        self.known_links: list[LinkWrite] = []
+        self._targets: dict[CorrelationKey, IncidentDelta] = {}
+        self.deltas: dict[UUID, IncidentDelta] = {}
+        self.new_links: list[AlertLinkUpdate] = []
+        self.known_links: list[AlertLinkUpdate] = []
 
     def decide(self, alert: AlertState) -> Correlation:
         link = self._links.get(alert.alert_id)
         if link is None:
-            return self._decide_new(alert)
+            return self._attach_new(alert)
         if alert.version <= link.version:
-            return _answer(alert, link.incident_id, link.action if alert.version <= link.attached_version else None)
+            return _result(alert, link.incident_id, link.action if alert.version <= link.attached_version else None)
         incident = self._incidents[link.incident_id]
         if alert.status is AlertStatus.FIRING and incident.status is IncidentStatus.RESOLVED:
             return self._move(alert, link, incident)
         return self._update(alert, link, incident)
 
-    def resolve_the_recovered(self) -> None:
-        """Resolve what has no firing alert any more, where this batch brought the last recovery."""
-        for item in self.touched.values():
-            if item.recovered and item.firing_left == 0:
-                item.step = take_step(item.incident, IncidentStatus.RESOLVED, self._now)
+    def resolve_recovered(self) -> None:
+        """Resolve each incident whose last firing alert recovered in this batch."""
+        for delta in self.deltas.values():
+            if delta.recovered and delta.firing_left == 0:
+                delta.transition = plan_transition(delta.incident, IncidentStatus.RESOLVED, self._now)
 
-    def _decide_new(self, alert: AlertState) -> Correlation:
+    def _attach_new(self, alert: AlertState) -> Correlation:
         fires = alert.status is AlertStatus.FIRING
         if not fires and alert.fired_at is None:
             return Correlation(alert_id=alert.alert_id, incident_id=None, action=AlertAction.IGNORED)
-        target, action = self._place(alert)
+        target, action = self._attach(alert)
         target.firing += fires
         if not fires:
             target.recovered.append(alert)
-        self.new_links.append(LinkWrite(alert, target.incident.id, action, alert.version, moved=False))
-        return _answer(alert, target.incident.id, action)
+        self.new_links.append(AlertLinkUpdate(alert, target.incident.id, action, alert.version, moved=False))
+        return _result(alert, target.incident.id, action)
 
-    def _move(self, alert: AlertState, link: Link, left: StoredIncident) -> Correlation:
-        source = self._touch(left)
+    def _move(self, alert: AlertState, link: AlertLink, left: StoredIncident) -> Correlation:
+        source = self._delta_of(left)
         source.moved_away.append(alert)
         source.alerts -= 1
         source.firing -= not link.resolved
-        target, action = self._place(alert)
+        target, action = self._attach(alert)
         target.firing += 1
         target.continues.add(left.number)
-        self.known_links.append(LinkWrite(alert, target.incident.id, action, alert.version, moved=True))
-        return _answer(alert, target.incident.id, action)
+        self.known_links.append(AlertLinkUpdate(alert, target.incident.id, action, alert.version, moved=True))
+        return _result(alert, target.incident.id, action)
 
-    def _update(self, alert: AlertState, link: Link, incident: StoredIncident) -> Correlation:
+    def _update(self, alert: AlertState, link: AlertLink, incident: StoredIncident) -> Correlation:
         fires = alert.status is AlertStatus.FIRING
         if fires and link.resolved:
-            self._touch(incident).firing += 1
+            self._delta_of(incident).firing += 1
         if not fires and not link.resolved:
-            item = self._touch(incident)
-            item.firing -= 1
-            item.recovered.append(alert)
-        self.known_links.append(LinkWrite(alert, incident.id, link.action, link.attached_version, moved=False))
-        return _answer(alert, incident.id, None)
+            delta = self._delta_of(incident)
+            delta.firing -= 1
+            delta.recovered.append(alert)
+        self.known_links.append(AlertLinkUpdate(alert, incident.id, link.action, link.attached_version, moved=False))
+        return _result(alert, incident.id, None)
 
-    def _place(self, alert: AlertState) -> tuple[Touched, AlertAction]:
-        slot = (alert.service, alert.severity)
-        target = self._targets.get(slot)
+    def _attach(self, alert: AlertState) -> tuple[IncidentDelta, AlertAction]:
+        key = (alert.service, alert.severity)
+        target = self._targets.get(key)
         action = AlertAction.ATTACHED
         if target is None:
-            candidate = self._candidates.get(slot)
-            incident = self._incidents.get(candidate) if candidate else None
-            if incident is not None and fits(incident, slot, self._now, self._window):
-                target = self._touch(incident)
+            incident_id = self._joinable.get(key)
+            incident = self._incidents.get(incident_id) if incident_id else None
+            if incident is not None and is_joinable(incident, key, self._now, self._window):
+                target = self._delta_of(incident)
             else:
                 target = self._open(alert)
                 action = AlertAction.NEW_INCIDENT
-            self._targets[slot] = target
+            self._targets[key] = target
         target.alerts += 1
         target.attached.append(alert)
         return target, action
 
-    def _touch(self, incident: StoredIncident) -> Touched:
-        item = self.touched.get(incident.id)
-        if item is None:
-            item = self.touched[incident.id] = Touched(incident, opened=False)
-        return item
+    def _delta_of(self, incident: StoredIncident) -> IncidentDelta:
+        delta = self.deltas.get(incident.id)
+        if delta is None:
+            delta = self.deltas[incident.id] = IncidentDelta(incident, opened=False)
+        return delta
 
-    def _open(self, alert: AlertState) -> Touched:
+    def _open(self, alert: AlertState) -> IncidentDelta:
         incident = StoredIncident(
             id=self._new_id(),
             number=0,
@@ -241,24 +245,24 @@ class _Planner:
             resolved_at=None,
             version=1,
         )
-        item = self.touched[incident.id] = Touched(incident, opened=True)
-        return item
+        delta = self.deltas[incident.id] = IncidentDelta(incident, opened=True)
+        return delta
 
 
 def title_of(alert: AlertState) -> str:
-    """Return the first line of the alert's message that says something, in at most 200 characters."""
+    """Return the first non-blank line of the alert's message, cut to 200 characters."""
     lines = (line.strip() for line in alert.message.splitlines())
     first = next((line for line in lines if line), None)
     return excerpt(first or f"Alert of {alert.service}", 200)
 
 
-def _answer(alert: AlertState, incident_id: UUID, action: AlertAction | None) -> Correlation:
-    """Answer with *action*, which the alert's coming to its incident had; without it the alert is a repeat."""
+def description_of(alert: AlertState) -> str | None:
+    """Return the alert's message, or None where the title repeats all of it."""
+    return alert.message if alert.message != title_of(alert) else None
+
+
+def _result(alert: AlertState, incident_id: UUID, action: AlertAction | None) -> Correlation:
+    """Return the alert's result with *action*, that of its attachment; without one the alert is a repeat."""
     if alert.status is AlertStatus.RESOLVED:
         action = AlertAction.RESOLVED
     return Correlation(alert_id=alert.alert_id, incident_id=incident_id, action=action or AlertAction.REPEATED)
-
-
-def description_of(alert: AlertState) -> str | None:
-    """Return the alert's message where the title does not say all of it."""
-    return alert.message if alert.message != title_of(alert) else None

@@ -1,4 +1,4 @@
-"""An incident as it is stored, and what its timeline is told."""
+"""An incident's row, and a timeline entry before it is written."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from tocsin.contracts.incidents import EventType, IncidentStatus
 from tocsin.contracts.model import Severity
 
 MAX_DETAIL: Final = 1_000
-"""Characters of a timeline entry's detail that repeat somebody's text."""
+"""Characters of user-supplied text that a timeline entry's detail repeats."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredIncident:
-    """An incident's row, as far as decisions need it."""
+    """The columns of an incident's row that decisions depend on."""
 
     id: UUID
     number: int
@@ -32,8 +32,8 @@ class StoredIncident:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A timeline entry to be written."""
+class NewTimelineEntry:
+    """A timeline entry to insert; id and time are assigned on insert."""
 
     incident_id: UUID
     event_type: EventType
@@ -43,5 +43,5 @@ class Entry:
 
 
 def excerpt(text: str, limit: int = MAX_DETAIL) -> str:
-    """Return *text* with an ellipsis where it is longer than *limit* characters."""
+    """Return *text*, cut to *limit* characters with an ellipsis where it is longer."""
     return text if len(text) <= limit else text[: limit - 1] + "…"

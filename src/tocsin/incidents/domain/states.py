@@ -1,4 +1,4 @@
-"""The states of an incident, and what MTTA and MTTR are measured between."""
+"""The states of an incident and the transitions between them, which MTTA and MTTR are measured on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,47 +15,47 @@ ALLOWED: Final[Mapping[IncidentStatus, tuple[IncidentStatus, ...]]] = {
     IncidentStatus.IN_PROGRESS: (IncidentStatus.RESOLVED,),
     IncidentStatus.RESOLVED: (),
 }
-"""From each state, where it may go."""
+"""The transitions allowed from each state."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A change of state, with the times it sets."""
+class StateTransition:
+    """A change of state and the times it sets."""
 
     status: IncidentStatus
     acknowledged_at: datetime
     resolved_at: datetime | None
     mtta_seconds: float | None
-    """Set by the first step out of `open` alone."""
+    """Set only by the first transition out of `open`."""
     mttr_seconds: float | None
-    """Set by the step to `resolved` alone."""
+    """Set only by the transition to `resolved`."""
 
     @property
     def stops_paging(self) -> bool:
-        """Say whether on-call must be told."""
+        """Return whether on-call must stop the escalation."""
         return self.mtta_seconds is not None or self.mttr_seconds is not None
 
 
-def take_step(incident: StoredIncident, target: IncidentStatus, now: datetime) -> Step | None:
-    """Return the step to *target*; None where the incident is there already.
+def plan_transition(incident: StoredIncident, target: IncidentStatus, now: datetime) -> StateTransition | None:
+    """Return the transition to *target*, or None where that is the current state.
 
-    Raise ConflictError, which names the state and what is allowed from it, where the step is not.
+    Raise ConflictError, which names the state and the allowed targets, where the transition is not allowed.
     """
     if target is incident.status:
         return None
     if target not in ALLOWED[incident.status]:
         allowed = " or ".join(ALLOWED[incident.status])
-        ways = f"from there it can go to {allowed}" if allowed else "that is the end"
-        msg = f"Incident #{incident.number} is {incident.status}; {ways}. Nothing was changed."
+        targets = f"from there it can go to {allowed}" if allowed else "that is the end"
+        msg = f"Incident #{incident.number} is {incident.status}; {targets}. Nothing was changed."
         raise ConflictError(msg)
-    # A transaction's clock stands still while it waits for a lock that a later one held.
+    # now() is fixed when a transaction begins; one that then waited for the row's lock can be behind the holder's time.
     at = max(now, incident.created_at, incident.acknowledged_at or incident.created_at)
     first, last = incident.acknowledged_at is None, target is IncidentStatus.RESOLVED
-    took = (at - incident.created_at).total_seconds()
-    return Step(
+    elapsed = (at - incident.created_at).total_seconds()
+    return StateTransition(
         status=target,
         acknowledged_at=incident.acknowledged_at or at,
         resolved_at=at if last else None,
-        mtta_seconds=took if first else None,
-        mttr_seconds=took if last else None,
+        mtta_seconds=elapsed if first else None,
+        mttr_seconds=elapsed if last else None,
     )

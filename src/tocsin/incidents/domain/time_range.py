@@ -1,4 +1,4 @@
-"""The days or weeks that an overview looks at."""
+"""The days or weeks that an overview covers."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -7,19 +7,19 @@ from typing import Final
 from tocsin.contracts.overview import Grain
 from tocsin.kernel.time_range import days_of, window_of
 
-MOST_DAYS: Final = timedelta(days=92)
-"""A trend over more than that goes by weeks unless it is told otherwise."""
+MAX_RANGE_BY_DAY: Final = timedelta(days=92)
+"""A longer range is grouped by week by default."""
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class CalendarRange:
     """Whole days, or whole weeks, of the UTC calendar."""
 
     before: date
-    """When the time of the same length before `since` begins."""
+    """Start of the preceding range of the same length."""
     since: date
     until: date
-    """The day after the last."""
+    """Exclusive."""
     by: Grain
 
     @property
@@ -29,8 +29,8 @@ class Span:
         return [self.since + number * step for number in range((self.until - self.since) // step)]
 
 
-def span_of(since: datetime | None, until: datetime | None, by: Grain | None, now: datetime) -> Span:
-    """Return the whole days, or weeks, that a window touches. Raise InvalidRequestError as `window_of` does."""
+def calendar_range_of(since: datetime | None, until: datetime | None, by: Grain | None, now: datetime) -> CalendarRange:
+    """Return the whole days, or weeks, that overlap a window. Raise InvalidRequestError as `window_of` does."""
     begin, end = window_of(since, until, now)
-    by = by or (Grain.DAY if end - begin <= MOST_DAYS else Grain.WEEK)
-    return Span(*days_of(begin, end, whole_weeks=by is Grain.WEEK), by)
+    by = by or (Grain.DAY if end - begin <= MAX_RANGE_BY_DAY else Grain.WEEK)
+    return CalendarRange(*days_of(begin, end, whole_weeks=by is Grain.WEEK), by)

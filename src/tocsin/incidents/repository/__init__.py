@@ -1,1 +1,1 @@
-"""Statements on the schema `incidents`, by use case."""
+"""SQL statements on the schema `incidents`."""

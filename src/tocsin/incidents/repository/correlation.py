@@ -1,6 +1,6 @@
-"""Correlation: a batch of a thousand alerts is a handful of statements, each over the whole batch."""
+"""Correlation: a constant number of statements for a batch, however many alerts it has."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -8,52 +8,60 @@ from pydantic_core import to_json
 
 from tocsin.contracts.alerts import AlertAction
 from tocsin.contracts.model import Severity
-from tocsin.incidents.domain.correlation import Link, LinkWrite, Slot, Touched, description_of
+from tocsin.incidents.domain.correlation import (
+    AlertLink,
+    AlertLinkUpdate,
+    CorrelationKey,
+    IncidentDelta,
+    description_of,
+)
 from tocsin.kernel.db import Cursor, execute, fetch_all
 
 
-async def lock_slots(cur: Cursor, slots: Collection[Slot], *, seconds: float) -> None:
-    """Lock the slots in key order, making those that are new; the transaction waits *seconds* for each lock."""
+async def lock_correlation_keys(cur: Cursor, keys: Collection[CorrelationKey], *, seconds: float) -> None:
+    """Lock the keys, in order to avoid deadlocks, inserting new ones; each lock waits at most *seconds*."""
     await execute(
         cur,
         """
         SET LOCAL lock_timeout = %(milliseconds)s;
-        INSERT INTO incidents.slot (service, severity)
-        SELECT service, severity FROM unnest(%(services)s::text[], %(severities)s::text[]) AS slot (service, severity)
+        INSERT INTO incidents.correlation_key (service, severity)
+        SELECT service, severity FROM unnest(%(services)s::text[], %(severities)s::text[]) AS key (service, severity)
         ORDER BY service, severity
-        -- A row in conflict is locked before WHERE is asked: the lock is all that is wanted, not a new row version.
+        -- ON CONFLICT locks the existing row before it evaluates WHERE, and WHERE false avoids a new row version.
         ON CONFLICT (service, severity) DO UPDATE SET service = EXCLUDED.service WHERE false
         """,
-        services=[service for service, _ in slots],
-        severities=[severity.value for _, severity in slots],
+        services=[service for service, _ in keys],
+        severities=[severity.value for _, severity in keys],
         milliseconds=round(seconds * 1000),
     )
 
 
-async def lock_free_slots(cur: Cursor, slots: Collection[Slot], *, seconds: float) -> set[Slot]:
-    """Lock those of the slots that nobody holds, making those that are new, and return them."""
+async def lock_free_correlation_keys(
+    cur: Cursor, keys: Collection[CorrelationKey], *, seconds: float
+) -> set[CorrelationKey]:
+    """Lock and return the keys that no other transaction has locked, inserting new ones."""
     rows = await fetch_all(
         cur,
         """
         SET LOCAL lock_timeout = %(milliseconds)s;
-        INSERT INTO incidents.slot (service, severity)
-        SELECT service, severity FROM unnest(%(services)s::text[], %(severities)s::text[]) AS slot (service, severity)
+        INSERT INTO incidents.correlation_key (service, severity)
+        SELECT service, severity FROM unnest(%(services)s::text[], %(severities)s::text[]) AS key (service, severity)
         ORDER BY service, severity
         ON CONFLICT (service, severity) DO NOTHING;
-        SELECT service, severity FROM incidents.slot
+        SELECT service, severity FROM incidents.correlation_key
         WHERE (service, severity) IN (SELECT * FROM unnest(%(services)s::text[], %(severities)s::text[]))
         ORDER BY service, severity
         FOR NO KEY UPDATE SKIP LOCKED
         """,
-        services=[service for service, _ in slots],
-        severities=[severity.value for _, severity in slots],
+        services=[service for service, _ in keys],
+        severities=[severity.value for _, severity in keys],
         milliseconds=round(seconds * 1000),
     )
     return {(row["service"], Severity(row["severity"])) for row in rows}
 
 
-async def select_links(cur: Cursor, alert_ids: Sequence[UUID]) -> dict[UUID, Link]:
-    """Return what is known of *alert_ids*."""
+async def select_links(cur: Cursor, alert_ids: Sequence[UUID]) -> dict[UUID, AlertLink]:
+    """Return the links of those of *alert_ids* that are known."""
     rows = await fetch_all(
         cur,
         """
@@ -62,36 +70,35 @@ async def select_links(cur: Cursor, alert_ids: Sequence[UUID]) -> dict[UUID, Lin
         """,
         alert_ids=[str(alert_id) for alert_id in alert_ids],
     )
-    return {row["alert_id"]: Link(**row | {"action": AlertAction(row["action"])}) for row in rows}
+    return {row["alert_id"]: AlertLink(**row | {"action": AlertAction(row["action"])}) for row in rows}
 
 
-async def find_candidates(
-    cur: Cursor, slots: Collection[Slot], *, now: datetime | None, window: timedelta
-) -> tuple[dict[Slot, UUID], datetime]:
-    """Return for each slot the newest incident that a new alert may join, and the database's time."""
+async def find_joinable(
+    cur: Cursor, keys: Collection[CorrelationKey], *, window: timedelta
+) -> tuple[dict[CorrelationKey, UUID], datetime]:
+    """Return the newest incident of each key that a new alert may join, and the database's time."""
     rows = await fetch_all(
         cur,
         """
-        SELECT slot.service, slot.severity, newest.id, COALESCE(%(now)s, now()) AS now
-        FROM unnest(%(services)s::text[], %(severities)s::text[]) AS slot (service, severity)
+        SELECT key.service, key.severity, newest.id, tocsin.now() AS now
+        FROM unnest(%(services)s::text[], %(severities)s::text[]) AS key (service, severity)
         LEFT JOIN LATERAL (
             SELECT incident.id FROM incidents.incident
-            WHERE incident.service = slot.service AND incident.severity = slot.severity
+            WHERE incident.service = key.service AND incident.severity = key.severity
               AND incident.status <> 'resolved'
-              AND incident.created_at >= COALESCE(%(now)s, now()) - %(window)s
+              AND incident.created_at >= tocsin.now() - %(window)s
             ORDER BY incident.created_at DESC, incident.id DESC
             LIMIT 1) AS newest ON true
         """,
-        services=[service for service, _ in slots],
-        severities=[severity.value for _, severity in slots],
-        now=now,
+        services=[service for service, _ in keys],
+        severities=[severity.value for _, severity in keys],
         window=window,
     )
-    found = {(row["service"], Severity(row["severity"])): row["id"] for row in rows if row["id"] is not None}
-    return found, rows[0]["now"]
+    joinable = {(row["service"], Severity(row["severity"])): row["id"] for row in rows if row["id"] is not None}
+    return joinable, rows[0]["now"]
 
 
-async def insert_opened(cur: Cursor, opened: Sequence[Touched]) -> dict[UUID, int]:
+async def insert_incidents(cur: Cursor, opened: Sequence[IncidentDelta]) -> dict[UUID, int]:
     """Insert the incidents that a batch opens; return their numbers."""
     rows = await fetch_all(
         cur,
@@ -109,23 +116,23 @@ async def insert_opened(cur: Cursor, opened: Sequence[Touched]) -> dict[UUID, in
         ORDER BY position
         RETURNING id, number
         """,
-        ids=[item.incident.id for item in opened],
-        titles=[item.incident.title for item in opened],
-        descriptions=[description_of(item.attached[0]) for item in opened],
-        services=[item.incident.service for item in opened],
-        severities=[item.incident.severity.value for item in opened],
-        statuses=[(item.step or item.incident).status.value for item in opened],
-        alerts=[item.alerts for item in opened],
-        firing=[item.firing for item in opened],
-        versions=[item.incident.version for item in opened],
-        created=[item.incident.created_at for item in opened],
-        ended=[item.step and item.step.resolved_at for item in opened],
+        ids=[delta.incident.id for delta in opened],
+        titles=[delta.incident.title for delta in opened],
+        descriptions=[description_of(delta.attached[0]) for delta in opened],
+        services=[delta.incident.service for delta in opened],
+        severities=[delta.incident.severity.value for delta in opened],
+        statuses=[(delta.transition or delta.incident).status.value for delta in opened],
+        alerts=[delta.alerts for delta in opened],
+        firing=[delta.firing for delta in opened],
+        versions=[delta.incident.version for delta in opened],
+        created=[delta.incident.created_at for delta in opened],
+        ended=[delta.transition and delta.transition.resolved_at for delta in opened],
     )
     return {row["id"]: row["number"] for row in rows}
 
 
-async def update_counts(cur: Cursor, changed: Sequence[Touched], *, now: datetime | None) -> None:
-    """Count the batch's alerts on the incidents that were there, and resolve those that resolve themselves."""
+async def update_counts(cur: Cursor, changed: Sequence[IncidentDelta]) -> None:
+    """Update the alert counts of existing incidents, and resolve those with an automatic resolution."""
     await execute(
         cur,
         """
@@ -136,24 +143,23 @@ async def update_counts(cur: Cursor, changed: Sequence[Touched], *, now: datetim
             acknowledged_at = COALESCE(change.acknowledged_at, i.acknowledged_at),
             resolved_at = COALESCE(change.resolved_at, i.resolved_at),
             version = i.version + (change.status IS NOT NULL)::int,
-            updated_at = GREATEST(i.updated_at, COALESCE(%(now)s, now()))
+            updated_at = GREATEST(i.updated_at, tocsin.now())
         FROM unnest(%(ids)s::uuid[], %(alerts)s::int[], %(firing)s::int[], %(statuses)s::text[],
                     %(acknowledged)s::timestamptz[], %(resolved)s::timestamptz[])
             AS change (id, alerts, firing, status, acknowledged_at, resolved_at)
         WHERE i.id = change.id
         """,
-        ids=[item.incident.id for item in changed],
-        alerts=[item.alerts for item in changed],
-        firing=[item.firing for item in changed],
-        statuses=[item.step and item.step.status.value for item in changed],
-        acknowledged=[item.step and item.step.acknowledged_at for item in changed],
-        resolved=[item.step and item.step.resolved_at for item in changed],
-        now=now,
+        ids=[delta.incident.id for delta in changed],
+        alerts=[delta.alerts for delta in changed],
+        firing=[delta.firing for delta in changed],
+        statuses=[delta.transition and delta.transition.status.value for delta in changed],
+        acknowledged=[delta.transition and delta.transition.acknowledged_at for delta in changed],
+        resolved=[delta.transition and delta.transition.resolved_at for delta in changed],
     )
 
 
-async def insert_links(cur: Cursor, links: Sequence[LinkWrite], *, now: datetime | None) -> None:
-    """Insert alerts that were not known. One that is there after all fails the batch: its teller repeats it."""
+async def insert_links(cur: Cursor, links: Sequence[AlertLinkUpdate]) -> None:
+    """Insert the links of new alerts. A duplicate fails the batch, which the sender then retries."""
     await execute(
         cur,
         """
@@ -161,20 +167,51 @@ async def insert_links(cur: Cursor, links: Sequence[LinkWrite], *, now: datetime
             (alert_id, incident_id, version, attached_version, service, severity, message, source, labels, dedup_key,
              occurrences, action, attached_at, last_seen_at, resolved_at)
         SELECT alert_id, incident_id, version, attached_version, service, severity, message, source, labels, dedup_key,
-               occurrences, action, COALESCE(%(now)s, now()), last_seen_at,
-               CASE WHEN status = 'resolved' THEN COALESCE(%(now)s, now()) END
+               occurrences, action, tocsin.now(), last_seen_at,
+               CASE WHEN status = 'resolved' THEN tocsin.now() END
         FROM json_to_recordset(%(links)s::json)
             AS link (alert_id uuid, incident_id uuid, version int, attached_version int, service text, severity text,
                      message text, source text, labels jsonb, dedup_key text, occurrences int, action text, status text,
                      last_seen_at timestamptz)
         """,
         links=_as_json(links),
-        now=now,
     )
 
 
-async def update_links(cur: Cursor, links: Sequence[LinkWrite], *, now: datetime | None) -> None:
-    """Bring alerts that were known up to date, and move those that belong to another incident now."""
+async def insert_moved(cur: Cursor, moves: Mapping[UUID, UUID]) -> None:
+    """Keep the present links of alerts that move to another incident, before they are updated.
+
+    Only a reopened incident can lose the same alert again: its newer state replaces the older one.
+    """
+    await execute(
+        cur,
+        """
+        INSERT INTO incidents.moved_alert
+            (incident_id, alert_id, moved_to, moved_at, service, severity, message, source, labels, dedup_key,
+             occurrences, attached_at, last_seen_at, resolved_at)
+        SELECT known.incident_id, alert_id, move.incident_id, tocsin.now(), service, severity, message, source, labels,
+               dedup_key, occurrences, attached_at, last_seen_at, resolved_at
+        FROM unnest(%(alert_ids)s::uuid[], %(incident_ids)s::uuid[]) AS move (alert_id, incident_id)
+        JOIN incidents.incident_alert AS known USING (alert_id)
+        ON CONFLICT (incident_id, alert_id) DO UPDATE
+        SET moved_to = EXCLUDED.moved_to,
+            moved_at = EXCLUDED.moved_at,
+            message = EXCLUDED.message,
+            source = EXCLUDED.source,
+            labels = EXCLUDED.labels,
+            dedup_key = EXCLUDED.dedup_key,
+            occurrences = EXCLUDED.occurrences,
+            attached_at = EXCLUDED.attached_at,
+            last_seen_at = EXCLUDED.last_seen_at,
+            resolved_at = EXCLUDED.resolved_at
+        """,
+        alert_ids=list(moves),
+        incident_ids=list(moves.values()),
+    )
+
+
+async def update_links(cur: Cursor, links: Sequence[AlertLinkUpdate]) -> None:
+    """Update the links of known alerts, and move those that now belong to another incident."""
     await execute(
         cur,
         """
@@ -188,9 +225,9 @@ async def update_links(cur: Cursor, links: Sequence[LinkWrite], *, now: datetime
             dedup_key = link.dedup_key,
             occurrences = link.occurrences,
             action = link.action,
-            attached_at = CASE WHEN link.moved THEN COALESCE(%(now)s, now()) ELSE known.attached_at END,
+            attached_at = CASE WHEN link.moved THEN tocsin.now() ELSE known.attached_at END,
             last_seen_at = link.last_seen_at,
-            resolved_at = CASE WHEN link.status = 'resolved' THEN COALESCE(known.resolved_at, %(now)s, now()) END
+            resolved_at = CASE WHEN link.status = 'resolved' THEN COALESCE(known.resolved_at, tocsin.now()) END
         FROM json_to_recordset(%(links)s::json)
             AS link (alert_id uuid, incident_id uuid, version int, attached_version int, message text, source text,
                      labels jsonb, dedup_key text, occurrences int, action text, status text, last_seen_at timestamptz,
@@ -198,11 +235,10 @@ async def update_links(cur: Cursor, links: Sequence[LinkWrite], *, now: datetime
         WHERE known.alert_id = link.alert_id
         """,
         links=_as_json(links),
-        now=now,
     )
 
 
-def _as_json(links: Sequence[LinkWrite]) -> str:
+def _as_json(links: Sequence[AlertLinkUpdate]) -> str:
     """Return the rows as one parameter: the driver quotes one long text faster than thousands of short ones."""
     rows = [
         vars(link.alert)

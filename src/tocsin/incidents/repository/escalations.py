@@ -1,20 +1,17 @@
-"""What incident management knows of the paging for its incidents."""
+"""Whether on-call has confirmed an escalation for each incident."""
 
 from collections.abc import Collection
-from datetime import datetime
 from uuid import UUID
 
 from tocsin.contracts.oncall import StartEscalation
 from tocsin.kernel.db import Cursor, fetch_all, fetch_one
 
 
-async def confirm_escalation(
-    cur: Cursor, incident_id: UUID, *, team: str | None, assigned_to: str | None, now: datetime | None
-) -> bool:
-    """Note that on-call pages for an incident. Return whether that is news and gave the incident its first assignee.
+async def confirm_escalation(cur: Cursor, incident_id: UUID, *, team: str | None, assigned_to: str | None) -> bool:
+    """Record that on-call pages for an incident. Return whether this gave the incident its first assignee.
 
-    What people edit is left alone, and so is the version that If-Match compares: nobody's change may fail because the
-    service on call answered meanwhile.
+    A team or assignee that a person set is kept, and so is the version that If-Match compares: no person's change may
+    fail because of on-call's response.
     """
     row = await fetch_one(
         cur,
@@ -26,32 +23,30 @@ async def confirm_escalation(
         UPDATE incidents.incident AS i
         SET team = COALESCE(i.team, %(team)s),
             assigned_to = COALESCE(before.assigned_to, %(assigned_to)s),
-            escalation_confirmed_at = COALESCE(%(now)s, now()),
-            updated_at = GREATEST(i.updated_at, COALESCE(%(now)s, now()))
+            escalation_confirmed_at = tocsin.now(),
+            updated_at = GREATEST(i.updated_at, tocsin.now())
         FROM before WHERE i.id = before.id
         RETURNING before.assigned_to IS NULL AND i.assigned_to IS NOT NULL AS assigned
         """,
         incident_id=incident_id,
         team=team,
         assigned_to=assigned_to,
-        now=now,
     )
     return bool(row and row["assigned"])
 
 
-async def find_unescalated(
-    cur: Cursor, *, older_than: float, limit: int, now: datetime | None
-) -> tuple[list[UUID], int]:
-    """Return unacknowledged incidents, more than *older_than* seconds old, that nobody is or will be paged for.
+async def find_unescalated(cur: Cursor, *, older_than: float, limit: int) -> tuple[list[UUID], int]:
+    """Return the oldest *limit* incidents without an escalation, and the number of all of them.
 
-    The oldest *limit* of them, and how many there are.
+    These are unacknowledged incidents, more than *older_than* seconds old, for which no escalation is confirmed and no
+    start is queued.
     """
     rows = await fetch_all(
         cur,
         """
         SELECT i.id, count(*) OVER () AS total FROM incidents.incident AS i
         WHERE i.acknowledged_at IS NULL AND i.escalation_confirmed_at IS NULL
-          AND i.created_at < COALESCE(%(now)s, now()) - %(older_than)s * interval '1 second'
+          AND i.created_at < tocsin.now() - %(older_than)s * interval '1 second'
           AND NOT EXISTS (
               SELECT FROM outbox AS o
               WHERE o.key = i.id::text AND o.kind = 'start_escalation' AND o.done_at IS NULL AND o.parked_at IS NULL)
@@ -60,13 +55,12 @@ async def find_unescalated(
         """,
         older_than=older_than,
         limit=limit,
-        now=now,
     )
     return [row["id"] for row in rows], rows[0]["total"] if rows else 0
 
 
 async def lock_unescalated(cur: Cursor, incident_ids: Collection[UUID]) -> list[StartEscalation]:
-    """Lock those of *incident_ids* that still wait for an escalation and that nobody else is at, and return them."""
+    """Lock and return those of *incident_ids* that still lack an escalation; skip those locked by others."""
     rows = await fetch_all(
         cur,
         """
@@ -80,13 +74,13 @@ async def lock_unescalated(cur: Cursor, incident_ids: Collection[UUID]) -> list[
     return [StartEscalation(**row) for row in rows]
 
 
-async def unpark_starts(cur: Cursor, incident_ids: Collection[UUID], *, now: datetime | None) -> set[UUID]:
-    """Have parked start rows delivered again; return the incidents that have a start row now, pending or unparked."""
+async def unpark_starts(cur: Cursor, incident_ids: Collection[UUID]) -> set[UUID]:
+    """Queue parked start rows again; return the incidents that now have a queued start row."""
     rows = await fetch_all(
         cur,
         """
         WITH unparked AS (
-            UPDATE outbox SET parked_at = NULL, next_attempt_at = COALESCE(%(now)s, now())
+            UPDATE outbox SET parked_at = NULL, next_attempt_at = tocsin.now()
             WHERE key = ANY(%(keys)s::text[]) AND kind = 'start_escalation'
               AND done_at IS NULL AND parked_at IS NOT NULL
             RETURNING key)
@@ -96,6 +90,5 @@ async def unpark_starts(cur: Cursor, incident_ids: Collection[UUID], *, now: dat
         WHERE key = ANY(%(keys)s::text[]) AND kind = 'start_escalation' AND done_at IS NULL AND parked_at IS NULL
         """,
         keys=[str(incident_id) for incident_id in incident_ids],
-        now=now,
     )
     return {row["incident_id"] for row in rows}

@@ -1,4 +1,4 @@
-"""Incidents: opened, changed, listed and shown."""
+"""Incidents: inserted, updated, listed and read in detail."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -11,6 +11,7 @@ from tocsin.contracts.incidents import (
     IncidentStates,
     IncidentStatus,
     IncidentSummary,
+    MovedAlert,
     Note,
     OpenIncident,
 )
@@ -18,16 +19,14 @@ from tocsin.incidents.domain.incident import StoredIncident
 from tocsin.kernel.db import Cursor, Row, execute, fetch_all, fetch_one, required
 
 
-async def insert_incident(cur: Cursor, incident_id: UUID, given: OpenIncident, *, now: datetime | None) -> Row:
-    """Insert an incident that a person opens; return its number and when it was."""
+async def insert_incident(cur: Cursor, incident_id: UUID, given: OpenIncident) -> Row:
+    """Insert an incident that a person opens; return its number and creation time."""
     return required(
         await fetch_one(
             cur,
             """
-            INSERT INTO incidents.incident
-                (id, title, description, service, severity, assigned_to, created_at, updated_at)
-            VALUES (%(id)s, %(title)s, %(description)s, %(service)s, %(severity)s, %(assigned_to)s,
-                    COALESCE(%(now)s, now()), COALESCE(%(now)s, now()))
+            INSERT INTO incidents.incident (id, title, description, service, severity, assigned_to)
+            VALUES (%(id)s, %(title)s, %(description)s, %(service)s, %(severity)s, %(assigned_to)s)
             RETURNING number, created_at
             """,
             id=incident_id,
@@ -36,20 +35,19 @@ async def insert_incident(cur: Cursor, incident_id: UUID, given: OpenIncident, *
             service=given.service,
             severity=given.severity,
             assigned_to=given.assigned_to,
-            now=now,
         )
     )
 
 
-async def update_incident(cur: Cursor, incident: StoredIncident, *, now: datetime | None) -> None:
-    """Write what a person's change may change; the row is locked."""
+async def update_incident(cur: Cursor, incident: StoredIncident) -> None:
+    """Write the fields that a person can change; the caller holds the row's lock."""
     await execute(
         cur,
         """
         UPDATE incidents.incident
         SET title = %(title)s, severity = %(severity)s, status = %(status)s, assigned_to = %(assigned_to)s,
             version = %(version)s, acknowledged_at = %(acknowledged_at)s, resolved_at = %(resolved_at)s,
-            updated_at = GREATEST(updated_at, COALESCE(%(now)s, now()))
+            updated_at = GREATEST(updated_at, tocsin.now())
         WHERE id = %(id)s
         """,
         id=incident.id,
@@ -60,30 +58,26 @@ async def update_incident(cur: Cursor, incident: StoredIncident, *, now: datetim
         version=incident.version,
         acknowledged_at=incident.acknowledged_at,
         resolved_at=incident.resolved_at,
-        now=now,
     )
 
 
-async def insert_note(
-    cur: Cursor, incident_id: UUID, *, note_id: UUID, text: str, author: str, now: datetime | None
-) -> None:
-    """Insert what a person wrote down."""
+async def insert_note(cur: Cursor, incident_id: UUID, *, note_id: UUID, text: str, author: str) -> None:
+    """Insert a note."""
     await execute(
         cur,
         """
-        INSERT INTO incidents.note (id, incident_id, text, author, created_at)
-        VALUES (%(id)s, %(incident_id)s, %(text)s, %(author)s, COALESCE(%(now)s, now()))
+        INSERT INTO incidents.note (id, incident_id, text, author)
+        VALUES (%(id)s, %(incident_id)s, %(text)s, %(author)s)
         """,
         id=note_id,
         incident_id=incident_id,
         text=text,
         author=author,
-        now=now,
     )
 
 
 async def select_incidents(cur: Cursor, **filters: Any) -> list[Row]:
-    """Return the rows of a page, newest first; a filter that is null, or an empty list, lets everything through."""
+    """Return a page of incidents, newest first; a filter that is null or an empty list matches every incident."""
     return await fetch_all(
         cur,
         """
@@ -108,7 +102,7 @@ async def select_incidents(cur: Cursor, **filters: Any) -> list[Row]:
 
 
 async def find_incident(cur: Cursor, incident_id: UUID) -> IncidentSummary | None:
-    """Return one incident as a list shows it."""
+    """Return one incident's summary."""
     row = await fetch_one(
         cur,
         """
@@ -122,7 +116,7 @@ async def find_incident(cur: Cursor, incident_id: UUID) -> IncidentSummary | Non
 
 
 def summary_of(row: Row) -> IncidentSummary:
-    """Return an incident as a list shows it, with the times that its row implies."""
+    """Return the summary of an incident's row, with MTTA and MTTR."""
     return IncidentSummary(
         **row,
         mtta_seconds=seconds_between(row["created_at"], row["acknowledged_at"]),
@@ -131,7 +125,7 @@ def summary_of(row: Row) -> IncidentSummary:
 
 
 def seconds_between(start: datetime, end: datetime | None) -> float | None:
-    """Return how long it took, or None while it has not ended."""
+    """Return the duration in seconds, or None without an end."""
     return (end - start).total_seconds() if end is not None else None
 
 
@@ -150,9 +144,27 @@ async def select_alerts(cur: Cursor, incident_id: UUID, *, limit: int) -> list[I
         incident_id=incident_id,
         limit=limit,
     )
-    return [
-        IncidentAlert(**row, status=AlertStatus.RESOLVED if row["resolved_at"] else AlertStatus.FIRING) for row in rows
-    ]
+    return [IncidentAlert(**row, status=_alert_status(row)) for row in rows]
+
+
+async def select_moved_alerts(cur: Cursor, incident_id: UUID, *, limit: int) -> list[MovedAlert]:
+    """Return the newest of the alerts that moved from the incident to another one."""
+    rows = await fetch_all(
+        cur,
+        """
+        SELECT alert.alert_id, alert.service, alert.severity, alert.message, alert.source, alert.labels,
+               alert.dedup_key, alert.occurrences, alert.attached_at, alert.last_seen_at, alert.resolved_at,
+               alert.moved_at, alert.moved_to AS moved_to_id, incident.number AS moved_to_number
+        FROM incidents.moved_alert AS alert
+        JOIN incidents.incident ON incident.id = alert.moved_to
+        WHERE alert.incident_id = %(incident_id)s
+        ORDER BY alert.moved_at DESC, alert.alert_id DESC
+        LIMIT %(limit)s
+        """,
+        incident_id=incident_id,
+        limit=limit,
+    )
+    return [MovedAlert(**row, status=_alert_status(row)) for row in rows]
 
 
 async def select_notes(cur: Cursor, incident_id: UUID, *, limit: int) -> list[Note]:
@@ -172,7 +184,7 @@ async def select_notes(cur: Cursor, incident_id: UUID, *, limit: int) -> list[No
 
 
 async def count_unresolved(cur: Cursor, *, assigned_to: str | None) -> dict[IncidentStatus, int]:
-    """Return how many incidents, of everybody or of one person, stand in each state but the last."""
+    """Count the unresolved incidents, of one assignee or of all, by state."""
     rows = await fetch_all(
         cur,
         """
@@ -186,7 +198,7 @@ async def count_unresolved(cur: Cursor, *, assigned_to: str | None) -> dict[Inci
 
 
 async def select_states(cur: Cursor, incident_ids: Collection[UUID]) -> IncidentStates:
-    """Return how incidents stand; one that does not exist is missing."""
+    """Return the states of incidents; unknown ids are left out."""
     rows = await fetch_all(
         cur,
         "SELECT id, status, acknowledged_at FROM incidents.incident WHERE id = ANY(%(incident_ids)s::uuid[])",
@@ -196,3 +208,7 @@ async def select_states(cur: Cursor, incident_ids: Collection[UUID]) -> Incident
         states={row["id"]: row["status"] for row in rows},
         answered_at={row["id"]: row["acknowledged_at"] for row in rows if row["acknowledged_at"]},
     )
+
+
+def _alert_status(row: Row) -> AlertStatus:
+    return AlertStatus.RESOLVED if row["resolved_at"] else AlertStatus.FIRING

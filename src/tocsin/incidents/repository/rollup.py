@@ -1,9 +1,8 @@
-"""What the incidents of a day come to, kept beside them.
+"""The roll-up of incidents: figures per service, team and day or week, refreshed when incidents change.
 
-A trigger marks a day and service in the transaction that changes one of its incidents; whoever holds the lock takes
-marks and works out afresh what they name. A mark and the figures made for it are one transaction: killed anywhere in
-between, the mark is still there. Each statement sees all that was committed with the marks taken before it; what is
-committed later has marks of its own.
+A trigger marks the day and service of an incident in the transaction that changes it. The replica that holds the lock
+deletes marks and recomputes the figures of what they name in one transaction, so that no mark is lost in a crash. Each
+statement sees every change that was committed before its marks were deleted; a later change has its own mark.
 """
 
 from collections.abc import Sequence
@@ -14,27 +13,27 @@ from tocsin.kernel.db import Cursor, Row, execute, fetch_all, fetch_one, require
 
 
 async def lock_rollup(cur: Cursor) -> bool:
-    """Become the one replica that works on the roll-up until the end of the transaction; False where another is."""
+    """Lock the roll-up until the end of the transaction; False where another replica has it."""
     return await fetch_one(cur, "SELECT single FROM incidents.rollup FOR UPDATE SKIP LOCKED") is not None
 
 
-async def take_stale(cur: Cursor, *, limit: int) -> list[Row]:
-    """Delete the oldest *limit* marks; return the days and services that they name, each pair once."""
+async def delete_stale(cur: Cursor, *, limit: int) -> list[Row]:
+    """Delete the oldest *limit* marks; return the distinct days and services that they name."""
     return await fetch_all(
         cur,
         """
-        WITH taken AS (
+        WITH deleted AS (
             DELETE FROM incidents.stale
             WHERE id IN (SELECT id FROM incidents.stale ORDER BY id LIMIT %(limit)s)
             RETURNING day, service)
-        SELECT DISTINCT day, service FROM taken
+        SELECT DISTINCT day, service FROM deleted
         """,
         limit=limit,
     )
 
 
 async def mark_history(cur: Cursor) -> bool:
-    """Mark the newest day of the history that was there before there were marks; False once there is none left."""
+    """Mark the newest day whose incidents predate the triggers; False once none is left."""
     row = await fetch_one(
         cur,
         """
@@ -56,7 +55,7 @@ async def mark_history(cur: Cursor) -> bool:
 
 
 async def refresh_services(cur: Cursor, *, days: Sequence[date], services: Sequence[str]) -> None:
-    """Work out afresh, from the incidents, the figures of the pairs of *days* and *services*."""
+    """Recompute, from the incidents, the figures of each pair of *days* and *services*."""
     await execute(
         cur,
         """
@@ -70,22 +69,23 @@ async def refresh_services(cur: Cursor, *, days: Sequence[date], services: Seque
         cur,
         """
         INSERT INTO incidents.service_day
-            (day, service, team, severity, incidents, answered, answer_seconds, answer_histogram,
-             resolved, resolve_seconds, resolve_histogram, acknowledged_seconds, in_progress_seconds)
+            (day, service, team, severity, incidents,
+             acknowledged, acknowledgement_seconds, acknowledgement_histogram,
+             resolved, resolution_seconds, resolution_histogram, acknowledged_seconds, in_progress_seconds)
         SELECT day, service, team, severity, count(*),
-               count(answer_seconds), COALESCE(sum(answer_seconds), 0),
-               COALESCE(sum(rpad('1', 1 + %(digits)s * width_bucket(answer_seconds, edges), '0')::numeric), 0),
-               count(resolve_seconds), COALESCE(sum(resolve_seconds), 0),
-               COALESCE(sum(rpad('1', 1 + %(digits)s * width_bucket(resolve_seconds, edges), '0')::numeric), 0),
+               count(mtta), COALESCE(sum(mtta), 0),
+               COALESCE(sum(rpad('1', 1 + %(digits)s * width_bucket(mtta, edges), '0')::numeric), 0),
+               count(mttr), COALESCE(sum(mttr), 0),
+               COALESCE(sum(rpad('1', 1 + %(digits)s * width_bucket(mttr, edges), '0')::numeric), 0),
                COALESCE(sum(EXTRACT(epoch FROM COALESCE(began_at, resolved_at) - acknowledged_at)), 0),
                COALESCE(sum(EXTRACT(epoch FROM resolved_at - began_at)), 0)
         FROM (SELECT %(edges)s::float8[] AS edges) AS bins,
-            unnest(%(days)s::date[], %(services)s::text[]) AS asked (day, service)
+            unnest(%(days)s::date[], %(services)s::text[]) AS wanted (day, service)
         CROSS JOIN LATERAL (
             SELECT COALESCE(i.team, '') AS team, i.severity, i.acknowledged_at, i.resolved_at,
-                   EXTRACT(epoch FROM i.acknowledged_at - i.created_at)::float8 AS answer_seconds,
-                   EXTRACT(epoch FROM i.resolved_at - i.created_at)::float8 AS resolve_seconds,
-                   -- Never before the answer, though the transaction's clock may say so: it stands still at a lock.
+                   EXTRACT(epoch FROM i.acknowledged_at - i.created_at)::float8 AS mtta,
+                   EXTRACT(epoch FROM i.resolved_at - i.created_at)::float8 AS mttr,
+                   -- The entry's time is when its transaction began, which can precede the acknowledgement.
                    CASE WHEN began.at IS NOT NULL THEN LEAST(GREATEST(began.at, i.acknowledged_at), i.resolved_at) END
                        AS began_at
             FROM incidents.incident AS i
@@ -93,10 +93,10 @@ async def refresh_services(cur: Cursor, *, days: Sequence[date], services: Seque
                 SELECT min(t.created_at) AS at FROM incidents.timeline AS t
                 WHERE t.incident_id = i.id AND t.event_type = 'status_changed'
                   AND t.data ->> 'to' = 'in_progress') AS began
-            WHERE i.service = asked.service
-              AND i.created_at >= asked.day::timestamp AT TIME ZONE 'UTC'
-              AND i.created_at < (asked.day + 1)::timestamp AT TIME ZONE 'UTC'
-            OFFSET 0) AS incident -- a fence: one look into the index for each pair, whatever their number
+            WHERE i.service = wanted.service
+              AND i.created_at >= wanted.day::timestamp AT TIME ZONE 'UTC'
+              AND i.created_at < (wanted.day + 1)::timestamp AT TIME ZONE 'UTC'
+            OFFSET 0) AS incident -- an optimisation fence: one index scan per pair, whatever their number
         GROUP BY day, service, team, severity
         """,
         days=days,
@@ -107,33 +107,58 @@ async def refresh_services(cur: Cursor, *, days: Sequence[date], services: Seque
 
 
 async def refresh_teams(cur: Cursor, days: Sequence[date]) -> None:
-    """Add up the services of *days*. Triggers then add up the weeks of the teams."""
+    """Sum up the services of *days* by team, and the days of their weeks."""
     await execute(cur, "DELETE FROM incidents.team_day WHERE day = ANY(%(days)s::date[])", days=days)
     await execute(
         cur,
         """
         INSERT INTO incidents.team_day
-            (day, team, severity, incidents, answered, answer_seconds, answer_histogram,
-             resolved, resolve_seconds, resolve_histogram, acknowledged_seconds, in_progress_seconds)
-        SELECT day, team, severity, sum(incidents), sum(answered), sum(answer_seconds), sum(answer_histogram),
-               sum(resolved), sum(resolve_seconds), sum(resolve_histogram),
+            (day, team, severity, incidents, acknowledged, acknowledgement_seconds, acknowledgement_histogram,
+             resolved, resolution_seconds, resolution_histogram, acknowledged_seconds, in_progress_seconds)
+        SELECT day, team, severity, sum(incidents),
+               sum(acknowledged), sum(acknowledgement_seconds), sum(acknowledgement_histogram),
+               sum(resolved), sum(resolution_seconds), sum(resolution_histogram),
                sum(acknowledged_seconds), sum(in_progress_seconds)
         FROM incidents.service_day WHERE day = ANY(%(days)s::date[])
         GROUP BY day, team, severity
         """,
         days=days,
     )
+    await execute(
+        cur,
+        """
+        DELETE FROM incidents.team_week
+        WHERE week IN (SELECT date_trunc('week', day)::date FROM unnest(%(days)s::date[]) AS day)
+        """,
+        days=days,
+    )
+    await execute(
+        cur,
+        """
+        INSERT INTO incidents.team_week
+            (week, team, severity, incidents, acknowledged, acknowledgement_seconds, acknowledgement_histogram,
+             resolved, resolution_seconds, resolution_histogram, acknowledged_seconds, in_progress_seconds)
+        SELECT week, team, severity, sum(incidents),
+               sum(acknowledged), sum(acknowledgement_seconds), sum(acknowledgement_histogram),
+               sum(resolved), sum(resolution_seconds), sum(resolution_histogram),
+               sum(acknowledged_seconds), sum(in_progress_seconds)
+        FROM (SELECT DISTINCT date_trunc('week', day)::date AS week FROM unnest(%(days)s::date[]) AS day) AS wanted
+        JOIN incidents.team_day ON day >= week AND day < week + 7
+        GROUP BY week, team, severity
+        """,
+        days=days,
+    )
 
 
 async def refresh_weeks(cur: Cursor, *, days: Sequence[date], services: Sequence[str]) -> None:
-    """Add up the weeks of services in which *days* lie, for the service of each."""
+    """Sum up the week of each pair of *days* and *services*."""
     await execute(
         cur,
         """
         DELETE FROM incidents.service_week
         WHERE (week, service) IN (
             SELECT date_trunc('week', day)::date, service
-            FROM unnest(%(days)s::date[], %(services)s::text[]) AS asked (day, service))
+            FROM unnest(%(days)s::date[], %(services)s::text[]) AS wanted (day, service))
         """,
         days=days,
         services=services,
@@ -142,13 +167,14 @@ async def refresh_weeks(cur: Cursor, *, days: Sequence[date], services: Sequence
         cur,
         """
         INSERT INTO incidents.service_week
-            (week, service, team, incidents, answered, answer_seconds, answer_histogram,
-             resolved, resolve_seconds, resolve_histogram)
-        SELECT week, service, team, sum(incidents), sum(answered), sum(answer_seconds), sum(answer_histogram),
-               sum(resolved), sum(resolve_seconds), sum(resolve_histogram)
+            (week, service, team, incidents, acknowledged, acknowledgement_seconds, acknowledgement_histogram,
+             resolved, resolution_seconds, resolution_histogram)
+        SELECT week, service, team, sum(incidents),
+               sum(acknowledged), sum(acknowledgement_seconds), sum(acknowledgement_histogram),
+               sum(resolved), sum(resolution_seconds), sum(resolution_histogram)
         FROM (
             SELECT DISTINCT date_trunc('week', day)::date AS week, service
-            FROM unnest(%(days)s::date[], %(services)s::text[]) AS asked (day, service)) AS asked
+            FROM unnest(%(days)s::date[], %(services)s::text[]) AS wanted (day, service)) AS wanted
         CROSS JOIN generate_series(0, 6) AS number
         JOIN incidents.service_day USING (service)
         WHERE service_day.day = week + number
@@ -162,14 +188,14 @@ async def refresh_weeks(cur: Cursor, *, days: Sequence[date], services: Sequence
 async def select_progress(cur: Cursor) -> Row:
     """Return how far the roll-up is behind.
 
-    `as_of`: all that happened before is in it; `history_before`: earlier days are still being added, or null.
+    `as_of`: every earlier change is included; `history_before`: older incidents are still being added, or null.
     """
     return required(
         await fetch_one(
             cur,
             """
-            SELECT COALESCE((SELECT marked_at FROM incidents.stale ORDER BY id LIMIT 1), now()) AS as_of,
-                   CASE WHEN history_before > '-infinity' THEN LEAST(history_before, now()) END AS history_before
+            SELECT COALESCE((SELECT marked_at FROM incidents.stale ORDER BY id LIMIT 1), tocsin.now()) AS as_of,
+                   CASE WHEN history_before > '-infinity' THEN LEAST(history_before, tocsin.now()) END AS history_before
             FROM incidents.rollup
             """,
         )

@@ -1,25 +1,25 @@
-"""The timeline as a log of changes, read in an order that never changes behind a reader.
+"""The timeline as a log of changes, in an order that is stable for its readers.
 
-Rows are ordered by the transaction that wrote them, and read only below the oldest transaction that still runs
-(`pg_snapshot_xmin`): nothing can be added there any more.
+Rows are ordered by the transaction that wrote them and read only below the oldest running transaction
+(`pg_snapshot_xmin`), where no row can be added any more.
 """
 
 from dataclasses import dataclass
 
 from tocsin.contracts.incidents import IncidentEvent
-from tocsin.incidents.domain.position import BEGINNING, Position
+from tocsin.incidents.domain.stream_position import BEGINNING, StreamPosition
 from tocsin.kernel.db import Cursor, fetch_all, fetch_one
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """One change, ready to be sent."""
+class StreamEvent:
+    """One change, serialised."""
 
-    position: Position
+    position: StreamPosition
     data: str
 
 
-async def select_events(cur: Cursor, after: Position, *, limit: int) -> tuple[list[Event], bool]:
+async def select_events(cur: Cursor, after: StreamPosition, *, limit: int) -> tuple[list[StreamEvent], bool]:
     """Return up to *limit* changes after a position, and whether later ones wait for an older transaction to end."""
     rows = await fetch_all(
         cur,
@@ -38,15 +38,15 @@ async def select_events(cur: Cursor, after: Position, *, limit: int) -> tuple[li
         limit=limit,
     )
     events = [
-        Event(Position(int(row["xid"]), row["seq"]), IncidentEvent.model_validate(row).model_dump_json())
+        StreamEvent(StreamPosition(int(row["xid"]), row["seq"]), IncidentEvent.model_validate(row).model_dump_json())
         for row in rows
         if row["settled"]
     ]
     return events, len(events) < len(rows)
 
 
-async def select_position(cur: Cursor) -> Position:
-    """Return where the stream stands: every change up to there can be read, and nothing will be added before it."""
+async def select_position(cur: Cursor) -> StreamPosition:
+    """Return the end of the stream: the last change below the oldest running transaction."""
     row = await fetch_one(
         cur,
         """
@@ -56,4 +56,4 @@ async def select_position(cur: Cursor) -> Position:
         LIMIT 1
         """,
     )
-    return Position(int(row["xid"]), row["seq"]) if row else BEGINNING
+    return StreamPosition(int(row["xid"]), row["seq"]) if row else BEGINNING

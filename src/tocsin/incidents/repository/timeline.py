@@ -1,18 +1,17 @@
-"""The timeline: appended to, never changed."""
+"""The timeline of incidents, which is append-only."""
 
 from collections.abc import Iterable
-from datetime import datetime
 from uuid import UUID
 
 from pydantic_core import to_json
 
 from tocsin.contracts.incidents import AppendTimelineEntry, TimelineEntry
-from tocsin.incidents.domain.incident import Entry
+from tocsin.incidents.domain.incident import NewTimelineEntry
 from tocsin.kernel.db import Cursor, Json, Row, execute, fetch_all, fetch_one
 from tocsin.kernel.ids import new_id
 
 
-async def insert_entries(cur: Cursor, entries: Iterable[Entry], *, now: datetime | None) -> None:
+async def insert_entries(cur: Cursor, entries: Iterable[NewTimelineEntry]) -> None:
     """Append *entries* in this order."""
     listed = list(entries)
     if not listed:
@@ -20,8 +19,8 @@ async def insert_entries(cur: Cursor, entries: Iterable[Entry], *, now: datetime
     await execute(
         cur,
         """
-        INSERT INTO incidents.timeline (id, incident_id, event_type, actor, detail, data, created_at)
-        SELECT id, incident_id, event_type, actor, detail, data::jsonb, COALESCE(%(now)s, now())
+        INSERT INTO incidents.timeline (id, incident_id, event_type, actor, detail, data)
+        SELECT id, incident_id, event_type, actor, detail, data::jsonb
         FROM unnest(%(ids)s::uuid[], %(incident_ids)s::uuid[], %(event_types)s::text[], %(actors)s::text[],
                     %(details)s::text[], %(data)s::text[])
             WITH ORDINALITY AS entry (id, incident_id, event_type, actor, detail, data, position)
@@ -33,21 +32,17 @@ async def insert_entries(cur: Cursor, entries: Iterable[Entry], *, now: datetime
         actors=[entry.actor for entry in listed],
         details=[entry.detail for entry in listed],
         data=[to_json(entry.data).decode() for entry in listed],
-        now=now,
     )
 
 
-async def insert_report(
-    cur: Cursor, incident_id: UUID, report: AppendTimelineEntry, *, entry_id: UUID, now: datetime | None
-) -> bool:
-    """Append what another service reports; False where its event key is there already, or the incident is not."""
+async def insert_report(cur: Cursor, incident_id: UUID, report: AppendTimelineEntry, *, entry_id: UUID) -> bool:
+    """Append another service's report; False where its event key exists already, or the incident does not."""
     return bool(
         await execute(
             cur,
             """
-            INSERT INTO incidents.timeline (id, incident_id, event_key, event_type, actor, detail, data, created_at)
-            SELECT %(id)s, incident.id, %(event_key)s, %(event_type)s, %(actor)s, %(detail)s, %(data)s,
-                   COALESCE(%(now)s, now())
+            INSERT INTO incidents.timeline (id, incident_id, event_key, event_type, actor, detail, data)
+            SELECT %(id)s, incident.id, %(event_key)s, %(event_type)s, %(actor)s, %(detail)s, %(data)s
             FROM incidents.incident WHERE incident.id = %(incident_id)s
             ON CONFLICT (incident_id, event_key) WHERE event_key IS NOT NULL DO NOTHING
             """,
@@ -58,13 +53,12 @@ async def insert_report(
             actor=report.actor,
             detail=report.detail,
             data=Json(report.data),
-            now=now,
         )
     )
 
 
 async def find_report(cur: Cursor, incident_id: UUID, event_key: str) -> TimelineEntry | None:
-    """Return the entry of *event_key*."""
+    """Return the entry with *event_key*."""
     row = await fetch_one(
         cur,
         """
@@ -80,7 +74,7 @@ async def find_report(cur: Cursor, incident_id: UUID, event_key: str) -> Timelin
 async def select_timeline(
     cur: Cursor, incident_id: UUID, *, before: int | None, limit: int
 ) -> tuple[list[TimelineEntry], str | None]:
-    """Return up to *limit* entries, newest first, from below the cursor *before*, and the cursor of the next page."""
+    """Return up to *limit* entries below the cursor *before*, newest first, and the next page's cursor."""
     rows = await fetch_all(
         cur,
         """

@@ -1,10 +1,11 @@
-"""What incident management does, by use case; each owns its transaction, and none holds one while the network is."""
+"""Use cases of incident management. Each owns its transaction; none keeps it open during network I/O."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 
 from aiohttp import web
 
+from tocsin.clients.oncall import OnCallClient
 from tocsin.incidents.metrics import IncidentMetrics
 from tocsin.kernel.db import Database
 from tocsin.kernel.outbox import Outbox
@@ -12,13 +13,14 @@ from tocsin.kernel.pg_notify import NotifyChannel
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """What the use cases work with."""
+class Deps:
+    """The dependencies of the use cases."""
 
     db: Database
     outbox: Outbox
-    doorbell: NotifyChannel
-    """Rung after every commit that left something to tell or to show."""
+    oncall: OnCallClient
+    notify_channel: NotifyChannel
+    """Notified after every commit with new outbox rows or timeline entries."""
     metrics: IncidentMetrics
     window: timedelta
     lock_seconds: float
@@ -26,4 +28,4 @@ class Desk:
     assign_seconds: float
 
 
-DESK = web.AppKey("DESK", Desk)
+DEPS = web.AppKey("DEPS", Deps)

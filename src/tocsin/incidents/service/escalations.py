@@ -1,34 +1,30 @@
-"""Paging: on-call is told of what opens and what is answered, and asked about what it may have missed."""
+"""Escalations: queue their start and stop, record on-call's confirmation, and reconcile what is missing."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Final, TypeAlias
 from uuid import UUID
 
 import structlog
 from pydantic import BaseModel
 
-from tocsin.clients.oncall import OnCallClient
 from tocsin.contracts.incidents import EventType
 from tocsin.contracts.oncall import Escalation, StartEscalation, StopEscalation
-from tocsin.incidents.domain.incident import Entry
+from tocsin.incidents.domain.incident import NewTimelineEntry
 from tocsin.incidents.repository import escalations, timeline
-from tocsin.incidents.service import Desk
+from tocsin.incidents.service import Deps
 from tocsin.kernel.db import Cursor, transaction
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.http_client import ONCE
 from tocsin.kernel.ids import new_id
-from tocsin.kernel.outbox import AfterDelivery, Handler, Outbox, OutboxMessage
+from tocsin.kernel.outbox import Outbox
 
 log = structlog.get_logger(__name__)
 OutboxRow: TypeAlias = tuple[UUID, str, BaseModel]
 START: Final = "start_escalation"
 STOP: Final = "stop_escalation"
 ACTOR: Final = "oncall-service"
-ASKED_AT_ONCE: Final = 100
-START_ESCALATION: Final = Failpoint("incidents.start_escalation")
-STOP_ESCALATION: Final = Failpoint("incidents.stop_escalation")
-ASK: Final = Failpoint("incidents.ask_escalations")
+BATCH_SIZE: Final = 100
+QUERY: Final = Failpoint("incidents.query_escalations")
 RESTART: Final = Failpoint("incidents.restart_escalations")
 
 
@@ -39,9 +35,10 @@ async def enqueue_starts(
     *,
     trace_contexts: Sequence[str | None] | None = None,
 ) -> list[UUID]:
-    """Have on-call page for incidents, each locked or new in the caller's transaction; return the messages' ids.
+    """Queue the start of escalations; return the messages' ids.
 
-    *trace_contexts* has the trace that each goes on with, where that is not the current one.
+    The caller's transaction has inserted or locked the incidents. *trace_contexts* has the trace that each message
+    continues, by default the current one.
     """
     rows: list[OutboxRow] = [(new_id(), str(start.incident_id), start) for start in starts]
     if rows:
@@ -50,61 +47,43 @@ async def enqueue_starts(
 
 
 async def enqueue_stops(cur: Cursor, outbox: Outbox, stops: Mapping[UUID, StopEscalation]) -> None:
-    """Have on-call page no more for incidents, each locked in the caller's transaction."""
+    """Queue the stop of escalations. The caller's transaction has locked the incidents."""
     rows: list[OutboxRow] = [(new_id(), str(incident_id), stop) for incident_id, stop in stops.items()]
     if rows:
         await outbox.enqueue_many(cur, kind=STOP, rows=rows)
 
 
-def handlers(oncall: OnCallClient) -> Mapping[str, Handler]:
-    """Return what delivers the outbox."""
-
-    async def start(message: OutboxMessage) -> AfterDelivery:
-        async with START_ESCALATION():
-            escalation = await oncall.start(message.body, idempotency_key=str(message.message_id))
-
-        async def confirm(cur: Cursor) -> None:
-            await _confirm(cur, UUID(message.key), escalation, now=None)
-
-        return confirm
-
-    async def stop(message: OutboxMessage) -> None:
-        async with STOP_ESCALATION():
-            await oncall.stop(UUID(message.key), message.body, idempotency_key=str(message.message_id))
-
-    return {START: start, STOP: stop}
-
-
-async def reconcile(desk: Desk, oncall: OnCallClient, *, older_than: float, now: datetime | None = None) -> bool:
-    """Find incidents that nobody is or will be paged for, ask on-call about them, and start what it does not have.
-
-    Export their number first: it is seen while on-call is away, too. Return whether all that were asked about were
-    put right and there may be more. Raise UpstreamError while on-call is away.
-    """
-    async with transaction(desk.db) as cur:
-        found, count = await escalations.find_unescalated(cur, older_than=older_than, limit=ASKED_AT_ONCE, now=now)
-    desk.metrics.unescalated.set(count)
-    if not found:
-        return False
-    log.warning("incidents without an escalation", count=count)
-    async with ASK():
-        answer = await oncall.escalations(found, budget=ONCE)
-    known = {item.incident_id: item for item in answer.items if item.team is not None}
-    async with RESTART(), transaction(desk.db) as cur:
-        for incident_id, escalation in known.items():
-            await _confirm(cur, incident_id, escalation, now=now)
-        missing = await escalations.lock_unescalated(cur, set(found) - known.keys())
-        pending = await escalations.unpark_starts(cur, [start.incident_id for start in missing], now=now)
-        await enqueue_starts(cur, desk.outbox, [start for start in missing if start.incident_id not in pending])
-    desk.doorbell.notify()
-    return len(found) == ASKED_AT_ONCE
-
-
-async def _confirm(cur: Cursor, incident_id: UUID, escalation: Escalation, *, now: datetime | None) -> None:
+async def confirm(cur: Cursor, incident_id: UUID, escalation: Escalation) -> None:
+    """Record that on-call runs *escalation*, and the assignee that it gives the incident."""
     assigned = await escalations.confirm_escalation(
-        cur, incident_id, team=escalation.team, assigned_to=escalation.assigned_to, now=now
+        cur, incident_id, team=escalation.team, assigned_to=escalation.assigned_to
     )
     if assigned:
         detail = f"Assigned to {escalation.assigned_to}, first on call of {escalation.team}."
         data = {"to": escalation.assigned_to, "team": escalation.team, "reason": escalation.team_reason}
-        await timeline.insert_entries(cur, [Entry(incident_id, EventType.ASSIGNED, ACTOR, detail, data)], now=now)
+        await timeline.insert_entries(cur, [NewTimelineEntry(incident_id, EventType.ASSIGNED, ACTOR, detail, data)])
+
+
+async def reconcile(deps: Deps, *, older_than: float) -> bool:
+    """Find incidents without an escalation, query on-call about them, and start the escalations that it lacks.
+
+    The gauge is set before the query, so that it is right while on-call is unavailable. Return whether the batch was
+    full, so that there may be more. Raise UpstreamError.
+    """
+    async with transaction(deps.db) as cur:
+        found, count = await escalations.find_unescalated(cur, older_than=older_than, limit=BATCH_SIZE)
+    deps.metrics.unescalated.set(count)
+    if not found:
+        return False
+    log.warning("incidents without an escalation", count=count)
+    async with QUERY():
+        response = await deps.oncall.escalations(found, budget=ONCE)
+    known = {item.incident_id: item for item in response.items if item.team is not None}
+    async with RESTART(), transaction(deps.db) as cur:
+        for incident_id, escalation in known.items():
+            await confirm(cur, incident_id, escalation)
+        missing = await escalations.lock_unescalated(cur, set(found) - known.keys())
+        queued = await escalations.unpark_starts(cur, [start.incident_id for start in missing])
+        await enqueue_starts(cur, deps.outbox, [start for start in missing if start.incident_id not in queued])
+    deps.notify_channel.notify()
+    return len(found) == BATCH_SIZE

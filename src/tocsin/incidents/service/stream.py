@@ -1,8 +1,8 @@
-"""The stream of changes: one reader of the database per process, however many clients follow.
+"""The stream of changes: one database reader per process, however many clients follow.
 
-The hub keeps the newest events in memory, with the position from which it has all of them. A client is a position: what
-it lacks comes from there, or from the database where it is further behind, so that it can resume on any replica. A
-client holds nothing in memory but the socket's own buffer; one that does not read is cut by the time-out of its send.
+The hub buffers the newest events in memory. A client is a position: later events come from the buffer or, where the
+client is further behind, from the database, so that it can resume on any replica. A client holds no memory but the
+socket's own buffer; the send time-out disconnects one that does not read.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ import structlog
 from aiohttp import web
 from prometheus_client import Gauge
 
-from tocsin.incidents.domain.position import Position
+from tocsin.incidents.domain.stream_position import StreamPosition
 from tocsin.incidents.repository import stream
-from tocsin.incidents.repository.stream import Event
+from tocsin.incidents.repository.stream import StreamEvent
 from tocsin.kernel.db import Database, transaction
 from tocsin.kernel.errors import UnavailableError
 from tocsin.kernel.failpoints import Failpoint
@@ -25,16 +25,15 @@ from tocsin.kernel.workers import Wakeup
 
 log = structlog.get_logger(__name__)
 READ: Final = Failpoint("incidents.read_stream")
-PAGE: Final = 500
-"""Events read at once."""
-LOOK_SECONDS: Final = 5.0
-"""How often a client that gets nothing is asked whether it is still there."""
+BATCH_SIZE: Final = 500
+CHECK_SECONDS: Final = 5.0
+"""How often an idle client's connection is checked."""
 SETTLE_SECONDS: Final = 0.02
-"""How soon to look again while events wait for an older transaction to end; doubles up to the poll's interval."""
+"""The first delay while events wait for an older transaction to end; it doubles up to the polling interval."""
 
 
 class Hub:
-    """What the clients of one process follow."""
+    """The source of events for the clients of one process."""
 
     def __init__(self, db: Database, clients: Gauge, *, buffer: int, poll_seconds: float) -> None:
         self._db = db
@@ -42,16 +41,16 @@ class Hub:
         self._buffer = buffer
         self._poll_seconds = poll_seconds
         self._followers = 0
-        self._complete_after: Position | None = None
-        """`_events` has everything after this; None while nobody follows."""
-        self._events: list[Event] = []
+        self._complete_after: StreamPosition | None = None
+        """`_events` is complete after this position; None without followers."""
+        self._events: list[StreamEvent] = []
         self._news = asyncio.Event()
         self._rounds_waited = 0
         self._closed = False
         self.wakeup = Wakeup()
 
     async def tick(self, _app: web.Application) -> bool | float:
-        """Read what is new, as long as anybody follows; the worker's round."""
+        """Read new events while there are followers; one round of the worker."""
         if not self._followers:
             self._complete_after = None
             self._events = []
@@ -59,31 +58,33 @@ class Hub:
         async with READ(), transaction(self._db) as cur:
             if self._complete_after is None:
                 self._complete_after = await stream.select_position(cur)
-                self._announce()  # whoever looked just before this may lack what came since
+                self._announce()  # a follower that read just before this may miss what came since
             after = self._events[-1].position if self._events else self._complete_after
-            found, unsettled = await stream.select_events(cur, after, limit=PAGE)
+            found, unsettled = await stream.select_events(cur, after, limit=BATCH_SIZE)
         self._publish(found)
         self._rounds_waited = self._rounds_waited + 1 if unsettled and not found else 0
         if unsettled and not found:
             return min(self._poll_seconds, SETTLE_SECONDS * 2.0 ** min(self._rounds_waited, 30))
-        return unsettled or len(found) == PAGE
+        return unsettled or len(found) == BATCH_SIZE
 
-    async def position(self, given: Position | None) -> Position:
-        """Return where a client goes on that has everything up to *given*; without that, where the stream stands.
+    async def start_position(self, given: StreamPosition | None) -> StreamPosition:
+        """Return the position from which a client that has everything up to *given* resumes, by default the end.
 
-        Beyond the stream's end nobody was ever, but in a database that is no more: a restored one starts lower.
+        Only a restored backup explains a position past the end: clamp it.
         """
         try:
             async with transaction(self._db) as cur:
-                standing = await stream.select_position(cur)
+                end = await stream.select_position(cur)
         except UnavailableError:
             if given is None:
                 raise
             return given
-        return standing if given is None else min(given, standing)
+        return end if given is None else min(given, end)
 
-    async def follow(self, position: Position, connected: Callable[[], bool]) -> AsyncGenerator[Event, None]:
-        """Yield every change after *position*, in order, until the client is gone or the process stops."""
+    async def follow(
+        self, position: StreamPosition, connected: Callable[[], bool]
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """Yield every change after *position*, in order, until the client disconnects or the process stops."""
         with self._following():
             while connected() and not self._closed:
                 news = self._news
@@ -97,11 +98,11 @@ class Hub:
                     position = event.position
                 if not events:
                     with suppress(TimeoutError):
-                        async with asyncio.timeout(LOOK_SECONDS):
+                        async with asyncio.timeout(CHECK_SECONDS):
                             await news.wait()
 
     async def close(self, _app: web.Application) -> None:
-        """End every client's stream; a handler of `on_shutdown`."""
+        """End every stream; an `on_shutdown` handler."""
         self._closed = True
         self._announce()
 
@@ -116,14 +117,14 @@ class Hub:
             self._followers -= 1
             self._clients.dec()
 
-    async def _after(self, position: Position) -> list[Event]:
+    async def _after(self, position: StreamPosition) -> list[StreamEvent]:
         if self._complete_after is not None and position >= self._complete_after:
             return self._events[bisect_right(self._events, position, key=lambda event: event.position) :]
         async with READ(), transaction(self._db) as cur:
-            events, _ = await stream.select_events(cur, position, limit=PAGE)
+            events, _ = await stream.select_events(cur, position, limit=BATCH_SIZE)
         return events
 
-    def _publish(self, events: list[Event]) -> None:
+    def _publish(self, events: list[StreamEvent]) -> None:
         if not events:
             return
         self._events += events

@@ -1,4 +1,4 @@
-"""Figures over many incidents."""
+"""The summary of the incidents created in a window."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,7 +12,7 @@ NOTHING = {"incidents": 0, "acknowledged": 0, "resolved": 0, "mtta": None, "mttr
 
 
 async def select_summary(cur: Cursor, *, since: datetime, until: datetime) -> StatsSummary:
-    """Return counts and durations of the incidents created from *since* to before *until*, in one pass over them."""
+    """Return counts and durations of the incidents created in [*since*, *until*), read in one pass."""
     rows = await fetch_all(
         cur,
         """
@@ -66,81 +66,6 @@ async def select_summary(cur: Cursor, *, since: datetime, until: datetime) -> St
     )
 
 
-async def count_by_status(cur: Cursor) -> dict[IncidentStatus, int]:
-    """Return how many incidents there are of each status."""
-    rows = await fetch_all(
-        cur,
-        """
-        SELECT wanted.status,
-               (SELECT count(*) FROM incidents.incident WHERE incident.status = wanted.status) AS incidents
-        FROM unnest(%(statuses)s::text[]) AS wanted (status)
-        """,
-        statuses=list(IncidentStatus),
-    )
-    return {IncidentStatus(row["status"]): row["incidents"] for row in rows}
-
-
-async def count_unresolved_by_severity(cur: Cursor) -> dict[Severity, int]:
-    """Return how many incidents of each severity are not resolved; a severity that has none is missing."""
-    rows = await fetch_all(
-        cur,
-        """
-        SELECT severity, count(*) AS incidents FROM incidents.incident WHERE status <> 'resolved' GROUP BY severity
-        """,
-    )
-    return {Severity(row["severity"]): row["incidents"] for row in rows}
-
-
-async def count_unresolved_by_service(cur: Cursor, *, limit: int) -> list[Row]:
-    """Return how many incidents of each service, team and severity are not resolved.
-
-    The *limit* services that have most keep their names; the others are `other`, so that the answer stays short.
-    """
-    return await fetch_all(
-        cur,
-        """
-        WITH figures AS MATERIALIZED (
-            SELECT service, COALESCE(team, '') AS team, severity, count(*) AS incidents
-            FROM incidents.incident WHERE status <> 'resolved' GROUP BY 1, 2, 3),
-        busiest AS (
-            SELECT service FROM figures GROUP BY service ORDER BY sum(incidents) DESC, service LIMIT %(limit)s)
-        SELECT COALESCE(busiest.service, 'other') AS service, team, severity, sum(incidents) AS incidents
-        FROM figures LEFT JOIN busiest USING (service) GROUP BY 1, 2, 3
-        """,
-        limit=limit,
-    )
-
-
-async def count_last_day(cur: Cursor, *, limit: int, now: datetime | None) -> list[Row]:
-    """Return what the incidents of the last 24 hours come to, by service, team and severity.
-
-    The *limit* services that had most alerts keep their names; the others are `other`, so that the answer stays short.
-    """
-    return await fetch_all(
-        cur,
-        """
-        WITH figures AS MATERIALIZED (
-            SELECT service, COALESCE(team, '') AS team, severity, count(*) AS incidents, sum(alert_count) AS alerts,
-                   count(acknowledged_at) AS acknowledged,
-                   COALESCE(sum(EXTRACT(epoch FROM acknowledged_at - created_at)), 0) AS acknowledgement_seconds,
-                   count(resolved_at) AS resolved,
-                   COALESCE(sum(EXTRACT(epoch FROM resolved_at - created_at)), 0) AS resolution_seconds
-            FROM incidents.incident
-            WHERE created_at > COALESCE(%(now)s, now()) - interval '24 hours' GROUP BY 1, 2, 3),
-        busiest AS (
-            SELECT service FROM figures GROUP BY service ORDER BY sum(alerts) DESC, sum(incidents) DESC, service
-            LIMIT %(limit)s)
-        SELECT COALESCE(busiest.service, 'other') AS service, team, severity,
-               sum(incidents) AS incidents, sum(alerts) AS alerts,
-               sum(acknowledged) AS acknowledged, sum(acknowledgement_seconds) AS acknowledgement_seconds,
-               sum(resolved) AS resolved, sum(resolution_seconds) AS resolution_seconds
-        FROM figures LEFT JOIN busiest USING (service) GROUP BY 1, 2, 3
-        """,
-        limit=limit,
-        now=now,
-    )
-
-
 def _part(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "incidents": row["incidents"],
@@ -158,6 +83,6 @@ def _durations(row: Mapping[str, Any], name: str, counted: str) -> Durations:
 
 
 def _days(since: datetime, until: datetime) -> list[date]:
-    """Return every UTC day that the window touches."""
+    """Return every UTC day that overlaps the window."""
     first, last = since.date(), (until - timedelta(microseconds=1)).date()
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]

@@ -1,50 +1,52 @@
-"""Figures over many incidents, read from what the roll-up keeps."""
+"""Figures over many incidents, read from the roll-up."""
 
-from tocsin.incidents.domain.time_range import Span
+from tocsin.incidents.domain.time_range import CalendarRange
 from tocsin.kernel.db import Cursor, Row, fetch_all
 
 
-async def select_periods(cur: Cursor, span: Span, *, team: str | None) -> list[Row]:
-    """Return the figures of each period that has any (`starts_on`), of all, and of the time before.
+async def select_periods(cur: Cursor, span: CalendarRange, *, team: str | None) -> list[Row]:
+    """Return the figures of each non-empty period (`starts_on`), of the whole range, and of the range before.
 
-    The last two have no `starts_on`; `earlier` tells them apart.
+    Both totals have no `starts_on`; `earlier` is true for the range before.
     """
     return await fetch_all(
         cur,
         """
         WITH figures AS NOT MATERIALIZED (
-            SELECT day AS starts_on, severity, incidents, answered, answer_seconds, answer_histogram,
-                   resolved, resolve_seconds, resolve_histogram, acknowledged_seconds, in_progress_seconds
+            SELECT day AS starts_on, severity, incidents,
+                   acknowledged, acknowledgement_seconds, acknowledgement_histogram,
+                   resolved, resolution_seconds, resolution_histogram, acknowledged_seconds, in_progress_seconds
             FROM incidents.team_day
             WHERE %(by)s = 'day' AND day >= %(before)s AND day < %(until)s
               AND (%(team)s::text IS NULL OR team = %(team)s)
             UNION ALL
-            SELECT week, severity, incidents, answered, answer_seconds, answer_histogram,
-                   resolved, resolve_seconds, resolve_histogram, acknowledged_seconds, in_progress_seconds
+            SELECT week, severity, incidents,
+                   acknowledged, acknowledgement_seconds, acknowledgement_histogram,
+                   resolved, resolution_seconds, resolution_histogram, acknowledged_seconds, in_progress_seconds
             FROM incidents.team_week
             WHERE %(by)s = 'week' AND week >= %(before)s AND week < %(until)s
               AND (%(team)s::text IS NULL OR team = %(team)s)),
-        periods AS MATERIALIZED ( -- thousands of rows become some dozen once, whatever is asked of those
+        periods AS MATERIALIZED ( -- read once by both grouping sets
             SELECT starts_on < %(since)s AS earlier, CASE WHEN starts_on >= %(since)s THEN starts_on END AS starts_on,
                    sum(incidents) AS incidents,
                    sum(incidents) FILTER (WHERE severity = 'critical') AS critical,
                    sum(incidents) FILTER (WHERE severity = 'high') AS high,
                    sum(incidents) FILTER (WHERE severity = 'medium') AS medium,
                    sum(incidents) FILTER (WHERE severity = 'low') AS low,
-                   sum(answered) AS answered, sum(answer_seconds) AS answer_seconds,
-                   sum(answer_histogram) AS answer_histogram,
-                   sum(resolved) AS resolved, sum(resolve_seconds) AS resolve_seconds,
-                   sum(resolve_histogram) AS resolve_histogram,
+                   sum(acknowledged) AS acknowledged, sum(acknowledgement_seconds) AS acknowledgement_seconds,
+                   sum(acknowledgement_histogram) AS acknowledgement_histogram,
+                   sum(resolved) AS resolved, sum(resolution_seconds) AS resolution_seconds,
+                   sum(resolution_histogram) AS resolution_histogram,
                    sum(acknowledged_seconds) AS acknowledged_seconds, sum(in_progress_seconds) AS in_progress_seconds
             FROM figures
             GROUP BY 1, 2)
         SELECT earlier, starts_on, sum(incidents)::bigint AS incidents,
                sum(critical)::bigint AS critical, sum(high)::bigint AS high, sum(medium)::bigint AS medium,
                sum(low)::bigint AS low,
-               sum(answered)::bigint AS answered, sum(answer_seconds) AS answer_seconds,
-               sum(answer_histogram)::text AS answer_histogram,
-               sum(resolved)::bigint AS resolved, sum(resolve_seconds) AS resolve_seconds,
-               sum(resolve_histogram)::text AS resolve_histogram,
+               sum(acknowledged)::bigint AS acknowledged, sum(acknowledgement_seconds) AS acknowledgement_seconds,
+               sum(acknowledgement_histogram)::text AS acknowledgement_histogram,
+               sum(resolved)::bigint AS resolved, sum(resolution_seconds) AS resolution_seconds,
+               sum(resolution_histogram)::text AS resolution_histogram,
                sum(acknowledged_seconds) AS acknowledged_seconds, sum(in_progress_seconds) AS in_progress_seconds
         FROM periods
         GROUP BY GROUPING SETS ((earlier), (earlier, starts_on))
@@ -58,18 +60,18 @@ async def select_periods(cur: Cursor, span: Span, *, team: str | None) -> list[R
     )
 
 
-async def select_services(cur: Cursor, span: Span, *, team: str | None, limit: int) -> list[Row]:
-    """Return the figures of the *limit* services with most incidents, most first, each with its main team."""
+async def select_services(cur: Cursor, span: CalendarRange, *, team: str | None, limit: int) -> list[Row]:
+    """Return the figures of the *limit* services with most incidents, in that order, each with its main team."""
     return await fetch_all(
         cur,
         """
         WITH figures AS NOT MATERIALIZED (
-            SELECT service, team, incidents, answered, answer_seconds, answer_histogram, resolved, resolve_seconds,
-                   resolve_histogram
+            SELECT service, team, incidents, acknowledged, acknowledgement_seconds, acknowledgement_histogram,
+                   resolved, resolution_seconds, resolution_histogram
             FROM incidents.service_day WHERE %(by)s = 'day' AND day >= %(since)s AND day < %(until)s
             UNION ALL
-            SELECT service, team, incidents, answered, answer_seconds, answer_histogram, resolved, resolve_seconds,
-                   resolve_histogram
+            SELECT service, team, incidents, acknowledged, acknowledgement_seconds, acknowledgement_histogram,
+                   resolved, resolution_seconds, resolution_histogram
             FROM incidents.service_week WHERE %(by)s = 'week' AND week >= %(since)s AND week < %(until)s),
         noisiest AS (
             SELECT service, sum(incidents) AS total FROM figures
@@ -77,18 +79,18 @@ async def select_services(cur: Cursor, span: Span, *, team: str | None, limit: i
             GROUP BY service ORDER BY total DESC, service LIMIT %(limit)s),
         parts AS (
             SELECT service, total, team, sum(incidents) AS incidents,
-                   sum(answered) AS answered, sum(answer_seconds) AS answer_seconds,
-                   sum(answer_histogram) AS answer_histogram,
-                   sum(resolved) AS resolved, sum(resolve_seconds) AS resolve_seconds,
-                   sum(resolve_histogram) AS resolve_histogram
+                   sum(acknowledged) AS acknowledged, sum(acknowledgement_seconds) AS acknowledgement_seconds,
+                   sum(acknowledgement_histogram) AS acknowledgement_histogram,
+                   sum(resolved) AS resolved, sum(resolution_seconds) AS resolution_seconds,
+                   sum(resolution_histogram) AS resolution_histogram
             FROM noisiest JOIN figures USING (service)
             WHERE (%(team)s::text IS NULL OR team = %(team)s)
             GROUP BY service, total, team)
         SELECT service, total::bigint AS incidents, (array_agg(team ORDER BY incidents DESC, team))[1] AS team,
-               sum(answered)::bigint AS answered, sum(answer_seconds) AS answer_seconds,
-               sum(answer_histogram)::text AS answer_histogram,
-               sum(resolved)::bigint AS resolved, sum(resolve_seconds) AS resolve_seconds,
-               sum(resolve_histogram)::text AS resolve_histogram
+               sum(acknowledged)::bigint AS acknowledged, sum(acknowledgement_seconds) AS acknowledgement_seconds,
+               sum(acknowledgement_histogram)::text AS acknowledgement_histogram,
+               sum(resolved)::bigint AS resolved, sum(resolution_seconds) AS resolution_seconds,
+               sum(resolution_histogram)::text AS resolution_histogram
         FROM parts GROUP BY service, total ORDER BY total DESC, service
         """,
         since=span.since,
@@ -99,8 +101,8 @@ async def select_services(cur: Cursor, span: Span, *, team: str | None, limit: i
     )
 
 
-async def select_teams(cur: Cursor, span: Span) -> list[str]:
-    """Return the teams that have incidents in this time or the one before."""
+async def select_teams(cur: Cursor, span: CalendarRange) -> list[str]:
+    """Return the teams that have incidents in this range or the one before."""
     rows = await fetch_all(
         cur,
         """

@@ -1,4 +1,4 @@
-"""Where in the stream of changes a reader stands."""
+"""The position of a reader in the stream of changes."""
 
 import re
 from typing import Final, NamedTuple, Self
@@ -6,10 +6,10 @@ from typing import Final, NamedTuple, Self
 _FORM: Final = re.compile(r"(\d{1,20})-(\d{1,19})", re.ASCII)
 
 
-class Position(NamedTuple):
-    """The transaction that made a change, and the change's number.
+class StreamPosition(NamedTuple):
+    """The id of the transaction that wrote a change, and the change's sequence number.
 
-    Sequence numbers are not drawn in commit order, so they alone do not say what a reader has seen.
+    Sequence numbers are not assigned in commit order, so a reader that kept only those could miss changes.
     """
 
     xid: int
@@ -20,7 +20,7 @@ class Position(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what `str` wrote. Raise ValueError for anything else, and for numbers that PostgreSQL does not have."""
+        """Parse the output of `str`. Raise ValueError for other text and for numbers out of PostgreSQL's range."""
         match = _FORM.fullmatch(text)
         if match is None or int(match[1]) >= 2**64 or int(match[2]) >= 2**63:
             msg = "not an event id of this stream, such as 742-1081"
@@ -28,5 +28,5 @@ class Position(NamedTuple):
         return cls(int(match[1]), int(match[2]))
 
 
-BEGINNING: Final = Position(0, 0)
-"""Before every change."""
+BEGINNING: Final = StreamPosition(0, 0)
+"""Before the first change."""

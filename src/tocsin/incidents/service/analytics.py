@@ -1,0 +1,107 @@
+"""Figures over many incidents: the summary of a window, and the overview by day or week."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tocsin.contracts.incidents import Durations, StatsSummary
+from tocsin.contracts.model import Severity
+from tocsin.contracts.overview import Bin, Figures, NoisyService, Period, StatsOverview
+from tocsin.incidents.domain.histogram import Histogram
+from tocsin.incidents.domain.time_range import calendar_range_of
+from tocsin.incidents.queries import OverviewQuery, StatsQuery
+from tocsin.incidents.repository import analytics, locking, rollup, summary
+from tocsin.incidents.service import Deps
+from tocsin.kernel.db import transaction
+from tocsin.kernel.time_range import window_of
+
+ACKNOWLEDGED_WITHIN: Final = (60.0, 120.0, 180.0, 300.0, 600.0, 1_800.0)
+RESOLVED_WITHIN: Final = (300.0, 900.0, 1_800.0, 3_600.0, 14_400.0, 28_800.0)
+SERVICES_SHOWN: Final = 20
+NOTHING: Final[Mapping[str, Any]] = {
+    **dict.fromkeys(("incidents", "acknowledged", "resolved", *Severity), 0),
+    **dict.fromkeys(("acknowledgement_seconds", "resolution_seconds"), 0.0),
+    **dict.fromkeys(("acknowledged_seconds", "in_progress_seconds"), 0.0),
+    **dict.fromkeys(("acknowledgement_histogram", "resolution_histogram"), "0"),
+}
+
+
+async def get_summary(deps: Deps, query: StatsQuery) -> StatsSummary:
+    """Return the figures of the incidents created in a window, by default the last 30 days.
+
+    Raise InvalidRequestError where the window is empty or longer than 366 days.
+    """
+    async with transaction(deps.db) as cur:
+        begin, end = window_of(query.since, query.until, await locking.select_now(cur))
+        return await summary.select_summary(cur, since=begin, until=end)
+
+
+async def get_overview(deps: Deps, query: OverviewQuery) -> StatsOverview:
+    """Return the figures of whole days or weeks, and those of the preceding range of the same length.
+
+    Raise InvalidRequestError where the window is empty or longer than 366 days.
+    """
+    async with transaction(deps.db) as cur:
+        span = calendar_range_of(query.since, query.until, query.by, await locking.select_now(cur))
+        progress = await rollup.select_progress(cur)
+        rows = await analytics.select_periods(cur, span, team=query.team)
+        services = await analytics.select_services(cur, span, team=query.team, limit=SERVICES_SHOWN)
+        teams = await analytics.select_teams(cur, span)
+    periods = {row["starts_on"]: row for row in rows if row["starts_on"] is not None}
+    sums = {row["earlier"]: row for row in rows if row["starts_on"] is None}
+    total = sums.get(False, NOTHING)
+    return StatsOverview(
+        since=span.since,
+        until=span.until,
+        by=span.by,
+        team=query.team,
+        as_of=progress["as_of"],
+        history_before=progress["history_before"],
+        total=Figures(**_figures(total)),
+        before=Figures(**_figures(sums.get(True, NOTHING))),
+        periods=[Period(starts_on=day, **_figures(periods.get(day, NOTHING))) for day in span.starts],
+        answered_within=_bins(total["acknowledgement_histogram"], ACKNOWLEDGED_WITHIN),
+        resolved_within=_bins(total["resolution_histogram"], RESOLVED_WITHIN),
+        services=[
+            NoisyService(service=row["service"], team=row["team"] or None, incidents=row["incidents"], **_times(row))
+            for row in services
+        ],
+        teams=teams,
+    )
+
+
+def _figures(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "incidents": row["incidents"],
+        "by_severity": {severity: row[severity] or 0 for severity in Severity},
+        "acknowledged_seconds": row["acknowledged_seconds"],
+        "in_progress_seconds": row["in_progress_seconds"],
+        **_times(row),
+    }
+
+
+def _times(row: Mapping[str, Any]) -> dict[str, Durations]:
+    return {
+        "mtta": _durations(row["acknowledged"], row["acknowledgement_seconds"], row["acknowledgement_histogram"]),
+        "mttr": _durations(row["resolved"], row["resolution_seconds"], row["resolution_histogram"]),
+    }
+
+
+def _durations(count: int, seconds: float, stored: str) -> Durations:
+    if not count:
+        return Durations(count=0, mean_seconds=None, median_seconds=None, p95_seconds=None)
+    histogram = Histogram.parse(stored)
+    return Durations(
+        count=count,
+        mean_seconds=seconds / count,
+        median_seconds=histogram.quantile(0.5),
+        p95_seconds=histogram.quantile(0.95),
+    )
+
+
+def _bins(stored: str, limits: tuple[float, ...]) -> list[Bin]:
+    counts = Histogram.parse(stored).between(limits)
+    ends = (*limits, None)
+    return [
+        Bin(from_seconds=begin, to_seconds=end, incidents=count)
+        for begin, end, count in zip((0.0, *limits), ends, counts, strict=True)
+    ]

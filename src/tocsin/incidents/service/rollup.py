@@ -1,0 +1,27 @@
+"""Keep the roll-up, from which figures over days and weeks are read."""
+
+from typing import Final
+
+from tocsin.incidents.repository import rollup
+from tocsin.kernel.db import Database, transaction
+from tocsin.kernel.failpoints import Failpoint
+
+ROLL_UP: Final = Failpoint("incidents.roll_up")
+
+
+async def roll_up(db: Database, *, limit: int) -> bool:
+    """Refresh the figures of up to *limit* stale days of services; return whether there may be more.
+
+    A no-op while another replica does it.
+    """
+    async with ROLL_UP(), transaction(db) as cur:
+        if not await rollup.lock_rollup(cur):
+            return False
+        stale = await rollup.delete_stale(cur, limit=limit)
+        if not stale:
+            return await rollup.mark_history(cur)
+        days, services = [row["day"] for row in stale], [row["service"] for row in stale]
+        await rollup.refresh_services(cur, days=days, services=services)
+        await rollup.refresh_teams(cur, sorted(set(days)))
+        await rollup.refresh_weeks(cur, days=days, services=services)
+    return True
