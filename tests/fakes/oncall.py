@@ -7,7 +7,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from tocsin.contracts.oncall import Escalation, Escalations, StartEscalation, StopEscalation
+from tocsin.contracts.escalations import Escalation, Escalations, StartEscalation, StopEscalation
 from tocsin.kernel.requests import parse_json
 
 

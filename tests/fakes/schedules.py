@@ -8,8 +8,9 @@ from aiohttp import web
 
 from tests.fakes.answers import answer, page_of, refuse
 from tests.fakes.peer import FakePeer
+from tocsin.contracts.escalations import Escalate, Escalation, Escalations
 from tocsin.contracts.model import Page
-from tocsin.contracts.oncall import Escalate, Escalation, Escalations, OnCall, Schedule, ScheduleIn, Upcoming
+from tocsin.contracts.oncall import OnCall, Schedule, ScheduleIn, Upcoming
 from tocsin.contracts.overview import OnCallOverview  # noqa: TC001 - beside what is needed at run time
 from tocsin.kernel.ids import new_id
 from tocsin.oncall.domain.schedule import StoredSchedule, anchor_of

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.oncall.strategies import INSTANTS, NAMES
-from tocsin.contracts.oncall import Contact, Level, Member, Role, RotationType, ScheduleIn, Weekday
+from tocsin.contracts.escalations import Level
+from tocsin.contracts.oncall import Contact, Member, Role, RotationType, ScheduleIn, Weekday
 from tocsin.kernel.ids import new_id
 from tocsin.oncall.domain.contact_resolver import ContactResolver
 from tocsin.oncall.domain.escalation import LEVELS, level_after, level_after_failure, plan_step

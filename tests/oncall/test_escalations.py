@@ -8,7 +8,7 @@ import pytest
 from tests.oncall.conftest import OnCall, Replica, delivered, person, reported, start_of
 from tests.support.release_skew import two_releases
 from tests.support.waiting import eventually
-from tocsin.contracts.oncall import StartEscalation
+from tocsin.contracts.escalations import StartEscalation
 from tocsin.kernel.ids import new_id
 
 HOOK = {"channel": "webhook", "address": "https://hooks.example.net/ada?" + "x" * 2_000}

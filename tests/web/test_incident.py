@@ -11,9 +11,9 @@ from tests.support.web.demo_night import Services
 from tests.support.web.html import Html
 from tests.web.conftest import Client, StartWeb
 from tocsin.contracts.alerts import Link
+from tocsin.contracts.escalations import Level
 from tocsin.contracts.incidents import EventType, IncidentStatus
 from tocsin.contracts.notifications import NotificationStatus
-from tocsin.contracts.oncall import Level
 
 
 def verbs(page: Html) -> list[str]:

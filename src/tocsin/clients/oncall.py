@@ -5,19 +5,16 @@ from uuid import UUID
 
 from aiohttp import web
 
-from tocsin.contracts.model import Page
-from tocsin.contracts.oncall import (
+from tocsin.contracts.escalations import (
     DeliveryFailed,
     Escalate,
     Escalation,
     Escalations,
-    OnCall,
-    Schedule,
-    ScheduleIn,
     StartEscalation,
     StopEscalation,
-    Upcoming,
 )
+from tocsin.contracts.model import Page
+from tocsin.contracts.oncall import OnCall, Schedule, ScheduleIn, Upcoming
 from tocsin.contracts.overview import OnCallOverview
 from tocsin.kernel.http_client import INTERACTIVE, ONCE, Budget, ClientMetrics, ServiceClient
 

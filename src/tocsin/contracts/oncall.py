@@ -6,10 +6,10 @@ from typing import Annotated, Self
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from tocsin.contracts.contact_types import Address, ChannelName, Email
-from tocsin.contracts.model import Instant, Line, Model, Severity, Text
+from tocsin.contracts.model import Instant, Line, Model
 
 ZONES = frozenset(available_timezones()) - {"localtime", "Factory"}
 """IANA names, without the aliases that depend on the server."""
@@ -31,16 +31,6 @@ class Role(StrEnum):
 
     PRIMARY = "primary"
     SECONDARY = "secondary"
-
-
-class Level(StrEnum):
-    """A level of an escalation: the people whom one step pages."""
-
-    PRIMARY = "primary"
-    SECONDARY = "secondary"
-    EVERYONE = "everyone"
-    CATCH_ALL = "catch_all"
-    """The catch-all contact: nobody is on call, or no page could be delivered."""
 
 
 class Weekday(StrEnum):
@@ -200,83 +190,3 @@ class Upcoming(Model):
     time_zone: str
     """The IANA time zone in which the team's handoffs are set."""
     items: list[Shift]
-
-
-class StartEscalation(Model):
-    """Start paging for an incident."""
-
-    incident_id: UUID
-    number: int
-    title: Text
-    service: Line
-    severity: Severity
-    created_at: Instant
-
-
-class StopEscalation(Model):
-    """Stop paging for an incident."""
-
-    reason: Annotated[str, StringConstraints(pattern=r"^(acknowledged|in_progress|resolved)$")]
-    actor: Line
-
-
-class DeliveryFailed(Model):
-    """A page failed permanently."""
-
-    notification_id: UUID
-    detail: Text = ""
-
-
-class Escalate(Model):
-    """Page the next level now, or another team."""
-
-    incident_id: UUID
-    team: Line | None = None
-    reason: Annotated[Text, Field(max_length=1_024)] | None = None
-    actor: Line | None = None
-
-
-class EscalationPage(Model):
-    """One message to one person over one channel."""
-
-    notification_id: UUID
-    step: int
-    level: Level
-    person: str
-    channel: ChannelName
-    reason: str
-    """Why this person was paged: the level and the shift."""
-    created_at: Instant
-    cancelled_at: Instant | None
-    """When it was cancelled, because paging stopped before it was sent."""
-    failed_at: Instant | None
-    failure: str | None
-
-
-class Escalation(Model):
-    """The paging for an incident: what was done, and what is next."""
-
-    incident_id: UUID
-    team: str | None
-    """Null if a stop has arrived before the start."""
-    team_reason: str | None
-    assigned_to: str | None
-    """The first person who was paged; null if that was the catch-all."""
-    step: int
-    """The number of steps executed; it counts on when the levels repeat."""
-    level: Level | None
-    """The level of the latest step."""
-    next_level: Level | None
-    next_people: list[str]
-    next_action_at: Instant | None
-    timeout_seconds: float
-    stopped_at: Instant | None
-    stop_reason: str | None
-    pages: list[EscalationPage]
-    """The newest 200, oldest first."""
-
-
-class Escalations(Model):
-    """The escalations of several incidents, without incidents that have none."""
-
-    items: list[Escalation]

@@ -4,9 +4,9 @@ from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
+from tocsin.contracts.escalations import Level
 from tocsin.contracts.incidents import Durations, IncidentStatus
 from tocsin.contracts.model import Instant, Model, Severity
-from tocsin.contracts.oncall import Level
 
 
 class IncidentMetrics(Model):

@@ -10,9 +10,9 @@ from tocsin.channels import CHANNELS
 from tocsin.channels.message import Outcome, one_line
 from tocsin.clients.incidents import IncidentsClient
 from tocsin.clients.oncall import OnCallClient
+from tocsin.contracts.escalations import DeliveryFailed
 from tocsin.contracts.incidents import AppendTimelineEntry, EventType
 from tocsin.contracts.notifications import NotificationKind, NotificationStatus
-from tocsin.contracts.oncall import DeliveryFailed
 from tocsin.kernel.db import Cursor
 from tocsin.kernel.errors import RejectedError
 from tocsin.kernel.ids import new_id

@@ -5,19 +5,16 @@ from http import HTTPStatus
 from aiohttp import web
 
 from tocsin.channels import CHANNELS
-from tocsin.contracts.model import Page
-from tocsin.contracts.oncall import (
+from tocsin.contracts.escalations import (
     DeliveryFailed,
     Escalate,
     Escalation,
     Escalations,
-    OnCall,
-    Schedule,
-    ScheduleIn,
     StartEscalation,
     StopEscalation,
-    Upcoming,
 )
+from tocsin.contracts.model import Page
+from tocsin.contracts.oncall import OnCall, Schedule, ScheduleIn, Upcoming
 from tocsin.contracts.overview import OnCallOverview
 from tocsin.kernel.errors import InvalidRequestError
 from tocsin.kernel.openapi import describes

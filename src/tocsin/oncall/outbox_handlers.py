@@ -9,8 +9,8 @@ from aiohttp import web
 
 from tocsin.clients.incidents import INCIDENTS
 from tocsin.clients.notifications import NOTIFICATIONS
+from tocsin.contracts.escalations import DeliveryFailed
 from tocsin.contracts.notifications import Notify
-from tocsin.contracts.oncall import DeliveryFailed
 from tocsin.kernel.db import Cursor
 from tocsin.kernel.errors import RejectedError
 from tocsin.kernel.failpoints import Failpoint

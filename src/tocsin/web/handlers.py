@@ -9,8 +9,8 @@ from aiohttp import hdrs, web
 
 from tocsin.clients.incidents import INCIDENTS
 from tocsin.clients.oncall import ONCALL
+from tocsin.contracts.escalations import Escalate
 from tocsin.contracts.incidents import ChangeIncident, IncidentStatus
-from tocsin.contracts.oncall import Escalate
 from tocsin.kernel.errors import InvalidRequestError, NotFoundError, RejectedError
 from tocsin.web import forms, service, templating, visitor
 from tocsin.web.views.standing import Refusal, overtaken

@@ -9,9 +9,10 @@ from uuid import UUID
 from aiohttp import web
 
 from tocsin.clients import alerts, incidents, notifications, oncall
+from tocsin.contracts.escalations import Escalation
 from tocsin.contracts.incidents import Incident, IncidentStatus, IncidentSummary, TimelineEntry
 from tocsin.contracts.model import Page
-from tocsin.contracts.oncall import Escalation, OnCall
+from tocsin.contracts.oncall import OnCall
 from tocsin.kernel.errors import NotFoundError, RejectedError
 from tocsin.kernel.pagination import MAX_LIMIT
 from tocsin.web.rounds import MEMORY, Round

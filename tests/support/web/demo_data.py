@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from tests.fakes.schedules import made_of
 from tocsin.contracts.alerts import Alert, AlertAction, AlertStatus
+from tocsin.contracts.escalations import Escalation, EscalationPage, Level
 from tocsin.contracts.incidents import (
     Durations,
     EventType,
@@ -24,18 +25,7 @@ from tocsin.contracts.notifications import (
     NotificationKind,
     NotificationStatus,
 )
-from tocsin.contracts.oncall import (
-    Escalation,
-    EscalationPage,
-    Level,
-    Member,
-    OnCall,
-    PersonOnCall,
-    Role,
-    RotationType,
-    Schedule,
-    ScheduleIn,
-)
+from tocsin.contracts.oncall import Member, OnCall, PersonOnCall, Role, RotationType, Schedule, ScheduleIn
 from tocsin.kernel.ids import new_id
 
 NOTHING: Final = Durations(count=0, mean_seconds=None, median_seconds=None, p95_seconds=None)

@@ -10,10 +10,10 @@ from tests.fakes.schedules import FakeSchedules
 from tests.support.web import demo_data
 from tests.support.web.storm import alerts_of
 from tocsin.contracts.alerts import Alert, AlertAction
+from tocsin.contracts.escalations import EscalationPage
 from tocsin.contracts.incidents import EventType, Incident, IncidentStatus, Note
 from tocsin.contracts.model import Severity
 from tocsin.contracts.notifications import Attempt, AttemptOutcome, NotificationStatus
-from tocsin.contracts.oncall import EscalationPage
 from tocsin.kernel.ids import new_id
 
 ROTA = {

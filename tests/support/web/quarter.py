@@ -4,9 +4,9 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from tests.support.web.demo_night import Services
+from tocsin.contracts.escalations import Level
 from tocsin.contracts.incidents import Durations
 from tocsin.contracts.model import Severity
-from tocsin.contracts.oncall import Level
 from tocsin.contracts.overview import (
     Bin,
     Figures,

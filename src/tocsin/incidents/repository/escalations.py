@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from tocsin.contracts.oncall import StartEscalation
+from tocsin.contracts.escalations import StartEscalation
 from tocsin.kernel.db import Cursor, fetch_all, fetch_one
 
 

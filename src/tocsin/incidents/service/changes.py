@@ -3,8 +3,8 @@
 from typing import Final
 from uuid import UUID
 
+from tocsin.contracts.escalations import StartEscalation, StopEscalation
 from tocsin.contracts.incidents import ChangeIncident, EventType, Incident, OpenIncident
-from tocsin.contracts.oncall import StartEscalation, StopEscalation
 from tocsin.incidents.domain.changes import PlannedChange, plan_change
 from tocsin.incidents.domain.incident import NewTimelineEntry
 from tocsin.incidents.repository import incidents, locking, timeline

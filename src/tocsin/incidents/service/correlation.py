@@ -6,8 +6,8 @@ from uuid import UUID
 
 import structlog
 
+from tocsin.contracts.escalations import StartEscalation, StopEscalation
 from tocsin.contracts.incidents import AlertState, CorrelateAlerts, Correlations
-from tocsin.contracts.oncall import StartEscalation, StopEscalation
 from tocsin.incidents.domain.correlation import AlertLink, BatchPlan, CorrelationKey, IncidentDelta, plan_batch
 from tocsin.incidents.domain.timeline_entries import AUTO_RESOLVE, timeline_entries
 from tocsin.incidents.repository import correlation, locking, timeline

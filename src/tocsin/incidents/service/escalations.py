@@ -7,8 +7,8 @@ from uuid import UUID
 import structlog
 from pydantic import BaseModel
 
+from tocsin.contracts.escalations import Escalation, StartEscalation, StopEscalation
 from tocsin.contracts.incidents import EventType
-from tocsin.contracts.oncall import Escalation, StartEscalation, StopEscalation
 from tocsin.incidents.domain.incident import NewTimelineEntry
 from tocsin.incidents.repository import escalations, timeline
 from tocsin.incidents.service import Deps

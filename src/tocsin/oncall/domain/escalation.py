@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from tocsin.contracts.escalations import Level
 from tocsin.contracts.notifications import IncidentBrief
-from tocsin.contracts.oncall import Contact, Level
+from tocsin.contracts.oncall import Contact
 from tocsin.oncall.domain.contact_resolver import ContactResolver
 from tocsin.oncall.domain.schedule import StoredSchedule
 

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from tocsin.contracts.oncall import Level
+from tocsin.contracts.escalations import Level
 
 NIGHT_BEGINS: Final = time(22)
 NIGHT_ENDS: Final = time(7)

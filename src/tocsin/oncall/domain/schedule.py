@@ -7,7 +7,8 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from tocsin.contracts.oncall import Level, Member, Role, RotationType, ScheduleIn, Weekday
+from tocsin.contracts.escalations import Level
+from tocsin.contracts.oncall import Member, Role, RotationType, ScheduleIn, Weekday
 from tocsin.oncall.domain.rotation import DAY, WEEK, Rotation, daily_anchor, weekly_anchor
 
 PERIODS: Final = {RotationType.WEEKLY: WEEK, RotationType.DAILY: DAY}

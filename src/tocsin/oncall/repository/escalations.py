@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from tocsin.contracts.escalations import Level
 from tocsin.contracts.notifications import IncidentBrief
-from tocsin.contracts.oncall import Level
 from tocsin.kernel.db import Cursor, Json, Row, execute, fetch_all, fetch_one, required
 from tocsin.kernel.errors import NotFoundError
 from tocsin.kernel.tracing import TRACING

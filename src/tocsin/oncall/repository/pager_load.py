@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from uuid import UUID
 
-from tocsin.contracts.oncall import Level
+from tocsin.contracts.escalations import Level
 from tocsin.kernel.db import Cursor, Json, Row, execute, fetch_all, fetch_one, required
 from tocsin.oncall.domain.pager_load import EscalatedIncident, Interruption, PagerLoad, PagerLoadKind
 

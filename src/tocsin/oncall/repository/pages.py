@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from tocsin.contracts.oncall import EscalationPage
+from tocsin.contracts.escalations import EscalationPage
 from tocsin.kernel.db import Cursor, execute, fetch_all, fetch_one, required
 from tocsin.oncall.domain.escalation import StoredPage
 

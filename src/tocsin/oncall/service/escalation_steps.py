@@ -7,9 +7,9 @@ from typing import Final
 
 import structlog
 
+from tocsin.contracts.escalations import Level
 from tocsin.contracts.incidents import AppendTimelineEntry, EventType
 from tocsin.contracts.notifications import NotificationKind, Notify, PageDetails
-from tocsin.contracts.oncall import Level
 from tocsin.kernel.db import Cursor
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.tracing import TRACING

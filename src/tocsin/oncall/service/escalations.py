@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
+from tocsin.contracts.escalations import Escalation, StartEscalation, StopEscalation
 from tocsin.contracts.notifications import IncidentBrief, VoidNotifications
-from tocsin.contracts.oncall import Escalation, StartEscalation, StopEscalation
 from tocsin.kernel.db import Cursor, Row, transaction
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.idempotency import IdempotentRequest, replay

@@ -3,7 +3,7 @@
 from typing import Final
 from uuid import UUID
 
-from tocsin.contracts.oncall import DeliveryFailed, Escalate, Escalation
+from tocsin.contracts.escalations import DeliveryFailed, Escalate, Escalation
 from tocsin.kernel.db import Cursor, transaction
 from tocsin.kernel.errors import ConflictError
 from tocsin.kernel.failpoints import Failpoint

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from tocsin.contracts.oncall import Level
+from tocsin.contracts.escalations import Level
 from tocsin.contracts.overview import OnCallOverview, PagedPerson, PagedService, Reached
 from tocsin.kernel.db import Database, Row, transaction
 from tocsin.kernel.failpoints import Failpoint

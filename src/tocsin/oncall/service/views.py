@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from tocsin.contracts.oncall import Escalation, EscalationPage, Member, PersonOnCall, Schedule, Shift
+from tocsin.contracts.escalations import Escalation, EscalationPage
+from tocsin.contracts.oncall import Member, PersonOnCall, Schedule, Shift
 from tocsin.kernel.db import Cursor
 from tocsin.oncall.domain.contact_resolver import ContactResolver
 from tocsin.oncall.domain.escalation import StoredEscalation, plan_step

@@ -7,9 +7,10 @@ from uuid import UUID
 from aiohttp import web
 
 from tocsin.clients import incidents, oncall
+from tocsin.contracts.escalations import Escalation
 from tocsin.contracts.incidents import IncidentCounts, IncidentStatus, IncidentSummary
 from tocsin.contracts.model import Page
-from tocsin.contracts.oncall import Escalation, Schedule
+from tocsin.contracts.oncall import Schedule
 from tocsin.kernel.pagination import MAX_LIMIT
 from tocsin.web import service
 from tocsin.web.lists.filters import ME, IncidentFilter

@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from tocsin.contracts.alerts import Alert, AlertStatus, Link
+from tocsin.contracts.escalations import Escalation
 from tocsin.contracts.incidents import (
     EventType,
     Incident,
@@ -17,7 +18,6 @@ from tocsin.contracts.incidents import (
 )
 from tocsin.contracts.model import Page
 from tocsin.contracts.notifications import Notification
-from tocsin.contracts.oncall import Escalation
 from tocsin.web.views import words
 from tocsin.web.views.answer import Answer
 from tocsin.web.views.away import Degraded

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from tocsin.contracts.escalations import Escalation
 from tocsin.contracts.incidents import IncidentCounts, IncidentStatus, IncidentSummary
 from tocsin.contracts.model import Page
-from tocsin.contracts.oncall import Escalation, Schedule
+from tocsin.contracts.oncall import Schedule
 from tocsin.web.lists.filters import ME, SPANS, IncidentFilter, SavedFilter, Since, Stage
 from tocsin.web.views import words
 from tocsin.web.views.answer import Answer

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tocsin.contracts.oncall import Level
+from tocsin.contracts.escalations import Level
 from tocsin.contracts.overview import OnCallOverview, Reached, StatsOverview
 from tocsin.web.views import words
 from tocsin.web.views.metric_charts import share, took

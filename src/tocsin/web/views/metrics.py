@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from tocsin.contracts.escalations import Level
 from tocsin.contracts.incidents import Durations
-from tocsin.contracts.oncall import Level
 from tocsin.contracts.overview import Grain, OnCallOverview, Reached, StatsOverview
 from tocsin.web.views import words
 from tocsin.web.views.away import Degraded

@@ -7,10 +7,11 @@ from typing import Final
 from uuid import UUID
 
 from tocsin.contracts.alerts import Alert
+from tocsin.contracts.escalations import Escalation
 from tocsin.contracts.incidents import Durations, IncidentStatus, IncidentSummary, PeriodSummary, StatsSummary
 from tocsin.contracts.model import Page, Severity
 from tocsin.contracts.notifications import Notification, NotificationKind
-from tocsin.contracts.oncall import Escalation, OnCall
+from tocsin.contracts.oncall import OnCall
 from tocsin.web.views import charts, words
 from tocsin.web.views.answer import Answer
 from tocsin.web.views.away import Degraded

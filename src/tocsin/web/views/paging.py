@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final
 
-from tocsin.contracts.oncall import Escalation, EscalationPage, Level
+from tocsin.contracts.escalations import Escalation, EscalationPage, Level
 from tocsin.web.views import words
 
 NAMED: Final = 2

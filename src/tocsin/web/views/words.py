@@ -6,9 +6,9 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from tocsin.channels import CHANNELS
+from tocsin.contracts.escalations import Level
 from tocsin.contracts.incidents import IncidentStatus
 from tocsin.contracts.model import Severity
-from tocsin.contracts.oncall import Level
 
 MINUTE: Final = 60
 HOUR: Final = 3_600
