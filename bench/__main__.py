@@ -39,7 +39,7 @@ async def throughput(running: Running, options: argparse.Namespace) -> dict[str,
     measured = await wrk(
         running.url(8001), seconds=options.seconds, connections=options.connections, services=options.services
     )
-    while query(running.dsn, "SELECT count(*) FROM alerts.correlation WHERE told_version < version")[0]:
+    while query(running.dsn, "SELECT count(*) FROM alerts.correlation WHERE forwarded_version < version")[0]:
         if clock.monotonic() - started > options.seconds + SETTLE_SECONDS:
             sys.exit("Not every alert was correlated in time.")
         await clock.sleep(0.05)

@@ -24,9 +24,9 @@ QUICK = {
     # A slow call is not a lost one.
     "commit_patience_seconds": 30.0,
     "correlate_timeout_seconds": 30.0,
-    "tell_grace_seconds": 60.0,
+    "forward_grace_seconds": 60.0,
 }
-SWEEPING = {"tell_grace_seconds": 0.1}
+QUICK_GRACE = {"forward_grace_seconds": 0.1}
 """Beside those, where the sweeper has work to do."""
 
 

@@ -9,14 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.alerts.domain import (
-    Entry,
-    Report,
-    entry_ids,
+    AlertReport,
+    OpenAlertKey,
+    StoreResult,
     fingerprint,
+    ingest_result,
     new_alert,
     newest_states,
     plan_steps,
-    result_of,
+    report_ids,
 )
 from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.contracts.incidents import Correlation
@@ -25,74 +26,79 @@ from tocsin.integrations.integration import IncomingAlert
 from tocsin.kernel.ids import new_id
 
 FIRING, RESOLVED = AlertStatus.FIRING, AlertStatus.RESOLVED
-reports = st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.sampled_from([FIRING, RESOLVED])), max_size=30)
+kinds = st.tuples(st.sampled_from("ab"), st.sampled_from(["checkout", "mail"]), st.sampled_from([FIRING, RESOLVED]))
+sequences = st.lists(kinds, max_size=30)
 
 
-def entry(key: str, status: AlertStatus, number: int = 0) -> Entry:
-    alert = IncomingAlert("checkout", Severity.HIGH, "m", status, labels={"n": str(number)}, dedup_key=key)
-    return Entry(new_id(), alert, new_id(), "generic")
+def report(key: str, status: AlertStatus, *, service: str = "checkout", number: int = 0) -> AlertReport:
+    alert = IncomingAlert(service, Severity.HIGH, "m", status, labels={"n": str(number)}, dedup_key=key)
+    return AlertReport(new_id(), alert, new_id(), "generic")
 
 
 @dataclass
 class Table:
-    """What the database does with reports, in the simplest words."""
+    """A simple model of what the database does with reports."""
 
-    open: dict[str, UUID] = field(default_factory=dict)
+    open: dict[OpenAlertKey, UUID] = field(default_factory=dict)
     alerts: dict[UUID, tuple[int, str, bool]] = field(default_factory=dict)
     """Occurrences, newest label, resolved."""
     outcomes: dict[UUID, tuple[UUID, str]] = field(default_factory=dict)
 
-    def fire(self, entries: list[Entry]) -> None:
-        key, label = entries[0].alert.dedup_key or "", entries[-1].alert.labels["n"]
-        met = self.open.get(key)
-        alert_id = met or entries[0].id
-        occurrences = self.alerts[alert_id][0] if met else 0
-        self.alerts[alert_id] = (occurrences + len(entries), label, False)
+    def fire(self, run: list[AlertReport]) -> None:
+        key, label = run[0].key, run[-1].alert.labels["n"]
+        known = self.open.get(key)
+        alert_id = known or run[0].id
+        occurrences = self.alerts[alert_id][0] if known else 0
+        self.alerts[alert_id] = (occurrences + len(run), label, False)
         self.open[key] = alert_id
-        for item in entries:
+        for item in run:
             self.outcomes[item.id] = (alert_id, "opened" if item.id == alert_id else "repeated")
 
-    def resolve(self, item: Entry) -> None:
-        met = self.open.pop(item.alert.dedup_key or "", None)
-        if met is not None:
-            occurrences, label, _ = self.alerts[met]
-            self.alerts[met] = (occurrences, label, True)
-        self.outcomes[item.id] = (met or item.id, "resolved" if met else "ignored")
+    def resolve(self, item: AlertReport) -> None:
+        known = self.open.pop(item.key, None)
+        if known is not None:
+            occurrences, label, _ = self.alerts[known]
+            self.alerts[known] = (occurrences, label, True)
+        self.outcomes[item.id] = (known or item.id, "resolved" if known else "ignored")
 
-    def take(self, entries: Iterable[Entry]) -> None:
-        for item in entries:
+    def write(self, reports: Iterable[AlertReport]) -> None:
+        for item in reports:
             if item.alert.status is FIRING:
                 self.fire([item])
             else:
                 self.resolve(item)
 
 
-@given(reports)
-def test_steps_do_what_the_reports_would_do_one_by_one(given_reports: list[tuple[str, AlertStatus]]) -> None:
-    entries = [entry(key, status, number) for number, (key, status) in enumerate(given_reports)]
+@given(sequences)
+def test_steps_have_the_effect_of_the_reports_one_by_one(sequence: list[tuple[str, str, AlertStatus]]) -> None:
+    reports = [report(key, status, service=name, number=n) for n, (key, name, status) in enumerate(sequence)]
     one_by_one, in_steps = Table(), Table()
-    one_by_one.take(entries)
-    for step in plan_steps(entries):
+    one_by_one.write(reports)
+    for step in plan_steps(reports):
         for run in step.firing:
-            in_steps.fire(run.entries)
+            in_steps.fire(run.reports)
         for item in step.resolved:
             in_steps.resolve(item)
     assert in_steps == one_by_one
 
 
-@given(reports)
-def test_a_step_has_no_key_twice_and_is_sorted_by_key(given_reports: list[tuple[str, AlertStatus]]) -> None:
-    for step in plan_steps(entry(key, status) for key, status in given_reports):
-        for keys in (
-            [run.entries[0].alert.dedup_key or "" for run in step.firing],
-            [item.alert.dedup_key or "" for item in step.resolved],
-        ):
+@given(sequences)
+def test_a_step_has_no_key_twice_and_is_sorted_by_key(sequence: list[tuple[str, str, AlertStatus]]) -> None:
+    for step in plan_steps(report(key, status, service=name) for key, name, status in sequence):
+        for keys in ([run.reports[0].key for run in step.firing], [item.key for item in step.resolved]):
             assert keys == sorted(set(keys))
 
 
-def test_reports_without_order_between_them_take_one_step() -> None:
-    entries = [entry("c", FIRING), entry("a", FIRING), entry("b", RESOLVED), entry("a", FIRING), entry("a", RESOLVED)]
-    assert len(plan_steps(entries)) == 1
+def test_independent_reports_take_one_step() -> None:
+    reports = [
+        report("c", FIRING),
+        report("a", FIRING),
+        report("b", RESOLVED),
+        report("a", FIRING),
+        report("a", RESOLVED),
+        report("a", FIRING, service="mail"),
+    ]
+    assert len(plan_steps(reports)) == 1
 
 
 def test_the_fingerprint_is_the_sha256_of_service_severity_and_the_first_hundred_characters() -> None:
@@ -102,28 +108,28 @@ def test_the_fingerprint_is_the_sha256_of_service_severity_and_the_first_hundred
     assert fingerprint("checkout", Severity.LOW, message) != expected
 
 
-def test_the_ids_of_a_requests_alerts_follow_from_its_own() -> None:
+def test_the_ids_of_a_requests_reports_follow_from_its_own() -> None:
     request_id = new_id()
-    ids = entry_ids(request_id, 3)
-    assert ids == entry_ids(request_id, 5)[:3]
+    ids = report_ids(request_id, 3)
+    assert ids == report_ids(request_id, 5)[:3]
     assert ids == sorted(ids)
     assert len(set(ids)) == 3
     assert ids[0] == request_id
-    assert entry_ids(request_id, 0) == []
+    assert report_ids(request_id, 0) == []
 
 
-def stored(did: AlertAction, *, incident_id: UUID | None = None, version: int = 1) -> Report:
-    alert = new_alert(entry("a", FIRING), datetime.now(UTC))
+def stored(action: AlertAction, *, incident_id: UUID | None = None, version: int = 1) -> StoreResult:
+    alert = new_alert(report("a", FIRING), datetime.now(UTC))
     known = {name: getattr(alert, name) for name in type(alert).__slots__}
-    return Report(alert.id, did, type(alert)(**{**known, "incident_id": incident_id, "version": version}))
+    return StoreResult(alert.id, action, type(alert)(**{**known, "incident_id": incident_id, "version": version}))
 
 
-def test_of_two_states_of_an_alert_the_newer_is_told() -> None:
+def test_of_two_states_of_an_alert_the_newer_is_forwarded() -> None:
     first = stored(AlertAction.PENDING)
     assert first.alert is not None
     known = {name: getattr(first.alert, name) for name in type(first.alert).__slots__}
-    second = Report(first.alert_id, AlertAction.RESOLVED, type(first.alert)(**{**known, "version": 2}))
-    ignored = Report(new_id(), AlertAction.IGNORED, None)
+    second = StoreResult(first.alert_id, AlertAction.RESOLVED, type(first.alert)(**{**known, "version": 2}))
+    ignored = StoreResult(new_id(), AlertAction.IGNORED, None)
     assert newest_states([second, ignored, first]) == [second.alert]
     assert newest_states([first, second]) == [second.alert]
 
@@ -132,7 +138,7 @@ INCIDENT, OTHER = new_id(), new_id()
 
 
 @pytest.mark.parametrize(
-    ("did", "known", "told", "expected"),
+    ("action", "known", "correlated", "expected"),
     [
         (AlertAction.PENDING, None, (INCIDENT, AlertAction.NEW_INCIDENT), (INCIDENT, AlertAction.NEW_INCIDENT)),
         (AlertAction.PENDING, None, (INCIDENT, AlertAction.ATTACHED), (INCIDENT, AlertAction.ATTACHED)),
@@ -144,20 +150,22 @@ INCIDENT, OTHER = new_id(), new_id()
         (AlertAction.RESOLVED, INCIDENT, (INCIDENT, AlertAction.RESOLVED), (INCIDENT, AlertAction.RESOLVED)),
     ],
 )
-def test_a_sender_is_told_what_became_of_its_report(
-    did: AlertAction,
+def test_a_sender_gets_the_outcome_of_its_report(
+    action: AlertAction,
     known: UUID | None,
-    told: tuple[UUID, AlertAction] | None,
+    correlated: tuple[UUID, AlertAction] | None,
     expected: tuple[UUID | None, AlertAction],
 ) -> None:
-    report = stored(did, incident_id=known)
+    result = stored(action, incident_id=known)
     correlations = {}
-    if told is not None:
-        correlations[report.alert_id] = Correlation(alert_id=report.alert_id, incident_id=told[0], action=told[1])
-    receipt = result_of(report, correlations)
-    assert (receipt.incident_id, receipt.action) == expected
+    if correlated is not None:
+        correlations[result.alert_id] = Correlation(
+            alert_id=result.alert_id, incident_id=correlated[0], action=correlated[1]
+        )
+    outcome = ingest_result(result, correlations)
+    assert (outcome.incident_id, outcome.action) == expected
 
 
-def test_a_resolve_without_a_fire_needs_nobody_to_say_so() -> None:
-    report = Report(new_id(), AlertAction.IGNORED, None)
-    assert result_of(report, {}).action is AlertAction.IGNORED
+def test_a_resolve_without_an_open_alert_is_ignored_without_a_correlation() -> None:
+    ignored = StoreResult(new_id(), AlertAction.IGNORED, None)
+    assert ingest_result(ignored, {}).action is AlertAction.IGNORED

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from tests.alerts.conftest import SWEEPING, Start
+from tests.alerts.conftest import QUICK_GRACE, Start
 from tests.fakes.incidents import FakeIncidents
 from tests.support.alerts.api import ALERTMANAGER, ALERTS, Service, alert
 from tests.support.postgres import Server, run
@@ -109,7 +109,7 @@ async def test_a_fire_and_a_resolve_in_one_batch_are_told_as_they_ended(
 async def test_a_commit_whose_answer_was_lost_stores_nothing_twice(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service = await start(**SWEEPING)
+    service = await start(**QUICK_GRACE)
     monkeypatch.setenv("FAILPOINT", f"alerts.commit:{FailpointKind.EXECUTE_THEN_RAISE}")
     answers = await asyncio.gather(*(service.send(expect=None, dedup_key=f"{number % 3}") for number in range(9)))
     assert {answer["alert_id"] for answer in answers} == {
@@ -118,7 +118,7 @@ async def test_a_commit_whose_answer_was_lost_stores_nothing_twice(
     assert service.rows("SELECT count(*), sum(occurrences) AS seen FROM alerts.alert") == [{"count": 3, "seen": 9}]
     assert service.rows("SELECT count(*) FROM alerts.request") == [{"count": 9}]
     assert await service.metric('alerts_received_total{severity="high"}') == 9
-    await eventually(lambda: not service.rows("SELECT 1 FROM alerts.correlation WHERE told_version < version"))
+    await eventually(lambda: not service.rows("SELECT 1 FROM alerts.correlation WHERE forwarded_version < version"))
 
 
 @pytest.mark.slow
@@ -189,7 +189,7 @@ async def test_an_outage_shorter_than_a_senders_patience_is_not_noticed(service:
 
 
 async def test_more_than_can_wait_is_sent_away(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tocsin.alerts.intake.MAX_WAITING_BYTES", 1_000)
+    monkeypatch.setattr("tocsin.alerts.service.batch_writer.MAX_PENDING_BYTES", 1_000)
     with locked(service):
         tasks = [create_task(service.send(expect=None, message="m" * 600), name="sending") for _ in range(6)]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

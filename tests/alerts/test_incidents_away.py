@@ -5,19 +5,19 @@ from typing import Any
 
 import pytest
 
-from tests.alerts.conftest import SWEEPING, Start
+from tests.alerts.conftest import QUICK_GRACE, Start
 from tests.fakes.incidents import FakeIncidents
 from tests.support.alerts.api import ALERTMANAGER, Service
 from tests.support.waiting import eventually
 from tocsin.kernel.failpoints import FailpointKind
 from tocsin.kernel.tasks import create_task
 
-UNTOLD = "SELECT alert_id FROM alerts.correlation WHERE told_version < version"
+UNFORWARDED = "SELECT alert_id FROM alerts.correlation WHERE forwarded_version < version"
 
 
 @pytest.fixture
 async def service(start: Start) -> Service:
-    return await start(**SWEEPING)
+    return await start(**QUICK_GRACE)
 
 
 async def correlated(service: Service, alert_id: str) -> dict[str, Any]:
@@ -43,7 +43,7 @@ async def test_an_alert_is_accepted_while_incident_management_is_away_and_told_w
 
 
 async def test_a_sender_does_not_wait_for_a_slow_incident_management(start: Start, incidents: FakeIncidents) -> None:
-    service = await start(correlate_timeout_seconds=0.1, **SWEEPING)
+    service = await start(correlate_timeout_seconds=0.1, **QUICK_GRACE)
     incidents.hold()
     answer = await service.send(expect=202)
     incidents.release()
@@ -104,7 +104,7 @@ async def test_a_backlog_is_told_oldest_first_and_measured(service: Service, inc
 
     await eventually(waits)
     await incidents.come_back()
-    await eventually(lambda: not service.rows(UNTOLD))
+    await eventually(lambda: not service.rows(UNFORWARDED))
     assert len(incidents.known) == len(answers)
 
     async def is_measured() -> bool:
@@ -114,11 +114,11 @@ async def test_a_backlog_is_told_oldest_first_and_measured(service: Service, inc
 
 
 async def test_a_backlog_is_told_by_whichever_replica_is_alive(start: Start, incidents: FakeIncidents) -> None:
-    first = await start(poll_seconds=3_600.0, **SWEEPING)
+    first = await start(poll_seconds=3_600.0, **QUICK_GRACE)
     await incidents.go_away()
     answer = await first.send(expect=202)
     await first.client.server.close()
-    second = await start(**SWEEPING)
+    second = await start(**QUICK_GRACE)
     await incidents.come_back()
     await correlated(second, answer["alert_id"])
 
@@ -131,8 +131,8 @@ async def test_an_alert_that_is_refused_waits_and_the_others_are_told(
     answers = await asyncio.gather(*(service.send(expect=202, message=f"{number}") for number in range(40)))
     incidents.refuses = lambda state: state.message == "17"
     await incidents.come_back()
-    await eventually(lambda: len(service.rows(UNTOLD)) == 1)
-    assert [str(row["alert_id"]) for row in service.rows(UNTOLD)] == [answers[17]["alert_id"]]
+    await eventually(lambda: len(service.rows(UNFORWARDED)) == 1)
+    assert [str(row["alert_id"]) for row in service.rows(UNFORWARDED)] == [answers[17]["alert_id"]]
 
     async def is_counted() -> bool:
         return await service.metric("tocsin_alerts_refused_total") >= 1
@@ -155,7 +155,7 @@ async def test_an_alert_that_something_holds_up_there_waits_and_the_others_are_c
 
 
 async def test_what_changes_while_it_is_told_is_told_again(start: Start, incidents: FakeIncidents) -> None:
-    replicas = [await start(**SWEEPING), await start(**SWEEPING)]
+    replicas = [await start(**QUICK_GRACE), await start(**QUICK_GRACE)]
     incidents.hold()
     sending = asyncio.gather(
         replicas[0].send(dedup_key="disk"), replicas[1].send(dedup_key="disk"), replicas[0].send(dedup_key="disk")
@@ -164,9 +164,9 @@ async def test_what_changes_while_it_is_told_is_told_again(start: Start, inciden
     incidents.release()
     answers = await sending
     assert len({answer["incident_id"] for answer in answers}) == 1
-    await eventually(lambda: not replicas[0].rows(UNTOLD))
-    (row,) = replicas[0].rows("SELECT version, told_version FROM alerts.correlation")
-    assert row["version"] == row["told_version"]
+    await eventually(lambda: not replicas[0].rows(UNFORWARDED))
+    (row,) = replicas[0].rows("SELECT version, forwarded_version FROM alerts.correlation")
+    assert row["version"] == row["forwarded_version"]
     assert max(state.occurrences for state in incidents.told) == 3
 
 
@@ -182,7 +182,7 @@ async def test_an_answer_that_comes_late_does_not_overwrite_a_newer_one(start: S
     await sending
     stored = await quick.alert(moved["alert_id"])
     assert stored["incident_id"] == moved["incident_id"] != str(known.incident_id)
-    assert not quick.rows(UNTOLD)
+    assert not quick.rows(UNFORWARDED)
 
 
 async def test_an_answer_overtaken_by_that_to_the_end_still_says_how_the_alert_came(
@@ -198,20 +198,20 @@ async def test_an_answer_overtaken_by_that_to_the_end_still_says_how_the_alert_c
     assert (fired["action"], ended["action"]) == ("new_incident", "resolved")
     assert await quick.send(dedup_key="disk", key="fire") == fired
     assert (await quick.alert(fired["alert_id"]))["status"] == "resolved"
-    assert not quick.rows(UNTOLD)
+    assert not quick.rows(UNFORWARDED)
 
 
 @pytest.mark.parametrize("kind", [FailpointKind.RAISE, FailpointKind.EXECUTE_THEN_RAISE])
-@pytest.mark.parametrize("point", ["alerts.commit", "alerts.tell", "alerts.link", "alerts.sweep"])
+@pytest.mark.parametrize("point", ["alerts.commit", "alerts.forward", "alerts.link", "alerts.lease_overdue"])
 async def test_a_fault_at_a_step_boundary_is_made_good(
     service: Service, incidents: FakeIncidents, monkeypatch: pytest.MonkeyPatch, point: str, kind: FailpointKind
 ) -> None:
-    if point == "alerts.sweep":
+    if point == "alerts.lease_overdue":
         incidents.statuses.append(503)
     monkeypatch.setenv("FAILPOINT", f"{point}:{kind}")
     answers = await asyncio.gather(*(service.send(expect=None, dedup_key=f"{number % 3}") for number in range(12)))
     assert len({answer["alert_id"] for answer in answers}) == 3
-    await eventually(lambda: not service.rows(UNTOLD))
+    await eventually(lambda: not service.rows(UNFORWARDED))
     assert service.rows("SELECT count(*), sum(occurrences) AS seen FROM alerts.alert") == [{"count": 3, "seen": 12}]
     linked = service.rows("SELECT DISTINCT incident_id::text AS id FROM alerts.correlation")
     assert [row["id"] for row in linked] == list({str(known.incident_id) for known in incidents.known.values()})

@@ -1,4 +1,4 @@
-"""Large requests, well meant or not, keep nobody else waiting."""
+"""Large requests, well meant or hostile, do not delay others."""
 
 import asyncio
 import threading
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.alerts.api import ALERTMANAGER, ALERTS, Service
 from tests.support.waiting import eventually
-from tocsin.alerts import parser
+from tocsin.alerts.service import DEPS, parsing
 from tocsin.integrations import INTEGRATIONS, alertmanager
 from tocsin.integrations.integration import IncomingAlert, IntegrationConfig
 from tocsin.kernel.tasks import create_task
@@ -19,7 +19,7 @@ def group(alerts: int, **annotations: str) -> dict[str, Any]:
     return {"alerts": [{"labels": {"service": f"s{n}"}, "annotations": annotations} for n in range(alerts)]}
 
 
-LARGE = group(1, summary="x" * parser.SMALL_BYTES)
+LARGE = group(1, summary="x" * parsing.SMALL_BYTES)
 
 
 @pytest.fixture
@@ -35,30 +35,26 @@ def reading(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     return goes_on
 
 
-async def test_an_alert_is_answered_while_a_large_group_is_being_read(
-    reading: threading.Event, service: Service
-) -> None:
+async def test_an_alert_is_accepted_while_a_large_group_is_parsed(reading: threading.Event, service: Service) -> None:
     large = create_task(service.post(ALERTMANAGER, LARGE), name="large")
-    await eventually(lambda: service.client.app and service.client.app[parser.PARSER].waiting == 1)
+    await eventually(lambda: service.client.app and service.client.app[DEPS].parser.waiting == 1)
     await service.send()
     assert not large.done()
     reading.set()
     assert len((await large)["alerts"]) == 1
 
 
-async def test_more_large_groups_than_can_be_read_are_told_to_come_back(
-    reading: threading.Event, service: Service
-) -> None:
+async def test_surplus_large_groups_are_refused_with_503(reading: threading.Event, service: Service) -> None:
     tasks = [create_task(service.post(ALERTMANAGER, LARGE, expect=None), name="large") for _ in range(10)]
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     assert "large requests" in (await done.pop())["detail"]
     reading.set()
     answers = await asyncio.gather(*tasks)
-    assert sum("alerts" in answer for answer in answers) == parser.MAX_WAITING
+    assert sum("alerts" in answer for answer in answers) == parsing.MAX_WAITING
 
 
 @pytest.mark.parametrize("unit", ["1", "{}", "[]", '{"labels":1}', '{"labels":{"a":[[[]]]}}'])
-async def test_more_values_than_any_group_has_are_refused_before_they_are_read(
+async def test_a_body_with_too_many_values_is_refused_before_it_is_parsed(
     reading: threading.Event, service: Service, unit: str
 ) -> None:
     body = b'{"alerts":[%b]}' % b",".join([unit.encode()] * 300_001)
@@ -67,7 +63,7 @@ async def test_more_values_than_any_group_has_are_refused_before_they_are_read(
     assert not reading.is_set()
 
 
-async def test_errors_beyond_counting_are_told_as_a_number(service: Service) -> None:
+async def test_too_many_errors_are_summarised_by_their_number(service: Service) -> None:
     labels = {str(number): number for number in range(2_000)}
     body = {"service": "checkout", "severity": "high", "message": "m", "labels": labels}
     refused = await service.post(ALERTS, body, expect=422)
@@ -75,7 +71,7 @@ async def test_errors_beyond_counting_are_told_as_a_number(service: Service) -> 
 
 
 @pytest.mark.slow
-async def test_a_group_larger_than_a_statement_is_stored_whole_and_answered_in_its_order(service: Service) -> None:
+async def test_a_group_larger_than_a_statement_is_stored_whole_with_results_in_its_order(service: Service) -> None:
     firing = group(1_201)
     first = (await service.post(ALERTMANAGER, firing))["alerts"]
     again = (await service.post(ALERTMANAGER, firing))["alerts"]

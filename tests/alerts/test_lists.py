@@ -154,7 +154,7 @@ async def test_a_summary_says_how_many_alerts_became_how_many_incidents(service:
 async def test_a_summary_of_a_storm_counts_the_newest_and_says_since_when(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tocsin.alerts.repository.reading.COUNTED", 2)
+    monkeypatch.setattr("tocsin.alerts.repository.queries.COUNTED", 2)
     sent = [await service.send() for _ in range(3)]
     summary = await service.get(f"{ALERTS}/summary")
     assert (summary["alerts"], summary["incidents"]) == (2, 1)

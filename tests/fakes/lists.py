@@ -67,7 +67,7 @@ class FakeAlerts(FakePeer):
             return refuse(404, f"There is no alert {request.match_info['alert_id']}.")
         raw = RawRequest(
             id=new_id(),
-            receiver=found.receiver,
+            integration=found.integration,
             content_type="application/json",
             body=self.body,
             created_at=found.created_at,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.incidents.tables import World, alert
-from tocsin.alerts.domain import Report, StoredAlert, result_of
+from tocsin.alerts.domain import StoredAlert, StoreResult, ingest_result
 from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.contracts.incidents import AlertState, IncidentStatus
 
@@ -80,7 +80,7 @@ def test_in_whatever_order_states_are_told_each_sender_hears_what_its_own_report
     for call in calls:
         told = {result.alert_id: result for result in world.correlate(newest(call)).results}
         for state in call:
-            receipt = result_of(reported(state), told)
+            receipt = ingest_result(reported(state), told)
             assert receipt.incident_id == world.links[state.alert_id].incident_id
             ended = told[state.alert_id].action is AlertAction.RESOLVED
             # Who reports the fire of what ends in the same call is told the end of it.
@@ -101,11 +101,11 @@ def kind(state: AlertState) -> int:
     return 3 if state.status is AlertStatus.RESOLVED else min(state.version, 2)
 
 
-def reported(state: AlertState) -> Report:
+def reported(state: AlertState) -> StoreResult:
     """Return what ingestion made of the report that led to *state*, before it knew an incident."""
     did = {1: AlertAction.PENDING, 2: AlertAction.REPEATED, 3: AlertAction.RESOLVED}[kind(state)]
     known = {name: value for name, value in vars(state).items() if name in StoredAlert.__dataclass_fields__}
-    return Report(state.alert_id, did, StoredAlert(**known, id=state.alert_id, incident_id=None))
+    return StoreResult(state.alert_id, did, StoredAlert(**known, id=state.alert_id, incident_id=None))
 
 
 def test_a_resolve_that_overtakes_its_fire_is_the_last_word() -> None:

@@ -28,7 +28,7 @@ OVER: Final = {
     "incidents.outbox": "done_at IS NOT NULL",
     "notifications.outbox": "done_at IS NOT NULL",
     "oncall.outbox": "done_at IS NOT NULL",
-    "alerts.correlation": "told_version = version",
+    "alerts.correlation": "forwarded_version = version",
 }
 """Nearly all of a history is over; one row in two hundred is not."""
 STEP: Final = {"outbox": "0.5 seconds", "idempotency": "0.5 seconds", "answered": "5 seconds"}

@@ -1,16 +1,16 @@
-"""alert-ingestion, wired together."""
+"""The application of alert-ingestion."""
 
 from aiohttp import web
 
-from tocsin.alerts.intake import Intake
-from tocsin.alerts.metrics import METRICS, AlertMetrics
-from tocsin.alerts.parser import PARSER, Parser
+from tocsin.alerts.metrics import AlertMetrics
 from tocsin.alerts.routes import ROUTES, integration_routes
-from tocsin.alerts.service import INTAKE
+from tocsin.alerts.service import DEPS, Deps
+from tocsin.alerts.service.batch_writer import BatchWriter
+from tocsin.alerts.service.forwarder import Forwarder
+from tocsin.alerts.service.parsing import BodyParser
 from tocsin.alerts.settings import Settings
-from tocsin.alerts.telling import Teller
-from tocsin.alerts.worker import Sweeper, sweeping
-from tocsin.clients.incidents import INCIDENTS, IncidentsClient
+from tocsin.alerts.worker import workers
+from tocsin.clients.incidents import IncidentsClient
 from tocsin.kernel.app import REGISTRY, base_app, with_database, with_neighbours
 from tocsin.kernel.http_client import CLIENT_METRICS
 
@@ -19,14 +19,18 @@ def create_app(settings: Settings) -> web.Application:
     """Wire the service; nothing connects until the application starts."""
     app = base_app(settings, service="alert-ingestion")
     db = with_database(app, settings, schema="alerts")
-    metrics = app[METRICS] = AlertMetrics.register(app[REGISTRY])
-    incidents = app[INCIDENTS] = IncidentsClient(settings.incident_management_url, app[CLIENT_METRICS])
-    teller = Teller(db, incidents, metrics, settings)
-    intake = app[INTAKE] = Intake(db, metrics, teller, settings)
-    parser = app[PARSER] = Parser()
+    incidents = IncidentsClient(settings.incident_management_url, app[CLIENT_METRICS])
+    metrics = AlertMetrics.register(app[REGISTRY])
+    forwarder = Forwarder(db, incidents, metrics, settings)
+    app[DEPS] = Deps(
+        db=db,
+        settings=settings,
+        metrics=metrics,
+        parser=BodyParser(),
+        batch_writer=BatchWriter(db, metrics, forwarder, settings),
+        forwarder=forwarder,
+    )
     app.add_routes([*integration_routes(), *ROUTES])
-    sweeper = Sweeper(db, teller, metrics, settings)
-    # Torn down in reverse: what still waits is stored, then told, before its connections close.
     with_neighbours(app, incidents)
-    app.cleanup_ctx.extend([parser.context, teller.context, intake.context, *sweeping(sweeper, settings)])
+    app.cleanup_ctx.extend(workers(app))
     return app

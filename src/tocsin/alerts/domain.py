@@ -1,54 +1,85 @@
-"""What ingestion decides about alerts: pure functions and the rows that they work on."""
+"""Pure decisions of alert-ingestion about alerts, and the values that they work on."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.contracts.incidents import Correlation
 from tocsin.contracts.model import Severity
 from tocsin.integrations.integration import IncomingAlert, IngestResult
+from tocsin.kernel.idempotency import IdempotentRequest
 
 FINGERPRINT_CHARACTERS: Final = 100
 """How much of a message takes part in its fingerprint."""
+DEFAULT_INTEGRATION_ID: Final = UUID("00000000-0000-7000-8000-000000000001")
+"""The one integration that all senders share as long as no others can be created."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One alert of one request, under the id that it gets if it turns out to be a new one."""
+class IncomingRequest:
+    """A sender's request, with its body as it was received."""
+
+    id: UUID
+    idempotent: IdempotentRequest | None
+    integration: str
+    """The name of the integration that parsed it."""
+    content_type: str
+    body: bytes
+    trace_context: str | None = None
+    integration_id: UUID = DEFAULT_INTEGRATION_ID
+
+
+class OpenAlertKey(NamedTuple):
+    """Identifies an alert while it is open: reports with an equal key update it."""
+
+    integration_id: UUID
+    service: str
+    dedup_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertReport:
+    """One alert of a request, with the id that it gets if it becomes a new alert."""
 
     id: UUID
     alert: IncomingAlert
     request_id: UUID
-    receiver: str
+    integration: str
+    integration_id: UUID = DEFAULT_INTEGRATION_ID
+
+    @property
+    def key(self) -> OpenAlertKey:
+        """The key of the open alert that it updates; for reports with a deduplication key only."""
+        return OpenAlertKey(self.integration_id, self.alert.service, self.alert.dedup_key or "")
 
 
 @dataclass(frozen=True, slots=True)
-class Firing:
-    """Neighbouring reports that the alert of one key fires, folded into one row."""
+class FiringRun:
+    """Consecutive firing reports of one key, written as one row."""
 
-    entries: list[Entry]
+    reports: list[AlertReport]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """What one pair of statements may write: no key twice in either. Firing is written first."""
+class WriteStep:
+    """The rows of one pair of statements, in which no key occurs twice. Firing is written before resolved."""
 
-    firing: list[Firing] = field(default_factory=list)
-    resolved: list[Entry] = field(default_factory=list)
+    firing: list[FiringRun] = field(default_factory=list)
+    resolved: list[AlertReport] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredAlert:
-    """An alert as it stands in the tables, with what incident management must be told of it."""
+    """An alert as stored, with what is forwarded to incident management."""
 
     id: UUID
     version: int
     incident_id: UUID | None
-    """The incident that it is known to belong to."""
+    """The incident that it is linked to."""
     status: AlertStatus
     service: str
     severity: Severity
@@ -63,14 +94,14 @@ class StoredAlert:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What storing one reported alert did."""
+class StoreResult:
+    """The effect of storing one report."""
 
     alert_id: UUID
-    did: AlertAction
-    """`pending`: it is a new alert, to be correlated; `repeated`, `resolved`: it met the open one; `ignored`."""
+    action: AlertAction
+    """`pending`: a new alert, to be correlated; `repeated` or `resolved`: the open alert was updated; `ignored`."""
     alert: StoredAlert | None
-    """What incident management must be told; nothing of a resolve without a fire."""
+    """The state to forward; None for an ignored resolve."""
 
 
 def fingerprint(service: str, severity: Severity, message: str) -> str:
@@ -79,18 +110,26 @@ def fingerprint(service: str, severity: Severity, message: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def entry_ids(request_id: UUID, count: int) -> list[UUID]:
-    """Return the ids of a request's alerts: they follow from its own, so that a repeated request finds them again."""
+def report_ids(request_id: UUID, count: int) -> list[UUID]:
+    """Return the ids of a request's reports, derived from its own, so that a retry of the request finds them."""
     if count == 1:
         return [request_id]
-    return [UUID(int=request_id.int + position) for position in range(count)]
+    return [UUID(int=request_id.int + index) for index in range(count)]
 
 
-def new_alert(entry: Entry, at: datetime) -> StoredAlert:
-    """Return an alert that was stored just now, at *at*, under its own id."""
-    alert = entry.alert
+def reports_of(request: IncomingRequest, alerts: Sequence[IncomingAlert]) -> list[AlertReport]:
+    """Return the *alerts* of a request with their ids."""
+    return [
+        AlertReport(report_id, alert, request.id, request.integration, request.integration_id)
+        for report_id, alert in zip(report_ids(request.id, len(alerts)), alerts, strict=True)
+    ]
+
+
+def new_alert(report: AlertReport, at: datetime) -> StoredAlert:
+    """Return the alert that *report* created at *at*."""
+    alert = report.alert
     return StoredAlert(
-        id=entry.id,
+        id=report.id,
         version=1,
         incident_id=None,
         status=alert.status,
@@ -107,66 +146,66 @@ def new_alert(entry: Entry, at: datetime) -> StoredAlert:
     )
 
 
-def split_by_key(requests: Iterable[Iterable[Entry]]) -> tuple[list[Entry], list[Entry]]:
-    """Return the entries without a key, which are independent of all others, and those with one, in their order."""
-    alone: list[Entry] = []
-    keyed: list[Entry] = []
-    for entries in requests:
-        for entry in entries:
-            (alone if entry.alert.dedup_key is None else keyed).append(entry)
-    return alone, keyed
+def split_by_key(requests: Iterable[Iterable[AlertReport]]) -> tuple[list[AlertReport], list[AlertReport]]:
+    """Return the reports without a deduplication key, which are independent, and those with one, in their order."""
+    unkeyed: list[AlertReport] = []
+    keyed: list[AlertReport] = []
+    for reports in requests:
+        for report in reports:
+            (unkeyed if report.alert.dedup_key is None else keyed).append(report)
+    return unkeyed, keyed
 
 
-def plan_steps(entries: Iterable[Entry]) -> list[Step]:
-    """Arrange *entries*, all with a key, into the fewest steps that do what they would do one by one.
+def plan_steps(reports: Iterable[AlertReport]) -> list[WriteStep]:
+    """Return the fewest steps with the same effect as writing *reports*, all with a key, one by one.
 
-    Those of one key keep their order; neighbours that say it fires are folded. Within a step rows are sorted by key, so
-    that two replicas lock them in the same order.
+    Reports of one key keep their order; consecutive firing ones are merged. The rows of a step are sorted by key, so
+    that concurrent replicas lock them in the same order.
     """
-    steps: list[Step] = []
-    runs: dict[str, Firing] = {}
-    free: dict[str, int] = {}  # the first step that may still take a key
-    for entry in entries:
-        key = entry.alert.dedup_key or ""
-        firing = entry.alert.status is AlertStatus.FIRING
+    steps: list[WriteStep] = []
+    runs: dict[OpenAlertKey, FiringRun] = {}
+    free: dict[OpenAlertKey, int] = {}  # the first step that has no row of the key yet
+    for report in reports:
+        key = report.key
+        firing = report.alert.status is AlertStatus.FIRING
         if firing and key in runs:
-            runs[key].entries.append(entry)
+            runs[key].reports.append(report)
             continue
         index = free.get(key, 0)
         if index == len(steps):
-            steps.append(Step())
+            steps.append(WriteStep())
         if firing:
-            runs[key] = Firing([entry])
+            runs[key] = FiringRun([report])
             steps[index].firing.append(runs[key])
             free[key] = index
         else:
             runs.pop(key, None)
-            steps[index].resolved.append(entry)
+            steps[index].resolved.append(report)
             free[key] = index + 1
     for step in steps:
-        step.firing.sort(key=lambda run: run.entries[0].alert.dedup_key or "")
-        step.resolved.sort(key=lambda entry: entry.alert.dedup_key or "")
+        step.firing.sort(key=lambda run: run.reports[0].key)
+        step.resolved.sort(key=lambda report: report.key)
     return steps
 
 
-def newest_states(reports: Iterable[Report]) -> list[StoredAlert]:
-    """Return the newest state of each alert that *reports* are about, as far as it is to be told."""
+def newest_states(results: Iterable[StoreResult]) -> list[StoredAlert]:
+    """Return the newest state of each alert in *results* that is to be forwarded."""
     newest: dict[UUID, StoredAlert] = {}
-    for report in reports:
-        alert = report.alert
+    for result in results:
+        alert = result.alert
         if alert is not None and (alert.id not in newest or newest[alert.id].version < alert.version):
             newest[alert.id] = alert
     return list(newest.values())
 
 
-def result_of(report: Report, told: Mapping[UUID, Correlation]) -> IngestResult:
-    """Return what the sender is told of *report*, given where incident management put its alert, if it could say."""
-    if report.alert is None:
-        return IngestResult(report.alert_id, None, report.did)
-    correlation = told.get(report.alert_id)
+def ingest_result(stored: StoreResult, correlations: Mapping[UUID, Correlation]) -> IngestResult:
+    """Return the outcome for the sender, given the correlations by alert; `pending` while there is none."""
+    if stored.alert is None:
+        return IngestResult(stored.alert_id, None, stored.action)
+    correlation = correlations.get(stored.alert_id)
     if correlation is None:
-        return IngestResult(report.alert_id, None, AlertAction.PENDING)
-    moved = report.alert.incident_id not in {None, correlation.incident_id}
-    repeats = report.did is AlertAction.REPEATED and not moved
-    action = report.did if repeats or report.did is AlertAction.RESOLVED else correlation.action
-    return IngestResult(report.alert_id, correlation.incident_id, action)
+        return IngestResult(stored.alert_id, None, AlertAction.PENDING)
+    moved = stored.alert.incident_id not in {None, correlation.incident_id}
+    repeats = stored.action is AlertAction.REPEATED and not moved
+    action = stored.action if repeats or stored.action is AlertAction.RESOLVED else correlation.action
+    return IngestResult(stored.alert_id, correlation.incident_id, action)

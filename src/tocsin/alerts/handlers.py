@@ -1,4 +1,4 @@
-"""Requests in, answers out."""
+"""HTTP handlers of alert-ingestion."""
 
 from functools import cache
 from http import HTTPStatus
@@ -6,18 +6,15 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from tocsin.alerts import service
-from tocsin.alerts.metrics import METRICS
-from tocsin.alerts.parser import PARSER
-from tocsin.alerts.repository.reading import AlertQuery, SummaryQuery
-from tocsin.alerts.service import INTAKE
+from tocsin.alerts.queries import AlertQuery, SummaryQuery
+from tocsin.alerts.service import DEPS, search
+from tocsin.alerts.service.ingestion import ingest
 from tocsin.contracts.alerts import Alert, AlertDetail, AlertSummary
 from tocsin.contracts.model import Page
 from tocsin.integrations.integration import Integration
-from tocsin.kernel.db import DB
 from tocsin.kernel.errors import DomainError
 from tocsin.kernel.openapi import describes
-from tocsin.kernel.requests import idempotency_key, parse_query, path_uuid, read_body
+from tocsin.kernel.requests import idempotent_request, parse_query, path_uuid, read_body
 from tocsin.kernel.responses import respond
 
 
@@ -26,21 +23,22 @@ def receive_from(integration: Integration) -> Handler:
     """Return the handler that accepts the requests of *integration*."""
 
     async def receive(request: web.Request) -> web.Response:
+        deps = request.app[DEPS]
         try:
-            results = await service.ingest(
-                request.app[PARSER],
-                request.app[INTAKE],
-                request.app[METRICS],
-                integration=integration,
+            results = await ingest(
+                deps,
+                integration,
                 body=await read_body(request, limit=integration.body_limit),
                 content_type=request.headers.get(hdrs.CONTENT_TYPE, ""),
-                key=idempotency_key(request),
+                idempotent=await idempotent_request(request),
             )
         except DomainError as exc:
+            deps.metrics.requests.labels(integration.name, "refused").inc()
             reply = integration.refuse(exc)
             if reply is None:
                 raise
         else:
+            deps.metrics.requests.labels(integration.name, "accepted").inc()
             reply = integration.respond(results)
         return respond(reply.body, status=reply.status, headers=reply.headers)
 
@@ -52,16 +50,16 @@ def receive_from(integration: Integration) -> Handler:
 @describes(Page[Alert], query=AlertQuery)
 async def list_alerts(request: web.Request) -> web.Response:
     """List alerts, newest first."""
-    return respond(await service.list_alerts(request.app[DB], parse_query(request, AlertQuery)))
+    return respond(await search.list_alerts(request.app[DEPS], parse_query(request, AlertQuery)))
 
 
 @describes(AlertSummary, query=SummaryQuery)
 async def get_summary(request: web.Request) -> web.Response:
-    """Sum up what became of the alerts of a window, by default of the last 24 hours."""
-    return respond(await service.summarise(request.app[DB], parse_query(request, SummaryQuery)))
+    """Return the outcome of the alerts of a window, by default of the last 24 hours."""
+    return respond(await search.summarise(request.app[DEPS], parse_query(request, SummaryQuery)))
 
 
 @describes(AlertDetail, problems=(HTTPStatus.NOT_FOUND,))
 async def get_alert(request: web.Request) -> web.Response:
-    """Return one alert, with the request that brought its newest report."""
-    return respond(await service.get_alert(request.app[DB], path_uuid(request, "alert_id")))
+    """Return one alert with the request of its newest report."""
+    return respond(await search.get_alert(request.app[DEPS], path_uuid(request, "alert_id")))

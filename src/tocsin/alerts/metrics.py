@@ -1,50 +1,59 @@
-"""What ingestion measures."""
+"""Metrics of alert-ingestion."""
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Final, Self
 
-from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from tocsin.contracts.alerts import AlertAction
 from tocsin.contracts.model import Severity
+from tocsin.integrations import INTEGRATIONS
 from tocsin.kernel.middlewares import BUCKETS
 
 BATCH_BUCKETS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
-STAGES: Final = ("commit", "tell", "link")
+STAGES: Final = ("commit", "forward", "link")
+OUTCOMES: Final = ("accepted", "refused")
 RESULT_OF: Final = {AlertAction.NEW_INCIDENT: "new_incident", AlertAction.ATTACHED: "existing_incident"}
 
 
 @dataclass(frozen=True, slots=True)
 class AlertMetrics:
-    """Alerts in, alerts told, and what waits."""
+    """Requests and alerts accepted, batches, and the backlog."""
 
-    waiting: Gauge
+    requests: Counter
+    pending: Gauge
     received: Counter
     correlated: Counter
     processing: Histogram
     batch: Histogram
     stage: Histogram
     refused: Counter
-    untold: Gauge
-    oldest_untold: Gauge
+    unforwarded: Gauge
+    oldest_unforwarded: Gauge
 
     @classmethod
     def register(cls, registry: CollectorRegistry) -> Self:
         """Declare the metrics on *registry*, each label value at zero."""
         metrics = cls(
-            waiting=Gauge(
+            requests=Counter(
+                "tocsin_alerts_requests_total",
+                "Requests of senders, by integration.",
+                ["integration", "outcome"],
+                registry=registry,
+            ),
+            pending=Gauge(
                 "tocsin_alerts_waiting_requests", "Requests that wait for the next commit.", registry=registry
             ),
             received=Counter(
                 "alerts_received_total", "Alerts accepted, repeats included.", ["severity"], registry=registry
             ),
             correlated=Counter(
-                "alerts_correlated_total", "Alerts that found their incident.", ["result"], registry=registry
+                "alerts_correlated_total", "Alerts that opened or joined an incident.", ["result"], registry=registry
             ),
             processing=Histogram(
                 "alert_processing_seconds",
-                "From an alert's arrival to its answer.",
+                "From an alert's arrival to its response.",
                 buckets=BUCKETS,
                 registry=registry,
             ),
@@ -53,23 +62,27 @@ class AlertMetrics:
             ),
             stage=Histogram(
                 "tocsin_alerts_batch_duration_seconds",
-                "How long a batch took in each of its stages.",
+                "Duration of each stage of a batch.",
                 ["stage"],
                 buckets=BUCKETS,
                 registry=registry,
             ),
             refused=Counter(
-                "tocsin_alerts_refused_total", "Alerts that incident management refuses for good.", registry=registry
+                "tocsin_alerts_refused_total", "Alerts that incident management rejects.", registry=registry
             ),
-            untold=Gauge(
-                "tocsin_alerts_uncorrelated", "Alerts that incident management does not know yet.", registry=registry
+            unforwarded=Gauge(
+                "tocsin_alerts_uncorrelated",
+                "Alerts that are not forwarded to incident management yet.",
+                registry=registry,
             ),
-            oldest_untold=Gauge(
+            oldest_unforwarded=Gauge(
                 "tocsin_alerts_uncorrelated_oldest_seconds",
-                "For how long the oldest of them waits.",
+                "Age of the oldest of them.",
                 registry=registry,
             ),
         )
+        for integration, outcome in product(INTEGRATIONS, OUTCOMES):
+            metrics.requests.labels(integration, outcome)
         for severity in Severity:
             metrics.received.labels(severity)
         for result in RESULT_OF.values():
@@ -77,6 +90,3 @@ class AlertMetrics:
         for stage in STAGES:
             metrics.stage.labels(stage)
         return metrics
-
-
-METRICS = web.AppKey("METRICS", AlertMetrics)

@@ -12,12 +12,12 @@ class Settings(ServiceSettings):
 
     port: Annotated[int, Field(ge=0, le=65_535)] = 8001
     incident_management_url: HTTPURL = "http://127.0.0.1:8002"
-    """Where incident-management is reached."""
+    """The base URL of incident-management."""
     correlate_timeout_seconds: Seconds = 0.5
-    """How long incident management may take while a sender waits; then it is answered 202, and told later."""
+    """How long a request waits for correlation; after that it gets 202, and correlation continues in the background."""
     breaker_seconds: Seconds = 1.0
-    """For how long nobody is made to wait once incident management has failed three times in a row."""
+    """How long the circuit breaker stays open after three consecutive failures of incident-management."""
     commit_patience_seconds: Seconds = 3.0
-    """For how long storing an alert is tried again while the database is away; then its sender is answered 503."""
-    tell_grace_seconds: Seconds = 2.0
-    """How long after its storing an alert that is still unknown to incident management is told by the sweeper."""
+    """How long storing an alert is retried while the database is unavailable; after that the request gets 503."""
+    forward_grace_seconds: Seconds = 2.0
+    """How long after it was stored an alert that is not forwarded yet counts as overdue, and is retried."""

@@ -1,44 +1,44 @@
-"""What senders and readers of alerts exchange with alert-ingestion."""
+"""The wire models of alert-ingestion."""
 
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, computed_field
 
 from tocsin.contracts.model import Instant, Labels, Line, Model, Severity, SeverityIn, Text
 
 
 class AlertStatus(StrEnum):
-    """What the sender last said of an alert."""
+    """The status in the newest report of an alert."""
 
     FIRING = "firing"
     RESOLVED = "resolved"
 
 
 class AlertAction(StrEnum):
-    """What became of an alert."""
+    """The outcome of an alert, or of one report of it."""
 
     NEW_INCIDENT = "new_incident"
     ATTACHED = "attached_to_existing_incident"
     REPEATED = "repeated"
-    """An alert of this key was open already; it keeps its incident."""
+    """An alert with this key is open already; it keeps its incident."""
     RESOLVED = "resolved"
     IGNORED = "ignored"
-    """A resolve without a fire: stored, opens nothing."""
+    """A resolve without an open alert: stored, but it opens no incident."""
     PENDING = "pending"
-    """Stored, not yet correlated: incident management did not answer in time."""
+    """Stored, not correlated yet: incident management did not respond in time."""
 
 
 class Acceptance(StrEnum):
-    """How far an alert has come when its sender is answered."""
+    """Whether an alert was correlated before the response."""
 
     CORRELATED = "correlated"
     ACCEPTED = "accepted"
 
 
 class Link(Model):
-    """Somewhere to look: a runbook, a dashboard, the sender's own page."""
+    """A link to a runbook, a dashboard, or the sender's own page."""
 
     href: Annotated[Text, StringConstraints(max_length=2048, pattern=r"^https?://")]
     text: Annotated[Text, Field(max_length=256)] = ""
@@ -52,16 +52,16 @@ class AlertIn(Model):
     message: Annotated[Text, StringConstraints(min_length=1, max_length=65_536)]
     labels: Labels = {}
     timestamp: Instant | None = None
-    """When it happened, by the sender's clock. An instant without offset is taken as UTC."""
+    """When it started, or was resolved, by the sender's clock; UTC if it has no offset."""
     dedup_key: Annotated[Text, StringConstraints(min_length=1, max_length=255)] | None = None
-    """Alerts of one key are one alert until it is resolved."""
+    """Reports with the same service and key update one alert until it is resolved."""
     status: AlertStatus = AlertStatus.FIRING
     source: Annotated[Text, Field(max_length=256)] | None = None
     links: Annotated[list[Link], Field(max_length=32)] = []
 
 
 class AlertAccepted(Model):
-    """The answer to an alert: it is stored durably, and this is what became of it."""
+    """The response to an alert, which is stored durably."""
 
     alert_id: UUID
     incident_id: UUID | None
@@ -70,7 +70,7 @@ class AlertAccepted(Model):
 
 
 class ReceivedAlert(Model):
-    """What became of one alert of a sender's batch."""
+    """The outcome of one alert of a batch."""
 
     alert_id: UUID
     incident_id: UUID | None
@@ -78,7 +78,7 @@ class ReceivedAlert(Model):
 
 
 class ReceivedAlerts(Model):
-    """The answer to a sender's batch, in its order."""
+    """The response to a batch, in its order."""
 
     alerts: list[ReceivedAlert]
 
@@ -94,46 +94,58 @@ class Alert(Model):
     labels: dict[str, str]
     links: list[Link]
     source: str | None
-    receiver: str
-    """The endpoint that took it: `generic` or `alertmanager`."""
+    integration: str
+    """The integration that accepted it, such as `generic` or `alertmanager`."""
     dedup_key: str | None
     fingerprint: str
     occurrences: int
     incident_id: UUID | None
     action: AlertAction
     remark: str | None
-    """What ingestion had to decide, in words: an unknown severity, a service found in another label."""
+    """How ingestion interpreted it: an unknown severity, a service taken from another label."""
     fired_at: Instant | None
     created_at: Instant
     last_seen_at: Instant
     resolved_at: Instant | None
 
+    @computed_field  # type: ignore[prop-decorator] # mypy knows no decorated property
+    @property
+    def receiver(self) -> str:
+        """The former name of `integration`."""
+        return self.integration
+
 
 class AlertSummary(Model):
-    """What became of the alerts of a window."""
+    """The outcome of the alerts of a time window."""
 
     alerts: int
     incidents: int
-    """How many incidents they belong to."""
+    """Their incidents, each counted once."""
     reports: int
-    """How often they were reported in all."""
+    """Their reports, repeats included."""
     by_action: dict[AlertAction, int]
     cut_at: Instant | None
-    """Where there were more than 10,000: since when these, the newest, came in. Null where all are counted."""
+    """With more than 10,000 alerts, of which the newest are counted: when the oldest of these was stored. Else null."""
 
 
 class RawRequest(Model):
-    """A request as it came."""
+    """A request as it was received."""
 
     id: UUID
-    receiver: str
+    integration: str
     content_type: str
     body: str
-    """UTF-8; bytes that are not are replaced by U+FFFD."""
+    """Decoded as UTF-8, with U+FFFD for invalid bytes."""
     created_at: Instant
+
+    @computed_field  # type: ignore[prop-decorator] # mypy knows no decorated property
+    @property
+    def receiver(self) -> str:
+        """The former name of `integration`."""
+        return self.integration
 
 
 class AlertDetail(Alert):
-    """One alert with the request that brought it."""
+    """An alert with the request of its newest report."""
 
     request: RawRequest

@@ -25,7 +25,7 @@ SECONDS: Final = 15
 IN_USE: Final = 0.9
 """The share of the processors beyond which there is none to spare."""
 CONNECTIONS: Final = 256
-UNTOLD: Final = "SELECT count(*) AS many FROM alerts.correlation WHERE told_version < version"
+UNTOLD: Final = "SELECT count(*) AS many FROM alerts.correlation WHERE forwarded_version < version"
 SENDER: Final = "the sender and the system"
 LINKED: Final = "SELECT count(*) AS many FROM alerts.correlation WHERE incident_id IS NOT NULL"
 

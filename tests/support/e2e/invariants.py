@@ -15,7 +15,7 @@ BROKEN: Final = {
         SELECT id FROM alerts.alert WHERE service LIKE %(service)s AND NOT id = ANY (%(accepted)s::uuid[])""",
     "an alert was never correlated": """
         SELECT alert_id AS id FROM alerts.correlation
-        WHERE told_version < version OR (incident_id IS NULL AND action <> 'ignored')""",
+        WHERE forwarded_version < version OR (incident_id IS NULL AND action <> 'ignored')""",
     "ingestion and incident management disagree": """
         SELECT alert_id AS id
         FROM alerts.correlation AS theirs FULL JOIN incidents.incident_alert AS ours USING (alert_id)

@@ -18,7 +18,7 @@ from tocsin.kernel.clock import now
 from tocsin.kernel.ids import new_id
 
 ALERT: Final = {"service": "checkout", "severity": "critical", "message": "answers 5xx", "dedup_key": "checkout-5xx"}
-IMPATIENT: Final = {"RECONCILE_SECONDS": "0.3", "TELL_GRACE_SECONDS": "0.2"}
+IMPATIENT: Final = {"RECONCILE_SECONDS": "0.3", "FORWARD_GRACE_SECONDS": "0.2"}
 
 
 class Services:

@@ -38,7 +38,7 @@ def alerts_of(checkout: Incident, carrier: Incident) -> dict[str, Alert]:
             service="warehouse-events",
             severity=Severity.LOW,
             source=None,
-            receiver="generic",
+            integration="generic",
             status=AlertStatus.RESOLVED,
             resolved_at=demo_data.ago(seconds=56),
             action=AlertAction.IGNORED,

@@ -1,1 +1,1 @@
-"""All SQL of alert-ingestion: taking in, telling on, reading."""
+"""All SQL of alert-ingestion."""

@@ -51,14 +51,15 @@ DELETES: Final = (
     "DELETE FROM notifications.notification WHERE incident_id = ANY(%(incidents)s::uuid[])",
     "DELETE FROM notifications.answered WHERE incident_id = ANY(%(incidents)s::uuid[])",
     """
-    DELETE FROM alerts.request WHERE starts_with(idempotency_key, %(prefix)s)
+    DELETE FROM alerts.request
+    WHERE id IN (SELECT resource_id FROM alerts.idempotency WHERE starts_with(key, %(prefix)s))
         OR id IN (SELECT request_id FROM alerts.alert WHERE service = ANY(%(services)s))
         OR id IN (SELECT o.id FROM alerts.occurrence o JOIN alerts.alert a ON a.id = o.alert_id
                   WHERE a.service = ANY(%(services)s))
     """,
     *(
         f"DELETE FROM alerts.{table} WHERE alert_id IN (SELECT id FROM alerts.alert WHERE service = ANY(%(services)s))"  # noqa: S608
-        for table in ("occurrence", "correlation")
+        for table in ("occurrence", "correlation", "open_alert")
     ),
     "DELETE FROM alerts.alert WHERE service = ANY(%(services)s)",
     *(
@@ -74,7 +75,7 @@ DELETES: Final = (
         DELETE FROM {schema}.idempotency
         WHERE starts_with(key, %(prefix)s) OR resource_id::text = ANY(%(incidents)s::text[] || %(parts)s::text[])
         """  # noqa: S608
-        for schema in ("incidents", "oncall", "notifications")
+        for schema in ("alerts", "incidents", "oncall", "notifications")
     ),
 )
 

@@ -1,4 +1,4 @@
-"""Rows in and out: the two ways that alerts cross to the database."""
+"""Mapping between domain objects and rows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -26,12 +26,12 @@ _AS_STORED: Final = (
 
 
 def document(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return *rows* as one JSON parameter: a fraction of the cost of an array for each column."""
+    """Return *rows* as one JSON parameter, which costs a fraction of an array for each column."""
     return to_json(rows).decode()
 
 
 def stored_alert(row: Row) -> StoredAlert:
-    """Return the alert in a row of `alert` with `version` and `incident_id` of `correlation`."""
+    """Return the alert of a row of `alert` joined with `version` and `incident_id` of `correlation`."""
     return StoredAlert(
         **{name: row[name] for name in _AS_STORED},
         severity=Severity(row["severity"]),

@@ -1,55 +1,23 @@
-"""Statements that read for people. Each starts from one index, whatever the history's size."""
+"""Statements that read alerts. Each is driven by one index, so that its cost does not grow with the history."""
 
-from typing import Annotated, Final
+from typing import Final
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
-
-from tocsin.contracts.alerts import AlertAction, AlertStatus
-from tocsin.contracts.model import Instant, Severity, Text
+from tocsin.alerts.queries import AlertQuery, SummaryQuery
+from tocsin.contracts.alerts import AlertAction
 from tocsin.kernel.db import Cursor, Row, fetch_all, fetch_one, required
-from tocsin.kernel.pagination import ListQuery
 
 RARE: Final = frozenset({AlertAction.NEW_INCIDENT, AlertAction.IGNORED, AlertAction.PENDING})
-"""What becomes of few alerts of a storm; nearly all are attached."""
+"""Actions of few alerts: even of a storm, nearly all alerts are attached."""
 COUNTED: Final = 10_000
-"""How many alerts a summary counts, the newest of its window: what it costs must not grow with a storm."""
-
-
-class AlertQuery(ListQuery):
-    """Filters of the list of alerts; those given must all hold."""
-
-    service: Text | None = None
-    severity: Severity | None = None
-    status: AlertStatus | None = None
-    incident_id: UUID | None = None
-    action: AlertAction | None = None
-    """What became of it; `repeated` and `resolved` are of single reports, and no alert's."""
-    fingerprint: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")] | None = None
-    since: Instant | None = None
-    """Stored at or after."""
-    until: Instant | None = None
-    """Stored before."""
-    q: Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)] | None = None
-    """Words of the message; "a phrase", or, -not."""
-
-
-class SummaryQuery(BaseModel):
-    """The window of a summary."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    since: Instant | None = None
-    """Stored at or after; by default the last 24 hours."""
-    until: Instant | None = None
-    """Stored before."""
-
+"""A summary counts at most this many alerts, the newest of its window, so that its cost is bounded."""
 
 _LIST: Final = """
     SELECT a.*, c.incident_id, c.action
     FROM alerts.alert AS a JOIN alerts.correlation AS c ON c.alert_id = a.id
     WHERE (%(service)s IS NULL OR a.service = %(service)s)
         AND (%(severity)s IS NULL OR a.severity = %(severity)s)
+        AND (%(integration)s IS NULL OR a.integration = %(integration)s)
         AND (%(status)s IS NULL OR (a.resolved_at IS NULL) = (%(status)s = 'firing'))
         AND (%(action)s IS NULL OR c.action = %(action)s)
         AND (%(fingerprint)s IS NULL OR a.fingerprint = %(fingerprint)s)
@@ -59,15 +27,16 @@ _LIST: Final = """
         AND (%(after_at)s IS NULL OR (a.created_at, a.id) < (%(after_at)s, %(after_id)s))
     ORDER BY a.created_at DESC, a.id DESC LIMIT %(fetch)s
 """
-# The same, but in the order of the index over an incident's alerts, of which there may be a hundred thousand, or over
-# those that few alerts share their fate with. What is pending has not been told: there is an index of that.
+# The same, in the order of an index on correlation: of an incident's alerts, of which there may be 100,000, or of a
+# rare action. A pending alert is not forwarded yet, which has an index as well.
 _LIST_OF_FEW: Final = """
     SELECT a.*, c.incident_id, c.action
     FROM alerts.correlation AS c JOIN alerts.alert AS a ON a.id = c.alert_id
     WHERE (%(incident_id)s IS NULL OR c.incident_id = %(incident_id)s)
-        AND (%(action)s IS DISTINCT FROM 'pending' OR c.told_version < c.version)
+        AND (%(action)s IS DISTINCT FROM 'pending' OR c.forwarded_version < c.version)
         AND (%(service)s IS NULL OR a.service = %(service)s)
         AND (%(severity)s IS NULL OR a.severity = %(severity)s)
+        AND (%(integration)s IS NULL OR a.integration = %(integration)s)
         AND (%(status)s IS NULL OR (a.resolved_at IS NULL) = (%(status)s = 'firing'))
         AND (%(action)s IS NULL OR c.action = %(action)s)
         AND (%(fingerprint)s IS NULL OR a.fingerprint = %(fingerprint)s)
@@ -80,26 +49,26 @@ _LIST_OF_FEW: Final = """
 
 
 async def list_alerts(cur: Cursor, query: AlertQuery) -> list[Row]:
-    """Return alerts newest first, one more than asked for where there are more."""
+    """Return alerts, newest first, and one more than requested if there is a next page."""
     filters = query.model_dump(exclude={"limit", "cursor"})
     statement = _LIST if query.incident_id is None and query.action not in RARE else _LIST_OF_FEW
     return await fetch_all(cur, statement, **filters, **query.after())
 
 
 async def summarise(cur: Cursor, query: SummaryQuery) -> list[Row]:
-    """Return what became of the newest alerts of a window, by action, and of all of them where `action` is null."""
+    """Return the counts of the newest alerts of a window by action, and of all actions as the row without one."""
     return await fetch_all(
         cur,
         """
         WITH newest AS MATERIALIZED (
             SELECT id, created_at, occurrences FROM alerts.alert
-            WHERE created_at >= COALESCE(%(since)s::timestamptz, now() - interval '24 hours')
+            WHERE created_at >= COALESCE(%(since)s::timestamptz, tocsin.now() - interval '24 hours')
                 AND (%(until)s::timestamptz IS NULL OR created_at < %(until)s)
             ORDER BY created_at DESC, id DESC LIMIT %(counted)s
         )
         SELECT c.action, count(*) AS alerts, count(DISTINCT c.incident_id) AS incidents,
             COALESCE(sum(newest.occurrences), 0) AS reports, min(newest.created_at) AS oldest
-        FROM newest CROSS JOIN LATERAL (  -- one by one: the table may be a thousand times as long
+        FROM newest CROSS JOIN LATERAL (  -- a nested loop: correlation may have a thousand times as many rows
             SELECT action, incident_id FROM alerts.correlation WHERE alert_id = newest.id LIMIT 1
         ) AS c
         GROUP BY GROUPING SETS ((c.action), ())
@@ -111,7 +80,7 @@ async def summarise(cur: Cursor, query: SummaryQuery) -> list[Row]:
 
 
 async def get_alert(cur: Cursor, alert_id: UUID) -> tuple[Row, Row]:
-    """Return an alert and the request that brought its newest report. Raise NotFoundError."""
+    """Return an alert and the request of its newest report. Raise NotFoundError."""
     alert = await fetch_one(
         cur,
         """
@@ -124,7 +93,7 @@ async def get_alert(cur: Cursor, alert_id: UUID) -> tuple[Row, Row]:
     found = required(alert, f"There is no alert {alert_id}.")
     request = await fetch_one(
         cur,
-        "SELECT id, receiver, content_type, body, created_at FROM alerts.request WHERE id = %(request_id)s",
+        "SELECT id, integration, content_type, body, created_at FROM alerts.request WHERE id = %(request_id)s",
         request_id=found["request_id"],
     )
     return found, required(request)

@@ -1,4 +1,4 @@
-"""Reading requests without keeping others waiting: a small one at once, a large one beside the event loop."""
+"""Parse bodies without blocking the event loop: small ones at once, large ones in a thread."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,36 +11,35 @@ from tocsin.integrations.integration import DEFAULT_CONFIG, IncomingAlert, Integ
 from tocsin.kernel.errors import TooLargeError, UnavailableError
 
 SMALL_BYTES: Final = 64 * 1024
-"""Read at once, in some hundredths of a second at worst."""
+"""Bodies up to this size are parsed on the event loop, in some hundredths of a second at worst."""
 MAX_VALUES: Final = 300_000
-"""In one body: a full group of alerts has some 20 for each. What is compiled in reading holds Python's lock for all of
-them, so that a thread alone would not help."""
+"""JSON values in one body; an alert has about 20. The parser holds the GIL, so that a thread alone does not help."""
 MAX_WAITING: Final = 8
-"""Large bodies that wait to be read; beyond that their senders are told to come back."""
+"""Large bodies in parsing or waiting for it; further ones are refused with 503."""
 
 
-class Parser:
-    """Reads requests; large ones one at a time, in a thread."""
+class BodyParser:
+    """Parses bodies; large ones in a thread, one at a time."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="parser")
         self.waiting = 0
-        """Large requests that are, or wait to be, read."""
+        """Large bodies in parsing or waiting for it."""
 
     async def parse(self, integration: Integration, body: bytes) -> list[IncomingAlert]:
         """Return the alerts in *body*.
 
-        Raise MalformedRequestError, InvalidRequestError, TooLargeError for too many values, UnavailableError where too
-        many large ones wait.
+        Raise MalformedRequestError, InvalidRequestError, TooLargeError for too many values, or UnavailableError while
+        too many large bodies wait.
         """
         if len(body) <= SMALL_BYTES:
             return integration.parse(body, DEFAULT_CONFIG)
-        # Each value but the first of an object or a list comes after a comma; those in texts count, too.
+        # Every value but the first of an object or array follows a comma. Commas inside strings count as well.
         if body.count(b",") + body.count(b"{") + body.count(b"[") > MAX_VALUES:
-            msg = f"The body has more than {MAX_VALUES} values; send it in parts."
+            msg = f"The body has more than {MAX_VALUES} values; split it into several requests."
             raise TooLargeError(msg)
         if self.waiting >= MAX_WAITING:
-            msg = "More large requests arrive than can be read; try again in a moment."
+            msg = "More large requests arrive than can be parsed; try again in a moment."
             raise UnavailableError(msg)
         self.waiting += 1
         try:
@@ -51,9 +50,6 @@ class Parser:
             self.waiting -= 1
 
     async def context(self, _app: web.Application) -> AsyncIterator[None]:
-        """Let go of the thread at the end (a cleanup context)."""
+        """Shut the thread down at the end (a cleanup context)."""
         yield
         self._thread.shutdown(wait=False, cancel_futures=True)
-
-
-PARSER: Final = web.AppKey("PARSER", Parser)

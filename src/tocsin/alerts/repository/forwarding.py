@@ -1,0 +1,104 @@
+"""Statements that lease alerts for forwarding, and record what was forwarded."""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from tocsin.alerts.domain import StoredAlert
+from tocsin.alerts.repository.mapping import document, stored_alert
+from tocsin.contracts.incidents import Correlation
+from tocsin.kernel.db import Cursor, execute, fetch_all, fetch_one, required
+
+
+async def link_alerts(cur: Cursor, correlated: Iterable[tuple[StoredAlert, Correlation]]) -> int:
+    """Link alerts to their incidents. A link of a later version stays; return how many alerts were linked.
+
+    The action that created or joined the incident is recorded even if the response to a later resolve came first.
+    """
+    return await execute(
+        cur,
+        """
+        UPDATE alerts.correlation AS c
+        SET incident_id = CASE WHEN c.forwarded_version < new.version THEN new.incident_id ELSE c.incident_id END,
+            forwarded_version = GREATEST(c.forwarded_version, new.version),
+            action = CASE WHEN c.action = 'pending' OR new.action IN ('new_incident', 'attached_to_existing_incident')
+                THEN new.action ELSE c.action END
+        FROM json_to_recordset(%(correlated)s) AS new (alert_id uuid, incident_id uuid, version integer, action text)
+        WHERE c.alert_id = new.alert_id AND (c.forwarded_version < new.version OR c.action = 'resolved')
+        """,
+        correlated=document(
+            [
+                {
+                    "alert_id": alert.id,
+                    "incident_id": correlation.incident_id,
+                    "version": alert.version,
+                    "action": correlation.action,
+                }
+                for alert, correlation in correlated
+            ]
+        ),
+    )
+
+
+async def lease_overdue(cur: Cursor, *, lease: float, limit: int) -> list[StoredAlert]:
+    """Lease the alerts whose forwarding is overdue, oldest first; no replica leases them again before it ends."""
+    rows = await fetch_all(
+        cur,
+        """
+        WITH taken AS (
+            UPDATE alerts.correlation AS c
+            SET next_forward_at = tocsin.now() + %(lease)s * interval '1 second'
+            WHERE c.alert_id = ANY (ARRAY(
+                SELECT alert_id FROM alerts.correlation
+                WHERE forwarded_version < version AND next_forward_at <= tocsin.now()
+                ORDER BY next_forward_at LIMIT %(limit)s
+                FOR UPDATE SKIP LOCKED))
+            RETURNING c.alert_id, c.incident_id, c.version
+        )
+        SELECT a.*, incident_id, version FROM taken JOIN alerts.alert AS a ON a.id = alert_id
+        """,
+        lease=lease,
+        limit=limit,
+    )
+    return [stored_alert(row) for row in rows]
+
+
+async def find_trace_contexts(cur: Cursor, alert_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return the trace context of each alert's newest report, without those that have none."""
+    rows = await fetch_all(
+        cur,
+        """
+        SELECT a.id, r.trace_context FROM alerts.alert AS a JOIN alerts.request AS r ON r.id = a.request_id
+        WHERE a.id = ANY (%(alert_ids)s::uuid[]) AND r.trace_context IS NOT NULL
+        """,
+        alert_ids=list(alert_ids),
+    )
+    return {row["id"]: row["trace_context"] for row in rows}
+
+
+async def postpone(cur: Cursor, alert_ids: Sequence[UUID], *, seconds: float) -> None:
+    """Delay the next attempt to forward alerts by *seconds*, randomly up to twice that."""
+    await execute(
+        cur,
+        """
+        UPDATE alerts.correlation
+        SET next_forward_at = tocsin.now() + %(seconds)s * (1 + random()) * interval '1 second'
+        WHERE alert_id = ANY (%(alert_ids)s::uuid[])
+        """,
+        alert_ids=list(alert_ids),
+        seconds=seconds,
+    )
+
+
+async def measure_unforwarded(cur: Cursor) -> tuple[int, float]:
+    """Return how many alerts are not forwarded yet, and the age of the oldest change in seconds."""
+    row = required(
+        await fetch_one(
+            cur,
+            """
+            SELECT count(*) AS alerts,
+                COALESCE(EXTRACT(epoch FROM tocsin.now() - min(changed_at)), 0)::float8 AS seconds
+            FROM alerts.correlation WHERE forwarded_version < version
+            """,
+        )
+    )
+    return row["alerts"], row["seconds"]

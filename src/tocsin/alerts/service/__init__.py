@@ -1,0 +1,28 @@
+"""Use cases of alert-ingestion."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from tocsin.alerts.metrics import AlertMetrics
+from tocsin.alerts.service.batch_writer import BatchWriter
+from tocsin.alerts.service.forwarder import Forwarder
+from tocsin.alerts.service.parsing import BodyParser
+from tocsin.alerts.settings import Settings
+from tocsin.kernel.db import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """What the use cases work with."""
+
+    db: Database
+    settings: Settings
+    metrics: AlertMetrics
+    parser: BodyParser
+    batch_writer: BatchWriter
+    forwarder: Forwarder
+
+
+DEPS: Final = web.AppKey("DEPS", Deps)

@@ -1,0 +1,203 @@
+"""Forward stored alerts to incident management: one call for all alerts that were stored during the calls before."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+import structlog
+from aiohttp import web
+
+from tocsin.alerts.domain import StoredAlert, StoreResult, ingest_result, newest_states
+from tocsin.alerts.metrics import RESULT_OF, AlertMetrics
+from tocsin.alerts.repository import forwarding
+from tocsin.alerts.settings import Settings
+from tocsin.clients.incidents import IncidentsClient
+from tocsin.contracts.incidents import AlertState, CorrelateAlerts, Correlation
+from tocsin.integrations.integration import IngestResult
+from tocsin.kernel import clock
+from tocsin.kernel.db import Database, autocommit
+from tocsin.kernel.errors import DomainError, UpstreamError
+from tocsin.kernel.failpoints import Failpoint
+from tocsin.kernel.http_client import Budget
+from tocsin.kernel.ids import new_id
+from tocsin.kernel.request_id import REQUEST_ID
+from tocsin.kernel.tasks import create_task
+from tocsin.kernel.tracing import TRACING
+
+log = structlog.get_logger(__name__)
+FORWARD: Final = Failpoint("alerts.forward")
+LINK: Final = Failpoint("alerts.link")
+MAX_ALERTS: Final = 200
+"""Alerts in one call."""
+CALLS: Final = 2
+"""Concurrent calls: while incident management handles one, the links of the other are written and its senders answered.
+"""
+FAILURES: Final = 3
+"""Consecutive failures that open the circuit breaker."""
+
+
+@dataclass(slots=True)
+class CircuitBreaker:
+    """Fails fast while incident management does not respond, so that senders do not wait for it."""
+
+    seconds: float
+    failures: int = 0
+    open_until: float = 0.0
+
+    def allows(self) -> bool:
+        """Return whether a call may be tried. After *seconds*, calls are let through until one fails."""
+        return clock.monotonic() >= self.open_until
+
+    def succeeded(self) -> None:
+        """Close."""
+        self.failures = 0
+
+    def failed(self) -> None:
+        """Open after the third consecutive failure, and again after each further one."""
+        self.failures += 1
+        if self.failures >= FAILURES:
+            self.open_until = clock.monotonic() + self.seconds
+
+
+@dataclass(slots=True, eq=False)
+class PendingReply:
+    """A stored request whose sender waits for the correlation of its alerts."""
+
+    stored: Sequence[StoreResult]
+    results: asyncio.Future[list[IngestResult]]
+    request_id: str = field(default_factory=REQUEST_ID.get)
+    trace_context: str | None = None
+
+
+class Forwarder:
+    """Forwards alerts to incident management, links them to their incidents, and completes pending replies."""
+
+    def __init__(self, db: Database, incidents: IncidentsClient, metrics: AlertMetrics, settings: Settings) -> None:
+        self._db = db
+        self._incidents = incidents
+        self._metrics = metrics
+        self._breaker = CircuitBreaker(settings.breaker_seconds)
+        seconds = settings.correlate_timeout_seconds
+        self._budget = Budget(attempts=1, seconds=seconds, attempt_seconds=seconds)
+        self._pending: deque[PendingReply] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+
+    def enqueue(self, replies: Iterable[PendingReply]) -> None:
+        """Forward the alerts of *replies*, at once or with the next call; returns without waiting."""
+        self._pending.extend(replies)
+        self._running = {task for task in self._running if not task.done()}
+        if self._pending and len(self._running) < CALLS:
+            self._running.add(create_task(self._run(), name="forward"))
+
+    async def context(self, _app: web.Application) -> AsyncIterator[None]:
+        """Let running calls finish when the application stops (a cleanup context)."""
+        yield
+        await asyncio.gather(*self._running)
+
+    async def forward(
+        self, alerts: Sequence[StoredAlert], budget: Budget, trace_contexts: Mapping[UUID, str]
+    ) -> dict[UUID, Correlation]:
+        """Send the state of *alerts* to incident management, and link them to the incidents in its response.
+
+        *trace_contexts* are those of the requests, by alert: the call's span continues the first and links the others.
+        Raise UpstreamError without a response, RejectedError for a rejection, or DatabaseUnavailableError if the links
+        cannot be written: forwarding the same version again is a no-op there.
+        """
+        traced = [trace_contexts[alert.id] for alert in alerts if alert.id in trace_contexts] if trace_contexts else []
+        if not traced:
+            return await self._forward(alerts, budget, trace_contexts)
+        first, *others = traced
+        with TRACING.span("forward alerts", parent=first, links=others, tocsin__alerts=len(alerts)):
+            return await self._forward(alerts, budget, trace_contexts)
+
+    async def _forward(
+        self, alerts: Sequence[StoredAlert], budget: Budget, trace_contexts: Mapping[UUID, str]
+    ) -> dict[UUID, Correlation]:
+        states = [_state(alert, trace_contexts.get(alert.id)) for alert in alerts]
+        batch = CorrelateAlerts.model_construct(alerts=states)
+        with self._metrics.stage.labels("forward").time():
+            async with FORWARD():
+                response = await self._incidents.correlate(batch, idempotency_key=str(new_id()), budget=budget)
+        correlations = {correlation.alert_id: correlation for correlation in response.results}
+        pairs = [(alert, correlations[alert.id]) for alert in alerts if alert.id in correlations]
+        with self._metrics.stage.labels("link").time():
+            async with LINK(), autocommit(self._db) as cur:
+                await forwarding.link_alerts(cur, pairs)
+        for alert, correlation in pairs:
+            result = RESULT_OF.get(correlation.action)
+            if result is not None and alert.incident_id != correlation.incident_id:
+                self._metrics.correlated.labels(result).inc()
+        return correlations
+
+    async def _run(self) -> None:
+        while self._pending:
+            batch = self._next_batch()
+            REQUEST_ID.set(batch[0].request_id if len(batch) == 1 else f"batch-{new_id()}")
+            correlations = await self._correlate(
+                newest_states(result for reply in batch for result in reply.stored),
+                _trace_contexts(batch) if TRACING.on else {},
+            )
+            for reply in batch:
+                if not reply.results.done():
+                    reply.results.set_result([ingest_result(result, correlations) for result in reply.stored])
+
+    def _next_batch(self) -> list[PendingReply]:
+        batch = [self._pending.popleft()]
+        alerts = len(batch[0].stored)
+        while self._pending and alerts + len(self._pending[0].stored) <= MAX_ALERTS:
+            batch.append(self._pending.popleft())
+            alerts += len(batch[-1].stored)
+        return batch
+
+    async def _correlate(
+        self, alerts: Sequence[StoredAlert], trace_contexts: Mapping[UUID, str]
+    ) -> dict[UUID, Correlation]:
+        """Return the correlations of *alerts*, without those that incident management did not return in time."""
+        correlations: dict[UUID, Correlation] = {}
+        for start in range(0, len(alerts), MAX_ALERTS):
+            if not self._breaker.allows():
+                break
+            try:
+                part = alerts[start : start + MAX_ALERTS]
+                correlations |= await self.forward(part, self._budget, trace_contexts)
+            except DomainError as exc:
+                if isinstance(exc, UpstreamError):
+                    self._breaker.failed()
+                log.warning("alerts not forwarded yet", alerts=len(alerts) - start, reason=str(exc))
+            except Exception:
+                # The alerts are stored: their senders get 202, and a worker forwards them when they are overdue.
+                log.exception("alerts not forwarded yet", alerts=len(alerts) - start)
+            else:
+                self._breaker.succeeded()
+        return correlations
+
+
+def _trace_contexts(batch: Iterable[PendingReply]) -> dict[UUID, str]:
+    return {
+        result.alert.id: reply.trace_context
+        for reply in batch
+        for result in reply.stored
+        if result.alert is not None and reply.trace_context is not None
+    }
+
+
+def _state(alert: StoredAlert, trace_context: str | None) -> AlertState:
+    return AlertState.model_construct(
+        alert_id=alert.id,
+        version=alert.version,
+        status=alert.status,
+        service=alert.service,
+        severity=alert.severity,
+        message=alert.message,
+        labels=alert.labels,
+        source=alert.source,
+        dedup_key=alert.dedup_key,
+        occurrences=alert.occurrences,
+        remark=alert.remark,
+        fired_at=alert.fired_at,
+        last_seen_at=alert.last_seen_at,
+        trace_context=trace_context,
+    )

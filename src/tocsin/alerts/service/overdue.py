@@ -1,0 +1,90 @@
+"""Forward the alerts whose first forwarding failed, or was lost in a crash."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from tocsin.alerts.domain import StoredAlert
+from tocsin.alerts.repository import forwarding
+from tocsin.alerts.service import Deps
+from tocsin.kernel.db import autocommit
+from tocsin.kernel.errors import RejectedError
+from tocsin.kernel.failpoints import Failpoint
+from tocsin.kernel.http_client import Budget
+from tocsin.kernel.tracing import TRACING
+
+log = structlog.get_logger(__name__)
+LEASE: Final = Failpoint("alerts.lease_overdue")
+MAX_ALERTS: Final = 500
+"""In one batch, while forwarding succeeds."""
+
+
+@dataclass(slots=True)
+class BatchLimit:
+    """The size of the next batch: halved by a failure, which spares a recovering service; doubled by a success."""
+
+    alerts: int = MAX_ALERTS
+
+    def succeeded(self) -> None:
+        """Double it, up to MAX_ALERTS."""
+        self.alerts = min(MAX_ALERTS, self.alerts * 2)
+
+    def failed(self, size: int) -> None:
+        """Set it to half of the *size* that failed."""
+        self.alerts = max(1, size // 2)
+
+
+async def forward_overdue(deps: Deps, limit: BatchLimit) -> bool:
+    """Forward one batch of overdue alerts, oldest first; return whether there were any.
+
+    An alert that incident management rejects is found by halving the batch; it is postponed, and the others proceed.
+    Raise UnavailableError if incident management or the database is unavailable.
+    """
+    settings = deps.settings
+    async with LEASE(), autocommit(deps.db) as cur:
+        alerts = await forwarding.lease_overdue(cur, lease=settings.lease_seconds, limit=limit.alerts)
+        ids = [alert.id for alert in alerts]
+        trace_contexts = await forwarding.find_trace_contexts(cur, ids) if TRACING.on else {}
+    if not alerts:
+        return False
+    try:
+        await _forward(deps, alerts, trace_contexts)
+    except Exception:
+        limit.failed(len(alerts))
+        await _postpone(deps, alerts, settings.poll_seconds)
+        raise
+    limit.succeeded()
+    return True
+
+
+async def measure_unforwarded(deps: Deps) -> None:
+    """Set the gauges of alerts that are not forwarded yet."""
+    async with autocommit(deps.db) as cur:
+        number, seconds = await forwarding.measure_unforwarded(cur)
+    deps.metrics.unforwarded.set(number)
+    deps.metrics.oldest_unforwarded.set(seconds)
+
+
+async def _forward(deps: Deps, alerts: Sequence[StoredAlert], trace_contexts: Mapping[UUID, str]) -> None:
+    seconds = deps.settings.lease_seconds / 2
+    try:
+        await deps.forwarder.forward(
+            alerts, Budget(attempts=1, seconds=seconds, attempt_seconds=seconds), trace_contexts
+        )
+    except RejectedError as exc:
+        if len(alerts) > 1:
+            middle = len(alerts) // 2
+            await _forward(deps, alerts[:middle], trace_contexts)
+            await _forward(deps, alerts[middle:], trace_contexts)
+            return
+        log.error("incident management rejects an alert", alert_id=str(alerts[0].id), reason=str(exc))  # noqa: TRY400 - a rejection needs no traceback
+        deps.metrics.refused.inc()
+        await _postpone(deps, alerts, deps.settings.retry_max_seconds)
+
+
+async def _postpone(deps: Deps, alerts: Sequence[StoredAlert], seconds: float) -> None:
+    async with autocommit(deps.db) as cur:
+        await forwarding.postpone(cur, [alert.id for alert in alerts], seconds=seconds)

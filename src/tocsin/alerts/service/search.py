@@ -1,0 +1,53 @@
+"""Read alerts for people and other services."""
+
+from uuid import UUID
+
+from tocsin.alerts.queries import AlertQuery, SummaryQuery
+from tocsin.alerts.repository import queries
+from tocsin.alerts.service import Deps
+from tocsin.contracts.alerts import Alert, AlertAction, AlertDetail, AlertStatus, AlertSummary, RawRequest
+from tocsin.contracts.model import Page
+from tocsin.kernel.db import Row, autocommit
+from tocsin.kernel.pagination import page_of
+
+
+async def list_alerts(deps: Deps, query: AlertQuery) -> Page[Alert]:
+    """Return a page of alerts, newest first."""
+    async with autocommit(deps.db) as cur:
+        rows = await queries.list_alerts(cur, query)
+    items, cursor = page_of(rows, query.limit, _alert)
+    return Page[Alert](items=items, next_cursor=cursor)
+
+
+async def summarise(deps: Deps, query: SummaryQuery) -> AlertSummary:
+    """Return the outcome of the alerts of a window, or of the newest 10,000 if there are more."""
+    async with autocommit(deps.db) as cur:
+        rows = await queries.summarise(cur, query)
+    [total] = [row for row in rows if row["action"] is None]
+    return AlertSummary(
+        alerts=total["alerts"],
+        incidents=total["incidents"],
+        reports=total["reports"],
+        by_action={AlertAction(row["action"]): row["alerts"] for row in rows if row["action"] is not None},
+        cut_at=total["oldest"] if total["alerts"] >= queries.COUNTED else None,
+    )
+
+
+async def get_alert(deps: Deps, alert_id: UUID) -> AlertDetail:
+    """Return an alert with the request of its newest report. Raise NotFoundError."""
+    async with autocommit(deps.db) as cur:
+        alert, request = await queries.get_alert(cur, alert_id)
+    return AlertDetail.model_validate({**_wire(alert), "request": _request(request)})
+
+
+def _alert(row: Row) -> Alert:
+    return Alert.model_validate(_wire(row))
+
+
+def _wire(row: Row) -> Row:
+    status = AlertStatus.FIRING if row["resolved_at"] is None else AlertStatus.RESOLVED
+    return {**row, "status": status}
+
+
+def _request(row: Row) -> RawRequest:
+    return RawRequest.model_validate({**row, "body": bytes(row["body"]).decode("utf-8", "replace")})
