@@ -1,4 +1,4 @@
-"""alert-ingestion on a database of its own, beside an incident management that the test controls."""
+"""alert-ingestion on a database of its own, beside an incident management controlled by the test."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
@@ -27,7 +27,7 @@ QUICK = {
     "forward_grace_seconds": 60.0,
 }
 QUICK_GRACE = {"forward_grace_seconds": 0.1}
-"""Beside those, where the sweeper has work to do."""
+"""Added to QUICK where alerts are to become overdue soon."""
 
 
 @pytest.fixture

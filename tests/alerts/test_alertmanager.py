@@ -25,14 +25,14 @@ async def test_alertmanager_opens_repeats_and_resolves_alert_by_alert(
     assert incidents.told[0].remark == stored["remark"]
 
 
-async def test_an_alert_without_a_usable_label_is_taken(service: Service) -> None:
+async def test_an_alert_without_a_usable_label_is_accepted(service: Service) -> None:
     received = await service.post(ALERTMANAGER, {"alerts": [{"labels": {"team": "core"}}]})
     stored = await service.alert(received["alerts"][0]["alert_id"])
     assert stored["service"] == "unknown"
     assert stored["severity"] == "high"
 
 
-async def test_the_alerts_of_a_request_share_it_and_are_answered_in_their_order(service: Service) -> None:
+async def test_the_alerts_of_a_group_share_one_request_and_get_results_in_their_order(service: Service) -> None:
     group = {"alerts": [{"labels": {"service": f"s{number}", "severity": "info"}} for number in range(300)]}
     received = (await service.post(ALERTMANAGER, group))["alerts"]
     assert len(received) == 300
@@ -43,7 +43,7 @@ async def test_the_alerts_of_a_request_share_it_and_are_answered_in_their_order(
     assert service.rows("SELECT count(*) FROM alerts.request") == [{"count": 1}]
 
 
-async def test_one_key_many_times_in_a_request_is_taken_in_order(service: Service) -> None:
+async def test_reports_of_one_key_in_one_group_are_processed_in_order(service: Service) -> None:
     def report(status: str, number: int) -> dict[str, Any]:
         return {"status": status, "labels": {"service": "a", "n": str(number)}, "fingerprint": "f"}
 
@@ -61,12 +61,14 @@ async def test_one_key_many_times_in_a_request_is_taken_in_order(service: Servic
     assert (before["occurrences"], before["labels"]["n"], before["status"]) == (2, "2", "resolved")
 
 
-async def test_an_empty_group_is_nothing(service: Service) -> None:
+async def test_an_empty_group_is_accepted_and_not_stored(service: Service) -> None:
     assert await service.post(ALERTMANAGER, {"alerts": []}) == {"alerts": []}
     assert service.rows("SELECT count(*) FROM alerts.request") == [{"count": 0}]
 
 
-async def test_a_group_is_taken_while_incident_management_is_away(service: Service, incidents: FakeIncidents) -> None:
+async def test_a_group_is_accepted_while_incident_management_is_unavailable(
+    service: Service, incidents: FakeIncidents
+) -> None:
     await incidents.go_away()
     received = (await service.post(ALERTMANAGER, payload("alertmanager", "0.25-firing")))["alerts"]
     assert [(alert["incident_id"], alert["action"]) for alert in received] == [(None, "pending")] * 2

@@ -7,7 +7,7 @@ from tests.fakes.incidents import FakeIncidents
 from tests.support.alerts.api import ALERTS, Service
 
 
-async def test_an_alert_is_stored_correlated_and_answered_with_its_incident(
+async def test_an_alert_is_stored_and_correlated_and_the_response_names_its_incident(
     service: Service, incidents: FakeIncidents
 ) -> None:
     answer = await service.send(labels={"region": "eu"}, source="probe", timestamp="2026-01-01T12:00:00+02:00")
@@ -32,7 +32,7 @@ async def test_a_second_alert_of_the_same_kind_joins_the_incident(service: Servi
     assert second["alert_id"] != first["alert_id"]
 
 
-async def test_an_alert_is_shown_with_its_request_as_it_came(service: Service) -> None:
+async def test_an_alert_has_its_raw_request(service: Service) -> None:
     body = b'{"service":"a","severity":"low","message":"caf\xc3\xa9\\u0000", "extra": [1, {"deep": null}]}'
     answer = await service.post(ALERTS, body, expect=201)
     stored = await service.alert(answer["alert_id"])
@@ -42,7 +42,7 @@ async def test_an_alert_is_shown_with_its_request_as_it_came(service: Service) -
     assert stored["message"] == "café\N{REPLACEMENT CHARACTER}"
 
 
-async def test_everything_that_can_be_said_of_an_alert_is_kept(service: Service) -> None:
+async def test_every_field_of_an_alert_is_stored_unchanged(service: Service) -> None:
     link = {"href": "https://runbooks.example/checkout", "text": "Runbook"}
     said: dict[str, Any] = {
         "service": "checkout ✓",
@@ -60,7 +60,7 @@ async def test_everything_that_can_be_said_of_an_alert_is_kept(service: Service)
     assert stored["occurrences"] == 1
 
 
-async def test_instants_at_both_ends_of_the_calendar_are_kept(service: Service) -> None:
+async def test_the_earliest_and_latest_timestamps_are_stored(service: Service) -> None:
     first = await service.send(timestamp="0001-01-01T00:00:00Z")
     last = await service.send(timestamp="9999-12-31T23:59:59Z")
     assert (await service.alert(first["alert_id"]))["fired_at"] == "0001-01-01T00:00:00Z"
@@ -96,7 +96,7 @@ async def test_a_resolve_ends_the_open_alert_of_its_key_and_the_next_fire_is_a_n
     assert again["alert_id"] != first["alert_id"]
 
 
-async def test_a_resolve_without_a_fire_is_stored_and_told_to_nobody(
+async def test_a_resolve_without_an_open_alert_is_stored_and_not_forwarded(
     service: Service, incidents: FakeIncidents
 ) -> None:
     for key in ("disk", None):
@@ -118,6 +118,15 @@ async def test_a_resolve_that_ended_before_the_open_alert_began_is_ignored(servi
     assert right["action"] == "resolved"
 
 
+async def test_alerts_of_two_services_with_the_same_key_are_independent(service: Service) -> None:
+    orders = await service.send(service="orders-db", dedup_key="disk-full")
+    mail = await service.send(service="mail-relay", dedup_key="disk-full")
+    assert (mail["action"], mail["alert_id"] == orders["alert_id"]) == ("new_incident", False)
+    resolved = await service.send(service="mail-relay", dedup_key="disk-full", status="resolved")
+    assert (resolved["action"], resolved["alert_id"]) == ("resolved", mail["alert_id"])
+    assert (await service.alert(orders["alert_id"]))["status"] == "firing"
+
+
 async def test_a_repeat_after_a_person_resolved_the_incident_moves_the_alert_to_a_new_one(
     service: Service, incidents: FakeIncidents
 ) -> None:
@@ -131,7 +140,7 @@ async def test_a_repeat_after_a_person_resolved_the_incident_moves_the_alert_to_
     assert await service.found(incident_id=first["incident_id"]) == []
 
 
-async def test_simultaneous_alerts_are_each_answered_with_their_own(service: Service, incidents: FakeIncidents) -> None:
+async def test_simultaneous_alerts_each_get_their_own_result(service: Service, incidents: FakeIncidents) -> None:
     answers = await asyncio.gather(*(service.send(message=f"number {number}") for number in range(50)))
     assert len({answer["alert_id"] for answer in answers}) == 50
     assert len({answer["incident_id"] for answer in answers}) == 1

@@ -39,7 +39,7 @@ SMALL: Final = b'{"service":"a","severity":"low","message":"m"}'
         ({"links": [{"href": "https://a.example"}] * 33}, "#/links"),
     ],
 )
-async def test_what_is_not_allowed_is_refused_with_a_pointer(
+async def test_an_invalid_field_is_refused_with_a_pointer(
     service: Service, fields: dict[str, Any], pointer: str
 ) -> None:
     refused = await service.send(expect=422, **fields)
@@ -50,7 +50,7 @@ async def test_what_is_not_allowed_is_refused_with_a_pointer(
 
 
 @pytest.mark.parametrize("name", ["service", "severity", "message"])
-async def test_what_is_missing_is_named(service: Service, name: str) -> None:
+async def test_a_missing_field_is_named(service: Service, name: str) -> None:
     body = alert()
     del body[name]
     refused = await service.post(ALERTS, body, expect=422)
@@ -71,13 +71,13 @@ async def test_what_is_missing_is_named(service: Service, name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("path", [ALERTS, ALERTMANAGER])
-async def test_what_is_no_json_is_malformed(service: Service, path: str, body: bytes) -> None:
+async def test_a_body_that_is_not_json_is_malformed(service: Service, path: str, body: bytes) -> None:
     refused = await service.post(path, body, expect=400)
     assert refused["type"] == "urn:tocsin:problem:malformed-request"
 
 
 @pytest.mark.parametrize("body", [[], 1, "text", None, True])
-async def test_what_is_json_but_no_alert_is_refused(service: Service, body: Any) -> None:
+async def test_json_that_is_not_an_alert_is_refused(service: Service, body: Any) -> None:
     await service.post(ALERTS, body, expect=422)
     await service.post(ALERTMANAGER, body, expect=422)
 
@@ -85,7 +85,7 @@ async def test_what_is_json_but_no_alert_is_refused(service: Service, body: Any)
 @pytest.mark.parametrize(
     "number", [b"1" + b"0" * 5_000, b"1e400000", b"NaN", b"-Infinity", b'{"a": ' * 50 + b"1" + b"}" * 50]
 )
-async def test_numbers_out_of_this_world_break_nothing(service: Service, number: bytes) -> None:
+async def test_extreme_numbers_break_nothing(service: Service, number: bytes) -> None:
     body = b'{"service": "a", "severity": "low", "message": "m", "extra": ' + number + b"}"
     answer = await service.post(ALERTS, body, expect=None)
     assert answer.get("status") in {400, 422, "correlated"}
@@ -93,7 +93,7 @@ async def test_numbers_out_of_this_world_break_nothing(service: Service, number:
     assert "alerts" in answer or answer["status"] in {400, 422}
 
 
-async def test_nul_is_stored_as_a_replacement_character_wherever_it_comes(service: Service) -> None:
+async def test_nul_is_stored_as_a_replacement_character_in_every_field(service: Service) -> None:
     answer = await service.send(service="a\0b", labels={"k\0": "v\0"}, dedup_key="\0", source="\0", message="\0m")
     stored = await service.alert(answer["alert_id"])
     assert stored["service"] == "a\N{REPLACEMENT CHARACTER}b"
@@ -113,20 +113,20 @@ async def test_a_body_over_the_limit_is_too_large_and_one_below_is_not(service: 
     assert refused["type"] == "urn:tocsin:problem:too-large"
 
 
-async def test_a_compressed_body_is_not_taken(service: Service) -> None:
+async def test_a_compressed_body_is_refused(service: Service) -> None:
     response = await service.client.post(ALERTS, data=b"\x1f\x8b", headers={"Content-Encoding": "gzip"})
     assert response.status == 415
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/json; charset=utf-8", ""])
-async def test_the_content_type_is_kept_and_does_not_matter(service: Service, content_type: str) -> None:
+async def test_the_content_type_is_stored_and_otherwise_ignored(service: Service, content_type: str) -> None:
     response = await service.client.post(ALERTS, data=SMALL, headers={"Content-Type": content_type})
     assert response.status == 201
     stored = await service.alert((await response.json())["alert_id"])
     assert stored["request"]["content_type"] == content_type
 
 
-async def test_a_header_of_any_bytes_is_stored_as_far_as_it_can_be_read(service: Service) -> None:
+async def test_invalid_bytes_in_the_content_type_are_replaced(service: Service) -> None:
     reader, writer = await asyncio.open_connection(service.client.host, service.client.port)
     head = f"POST {ALERTS} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(SMALL)}\r\n"
     writer.write(head.encode() + b"Content-Type: caf\xe9\r\n\r\n" + SMALL)
@@ -138,15 +138,13 @@ async def test_a_header_of_any_bytes_is_stored_as_far_as_it_can_be_read(service:
     assert row["content_type"] == "caf?"
 
 
-async def test_what_is_refused_reaches_neither_table_nor_incident_management(
-    service: Service, incidents: FakeIncidents
-) -> None:
+async def test_a_refused_alert_is_neither_stored_nor_forwarded(service: Service, incidents: FakeIncidents) -> None:
     await service.send(expect=422, severity="urgent")
     assert service.rows("SELECT count(*) FROM alerts.request") == [{"count": 0}]
     assert incidents.batches == []
 
 
-async def test_what_is_not_there_is_404_and_what_cannot_be_done_is_405(service: Service) -> None:
+async def test_an_unknown_alert_is_404_and_an_unsupported_method_405(service: Service) -> None:
     await service.get(f"{ALERTS}/01980000-0000-7000-8000-000000000000", expect=404)
     missing = await service.get(f"{ALERTS}/17", expect=404)
     assert "'17'" in missing["detail"]

@@ -55,7 +55,7 @@ async def waits(service: Service, number: int) -> bool:
     return await service.metric("tocsin_alerts_waiting_requests") == number
 
 
-async def test_what_arrives_while_a_commit_runs_goes_into_the_next(service: Service, incidents: FakeIncidents) -> None:
+async def test_requests_during_a_commit_are_stored_by_the_next(service: Service, incidents: FakeIncidents) -> None:
     answers = await in_one_batch(service, *(alert(message=f"{number}") for number in range(60)))
     assert {status for status, _ in answers} == {201}
     assert await service.metric(BATCHES) == 2
@@ -63,7 +63,7 @@ async def test_what_arrives_while_a_commit_runs_goes_into_the_next(service: Serv
     assert len(incidents.told) == 61
 
 
-async def test_one_alert_that_the_database_refuses_does_not_fail_a_hundred(service: Service) -> None:
+async def test_one_alert_that_the_database_refuses_fails_alone(service: Service) -> None:
     service.rows("ALTER TABLE alerts.alert ADD CHECK (message <> 'poison')")
     bodies = [alert(message="poison" if number == 37 else f"{number}") for number in range(100)]
     answers = await in_one_batch(service, *bodies)
@@ -75,7 +75,7 @@ async def test_one_alert_that_the_database_refuses_does_not_fail_a_hundred(servi
     assert service.rows("SELECT count(*) FROM alerts.request") == [{"count": 100}]
 
 
-async def test_a_fault_of_the_schema_is_answered_500_and_never_422(service: Service) -> None:
+async def test_an_error_of_the_schema_is_500_and_never_422(service: Service) -> None:
     service.rows("ALTER TABLE alerts.alert RENAME COLUMN remark TO note")
     answers = await in_one_batch(service, alert(), alert())
     assert [status for status, _ in answers] == [500, 500]
@@ -83,7 +83,7 @@ async def test_a_fault_of_the_schema_is_answered_500_and_never_422(service: Serv
     await service.send()
 
 
-async def test_a_key_many_times_in_a_batch_is_one_alert(service: Service, incidents: FakeIncidents) -> None:
+async def test_reports_of_one_key_in_one_batch_are_one_alert(service: Service, incidents: FakeIncidents) -> None:
     fires = [alert(dedup_key="disk", labels={"n": str(number)}) for number in range(20)]
     answers = await in_one_batch(service, *fires, alert(dedup_key="disk", status="resolved"), alert(dedup_key="disk"))
     assert {status for status, _ in answers} == {201}
@@ -95,7 +95,7 @@ async def test_a_key_many_times_in_a_batch_is_one_alert(service: Service, incide
     assert len(incidents.batches) == 2
 
 
-async def test_a_fire_and_a_resolve_in_one_batch_are_told_as_they_ended(
+async def test_of_a_firing_and_a_resolved_report_in_one_batch_the_last_state_is_forwarded(
     service: Service, incidents: FakeIncidents
 ) -> None:
     both = ({"status": status, "fingerprint": "f", "labels": {"service": "a"}} for status in ("firing", "resolved"))
@@ -106,7 +106,7 @@ async def test_a_fire_and_a_resolve_in_one_batch_are_told_as_they_ended(
     assert state.fired_at is not None
 
 
-async def test_a_commit_whose_answer_was_lost_stores_nothing_twice(
+async def test_a_commit_with_an_unknown_outcome_stores_nothing_twice(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = await start(**QUICK_GRACE)
@@ -122,7 +122,7 @@ async def test_a_commit_whose_answer_was_lost_stores_nothing_twice(
 
 
 @pytest.mark.slow
-async def test_a_backend_killed_in_mid_commit_loses_and_doubles_nothing(service: Service) -> None:
+async def test_a_backend_killed_during_a_commit_loses_and_duplicates_nothing(service: Service) -> None:
     terminate = """
         SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = current_database() AND application_name = 'tocsin-alerts'
@@ -138,7 +138,7 @@ async def test_a_backend_killed_in_mid_commit_loses_and_doubles_nothing(service:
     assert len(service.rows("SELECT DISTINCT message FROM alerts.alert")) == len(stored)
 
 
-async def test_deadlocks_between_replicas_lose_and_double_nothing(start: Start) -> None:
+async def test_deadlocks_between_replicas_lose_and_duplicate_nothing(start: Start) -> None:
     replicas = [await start(), await start()]
     keys = [f"{number}" for number in range(8)]
 
@@ -160,7 +160,7 @@ def admin_dsn(postgres: Server) -> str:
 
 
 @pytest.mark.slow
-async def test_without_its_database_it_answers_503_and_takes_the_next_try(start: Start, admin_dsn: str) -> None:
+async def test_without_its_database_it_responds_503_and_accepts_the_next_try(start: Start, admin_dsn: str) -> None:
     service = await start(commit_patience_seconds=0.3)
     await service.send()
     name = service.rows("SELECT current_database() AS name")[0]["name"]
@@ -176,7 +176,7 @@ async def test_without_its_database_it_answers_503_and_takes_the_next_try(start:
 
 
 @pytest.mark.slow
-async def test_an_outage_shorter_than_a_senders_patience_is_not_noticed(service: Service, admin_dsn: str) -> None:
+async def test_an_outage_shorter_than_the_commit_patience_is_not_noticed(service: Service, admin_dsn: str) -> None:
     await service.send()
     name = service.rows("SELECT current_database() AS name")[0]["name"]
     run(admin_dsn, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
@@ -188,7 +188,7 @@ async def test_an_outage_shorter_than_a_senders_patience_is_not_noticed(service:
     assert (await sending)["status"] == "correlated"
 
 
-async def test_more_than_can_wait_is_sent_away(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_requests_beyond_the_pending_limit_are_refused(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tocsin.alerts.service.batch_writer.MAX_PENDING_BYTES", 1_000)
     with locked(service):
         tasks = [create_task(service.send(expect=None, message="m" * 600), name="sending") for _ in range(6)]
@@ -199,7 +199,7 @@ async def test_more_than_can_wait_is_sent_away(service: Service, monkeypatch: py
     assert stored == sum("alert_id" in answer for answer in answers) >= 2
 
 
-async def test_a_stopping_replica_stores_and_answers_what_it_took(service: Service) -> None:
+async def test_a_stopping_replica_stores_and_answers_pending_requests(service: Service) -> None:
     with locked(service):
         sending = create_task(service.send(), name="sending")
         await commit_waits(service)

@@ -11,7 +11,9 @@ from tocsin.contracts.alerts import AlertIn
 from tocsin.kernel.tasks import create_task
 
 
-async def test_the_same_key_has_one_effect_and_the_firsts_answer(service: Service, incidents: FakeIncidents) -> None:
+async def test_a_retry_has_no_second_effect_and_gets_the_first_response(
+    service: Service, incidents: FakeIncidents
+) -> None:
     first = await service.send(key="k-1")
     assert await service.send(key="k-1") == first
     assert len(await service.found()) == 1
@@ -53,7 +55,7 @@ async def test_the_same_key_at_another_address_is_refused(service: Service) -> N
     await service.post(ALERTMANAGER, payload("alertmanager", "0.25-firing"), expect=422, key="k-1")
 
 
-async def test_the_answers_to_a_group_and_to_repeats_are_rebuilt(service: Service) -> None:
+async def test_the_response_to_a_group_is_rebuilt_for_a_retry(service: Service) -> None:
     group = payload("alertmanager", "0.25-firing")
     first = await service.post(ALERTMANAGER, group, key="k-1")
     second = await service.post(ALERTMANAGER, group, key="k-2")
@@ -64,20 +66,20 @@ async def test_the_answers_to_a_group_and_to_repeats_are_rebuilt(service: Servic
     assert service.rows("SELECT sum(occurrences) AS seen FROM alerts.alert") == [{"seen": 5}]
 
 
-async def test_the_answer_to_an_ignored_resolve_is_rebuilt(service: Service) -> None:
+async def test_the_response_to_an_ignored_resolve_is_rebuilt_for_a_retry(service: Service) -> None:
     ignored = await service.send(key="k-1", dedup_key="disk", status="resolved")
     assert ignored["action"] == "ignored"
     assert await service.send(key="k-1", dedup_key="disk", status="resolved") == ignored
 
 
-async def test_a_key_is_never_forgotten(service: Service) -> None:
+async def test_a_key_does_not_expire(service: Service) -> None:
     first = await service.send(key="k-1")
     service.rows("UPDATE alerts.request SET created_at = created_at - interval '1 year'")
     assert await service.send(key="k-1") == first
     assert len(await service.found()) == 1
 
 
-async def test_a_key_that_is_none_is_refused(service: Service) -> None:
+async def test_an_invalid_key_is_refused(service: Service) -> None:
     for key in ("", "x" * 256):
         await service.post(ALERTS, alert(), expect=422, key=key)
     await service.post(ALERTS, alert(), expect=201, key="x" * 255)

@@ -1,4 +1,4 @@
-"""Incident management away, slow, wrong, and back: alerts are taken all the same, and told later."""
+"""Incident management unavailable, slow, or failing: alerts are accepted all the same, and forwarded later."""
 
 import asyncio
 from typing import Any
@@ -30,7 +30,7 @@ async def correlated(service: Service, alert_id: str) -> dict[str, Any]:
     return await eventually(linked)
 
 
-async def test_an_alert_is_accepted_while_incident_management_is_away_and_told_when_it_is_back(
+async def test_an_alert_is_accepted_during_an_outage_and_forwarded_after_it(
     service: Service, incidents: FakeIncidents
 ) -> None:
     await incidents.go_away()
@@ -42,7 +42,7 @@ async def test_an_alert_is_accepted_while_incident_management_is_away_and_told_w
     assert (await correlated(service, answer["alert_id"]))["action"] == "new_incident"
 
 
-async def test_a_sender_does_not_wait_for_a_slow_incident_management(start: Start, incidents: FakeIncidents) -> None:
+async def test_a_sender_does_not_wait_for_slow_incident_management(start: Start, incidents: FakeIncidents) -> None:
     service = await start(correlate_timeout_seconds=0.1, **QUICK_GRACE)
     incidents.hold()
     answer = await service.send(expect=202)
@@ -51,7 +51,7 @@ async def test_a_sender_does_not_wait_for_a_slow_incident_management(start: Star
 
 
 @pytest.mark.parametrize("status", [0, 500, 503, 429, 400, 422])
-async def test_an_answer_that_is_none_leaves_the_alert_to_the_sweeper(
+async def test_an_error_response_leaves_the_alert_to_the_worker(
     service: Service, incidents: FakeIncidents, status: int
 ) -> None:
     incidents.statuses.extend([status, status])
@@ -61,9 +61,7 @@ async def test_an_answer_that_is_none_leaves_the_alert_to_the_sweeper(
     assert len(set(incidents.keys)) == len(incidents.keys)
 
 
-async def test_an_answer_that_got_lost_changes_nothing_the_second_time(
-    service: Service, incidents: FakeIncidents
-) -> None:
+async def test_forwarding_again_after_a_lost_response_is_a_no_op(service: Service, incidents: FakeIncidents) -> None:
     incidents.loses_answers = 1
     answer = await service.send(expect=202)
     assert (await correlated(service, answer["alert_id"]))["action"] == "new_incident"
@@ -71,7 +69,7 @@ async def test_an_answer_that_got_lost_changes_nothing_the_second_time(
     assert await service.metric('alerts_correlated_total{result="new_incident"}') == 1
 
 
-async def test_after_three_failures_nobody_is_made_to_wait_until_it_is_back(
+async def test_after_three_failures_senders_do_not_wait_until_it_recovers(
     start: Start, incidents: FakeIncidents
 ) -> None:
     service = await start(breaker_seconds=60.0)
@@ -81,7 +79,7 @@ async def test_after_three_failures_nobody_is_made_to_wait_until_it_is_back(
     assert len(incidents.batches) == 3
 
 
-async def test_the_breaker_closes_again(start: Start, incidents: FakeIncidents) -> None:
+async def test_the_circuit_breaker_closes_again(start: Start, incidents: FakeIncidents) -> None:
     service = await start(breaker_seconds=0.05)
     incidents.statuses.extend([503] * 4)
 
@@ -94,7 +92,7 @@ async def test_the_breaker_closes_again(start: Start, incidents: FakeIncidents) 
 
 
 @pytest.mark.slow
-async def test_a_backlog_is_told_oldest_first_and_measured(service: Service, incidents: FakeIncidents) -> None:
+async def test_a_backlog_is_forwarded_and_measured(service: Service, incidents: FakeIncidents) -> None:
     await incidents.go_away()
     answers = await asyncio.gather(*(service.send(expect=202, message=f"{number}") for number in range(120)))
 
@@ -113,7 +111,7 @@ async def test_a_backlog_is_told_oldest_first_and_measured(service: Service, inc
     await eventually(is_measured)
 
 
-async def test_a_backlog_is_told_by_whichever_replica_is_alive(start: Start, incidents: FakeIncidents) -> None:
+async def test_a_backlog_is_forwarded_by_another_replica(start: Start, incidents: FakeIncidents) -> None:
     first = await start(poll_seconds=3_600.0, **QUICK_GRACE)
     await incidents.go_away()
     answer = await first.send(expect=202)
@@ -124,7 +122,7 @@ async def test_a_backlog_is_told_by_whichever_replica_is_alive(start: Start, inc
 
 
 @pytest.mark.slow
-async def test_an_alert_that_is_refused_waits_and_the_others_are_told(
+async def test_a_rejected_alert_is_postponed_and_the_others_are_forwarded(
     service: Service, incidents: FakeIncidents
 ) -> None:
     await incidents.go_away()
@@ -142,7 +140,7 @@ async def test_an_alert_that_is_refused_waits_and_the_others_are_told(
     await correlated(service, answers[17]["alert_id"])
 
 
-async def test_an_alert_that_something_holds_up_there_waits_and_the_others_are_correlated(
+async def test_an_alert_that_cannot_be_correlated_yet_does_not_delay_others(
     service: Service, incidents: FakeIncidents
 ) -> None:
     incidents.holds_up = lambda state: state.service == "stuck"
@@ -154,7 +152,7 @@ async def test_an_alert_that_something_holds_up_there_waits_and_the_others_are_c
     assert (await correlated(service, stuck["alert_id"]))["action"] == "new_incident"
 
 
-async def test_what_changes_while_it_is_told_is_told_again(start: Start, incidents: FakeIncidents) -> None:
+async def test_a_change_during_forwarding_is_forwarded_again(start: Start, incidents: FakeIncidents) -> None:
     replicas = [await start(**QUICK_GRACE), await start(**QUICK_GRACE)]
     incidents.hold()
     sending = asyncio.gather(
@@ -170,7 +168,7 @@ async def test_what_changes_while_it_is_told_is_told_again(start: Start, inciden
     assert max(state.occurrences for state in incidents.told) == 3
 
 
-async def test_an_answer_that_comes_late_does_not_overwrite_a_newer_one(start: Start, incidents: FakeIncidents) -> None:
+async def test_a_late_response_does_not_overwrite_a_newer_link(start: Start, incidents: FakeIncidents) -> None:
     slow, quick = [await start(), await start()]
     late = incidents.delay_next()
     sending = create_task(slow.send(dedup_key="disk"), name="slow")
@@ -185,7 +183,7 @@ async def test_an_answer_that_comes_late_does_not_overwrite_a_newer_one(start: S
     assert not quick.rows(UNFORWARDED)
 
 
-async def test_an_answer_overtaken_by_that_to_the_end_still_says_how_the_alert_came(
+async def test_a_response_overtaken_by_that_to_the_resolve_still_sets_the_action(
     start: Start, incidents: FakeIncidents
 ) -> None:
     slow, quick = [await start(), await start()]
@@ -203,7 +201,7 @@ async def test_an_answer_overtaken_by_that_to_the_end_still_says_how_the_alert_c
 
 @pytest.mark.parametrize("kind", [FailpointKind.RAISE, FailpointKind.EXECUTE_THEN_RAISE])
 @pytest.mark.parametrize("point", ["alerts.commit", "alerts.forward", "alerts.link", "alerts.lease_overdue"])
-async def test_a_fault_at_a_step_boundary_is_made_good(
+async def test_a_fault_at_a_step_boundary_is_recovered_from(
     service: Service, incidents: FakeIncidents, monkeypatch: pytest.MonkeyPatch, point: str, kind: FailpointKind
 ) -> None:
     if point == "alerts.lease_overdue":

@@ -3,7 +3,7 @@ from typing import Any, Final
 import pytest
 
 from tests.fakes.incidents import FakeIncidents
-from tests.support.alerts.api import ALERTS, Service
+from tests.support.alerts.api import ALERTMANAGER, ALERTS, Service, payload
 
 ODD: Final[dict[str, Any]] = {
     "service": "billing",
@@ -53,7 +53,7 @@ async def test_an_incidents_alerts_are_listed_page_by_page(service: Service) -> 
     ],
 )
 @pytest.mark.parametrize("by_incident", [False, True])
-async def test_every_filter_finds_what_it_says_and_nothing_else(
+async def test_every_filter_finds_matching_alerts_only(
     service: Service, filters: dict[str, str], *, by_incident: bool
 ) -> None:
     await service.send()
@@ -64,6 +64,16 @@ async def test_every_filter_finds_what_it_says_and_nothing_else(
     found = await service.found(**filters)
     assert [item["id"] for item in found] == [odd["alert_id"]]
     assert await service.found(**{**filters, "q": "nothing like it"}) == []
+
+
+async def test_alerts_are_found_by_their_integration(service: Service) -> None:
+    generic = await service.send()
+    received = (await service.post(ALERTMANAGER, payload("alertmanager", "0.25-firing")))["alerts"]
+    assert [item["id"] for item in await service.found(integration="generic")] == [generic["alert_id"]]
+    found = await service.found(integration="alertmanager")
+    assert {item["id"] for item in found} == {alert["alert_id"] for alert in received}
+    assert {(item["integration"], item["receiver"]) for item in found} == {("alertmanager", "alertmanager")}
+    assert await service.found(integration="nagios") == []
 
 
 async def test_firing_alerts_and_those_of_a_fingerprint_are_found(service: Service) -> None:
@@ -98,19 +108,19 @@ async def test_since_is_included_and_until_is_not(service: Service) -> None:
         {"q": ""},
     ],
 )
-async def test_a_query_that_makes_no_sense_is_refused_by_name(service: Service, query: dict[str, str]) -> None:
+async def test_an_invalid_query_parameter_is_refused_by_name(service: Service, query: dict[str, str]) -> None:
     refused = await service.get(ALERTS, expect=422, **query)
     assert refused["errors"][0]["pointer"] == "?" + next(iter(query))
 
 
 @pytest.mark.parametrize("words", ["%", "'", "\\", "!&|()", "\0", "a" * 256, ":*", '"', "or", "-"])
-async def test_any_words_can_be_searched_for(service: Service, words: str) -> None:
+async def test_any_text_can_be_searched_for(service: Service, words: str) -> None:
     await service.send()
     assert await service.found(q=words) == []
     assert await service.found(service=words) == []
 
 
-async def test_alerts_are_found_by_what_became_of_them(service: Service) -> None:
+async def test_alerts_are_found_by_their_action(service: Service) -> None:
     first, second = await service.send(), await service.send()
     ignored = await service.send(dedup_key="never fired", status="resolved")
     for action, answer in (
@@ -125,7 +135,7 @@ async def test_alerts_are_found_by_what_became_of_them(service: Service) -> None
     assert (await service.get(ALERTS, action="lost", expect=422))["errors"][0]["pointer"] == "?action"
 
 
-async def test_what_is_pending_is_found_while_incident_management_is_away(
+async def test_pending_alerts_are_found_while_incident_management_is_unavailable(
     service: Service, incidents: FakeIncidents
 ) -> None:
     await incidents.go_away()
@@ -133,7 +143,7 @@ async def test_what_is_pending_is_found_while_incident_management_is_away(
     assert [item["id"] for item in await service.found(action="pending")] == [waiting["alert_id"]]
 
 
-async def test_a_summary_says_how_many_alerts_became_how_many_incidents(service: Service) -> None:
+async def test_a_summary_counts_alerts_incidents_and_reports(service: Service) -> None:
     nothing = {"alerts": 0, "incidents": 0, "reports": 0, "by_action": {}, "cut_at": None}
     assert await service.get(f"{ALERTS}/summary") == nothing
     for _ in range(3):
@@ -151,7 +161,7 @@ async def test_a_summary_says_how_many_alerts_became_how_many_incidents(service:
     assert await service.get(f"{ALERTS}/summary", until="2026-01-01T00:00:00Z") == nothing
 
 
-async def test_a_summary_of_a_storm_counts_the_newest_and_says_since_when(
+async def test_a_summary_of_a_storm_counts_the_newest_alerts_and_says_where_it_was_cut(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tocsin.alerts.repository.queries.COUNTED", 2)

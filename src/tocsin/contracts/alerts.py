@@ -111,7 +111,7 @@ class Alert(Model):
     @computed_field  # type: ignore[prop-decorator] # mypy knows no decorated property
     @property
     def receiver(self) -> str:
-        """The former name of `integration`."""
+        """Equal to `integration`."""
         return self.integration
 
 
@@ -141,7 +141,7 @@ class RawRequest(Model):
     @computed_field  # type: ignore[prop-decorator] # mypy knows no decorated property
     @property
     def receiver(self) -> str:
-        """The former name of `integration`."""
+        """Equal to `integration`."""
         return self.integration
 
 

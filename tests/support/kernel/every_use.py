@@ -171,7 +171,7 @@ async def _send_alerts(user: User) -> None:
     for change in ({}, {"dedup_key": None}, {"status": "resolved"}, {"status": "resolved", "dedup_key": "unknown"}):
         await user.change("alerts", "/api/v1/alerts", {**ALERT, **change})
     alert = {"startsAt": "2026-11-02T03:04:05Z", "endsAt": "0001-01-01T00:00:00Z", "annotations": {}}
-    for status in ("firing", "resolved"):
+    for status in ("firing", "resolved", "firing"):
         alerts = [
             {**alert, "status": status, "labels": {"alertname": name}, "fingerprint": name}
             for name in ("DiskFull", "NoBackup")
@@ -237,6 +237,7 @@ async def _ask(user: User, samples: Mapping[str, str]) -> None:
         "by": "week",
         "channel": "webhook",
         "days": "7",
+        "integration": "generic",
         "limit": "1",
         "person": PRIMARY,
         "q": "printers",
