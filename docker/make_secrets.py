@@ -1,8 +1,8 @@
-"""Make the secrets of a Tocsin in containers, each in a file that the one user who needs it can read.
+"""Write the secrets of the containers, each into a file that only the user who needs it can read.
 
-Runs as root before everything else, at each start. A secret is, in this order: what its environment variable says, what
-the file says that `<NAME>_FILE` names, what was made at an earlier start, or 256 random bits. `rotate` as the only
-argument makes new ones. Nothing secret is ever printed.
+Runs as root before every other container, at each start. The value of a secret is that of its environment variable, the
+content of the file that `<NAME>_FILE` names, the value created at an earlier start, or 256 random bits, in this order.
+The argument `rotate` creates new values. No secret is ever printed.
 """
 
 import os
@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 FOLDER = Path(os.environ.get("SECRETS_FOLDER", "/run/secrets"))
 OWN = FOLDER / "made"
-"""What was made here, for root only: all other files are written from it at each start."""
+"""The created values, readable by root only; all other files are derived from them at each start."""
 DATABASE = 999
 MIGRATE = 10006
 SERVICES = {
@@ -24,18 +24,18 @@ SERVICES = {
     "notification-service": ("tocsin_notifications", 10004),
 }
 MAILERS = {"oncall-service", "notification-service"}
-"""One asks whether there is a mail server, the other uses it."""
+"""oncall-service checks whether a mail server is configured, and notification-service uses it."""
 MAILPIT = "mailpit"
-"""The mail catcher of the profile `mail`: where it runs and no other server is given, mail goes there."""
+"""The mail catcher of the profile `mail`: used if it is running and no other server is configured."""
 
 
 def main(arguments: list[str]) -> None:
-    """Write every file; exit with one line where that cannot be done."""
+    """Write all files; exit with an error message if that fails."""
     if arguments == ["rotate"]:
         for path in OWN.glob("*"):
             path.unlink()
     elif arguments:
-        sys.exit(f"There is no command {' '.join(arguments)!r}, only `rotate`.")
+        sys.exit(f"Unknown command {' '.join(arguments)!r}; the only one is `rotate`.")
     owner = password("DATABASE_PASSWORD")
     write(FOLDER / "database" / "password", owner, DATABASE)
     write(FOLDER / "migrate" / "database_url", database_url("tocsin", owner), MIGRATE)
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> None:
 
 
 def given(name: str) -> str:
-    """Return what the environment, or a file that it names, says; empty where it says nothing."""
+    """Return the value of a variable, or of the file that it names; empty if neither is set."""
     value = os.environ.get(name, "")
     path = os.environ.get(f"{name}_FILE", "")
     if value or not path:
@@ -63,7 +63,7 @@ def given(name: str) -> str:
 
 
 def password(name: str) -> str:
-    """Return a password that is given, was made before, or is made now and kept."""
+    """Return the given password, or the stored one, which is created first if needed."""
     kept = OWN / name.lower()
     if not given(name) and not kept.exists():
         write(kept, secrets.token_urlsafe(32), 0)
@@ -71,12 +71,12 @@ def password(name: str) -> str:
 
 
 def database_url(user: str, made: str) -> str:
-    """Return the address of the database for one of its users."""
+    """Return the connection URL of a database user."""
     return f"postgresql://{user}:{quote(made, safe='')}@database:5432/tocsin"
 
 
 def mail() -> tuple[str, str]:
-    """Return the mail server's address and the sender, both empty where there is none."""
+    """Return the URL of the mail server and the sender; both are empty without a mail server."""
     server, sender = given("SMTP_URL"), given("SMTP_FROM")
     if server:
         return server, sender
@@ -88,7 +88,7 @@ def mail() -> tuple[str, str]:
 
 
 def write(path: Path, text: str, user: int) -> None:
-    """Put *text* into a file that *user* alone can read, whole or not at all."""
+    """Atomically write a file that only *user* can read."""
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}")
     temporary.unlink(missing_ok=True)

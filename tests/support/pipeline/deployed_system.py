@@ -19,32 +19,34 @@ EXITS_IMMEDIATELY: Final = {
 }
 
 
-def _breaking(function: str, file: str, user: str, statement: str) -> str:
-    """Return Dockerfile lines that insert a statement at the beginning of a function."""
-    return f"USER 0\nRUN sed -i '/async def {function}(/a\\{statement}' /opt/tocsin/tocsin/{file}\nUSER {user}"
+def _breaking(package: str, function: str, user: int, statement: str) -> str:
+    """Return Dockerfile lines that insert a statement at the beginning of a function; building fails without one."""
+    files = f"grep -rl 'async def {function}' /opt/tocsin/tocsin/{package}"
+    insert = f"sed -i '/async def {function}/a\\{statement}'"
+    return f"USER 0\nRUN {files} | xargs {insert}\nUSER {user}:{user}"
 
 
 NEVER_READY: Final = {
     "oncall-service": _breaking(
-        "connection",
-        "kernel/db.py",
-        "10003:10003",
+        "kernel",
+        "connection(self)",
+        10003,
         '        raise DatabaseUnavailableError("broken on purpose: no database")',
     )
 }
 NEVER_PAGES: Final = {
     "notification-service": _breaking(
-        "send",
-        "notifications/channels/mock.py",
-        "10004:10004",
+        "channels/console.py",
+        "send(self",
+        10004,
         '        raise RuntimeError("broken on purpose: no page")',
     )
 }
 FAILS_UNDER_LOAD: Final = {
     "incident-management": _breaking(
-        "list_incidents",
-        "incidents/handlers.py",
-        "10002:10002",
+        "incidents",
+        "list_incidents(request",
+        10002,
         # Not a request of the drill itself, which would fail before the load is counted.
         '    if "service" not in request.query and __import__("random").random() < 0.2: '
         'raise RuntimeError("broken on purpose: under load")',
