@@ -1,20 +1,22 @@
-# Each target is what a person types and what CI runs; `make` alone lists them.
+# People and CI run the same targets; `make` alone lists them.
 UV_VERSION := 0.13.8
-# More than two cores' worth: a test waits about as often as it works.
+# More workers than cores, because tests wait about half of the time.
 WORKERS ?= 3
-# Where what is installed stays: here, or where a job says that it outlives the job.
+# The folder of the installed tools: this one, or a job's cache.
 KEEP ?= .
+# How many of the tests of SQL run on PostgreSQL 17 as well: a seeded sample, or all with TEST_SAMPLE=all.
+DRAW ?= 120
 BIN := $(KEEP)/.venv/bin
 SYNCED := $(KEEP)/.venv/.synced
 UV := $(KEEP)/.uv/bin/uv
 export UV_PROJECT_ENVIRONMENT := $(KEEP)/.venv
 PARTS := $(patsubst src/tocsin/%/__init__.py,%,$(wildcard src/tocsin/*/__init__.py))
 
-# Tests start processes by the hundred, each twice as long where Python may not keep what it compiled.
+# Tests start hundreds of processes, which take twice as long without compiled files.
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools run up down backup restore rotate-secrets test test-fast test-containers pipeline test-pipeline status rollback fault-drill scale-demo lint format docs dashboards pictures bench clean
+.PHONY: help setup tools run up down backup restore rotate-secrets test test-fast test-containers pipeline test-pipeline test-all status rollback fault-drill scale-demo lint format docs dashboards pictures bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -25,60 +27,65 @@ $(UV): # uv brings everything else, in the versions of uv.lock
 $(SYNCED): pyproject.toml uv.lock | $(UV)
 	$(UV) sync --quiet --frozen --all-extras && touch $@
 
-setup: $(SYNCED) ## Make .venv, or bring it up to date
+setup: $(SYNCED) ## Create or update .venv, and install the commit hooks in a clone
+	@if [ -d .git ]; then $(BIN)/pre-commit install >/dev/null || echo "the commit hooks were not installed" >&2; fi
 
-tools: $(SYNCED) ## Have the browser, Prometheus, Alertmanager and wrk ready that tests and bench use
+tools: $(SYNCED) ## Install the browser, Prometheus, Alertmanager and wrk for tests and bench
 	@.ci/install-system-packages
 
-run: $(SYNCED) ## Start Tocsin with a demo world on an embedded PostgreSQL
+run: $(SYNCED) ## Start Tocsin with demo data on an embedded PostgreSQL
 	@$(BIN)/tocsin up --demo
 
-up: ## Start the whole system in containers, with Prometheus and Grafana
+up: ## Start the system in containers, with Prometheus and Grafana
 	@docker/require-compose
 	docker compose up --detach --build --wait
 
-down: ## Stop the containers; the data stays in their volumes
+down: ## Stop the containers and keep their volumes
 	docker compose down
 
-backup: ## Write the containers' database into backups/, while it runs
+backup: ## Dump the containers' database into backups/, while it is running
 	@docker/backup $(FILE)
 
-restore: ## Put a backup in the place of the containers' database: FILE=backups/...
+restore: ## Replace the containers' database with a backup: FILE=backups/...
 	@docker/restore $(FILE)
 
-rotate-secrets: ## Make new passwords for the containers and have everybody use them
+rotate-secrets: ## Replace the database passwords of the containers
 	@docker/rotate-secrets
 
-test: tools ## Run every check that needs no container, and hold the coverage floor, of each package too
+test: tools ## Run the tests without containers, with the coverage floor of the whole and of each package
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report= --cov-fail-under=0 --durations=30
-	@rm -f .coverage.*  # what processes that were killed have left half written
+	@rm -f .coverage.*  # incomplete files of killed processes
 	$(BIN)/coverage report
 	@for part in $(PARTS); do printf '%-14s' $$part; $(BIN)/coverage report --format=total --include="src/tocsin/$$part/*" || failed=1; done; exit $${failed:-0}
 
 test-fast: export HYPOTHESIS_PROFILE ?= quick
-test-fast: $(SYNCED) ## Run the tests that take under a minute together
+test-fast: $(SYNCED) ## Run the fast tests: under a minute
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow and not pipeline"
 
-test-containers: $(SYNCED) ## Test the system in containers: images, roles, kills, scaling, edge, backup
-	.ci/on-postgres-17 $(BIN)/pytest -n $(WORKERS) --dist worksteal tests/alerts tests/incidents tests/oncall tests/notifications tests/kernel/test_query_plans.py tests/test_migrate.py
-	$(BIN)/pytest tests/containers
+test-containers: $(SYNCED) ## Test the system in containers: a seeded sample, or all with TEST_SAMPLE=all
+	.ci/on-postgres-17 $(BIN)/pytest -n $(WORKERS) --dist worksteal --draw $(DRAW) tests/alerts tests/incidents tests/oncall tests/notifications tests/kernel/test_query_plans.py tests/test_migrate.py
+	$(BIN)/pytest --durations=10 tests/containers
 
-pipeline: ## Check, build, scan, test, deploy and verify the commit at HEAD, on this machine, by act
+pipeline: ## Check, build, scan, test, deploy and verify the commit at HEAD on this machine, with act
 	@PYTHONPATH=.github/pipeline python3 -m stages.push $(OPTIONS)
 
-test-pipeline: $(SYNCED) ## Test the delivery pipeline with real containers: deploys, bad releases, kills, the way back
-	$(BIN)/pytest -m pipeline tests/pipeline
+test-pipeline: $(SYNCED) ## Test the delivery pipeline with containers: a seeded sample, or all with TEST_SAMPLE=all
+	$(BIN)/pytest -m pipeline --durations=10 tests/pipeline
 
-status: ## Say which release runs, which was good last, and what is under way
+# An hour and a half at most. Longer ones are drills of their own: fault-drill, and PIPELINE_ACT_KILLS=20 test-pipeline.
+test-all: export TEST_SAMPLE := all
+test-all: lint test test-containers test-pipeline ## Run every test, without sampling: before a release
+
+status: ## Show the running release, the good one, and an attempt in progress
 	@.github/pipeline/deploy status
 
-rollback: ## Go back to the release that was verified before: TAG=... to another one
-	@.github/pipeline/deploy rollback $(TAG) || [ $$? = 10 ]  # gone back: to a stage bad news, here what was asked for
+rollback: ## Return to the previous good release, or to TAG=...
+	@.github/pipeline/deploy rollback $(TAG) || [ $$? = 10 ]  # rolled back, which is what was requested
 
-fault-drill: $(SYNCED) ## Do to the containers what may happen to them, one after the other, and see that nothing is lost: an hour; WORDS=... for some
+fault-drill: $(SYNCED) ## Inject every fault into the containers, one at a time, and check that nothing is lost: an hour; WORDS=... selects some
 	$(BIN)/python -m tests.support.containers.fault_drill $(WORDS)
 
-scale-demo: tools ## Measure the containers with one, two and three replicas
+scale-demo: tools ## Measure the throughput of one, two and three replicas
 	$(BIN)/python -m tests.support.containers.scale_demo
 
 lint: $(SYNCED) ## Check style, types, layers, security, complexity and duplication
@@ -88,18 +95,18 @@ lint: $(SYNCED) ## Check style, types, layers, security, complexity and duplicat
 format: $(SYNCED) ## Format the code and apply the safe fixes
 	$(BIN)/ruff check --fix && $(BIN)/ruff format
 
-docs: $(SYNCED) ## Write docs/settings.md anew from the settings classes
+docs: $(SYNCED) ## Generate docs/settings.md from the settings classes
 	$(BIN)/python -m tests.support.settings_page
 
-dashboards: $(SYNCED) ## Write grafana/dashboards/ anew from grafana/generate/
+dashboards: $(SYNCED) ## Generate grafana/dashboards/ from grafana/generate/
 	$(BIN)/python -m grafana.generate
 
-pictures: tools ## Photograph every page in both themes and two widths into pictures/
+pictures: tools ## Take screenshots of every page in both themes and two widths, into pictures/
 	@mkdir -p pictures && $(BIN)/python -m tests.support.web.screenshots pictures
 
-bench: tools ## Measure, beside the limits of this machine
+bench: tools ## Run the benchmarks, beside this machine's limits
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.pages
 
-clean: ## Remove what the targets above made; Tocsin's data in .tocsin/ stays
+clean: ## Remove the installed and generated files; the data in .tocsin/ stays
 	rm -rf .venv .uv .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

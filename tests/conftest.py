@@ -12,7 +12,7 @@ from hypothesis import settings
 from tests.support.postgres import Server, any_server
 from tocsin.migrate import migrate
 
-pytest_plugins = ["tests.support.sampling"]
+pytest_plugins = ["tests.support.sampling", "tests.support.timeouts"]
 
 # A deadline measures the machine, not the code. Of the profiles, quick is for between two edits, thorough for a night.
 settings.register_profile("default", deadline=None, print_blob=True)

@@ -1,4 +1,4 @@
-"""The edge: what it lets in, what it does with a replica that dies, and with those who take their time."""
+"""The edge: its limits, a replica that fails, and slow clients."""
 
 import asyncio
 import json
@@ -41,9 +41,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 http.server.ThreadingHTTPServer(("", 8001), Handler).serve_forever()
 """
 
+pytestmark = pytest.mark.sample("edge", 4)
+
 
 async def answer_to(stack: Stack, beginning: bytes) -> tuple[int, dict[str, Any]]:
-    """Send bytes; return the status and the problem document with which the edge ends the conversation."""
+    """Send bytes; return the status and the problem document of the edge's response."""
     reader, writer = await asyncio.open_connection(ADDRESS, stack.ports["alert-ingestion"])
     writer.write(beginning)
     async with asyncio.timeout(20):
@@ -67,7 +69,7 @@ async def answer_to(stack: Stack, beginning: bytes) -> tuple[int, dict[str, Any]
     ],
     ids=["body", "headers", "slow"],
 )
-async def test_what_the_edge_refuses_is_said_as_the_services_say_it(
+async def test_errors_of_the_edge_are_problem_documents_like_those_of_the_services(
     stack: Stack, status: int, beginning: bytes
 ) -> None:
     answered, problem = await answer_to(stack, beginning)
@@ -76,7 +78,7 @@ async def test_what_the_edge_refuses_is_said_as_the_services_say_it(
     assert problem["detail"]
 
 
-async def test_a_request_has_an_id_with_which_it_is_answered_and_logged(stack: Stack) -> None:
+async def test_a_request_id_is_created_logged_and_returned(stack: Stack) -> None:
     async with stack.session.post(f"{stack.url('alerts')}/api/v1/alerts", json=ALERT) as response:
         made = response.headers["X-Request-ID"]
     assert made in stack.compose("logs", "alert-ingestion")
@@ -85,14 +87,14 @@ async def test_a_request_has_an_id_with_which_it_is_answered_and_logged(stack: S
         assert response.headers["X-Request-ID"] == given
 
 
-async def test_without_a_replica_the_edge_says_so_and_when_to_come_again(stack: Stack) -> None:
+async def test_without_a_replica_the_edge_returns_503_with_retry_after(stack: Stack) -> None:
     (container,) = stack.containers("notification-service")
     url = f"{stack.url('notifications')}/api/v1/notifications"
     await beside(docker, "pause", container)
     try:
 
         async def refused() -> str:
-            # Until the checks have noticed, a request waits for the replica that has stopped still.
+            # Until the health check fails, a request waits for the paused replica.
             try:
                 async with stack.session.get(url, timeout=ClientTimeout(total=1)) as response:
                     assert (response.status, response.headers.get("Retry-After")) == (503, "1")
@@ -108,7 +110,7 @@ async def test_without_a_replica_the_edge_says_so_and_when_to_come_again(stack: 
 
 @asynccontextmanager
 async def edge_before(program: str) -> AsyncIterator[tuple[str, list[str]]]:
-    """Run the edge alone, with two replicas of a service that are *program*; yield its address and the replicas."""
+    """Run the edge with two replicas that execute *program*; yield its address and the replicas."""
     name, port = f"tocsin-test-edge-{new_id().hex[-8:]}", free_port(ADDRESS)
     made: list[str] = []
     await beside(docker, "network", "create", name)
@@ -128,7 +130,7 @@ async def edge_before(program: str) -> AsyncIterator[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize("key", [None, "the-callers-own"])
-async def test_a_post_whose_replica_dies_goes_to_another_with_the_same_key(stack: Stack, key: str | None) -> None:
+async def test_a_post_to_a_dying_replica_is_retried_with_the_same_key(stack: Stack, key: str | None) -> None:
     async with edge_before(DIES_ONCE) as (url, replicas):
 
         async def ready() -> bool:
@@ -144,11 +146,11 @@ async def test_a_post_whose_replica_dies_goes_to_another_with_the_same_key(stack
             assert response.status == 201
         taken = [line.split()[1:] for replica in replicas for line in docker("logs", replica).splitlines()]
     keys, ids = {one[0] for one in taken}, {one[1] for one in taken}
-    assert (len(taken), len(keys), len(ids)) == (3, 1, 1)  # both died once
+    assert (len(taken), len(keys), len(ids)) == (3, 1, 1)  # each replica failed once
     assert keys == {key} or key is None
 
 
-async def test_who_sends_a_drop_at_a_time_keeps_nobody_waiting_and_is_cut_off(stack: Stack) -> None:
+async def test_slow_clients_delay_no_other_request_and_are_disconnected(stack: Stack) -> None:
     stop, cut_off = asyncio.Event(), Counter[bytes]()
 
     async def drip(beginning: bytes) -> None:
@@ -174,7 +176,7 @@ async def test_who_sends_a_drop_at_a_time_keeps_nobody_waiting_and_is_cut_off(st
     assert set(cut_off) == {b"408"}
 
 
-async def test_a_name_server_that_is_silent_stops_nobody(stack: Stack) -> None:
+async def test_an_unresponsive_name_server_blocks_no_service(stack: Stack) -> None:
     (container,), (database,) = stack.containers("alert-ingestion"), stack.containers("database")
     pid = docker("inspect", "--format", "{{.State.Pid}}", container).strip()
     rule = ("OUTPUT", "--protocol", "udp", "--destination", "127.0.0.11", "--jump", "DROP")
@@ -182,7 +184,7 @@ async def test_a_name_server_that_is_silent_stops_nobody(stack: Stack) -> None:
     try:
         await beside(docker, "restart", database)
         answers = [float(await beside(docker, "exec", container, "python", "-c", ASK_ITSELF)) for _ in range(9)]
-        # libpq's own look-up would stop the process for a second at each of its many tries to connect.
+        # libpq's own name resolution would block the process for a second at each attempt to connect.
         assert median(answers) < 0.8
     finally:
         await beside(iptables, pid, "--delete", *rule)

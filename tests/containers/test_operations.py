@@ -1,4 +1,4 @@
-"""What an operator does: back up, restore, rotate the secrets, give secrets of their own, start in bad surroundings."""
+"""Operations: backup, restore, rotation of the secrets, given secrets, a port in use."""
 
 import subprocess
 from pathlib import Path
@@ -12,9 +12,11 @@ from tocsin.kernel.ids import new_id
 
 ALERT = {"service": "backup", "severity": "high", "message": "before the backup"}
 
+pytestmark = pytest.mark.sample("operations", 2)
+
 
 def script(stack: Stack, name: str, *arguments: str) -> str:
-    """Run one of the scripts in docker/ on the system."""
+    """Run a script of docker/ on the system."""
     done = subprocess.run(  # noqa: S603
         [ROOT / "docker" / name, *arguments],
         cwd=ROOT,
@@ -27,7 +29,7 @@ def script(stack: Stack, name: str, *arguments: str) -> str:
     return done.stdout
 
 
-async def test_a_backup_is_restored_with_all_that_was_known_then_and_nothing_else(stack: Stack, tmp_path: Path) -> None:
+async def test_a_restore_brings_back_exactly_the_state_of_the_backup(stack: Stack, tmp_path: Path) -> None:
     file = tmp_path / "tocsin.dump"
     alert, incident = await stack.open_incident(ALERT)
     assert (await beside(script, stack, "backup", str(file))).strip() == str(file)
@@ -41,12 +43,12 @@ async def test_a_backup_is_restored_with_all_that_was_known_then_and_nothing_els
     assert (await stack.get("incidents", f"/api/v1/incidents/{incident}"))["service"] == "backup"
     async with stack.session.get(f"{stack.url('alerts')}/api/v1/alerts/{lost['alert_id']}") as response:
         assert response.status == 404
-    # What may be done is restored, too: everything goes on.
+    # Privileges are restored too: the services continue.
     assert (await stack.open_incident(ALERT))[1] == incident
     await stack.resolve(incident)
 
 
-async def test_half_a_backup_changes_nothing(stack: Stack, tmp_path: Path) -> None:
+async def test_restoring_a_truncated_backup_changes_nothing(stack: Stack, tmp_path: Path) -> None:
     alert, incident = await stack.open_incident(ALERT)
     file = tmp_path / "tocsin.dump"
     await beside(script, stack, "backup", str(file))
@@ -73,7 +75,7 @@ async def test_after_a_rotation_only_the_new_passwords_open_the_database(stack: 
     await stack.resolve(incident)
 
 
-async def test_a_port_that_is_in_use_is_named(stack: Stack) -> None:
+async def test_a_port_in_use_is_named(stack: Stack) -> None:
     other, taken = Stack(f"tocsin-test-{new_id().hex[-8:]}", {}), stack.ports["web-ui"]
     try:
         with pytest.raises(DockerError, match=rf"{ADDRESS}:{taken}.*already"):
@@ -82,7 +84,7 @@ async def test_a_port_that_is_in_use_is_named(stack: Stack) -> None:
         await beside(other.down)
 
 
-async def test_what_is_given_wins_over_what_is_made_and_lost_secrets_are_named(images: list[str]) -> None:
+async def test_given_secrets_win_over_created_ones_and_lost_secrets_are_named(images: list[str]) -> None:
     assert "migrate" in images
     given = {"DATABASE_PASSWORD": "the owner's / own", "TOCSIN_ALERTS_PASSWORD": "p@ss:word%"}
     other = Stack(f"tocsin-test-{new_id().hex[-8:]}", given)
@@ -92,14 +94,14 @@ async def test_what_is_given_wins_over_what_is_made_and_lost_secrets_are_named(i
         assert other.secret("database/password") == given["DATABASE_PASSWORD"]
         assert other.secret("alert-ingestion/database_url").startswith("postgresql://tocsin_alerts:p%40ss%3Aword%25@")
         psycopg2.connect(other.dsn("tocsin_alerts")).close()
-        # The volume of the secrets is lost, or the wrong password is given, and that of the database is kept.
+        # The database volume remains, and the secrets volume is lost or the given password is wrong.
         with pytest.raises(DockerError, match="DATABASE_PASSWORD"):
             await beside(other.compose, "run", "--rm", "-T", "migrate", DATABASE_PASSWORD="another")  # noqa: S106
     finally:
         await beside(other.down)
 
 
-def test_a_secrets_file_that_cannot_be_read_is_named(images: list[str]) -> None:
+def test_an_unreadable_secrets_file_is_named(images: list[str]) -> None:
     assert "migrate" in images
     arguments = ("--rm", "--user", "0:0", "--tmpfs", "/run/secrets", "--env", "SMTP_URL_FILE=/nowhere")
     with pytest.raises(DockerError, match="SMTP_URL_FILE names /nowhere, which cannot be read"):

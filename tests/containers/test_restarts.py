@@ -1,6 +1,8 @@
-"""Every service is started again in the middle of everything, as a deploy does: nothing is lost."""
+"""Restarting every service at once, as a host's reboot does, loses nothing."""
 
 import asyncio
+
+import pytest
 
 from tests.support.containers.faults import survive
 from tests.support.containers.stack import SERVICES, Stack, beside, docker
@@ -12,5 +14,6 @@ async def restart_all(stack: Stack) -> None:
     await asyncio.gather(*(beside(docker, "restart", container) for container in containers))
 
 
-async def test_all_services_restart_at_once_in_the_middle_and_nothing_is_lost(stack: Stack, world: World) -> None:
+@pytest.mark.sample("container nights", 2)
+async def test_restarting_all_services_at_once_loses_nothing(stack: Stack, world: World) -> None:
     assert await survive(stack, world, "restart", restart_all) == {}

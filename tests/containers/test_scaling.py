@@ -1,4 +1,4 @@
-"""Replicas come and go while requests are made: none fails, and a storm is one incident however many take part."""
+"""Scaling under load: no request fails, and a storm of alerts is one incident whatever the number of replicas."""
 
 import pytest
 
@@ -9,8 +9,9 @@ from tests.support.e2e.system import World
 from tests.support.waiting import eventually
 
 
+@pytest.mark.sample("long container tests", 1)
 @pytest.mark.parametrize("many", [["alerts", "incidents"], ["oncall", "notifications", "web"]], ids="-".join)
-async def test_no_request_fails_while_replicas_come_and_go(stack: Stack, world: World, many: list[str]) -> None:
+async def test_no_request_fails_while_services_scale_up_and_down(stack: Stack, world: World, many: list[str]) -> None:
     service = f"storm-{many[0]}"
     scale = [part for name in many for part in ("--scale", f"{SERVICES[name]}=3")]
     async with under_load(stack, service) as ledger:
@@ -32,8 +33,9 @@ async def test_no_request_fails_while_replicas_come_and_go(stack: Stack, world: 
     assert len(set(deliveries)) == len(deliveries)
 
 
-async def test_a_replica_that_is_replaced_takes_no_request_with_it(stack: Stack) -> None:
-    """As an upgrade does it: a new one beside the old, and then the old one goes."""
+@pytest.mark.sample("long container tests", 1)
+async def test_no_request_fails_while_a_replica_is_replaced(stack: Stack) -> None:
+    """A deploy starts the new replica beside the old one, which is then stopped."""
     async with under_load(stack, "replaced", fresh_connections=True) as ledger:
         for name in ("incidents", "alerts"):
             old = stack.containers(SERVICES[name])

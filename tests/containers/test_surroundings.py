@@ -1,4 +1,4 @@
-"""Bad surroundings: a full disk, volumes of other versions, a demo world that fails: nothing is lost, all is named."""
+"""A full disk, volumes of other versions, a failing demo: nothing is lost, and the cause is logged."""
 
 import os
 import subprocess
@@ -24,8 +24,8 @@ REQUIRE = ROOT / "docker/require-compose"
 SMALL_DISK = Path(__file__).parent / "compose.small-disk.yaml"
 NO_DEMO = {"DEMO": "0"}
 ALERT = {"service": "surroundings", "severity": "high", "message": "still there"}
-EARLIER = 8
-"""How many files the schema of the earlier release had."""
+EARLIER = len([*(ROOT / "sql").glob("*.sql")]) - 1
+"""The number of files in the schema of an earlier release."""
 LATER = "9999_incidents_add_colour"
 WITH_OTHER_FILES = """
 import pathlib, shutil, sys, tempfile
@@ -39,22 +39,24 @@ if text:
 migrate.sql_folder = lambda: own
 migrate.main()
 """
-"""The migrator of another release: with the first so many of our files, and one of its own."""
+"""The migration of another release: with the first files of this one, and one of its own."""
 COUNTS = """
     SELECT (SELECT count(*) FROM incidents.incident) AS incidents, (SELECT count(*) FROM alerts.alert) AS alerts,
            (SELECT count(*) FROM oncall.schedule) AS schedules, (SELECT count(*) FROM incidents.note) AS notes
     """
 
+pytestmark = pytest.mark.sample("long container tests", 1, unit="surroundings")
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def small(images: list[str], world: World) -> AsyncIterator[Stack]:  # noqa: ARG001 - they must be there
-    """A system as somebody starts it for the first time, with a made-up world, on a disk of 320 MB."""
+    """A system after its first start, with the demo data, on a disk of 320 MB."""
     environment = {**QUICK, **CALM, **world.environment, "DEMO": "1"}
     async with running(Stack(f"tocsin-test-{new_id().hex[-8:]}", environment, SMALL_DISK)) as stack:
         yield stack
 
 
-async def test_the_first_start_has_a_made_up_world_the_second_adds_nothing_and_it_can_be_taken_away(
+async def test_only_the_first_start_adds_the_demo_data_which_can_be_removed(
     small: Stack,
 ) -> None:
     (first,) = run(small.dsn(), COUNTS)
@@ -65,9 +67,7 @@ async def test_the_first_start_has_a_made_up_world_the_second_adds_nothing_and_i
     assert run(small.dsn(), COUNTS) == [dict.fromkeys(first, 0)]
 
 
-async def test_a_made_up_world_that_fails_is_named_and_keeps_nothing_else_from_starting(
-    small: Stack, tmp_path: Path
-) -> None:
+async def test_a_failing_demo_is_named_and_does_not_block_the_start(small: Stack, tmp_path: Path) -> None:
     fails = tmp_path / "compose.fails.yaml"
     fails.write_text("services: {demo: {command: [no-such-command]}}")
     await beside(small.compose, "rm", "--force", "--stop", "prometheus", "demo")
@@ -76,14 +76,12 @@ async def test_a_made_up_world_that_fails_is_named_and_keeps_nothing_else_from_s
     assert len(small.containers("prometheus")) == 1
 
 
-async def test_a_database_of_an_earlier_release_is_brought_up_to_date_with_all_that_is_in_it(
-    small: Stack, world: World
-) -> None:
+async def test_a_database_of_an_earlier_release_is_migrated_with_its_data(small: Stack, world: World) -> None:
     services = [name for name in SERVICES.values() if name != "web-ui"]
     await beside(small.compose, "stop", *services)
-    run(small.dsn(), "DROP SCHEMA alerts, incidents, oncall, notifications, migrations CASCADE")
-    told = await beside(migrate_with, small, EARLIER)
-    assert f"({EARLIER} applied)" in told
+    run(small.dsn(), "DROP SCHEMA alerts, incidents, oncall, notifications, tocsin, migrations CASCADE")
+    output = await beside(migrate_with, small, EARLIER)
+    assert f"({EARLIER} applied)" in output
     old = str(new_id())
     run(
         small.dsn(),
@@ -101,7 +99,9 @@ async def test_a_database_of_an_earlier_release_is_brought_up_to_date_with_all_t
     await everything_works(small, world)
 
 
-async def test_services_of_an_earlier_release_run_on_a_later_schema_which_is_named(small: Stack, world: World) -> None:
+async def test_services_of_an_earlier_release_work_with_a_later_schema_which_is_named(
+    small: Stack, world: World
+) -> None:
     text = """
         SET lock_timeout = '2s';
         ALTER TABLE incidents.incident ADD COLUMN colour text NOT NULL DEFAULT 'red';
@@ -109,7 +109,7 @@ async def test_services_of_an_earlier_release_run_on_a_later_schema_which_is_nam
         CREATE TABLE oncall.later (id uuid PRIMARY KEY);
         """
     assert f"applied {LATER}" in await beside(migrate_with, small, 1_000, text)
-    # Back to these images by hand, with nothing else done.
+    # An operator starts these images again, and does nothing else.
     await beside(small.compose, "up", "--detach", "--wait", "--no-build", "--force-recreate", *SERVICES.values())
     assert f"the schema is of a later release ({LATER})" in small.compose("logs", "migrate")
     await small.ready()
@@ -123,7 +123,7 @@ def migrate_with(stack: Stack, many: int, text: str = "") -> str:
 
 
 async def everything_works(stack: Stack, world: World) -> None:
-    """From an alert to a page, and its incident to its end."""
+    """Alert, page and resolve once."""
     schedules = await stack.get("oncall", "/api/v1/schedules")
     if not schedules["items"]:
         await stack.post("oncall", "/api/v1/schedules", world.team)
@@ -132,10 +132,10 @@ async def everything_works(stack: Stack, world: World) -> None:
     await stack.resolve(incident)
 
 
-async def test_a_full_disk_is_named_costs_no_accepted_alert_and_is_over_when_there_is_room(small: Stack) -> None:
+async def test_a_full_disk_is_logged_loses_no_accepted_alert_and_ends_with_free_space(small: Stack) -> None:
     async with under_load(small, "full") as ledger:
         await eventually(lambda: len(ledger.accepted) > 50, timeout=60)
-        # A fresh one of the files that it writes into first: what then fails first is a statement, not all of it.
+        # A fresh WAL segment: then a statement fails first, not the whole server.
         run(small.dsn(), "SELECT pg_switch_wal()")
         before = len(ledger.accepted)
         await eventually(lambda: len(ledger.accepted) > before, timeout=60)
@@ -149,7 +149,7 @@ async def test_a_full_disk_is_named_costs_no_accepted_alert_and_is_over_when_the
     assert [line for line in ledger.failed if " 503 " not in line] == []
     assert "disk is full" in small.compose("logs", *SERVICES.values())
     dsn = small.dsn()
-    # What was refused may have been stored nevertheless: that nothing else is stored cannot be asked for.
+    # A refused alert may have been stored nevertheless, so that only the accepted ones are checked.
     await healed(dsn, accepted=ledger.accepted, service="none", seconds=60)
     for incident in ledger.incidents:
         await small.resolve(incident)
@@ -159,26 +159,26 @@ FILL = "fallocate --length $(($(df --output=avail --block-size=1 /keep | tail -1
 
 
 async def refusal(stack: Stack) -> str:
-    """Return when to come again, once an alert is refused."""
+    """Return Retry-After once an alert is refused."""
     async with stack.session.post(f"{stack.url('alerts')}/api/v1/alerts", json=ALERT) as response:
         return response.headers["Retry-After"] if response.status == 503 else ""
 
 
 @pytest.mark.parametrize(
-    ("version", "told"),
+    ("version", "error"),
     [("2.25.9", "Docker Compose 2.25.9 is too old: 2.26"), ("", "2.26 or newer"), ("v2.26.0", ""), ("5.0.1", "")],
 )
-def test_an_old_compose_is_named(tmp_path: Path, version: str, told: str) -> None:
+def test_an_old_compose_is_refused(tmp_path: Path, version: str, error: str) -> None:
     other = tmp_path / "docker"
     other.write_text(f"#!/bin/sh\n[ -n '{version}' ] && echo '{version}'\n")
     other.chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
     done = subprocess.run([REQUIRE], env={"PATH": path}, capture_output=True, text=True, check=False)  # noqa: S603
-    assert (done.returncode == 0) == (told == "")
-    assert told in done.stderr
+    assert (done.returncode == 0) == (error == "")
+    assert error in done.stderr
 
 
-async def test_a_data_folder_of_another_postgresql_is_named_at_once(small: Stack) -> None:
+async def test_a_data_folder_of_another_postgresql_is_named(small: Stack) -> None:
     up: tuple[Any, ...] = (small.compose, "up", "--detach", "--wait", "--no-build", "--no-deps", "database")
     await beside(small.compose, "stop", "database")
     await beside(small.execute, "keeper", "sh", "-c", "echo 16 > /keep/PG_VERSION")

@@ -1,6 +1,8 @@
-"""Tocsin watches itself: Prometheus finds something wrong with it, and Tocsin pages."""
+"""Tocsin monitors itself: an alert of Prometheus about Tocsin becomes a page."""
 
 from typing import Any
+
+import pytest
 
 from tests.containers.conftest import alertmanager
 from tests.support.containers.stack import Stack, beside, docker
@@ -8,9 +10,8 @@ from tests.support.e2e.system import World
 from tests.support.waiting import eventually
 
 
-async def test_what_prometheus_finds_wrong_with_tocsin_pages_with_its_runbook_until_it_is_over(
-    stack: Stack, world: World
-) -> None:
+@pytest.mark.sample("long container tests", 1)
+async def test_a_failing_service_pages_with_its_runbook_until_it_recovers(stack: Stack, world: World) -> None:
     (container,) = stack.containers("web-ui")
     async with alertmanager(stack):
         await beside(docker, "stop", container)
@@ -19,7 +20,7 @@ async def test_what_prometheus_finds_wrong_with_tocsin_pages_with_its_runbook_un
             async def found() -> Any:
                 return (await stack.get("incidents", "/api/v1/incidents?service=web-ui"))["items"]
 
-            # The rule waits for a minute, lest it wakes somebody for a restart.
+            # The rule waits for a minute, so that a restart pages nobody.
             (incident,) = await eventually(found, timeout=240, every=1)
             assert (incident["title"], incident["severity"]) == ("No replica of web-ui answers.", "critical")
             await world.first_page(incident["id"])
@@ -38,7 +39,7 @@ async def test_what_prometheus_finds_wrong_with_tocsin_pages_with_its_runbook_un
             return bool((await found())[0]["status"] == "resolved")
 
         await eventually(resolved, timeout=240, every=1)
-    # Whatever else the tests before this one did to make Prometheus complain.
+    # Alerts that earlier tests caused.
     for other in (await stack.get("incidents", "/api/v1/incidents?status=open"))["items"]:
         await stack.resolve(other["id"])
 

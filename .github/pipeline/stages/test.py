@@ -15,7 +15,7 @@ def run(stage: Stage) -> None:
     """Run the tests on a throw-away compose project."""
     tag = images.provide(stage)
     packages.install(stage)
-    stage.environment |= {"TOCSIN_TEST_TAG": tag}
+    stage.environment |= {"TOCSIN_TEST_TAG": tag, "TEST_SAMPLE": "all"}
     selected = list(STORY)
     if previous := previous_release(images.schema_line(images.image_name(stage, "migrate"))):
         stage.environment |= {"TOCSIN_TEST_PREVIOUS": previous}

@@ -8,7 +8,7 @@ import pytest
 from tests.support.pipeline.checkout import Checkout
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.sample("refused runs", 2)]
 
 
 def is_refused(checkout: Checkout, reason: str, **environment: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from stages.report import Outcome
 from tests.support.pipeline.checkout import Checkout, Result
 
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.sample("stopped commits", 3)]
 FAILING = '''"""A test that fails."""
 
 

@@ -21,7 +21,7 @@ LATEST: Final = 220.0
 DEPLOYING: Final = 40.0
 """Seconds from the start of Deploy to the end of the run; half of the kills fall into this time."""
 
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(12_000)]
 
 
 def services(checkout: Checkout) -> list[str]:

@@ -15,7 +15,12 @@ from tests.support.pipeline.deployed_system import (
     layer,
 )
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [
+    pytest.mark.pipeline,
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.sample("deploys", 2),
+]
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,7 @@ async def test_the_first_release_is_running_and_reports_its_version(system: Depl
     assert system.replicas() == before, "a running release is not deployed again"
 
 
+@pytest.mark.sample("deploys", 2)
 async def test_no_request_fails_during_a_deploy_and_a_rollback(system: DeployedSystem, world: World) -> None:
     second = await beside(layer, "pipeline-second")
     edge = system.containers("edge")
@@ -106,6 +107,7 @@ async def test_no_request_fails_during_a_deploy_and_a_rollback(system: DeployedS
     assert len(set(deliveries)) == len(deliveries)
 
 
+@pytest.mark.sample("deploys", 2)
 async def test_a_release_that_is_not_verified_is_rolled_back(system: DeployedSystem) -> None:
     hasty = await beside(layer, "pipeline-hasty")
     good = await system.versions()

@@ -12,7 +12,12 @@ from tests.support.containers.stack import beside, docker
 from tests.support.pipeline.deployed_system import EXITS_IMMEDIATELY, FIRST, DeployedSystem, layer
 from tocsin.kernel import randomness
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [
+    pytest.mark.pipeline,
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.sample("deploys", 2),
+]
 
 SEED: Final = int(os.environ.get("FAULT_SEED", "5"))
 KILLS: Final = int(os.environ.get("PIPELINE_KILLS", "3"))

@@ -8,7 +8,12 @@ import pytest
 from tests.support.containers.stack import beside, docker, inspect
 from tests.support.pipeline.deployed_system import DeployedSystem, layer
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [
+    pytest.mark.pipeline,
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.sample("refused deploys", 4),
+]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tocsin.kernel import clock
 
 Fault: TypeAlias = Callable[[Stack], Awaitable[None]]
 WITH_DATABASE: Final = [service for service in SERVICES.values() if service != "web-ui"]
-EVERYBODY: Final = [*SERVICES.values(), "edge", "database"]
+ALL_SERVICES: Final = [*SERVICES.values(), "edge", "database"]
 LATE_SECONDS: Final = 10.0
 """A page on its way, and one whose asker was cut off from who knows."""
 HEAL_SECONDS: Final = 30.0
@@ -46,7 +46,7 @@ def every_fault(seconds: float) -> dict[str, Fault]:
         found[f"{one} and {other} hear nothing of each other"] = partial(cut, [(one, other), (other, one)], seconds)
         found[f"{other} hears nothing of {one}"] = partial(cut, [(one, other)], seconds)
         found[f"{one} hears nothing of {other}"] = partial(cut, [(other, one)], seconds)
-    for service in EVERYBODY:
+    for service in ALL_SERVICES:
         found[f"{service} is killed"] = partial(kill, service, 1.0)
         found[f"{service} stands still, longer than a lease"] = partial(pause, service, seconds)
     for service in WITH_DATABASE:
