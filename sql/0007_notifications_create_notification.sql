@@ -9,18 +9,18 @@ CREATE TABLE notifications.notification (
     incident_id     uuid NOT NULL,
     kind            text NOT NULL CHECK (kind IN ('page', 'message')),
     channel         text NOT NULL,
-    -- As it is shown and searched for; `address` is the same with the credentials that a URL may carry.
+    -- As shown and searched for: the address without its secret.
     recipient       text NOT NULL,
     address         text NOT NULL,
-    -- Who is kept waiting when this is slow: a channel, or one host behind the webhook channel.
-    lane            text NOT NULL,
+    -- The channel, or the channel, a space and what it limits by: messages of one key share a bound on those sent at once.
+    rate_limit_key  text NOT NULL,
     message         text NOT NULL,
     page            jsonb,
     status          text NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'sent', 'failed', 'voided')),
     reason          text,
-    -- Numbers the attempts, and fences the one whose lease ran out.
+    -- Numbers the attempts, and fences those whose lease ran out.
     attempts        integer NOT NULL DEFAULT 0,
-    -- Attempts that count against the limit; a redelivery starts them again.
+    -- Attempts since the last redelivery, which count against the limit.
     tries           integer NOT NULL DEFAULT 0,
     request_id      text NOT NULL,
     created_at      timestamptz NOT NULL DEFAULT tocsin.now(),
@@ -28,7 +28,7 @@ CREATE TABLE notifications.notification (
     next_attempt_at timestamptz DEFAULT tocsin.now(),
     redelivered_at  timestamptz,
     finished_at     timestamptz,
-    -- Pages that waited for long go out together: under this delivery id.
+    -- The delivery id of the digest in which a late page was sent.
     digest_id       uuid,
     trace_context   text,
     CHECK ((status = 'queued') = (next_attempt_at IS NOT NULL)),
@@ -37,7 +37,8 @@ CREATE TABLE notifications.notification (
     CHECK ((tries = 0) = (first_tried_at IS NULL))
 ) WITH (fillfactor = 80);
 -- 'page' sorts after 'message': descending, pages come first.
-CREATE INDEX notification_queued_idx ON notifications.notification (lane, kind DESC, created_at DESC, next_attempt_at)
+CREATE INDEX notification_queued_idx
+    ON notifications.notification (rate_limit_key, kind DESC, created_at DESC, next_attempt_at)
     WHERE status = 'queued';
 CREATE INDEX notification_queued_incident_id_idx ON notifications.notification (incident_id) WHERE status = 'queued';
 CREATE INDEX notification_failed_idx ON notifications.notification (channel) WHERE status = 'failed';
@@ -63,13 +64,13 @@ CREATE TABLE notifications.attempt (
     PRIMARY KEY (notification_id, number)
 );
 
--- Incidents that somebody has answered: a page that comes later, having been held up on its way, is not sent.
-CREATE TABLE notifications.answered (
+-- Incidents whose pages are cancelled: a page that arrives later, having been delayed, is not sent.
+CREATE TABLE notifications.cancellation (
     incident_id uuid PRIMARY KEY,
     reason      text NOT NULL,
     created_at  timestamptz NOT NULL DEFAULT tocsin.now()
 );
-CREATE INDEX answered_created_at_idx ON notifications.answered (created_at);
+CREATE INDEX cancellation_created_at_idx ON notifications.cancellation (created_at);
 
 -- What must be told to another service: written in the transaction of the change it tells of. `id` is drawn while the
 -- parent row is locked, so that it orders the rows of one key.

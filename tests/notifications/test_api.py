@@ -1,4 +1,4 @@
-"""What callers may ask, and what they are answered."""
+"""The API of notification-service."""
 
 import asyncio
 from typing import Any
@@ -49,7 +49,7 @@ UNDELIVERABLE: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-async def test_what_cannot_be_delivered_is_refused(service: Service) -> None:
+async def test_an_order_that_cannot_be_delivered_is_refused(service: Service) -> None:
     for change, pointer in UNDELIVERABLE:
         response = await service.post("/api/v1/notify", {**message("http://receiver.example/"), **change})
         problem = await response.json()
@@ -58,7 +58,7 @@ async def test_what_cannot_be_delivered_is_refused(service: Service) -> None:
     assert await service.listed() == []
 
 
-async def test_text_is_kept_as_it_came(service: Service) -> None:
+async def test_text_is_stored_unchanged(service: Service) -> None:
     text = "Grüße \N{PARTY POPPER} \\ % %s {x} \0 '--"
     found = await service.ended(await service.notify(message("console", channel="mock", message=text)))
     assert found["message"] == text.replace("\0", "\N{REPLACEMENT CHARACTER}")
@@ -117,7 +117,7 @@ async def test_an_unknown_message_is_not_found(service: Service) -> None:
         assert (await service.post(f"{address}/redeliver")).status == 404
 
 
-async def test_a_dead_letter_is_sent_again_under_its_delivery_id(service: Service, receiver: Receiver) -> None:
+async def test_a_dead_letter_is_redelivered_under_its_delivery_id(service: Service, receiver: Receiver) -> None:
     receiver.behaves = answers(410)
     notification = await service.notify(page(receiver.url))
     await service.ended(notification)
@@ -132,7 +132,7 @@ async def test_a_dead_letter_is_sent_again_under_its_delivery_id(service: Servic
     assert receiver.deliveries == [notification] * 2
 
 
-async def test_a_message_sent_again_has_all_its_tries_again(start: Start, receiver: Receiver) -> None:
+async def test_a_redelivered_message_has_all_its_tries_again(start: Start, receiver: Receiver) -> None:
     service = await start(give_up_tries=2)
     receiver.behaves = answers(500)
     notification = await service.notify(message(receiver.url))
@@ -144,7 +144,7 @@ async def test_a_message_sent_again_has_all_its_tries_again(start: Start, receiv
     assert (found["status"], len(found["attempts"])) == ("sent", 4)
 
 
-async def test_sending_again_twice_with_one_key_sends_once_more(service: Service, receiver: Receiver) -> None:
+async def test_two_redeliveries_with_one_key_send_once(service: Service, receiver: Receiver) -> None:
     receiver.script.append(answers(410))
     notification = await service.notify(message(receiver.url))
     await service.ended(notification)
@@ -155,7 +155,7 @@ async def test_sending_again_twice_with_one_key_sends_once_more(service: Service
     assert len(receiver.received) == 2
 
 
-async def test_what_is_delivered_or_on_its_way_is_not_sent_again(service: Service, receiver: Receiver) -> None:
+async def test_a_delivered_or_queued_message_cannot_be_redelivered(service: Service, receiver: Receiver) -> None:
     sent = await service.notify(message(receiver.url))
     await service.ended(sent)
     receiver.behaves = answers(503, Retry_After="60")
@@ -167,7 +167,7 @@ async def test_what_is_delivered_or_on_its_way_is_not_sent_again(service: Servic
         assert (await response.json())["detail"].startswith(reason)
 
 
-async def test_voiding_stops_an_incidents_pages_and_nothing_else(service: Service, receiver: Receiver) -> None:
+async def test_cancelling_stops_an_incidents_pages_and_nothing_else(service: Service, receiver: Receiver) -> None:
     receiver.behaves = answers(503, Retry_After="60")
     order = page(receiver.url)
     same = message(receiver.url, incident_id=order["incident_id"])
@@ -185,7 +185,7 @@ async def test_voiding_stops_an_incidents_pages_and_nothing_else(service: Servic
     assert [item["id"] for item in await service.listed(status="voided")] == [order["notification_id"]]
 
 
-async def test_a_page_that_comes_after_its_void_is_never_sent(
+async def test_a_page_that_arrives_after_its_cancellation_is_never_sent(
     service: Service, receiver: Receiver, neighbours: Neighbours
 ) -> None:
     neighbours.status = 503  # nobody can say how the incident stands
@@ -199,7 +199,7 @@ async def test_a_page_that_comes_after_its_void_is_never_sent(
     assert receiver.deliveries == [later]
 
 
-async def test_a_person_can_send_a_voided_page_all_the_same(
+async def test_a_cancelled_page_can_be_redelivered(
     service: Service, receiver: Receiver, neighbours: Neighbours
 ) -> None:
     order = page(receiver.url)
@@ -237,4 +237,5 @@ async def test_a_retry_that_crosses_a_deploy_is_a_replay(
             response = await service.post("/api/v1/notify", order, Idempotency_Key="k")
         assert response.status == 202
         answers.append((await response.json())["notification_id"])
+    await service.ended(answers[0])
     assert answers[0] == answers[1]

@@ -1,4 +1,4 @@
-"""Pages that waited for long: one message tells what still waits."""
+"""Late pages: one message names all incidents that are still unacknowledged."""
 
 import asyncio
 from typing import Any
@@ -12,13 +12,13 @@ from tests.support.notifications.api import INCIDENT, Service, message, page
 from tests.support.notifications.neighbours import Neighbours
 from tests.support.postgres import run
 from tests.support.waiting import eventually
-from tocsin.notifications import repository
+from tocsin.notifications.repository import notifications
 
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let those that come late wait until the test says that all are there."""
-    monkeypatch.setattr(repository, "GATHER_SECONDS", 3_600)
+    monkeypatch.setattr(notifications, "GATHER_SECONDS", 3_600)
 
 
 def late(recipient: str, number: int = 1, **fields: Any) -> dict[str, Any]:
@@ -31,7 +31,9 @@ def late(recipient: str, number: int = 1, **fields: Any) -> dict[str, Any]:
 async def queued(service: Service, dsn: str, *orders: dict[str, Any]) -> list[str]:
     """Queue *orders*, then let them be due, the first one first; return their ids."""
     ids = [await service.notify(order) for order in orders]
-    sql = "UPDATE notifications.notification SET next_attempt_at = now() WHERE id = ANY(%(ids)s::uuid[]) AND tries = 0"
+    sql = """
+        UPDATE notifications.notification SET next_attempt_at = tocsin.now()
+        WHERE id = ANY(%(ids)s::uuid[]) AND tries = 0"""
     # Beside the loop: the service on it may hold the row of one that is sent at once.
     await asyncio.to_thread(run, dsn, sql, {"ids": ids})
     return ids
@@ -62,7 +64,7 @@ async def test_pages_that_come_late_reach_a_person_as_one_message(
     assert {item["digest_id"] for item in found if item["status"] == "sent"} == {received.delivery_id}
     assert {len(item["attempts"]) for item in found if item["status"] == "sent"} == {1}
     await eventually(lambda: len(neighbours.timeline) == 59)
-    assert all("with others that waited" in entry["detail"] for _, entry in neighbours.timeline)
+    assert all("in a digest of late pages" in entry["detail"] for _, entry in neighbours.timeline)
 
 
 async def test_by_e_mail_a_digest_names_them_in_its_text_and_counts_them_in_its_subject(
@@ -103,7 +105,7 @@ async def test_several_pages_for_one_incident_are_that_page_once(
     orders = [first, *(late(receiver.url, incident_id=first["incident_id"]) for _ in range(3))]
     await ended(service, await queued(service, db_dsn, *orders))
     [received] = receiver.received
-    assert received.json["message"].startswith("Payments fail\n\nThis stands for 4 pages ")
+    assert received.json["message"].startswith("Payments fail\n\nThis message replaces 4 pages ")
     assert len(received.json["digest"]) == 1
 
 
@@ -148,7 +150,7 @@ async def test_a_backlog_of_ten_thousand_pages_becomes_few_messages(
     service: Service, receiver: Receiver, db_dsn: str
 ) -> None:
     await ended(service, await queued(service, db_dsn, late(receiver.url)))
-    columns = "incident_id, kind, channel, recipient, address, lane, message, page, request_id"
+    columns = "incident_id, kind, channel, recipient, address, rate_limit_key, message, page, request_id"
     run(
         db_dsn,
         f"INSERT INTO notifications.notification (id, {columns}) SELECT gen_random_uuid(), gen_random_uuid(), "

@@ -1,4 +1,4 @@
-"""Who sends what, when, and how often: leases, lanes, answers that come in between, and everybody told."""
+"""Dispatch: leases, rate limits, acknowledgements between attempts, and reports."""
 
 import asyncio
 from http import HTTPStatus
@@ -13,14 +13,14 @@ from tests.support.notifications.neighbours import Neighbours
 from tests.support.postgres import run
 from tests.support.waiting import eventually
 from tocsin.kernel.failpoints import FailpointKind
-from tocsin.notifications.delivery import MARK, SEND
+from tocsin.notifications.service.delivery import MARK, SEND
 
 OK = answers(HTTPStatus.OK)
 
 
 def make_due(dsn: str, notification_id: str) -> None:
     """Let a message wait, or be held, no longer."""
-    sql = "UPDATE notifications.notification SET next_attempt_at = now() WHERE id = %(id)s"
+    sql = "UPDATE notifications.notification SET next_attempt_at = tocsin.now() WHERE id = %(id)s"
     run(dsn, sql, {"id": notification_id})
 
 
@@ -31,7 +31,9 @@ async def test_a_page_goes_out_at_once(start: Start, receiver: Receiver) -> None
         await eventually(lambda: len(receiver.received) == number)  # noqa: B023 - called within this round only
 
 
-async def test_an_answered_incident_pages_nobody(service: Service, receiver: Receiver, neighbours: Neighbours) -> None:
+async def test_pages_of_an_acknowledged_incident_are_cancelled(
+    service: Service, receiver: Receiver, neighbours: Neighbours
+) -> None:
     for state in ("acknowledged", "in_progress", "resolved"):
         order = page(receiver.url)
         neighbours.states[order["incident_id"]] = state
@@ -42,7 +44,7 @@ async def test_an_answered_incident_pages_nobody(service: Service, receiver: Rec
     assert await service.metric("notifications_sent_total", channel="webhook", status="voided") == 3
 
 
-async def test_an_answer_between_two_attempts_stops_the_second(
+async def test_an_acknowledgement_between_two_attempts_cancels_the_second(
     service: Service, receiver: Receiver, neighbours: Neighbours, db_dsn: str
 ) -> None:
     receiver.script.append(answers(503, Retry_After="60"))
@@ -55,7 +57,7 @@ async def test_an_answer_between_two_attempts_stops_the_second(
     assert len(receiver.received) == 1
 
 
-async def test_a_page_that_a_person_sends_again_is_stopped_only_by_an_answer_after_that(
+async def test_a_redelivered_page_is_cancelled_only_by_a_later_acknowledgement(
     service: Service, receiver: Receiver, neighbours: Neighbours, db_dsn: str
 ) -> None:
     for answered_at, status in (("2001-01-01T00:00:00Z", "sent"), ("2101-01-01T00:00:00Z", "voided")):
@@ -71,7 +73,7 @@ async def test_a_page_that_a_person_sends_again_is_stopped_only_by_an_answer_aft
         assert (await service.ended(notification))["status"] == status
 
 
-async def test_a_plain_message_is_sent_without_asking(
+async def test_a_plain_message_is_sent_without_a_look_at_its_incident(
     service: Service, receiver: Receiver, neighbours: Neighbours
 ) -> None:
     order = message(receiver.url)
@@ -82,7 +84,7 @@ async def test_a_plain_message_is_sent_without_asking(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["away", "slow", "refusing", "failing", "unknown"])
-async def test_where_nobody_can_say_a_page_goes_out(
+async def test_a_page_is_sent_where_the_state_of_its_incident_is_unknown(
     start: Start, receiver: Receiver, neighbours: Neighbours, trouble: str
 ) -> None:
     async with open_receiver(host="127.0.0.1") as gone:
@@ -99,7 +101,7 @@ async def test_where_nobody_can_say_a_page_goes_out(
     assert await service.metric("tocsin_notifications_state_questions_total", outcome=outcome) == 1
 
 
-async def test_a_question_that_fails_is_asked_again(
+async def test_a_failed_request_for_states_is_retried(
     service: Service, receiver: Receiver, neighbours: Neighbours
 ) -> None:
     neighbours.failures = 2
@@ -110,7 +112,7 @@ async def test_a_question_that_fails_is_asked_again(
     assert await service.metric("tocsin_notifications_state_questions_total", outcome="answered") == 1
 
 
-async def test_many_pages_ask_together(
+async def test_many_pages_share_one_request_for_states(
     start: Start, receiver: Receiver, neighbours: Neighbours, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders = [page(receiver.url) for _ in range(30)]
@@ -123,7 +125,7 @@ async def test_many_pages_ask_together(
 
 
 @pytest.mark.slow
-async def test_a_slow_receiver_holds_nobody_else_up(service: Service, receiver: Receiver) -> None:
+async def test_a_slow_receiver_delays_only_its_own_messages(service: Service, receiver: Receiver) -> None:
     release = asyncio.Event()
     async with open_receiver() as slow:
         slow.behaves = answers_when(release, OK)  # longer than the rest takes, shorter than a send may take
@@ -165,7 +167,7 @@ async def test_two_replicas_send_each_message_once(start: Start, receiver: Recei
     assert sorted(receiver.deliveries) == sorted(order["notification_id"] for order in orders)
 
 
-async def test_one_that_was_paused_past_its_lease_changes_nothing_more(
+async def test_an_attempt_that_outlived_its_lease_is_recorded_and_changes_nothing_else(
     start: Start, receiver: Receiver, arm: Arm, neighbours: Neighbours, db_dsn: str
 ) -> None:
     goes_on = arm(MARK, FailpointKind.SLEEP)
@@ -194,7 +196,7 @@ async def test_one_that_was_paused_past_its_lease_changes_nothing_more(
 
 
 @pytest.mark.slow
-async def test_one_that_was_paused_before_the_send_does_not_send(
+async def test_a_process_paused_until_its_lease_ended_does_not_send(
     start: Start, receiver: Receiver, arm: Arm, capfd: pytest.CaptureFixture[str]
 ) -> None:
     goes_on = arm(SEND, FailpointKind.SLEEP)
@@ -207,7 +209,7 @@ async def test_one_that_was_paused_before_the_send_does_not_send(
     assert receiver.deliveries == [notification]
 
 
-async def test_a_message_that_always_ends_its_sender_is_given_up(
+async def test_a_message_that_kills_every_process_that_sends_it_is_given_up(
     start: Start, receiver: Receiver, db_dsn: str, neighbours: Neighbours
 ) -> None:
     service = await start(give_up_tries=4, poll_seconds=0.1)
@@ -217,19 +219,23 @@ async def test_a_message_that_always_ends_its_sender_is_given_up(
     # As after three more attempts whose process did not live to record them.
     run(
         db_dsn,
-        "UPDATE notifications.notification SET attempts = 4, tries = 4, next_attempt_at = now() WHERE id = %(id)s",
+        """
+        UPDATE notifications.notification SET attempts = 4, tries = 4, next_attempt_at = tocsin.now()
+        WHERE id = %(id)s""",
         {"id": order["notification_id"]},
     )
     found = await service.ended(order["notification_id"])
     assert (found["status"], found["reason"]) == (
         "failed",
-        "given up after 4 tries; of the last nothing was heard again",
+        "given up after 4 tries; the last one left no outcome",
     )
     assert len(receiver.received) == 1
     await eventually(lambda: neighbours.failed)
 
 
-async def test_a_void_meets_a_message_on_its_way(service: Service, receiver: Receiver) -> None:
+async def test_a_page_cancelled_during_an_attempt_is_sent_or_cancelled_by_its_outcome(
+    service: Service, receiver: Receiver
+) -> None:
     for behaviour, status in ((OK, "sent"), (answers(500), "voided")):
         release = asyncio.Event()
         receiver.behaves = answers_when(release, behaviour)
@@ -244,14 +250,14 @@ async def test_a_void_meets_a_message_on_its_way(service: Service, receiver: Rec
         assert (await service.tried(notification))["status"] == status
 
 
-async def test_a_message_that_trips_over_a_bug_holds_nobody_up(service: Service, receiver: Receiver, arm: Arm) -> None:
+async def test_a_message_that_meets_a_bug_delays_no_other(service: Service, receiver: Receiver, arm: Arm) -> None:
     arm(SEND, FailpointKind.RAISE)
     found = [await service.notify(message(receiver.url)) for _ in range(2)]
     kept = [item["answer"] for one in found for item in (await service.ended(one))["attempts"]]
     assert sorted(kept) == ["", "", "an error in Tocsin itself (FaultInjectedError)"]
 
 
-async def test_a_send_whose_record_fails_for_a_moment_is_not_repeated(
+async def test_a_message_is_not_sent_again_where_recording_fails_once(
     service: Service, receiver: Receiver, arm: Arm
 ) -> None:
     for kind in (FailpointKind.RAISE, FailpointKind.EXECUTE_THEN_RAISE):

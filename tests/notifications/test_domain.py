@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from tocsin.channels.message import Outcome
 from tocsin.contracts.notifications import AttemptOutcome, NotificationStatus
 from tocsin.kernel.settings import describe
-from tocsin.notifications.domain import MAX_RETRY_AFTER_SECONDS, Limits, judge
+from tocsin.notifications.domain.decision import MAX_RETRY_AFTER_SECONDS, Limits, decide
 from tocsin.notifications.settings import Settings
 
 LIMITS = Limits(tries=20, seconds=300.0)
@@ -25,23 +25,23 @@ def test_what_may_pass_is_tried_again_until_tries_or_time_run_out(
     asked: float, tries: int, waited: float, pause: float
 ) -> None:
     outcome = Outcome.retry("busy", 503, asked)
-    verdict = judge(outcome, tries=tries, waited_seconds=waited, pause=pause, limits=LIMITS)
-    if verdict.status is NotificationStatus.QUEUED:
+    decision = decide(outcome, tries=tries, waited_seconds=waited, pause=pause, limits=LIMITS)
+    if decision.status is NotificationStatus.QUEUED:
         assert tries < LIMITS.tries
-        assert verdict.delay is not None
-        assert pause <= verdict.delay <= max(pause, MAX_RETRY_AFTER_SECONDS)
-        assert verdict.delay >= min(asked, MAX_RETRY_AFTER_SECONDS)
-        assert waited + verdict.delay <= LIMITS.seconds
+        assert decision.delay is not None
+        assert pause <= decision.delay <= max(pause, MAX_RETRY_AFTER_SECONDS)
+        assert decision.delay >= min(asked, MAX_RETRY_AFTER_SECONDS)
+        assert waited + decision.delay <= LIMITS.seconds
     else:
-        assert verdict.status is NotificationStatus.FAILED
+        assert decision.status is NotificationStatus.FAILED
         assert tries >= LIMITS.tries or waited + max(pause, min(asked, MAX_RETRY_AFTER_SECONDS)) > LIMITS.seconds
 
 
 @given(st.sampled_from([AttemptOutcome.SENT, AttemptOutcome.FAILED]), st.integers(1, 40), SECONDS)
 def test_success_and_refusal_end_a_message_whenever_they_come(kind: AttemptOutcome, tries: int, waited: float) -> None:
-    verdict = judge(Outcome(kind, "so be it"), tries=tries, waited_seconds=waited, pause=1, limits=LIMITS)
-    assert verdict.status == ("sent" if kind is AttemptOutcome.SENT else "failed")
-    assert verdict.delay is None
+    decision = decide(Outcome(kind, "so be it"), tries=tries, waited_seconds=waited, pause=1, limits=LIMITS)
+    assert decision.status == ("sent" if kind is AttemptOutcome.SENT else "failed")
+    assert decision.delay is None
 
 
 @pytest.mark.parametrize(

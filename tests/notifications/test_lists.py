@@ -66,7 +66,7 @@ async def test_a_hundred_attempts_are_shown_and_no_more(service: Service, receiv
         db_dsn,
         """
         INSERT INTO notifications.attempt (notification_id, number, outcome, answer, started_at, seconds)
-        SELECT %(id)s, number, 'retry', '', now(), 0 FROM generate_series(2, 150) AS number""",
+        SELECT %(id)s, number, 'retry', '', tocsin.now(), 0 FROM generate_series(2, 150) AS number""",
         {"id": notification},
     )
     shown = [attempt["number"] for attempt in (await service.find(notification))["attempts"]]

@@ -76,7 +76,7 @@ async def status(db_dsn: str, notification_id: str) -> str:
 
 def end_lease(db_dsn: str, notification_id: str) -> None:
     """As when a message's lease has run out."""
-    sql = "UPDATE notifications.notification SET next_attempt_at = now() WHERE id = %(id)s"
+    sql = "UPDATE notifications.notification SET next_attempt_at = tocsin.now() WHERE id = %(id)s"
     run(db_dsn, sql, {"id": notification_id})
 
 

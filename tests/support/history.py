@@ -31,9 +31,9 @@ OVER: Final = {
     "alerts.correlation": "forwarded_version = version",
 }
 """Nearly all of a history is over; one row in two hundred is not."""
-STEP: Final = {"outbox": "0.5 seconds", "idempotency": "0.5 seconds", "answered": "5 seconds"}
+STEP: Final = {"outbox": "0.5 seconds", "idempotency": "0.5 seconds", "cancellation": "5 seconds"}
 """How far apart the copies are in tables whose old rows are deleted; in the others, ten minutes: two years in all."""
-SPREAD: Final = {"service", "team", "assigned_to", "person", "recipient", "address", "lane", "fingerprint"}
+SPREAD: Final = {"service", "team", "assigned_to", "person", "recipient", "address", "rate_limit_key", "fingerprint"}
 """Columns that have some hundred values rather than the few of the rows copied."""
 WORDS: Final = {"title", "message"}
 """Columns in which nearly every row has a word that no other has: a host, a number, an id."""

@@ -32,7 +32,7 @@ class EmailSettings(ChannelSettings):
     """The mail server and the sender."""
 
     smtp_url: Annotated[SecretStr, AfterValidator(checked_smtp_url)] | None = None
-    """The mail server, such as smtp://user:password@mail.example.com:587 or smtps://…:465; without it e-mail fails."""
+    """The mail server, such as smtp://user:password@mail.example.com:587 or smtps://…:465; without it, e-mail fails."""
     smtp_from: Email | None = None
     """The sender of e-mail; by default the user in SMTP_URL."""
 
@@ -40,7 +40,7 @@ class EmailSettings(ChannelSettings):
     def check_sender(self) -> Self:
         """Refuse a mail server without a sender."""
         if self.smtp_url is not None and self.sender() is None:
-            msg = "SMTP_FROM is not set: with SMTP_URL, it says whose name e-mail is sent in"
+            msg = "SMTP_FROM is not set: with SMTP_URL, it is the sender of e-mail"
             raise ValueError(msg)
         return self
 

@@ -6,12 +6,12 @@ from aiohttp import web
 
 from tocsin.contracts.model import Page
 from tocsin.contracts.notifications import (
+    CancelPages,
     Notification,
     NotificationQueued,
     NotificationSummary,
     Notify,
-    Voided,
-    VoidNotifications,
+    PagesCancelled,
 )
 from tocsin.kernel.http_client import INTERACTIVE, ONCE, Budget, ClientMetrics, ServiceClient
 
@@ -32,10 +32,12 @@ class NotificationsClient(ServiceClient):
             "/api/v1/notify", message, NotificationQueued, idempotency_key=idempotency_key, budget=budget
         )
 
-    async def void(self, void: VoidNotifications | bytes, *, idempotency_key: str, budget: Budget = ONCE) -> Voided:
-        """Stop an incident's pages that have not gone out."""
+    async def cancel_pages(
+        self, command: CancelPages | bytes, *, idempotency_key: str, budget: Budget = ONCE
+    ) -> PagesCancelled:
+        """Cancel an incident's pages that have not been sent."""
         return await self.post(
-            "/api/v1/notifications/void", void, Voided, idempotency_key=idempotency_key, budget=budget
+            "/api/v1/notifications/void", command, PagesCancelled, idempotency_key=idempotency_key, budget=budget
         )
 
     async def list(self, *, budget: Budget = INTERACTIVE, **filters: object) -> Page[Notification]:
@@ -43,11 +45,11 @@ class NotificationsClient(ServiceClient):
         return await self.get("/api/v1/notifications", Page[Notification], query=filters, budget=budget)
 
     async def summary(self, *, budget: Budget = INTERACTIVE, **window: object) -> NotificationSummary:
-        """Return what became of the messages since `since`."""
+        """Return the number of messages by channel and status since `since`."""
         return await self.get("/api/v1/notifications/summary", NotificationSummary, query=window, budget=budget)
 
     async def redeliver(self, notification_id: UUID, *, idempotency_key: str) -> NotificationQueued:
-        """Send a message again that was given up."""
+        """Send a failed or cancelled message again."""
         path = f"/api/v1/notifications/{notification_id}/redeliver"
         return await self.post(path, b"", NotificationQueued, idempotency_key=idempotency_key)
 

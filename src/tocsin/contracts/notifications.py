@@ -1,4 +1,4 @@
-"""What on-call and people exchange with notification-service."""
+"""Requests to notification-service, and its responses."""
 
 from enum import StrEnum
 from typing import Annotated, Self
@@ -11,22 +11,22 @@ from tocsin.contracts.model import Instant, Line, Model, Severity, Text
 
 
 class NotificationKind(StrEnum):
-    """Why a message goes out."""
+    """Why a message is sent."""
 
     PAGE = "page"
-    """Of an escalation: not sent any more once somebody has answered."""
+    """Of an escalation: cancelled once the incident is acknowledged."""
     MESSAGE = "message"
 
 
 class NotificationStatus(StrEnum):
-    """How far a message has come."""
+    """The state of a message."""
 
     QUEUED = "queued"
     SENT = "sent"
     FAILED = "failed"
-    """A dead letter: redeliver it by hand."""
-    VOIDED = "voided"
-    """Somebody answered before it went out."""
+    """A dead letter: it can be redelivered."""
+    CANCELLED = "voided"
+    """The incident was acknowledged before the page was sent."""
 
 
 class AttemptOutcome(StrEnum):
@@ -38,7 +38,7 @@ class AttemptOutcome(StrEnum):
 
 
 class IncidentBrief(Model):
-    """What a page says of its incident."""
+    """An incident, as a page describes it."""
 
     number: int
     title: Text
@@ -48,7 +48,7 @@ class IncidentBrief(Model):
 
 
 class PageDetails(Model):
-    """What only pages carry."""
+    """Details that only pages have."""
 
     step: int
     level: str
@@ -57,7 +57,7 @@ class PageDetails(Model):
     """Why this person."""
     incident: IncidentBrief
     paged_at: Instant | None = None
-    """When on-call decided on it."""
+    """When on-call decided to page."""
 
 
 class Notify(Model):
@@ -70,7 +70,7 @@ class Notify(Model):
     kind: NotificationKind = NotificationKind.MESSAGE
     page: PageDetails | None = None
     notification_id: UUID | None = None
-    """The delivery id. A repeat of the same one changes nothing."""
+    """The delivery id. A repeat with the same id is a no-op."""
 
     @model_validator(mode="after")
     def check(self) -> Self:
@@ -89,73 +89,73 @@ class NotificationQueued(Model):
 
 
 class Attempt(Model):
-    """One try to deliver."""
+    """One attempt to deliver."""
 
     number: int
     outcome: AttemptOutcome
     code: int | None
-    """The provider's answer code, where it has one."""
+    """The provider's status code, where it has one."""
     answer: str
     started_at: Instant
     seconds: float
 
 
 class Notification(Model):
-    """A message and what became of it."""
+    """A message and its attempts."""
 
     id: UUID
     incident_id: UUID
     kind: NotificationKind
     channel: ChannelName
     recipient: str
-    """Without the password that a URL may carry."""
+    """The address, without the password that a URL may contain."""
     person: str | None
     message: str
     status: NotificationStatus
     reason: str | None
-    """Why it is where it is: the last error, or why it was voided."""
+    """Why it has this status: the last error, or why it was cancelled."""
     attempts: list[Attempt]
     """The newest 100."""
     next_attempt_at: Instant | None
     created_at: Instant
     finished_at: Instant | None
     digest_id: UUID | None = None
-    """The delivery id under which it went out together with others, having waited for over ten minutes."""
+    """The delivery id of the digest in which it was sent, together with others that were over ten minutes late."""
 
 
 class ChannelSummary(Model):
-    """How the messages over one channel fared."""
+    """The messages over one channel, by status."""
 
     channel: ChannelName
     sent: int
     queued: int
-    """Not finished yet, with those that are tried again."""
+    """Not finished yet, retries included."""
     retrying: int
-    """Of the queued: tried before."""
+    """Queued messages that have been tried."""
     failed: int
     voided: int
 
 
 class NotificationSummary(Model):
-    """What became of the messages of a window."""
+    """The messages of a window, by channel and status."""
 
     by_channel: list[ChannelSummary]
-    """Only channels that were used."""
+    """Channels that were used."""
     median_seconds: float | None
-    """Within how long half of the delivered ones arrived; null where none did."""
+    """The median time to delivery; null where nothing was delivered."""
     cut_at: Instant | None
-    """Where there were more than 10,000: since when these, the newest, were queued. Null where all are counted."""
+    """Where the window has over 10,000 messages: when the oldest of the newest 10,000 was queued, which alone count."""
 
 
-class VoidNotifications(Model):
-    """Somebody answered: the pages for this incident that have not gone out must not."""
+class CancelPages(Model):
+    """Cancel the pages of an incident that have not been sent."""
 
     incident_id: UUID
     reason: Text
 
 
-class Voided(Model):
-    """How many pages for the incident were stopped, by this and by earlier calls."""
+class PagesCancelled(Model):
+    """How many of the incident's pages are cancelled, by this call and earlier ones."""
 
     voided: int
 
@@ -166,28 +166,28 @@ class DigestEntry(Model):
     incident_id: UUID
     incident: IncidentBrief
     notification_ids: list[UUID]
-    """The pages for it that the digest stands for."""
+    """The pages for it that the digest replaces."""
 
 
 class WebhookBody(Model):
-    """What a webhook receives, by POST, the same bytes at every attempt.
+    """The body that a webhook receives by POST, the same bytes at every attempt.
 
     The headers `Idempotency-Key` and `X-Tocsin-Delivery` carry the delivery id, `X-Tocsin-Attempt` counts from 1. Only
-    an answer of 2xx within 10 seconds counts as delivered; 429 and 5xx are tried again, after what `Retry-After` says;
-    all others are final.
+    a status of 2xx within 10 seconds counts as delivered; 429 and 5xx are retried, after `Retry-After` where it is
+    given; every other status is final.
     """
 
     version: int = 1
     kind: NotificationKind
     delivery_id: UUID
-    """The same at every attempt, and when a person sends it again: receive one id once."""
+    """The same at every attempt and redelivery: process one id once."""
     incident_id: UUID
     message: str
     page: PageDetails | None
     """Null for a plain message."""
     incident_url: str | None
-    """Where people answer; null where `PUBLIC_URL` is not set."""
+    """The page on which to acknowledge; null where `PUBLIC_URL` is not set."""
     created_at: Instant
     digest: list[DigestEntry] | None = None
-    """Null, but for pages that waited for over ten minutes: they go out as one, whose `message` names the incidents
-    that still wait, and whose `page` is the newest."""
+    """Pages that are over ten minutes late are sent as one digest, whose `message` names the unacknowledged incidents
+    and whose `page` is the newest. Null otherwise."""

@@ -1,9 +1,8 @@
-"""What notification-service measures. Messages and attempts are counted apart."""
+"""The metrics of notification-service. Messages and attempts are counted separately."""
 
 from dataclasses import dataclass
 from typing import Self
 
-from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from tocsin.channels import CHANNELS
@@ -14,7 +13,7 @@ BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 1
 
 @dataclass(frozen=True, slots=True)
 class NotificationMetrics:
-    """How much goes out, how fast, and what is left."""
+    """Counts of messages and attempts, delivery time, and the state of the queue."""
 
     finished: Counter
     attempts: Counter
@@ -37,32 +36,39 @@ class NotificationMetrics:
             ),
             Counter(
                 "tocsin_notifications_fenced_total",
-                "Attempts that ended after their lease: somebody else had the message by then.",
+                "Attempts that ended after their lease: another attempt held the message by then.",
                 registry=registry,
             ),
             Counter(
                 "tocsin_notifications_state_questions_total",
-                "Times that incident management was asked whether pages are still wanted.",
+                "Requests to incident-management for the states of incidents, before pages are sent.",
                 ["outcome"],
                 registry=registry,
             ),
             Histogram(
                 "tocsin_notifications_delivery_seconds",
-                "From a message's acceptance (or a person's wish to send it again) to the provider's yes.",
+                "From a message's acceptance or redelivery until the provider accepted it.",
                 ["channel"],
                 buckets=BUCKETS,
                 registry=registry,
             ),
-            Gauge("tocsin_notifications_queue_depth", "Messages not finished.", ["channel"], registry=registry),
-            Gauge("tocsin_notifications_queue_oldest_seconds", "Age of the oldest of them.", registry=registry),
-            Gauge("tocsin_notifications_dead_letters", "Messages given up, by now.", ["channel"], registry=registry),
+            Gauge("tocsin_notifications_queue_depth", "Unfinished messages.", ["channel"], registry=registry),
+            Gauge(
+                "tocsin_notifications_queue_oldest_seconds", "Age of the oldest unfinished message.", registry=registry
+            ),
+            Gauge(
+                "tocsin_notifications_dead_letters",
+                "Failed messages that were not redelivered.",
+                ["channel"],
+                registry=registry,
+            ),
         )
         made._begin_at_zero()
         return made
 
     def _begin_at_zero(self) -> None:
         for channel in CHANNELS.names:
-            for status in (NotificationStatus.SENT, NotificationStatus.FAILED, NotificationStatus.VOIDED):
+            for status in (NotificationStatus.SENT, NotificationStatus.FAILED, NotificationStatus.CANCELLED):
                 self.finished.labels(channel, status)
             for ending in AttemptOutcome:
                 self.attempts.labels(channel, ending)
@@ -71,6 +77,3 @@ class NotificationMetrics:
             self.dead.labels(channel)
         for outcome in ("answered", "unanswered"):
             self.questions.labels(outcome)
-
-
-METRICS = web.AppKey("METRICS", NotificationMetrics)

@@ -1,4 +1,4 @@
-"""What lists can be asked for."""
+"""Models of query strings."""
 
 from typing import Any
 from uuid import UUID
@@ -19,10 +19,10 @@ class NotificationQuery(ListQuery):
     status: NotificationStatus | None = None
     recipient: str | None = None
     person: Text | None = None
-    """Whom a page is for."""
+    """The person whom a page is for."""
 
     def filters(self) -> dict[str, Any]:
-        """Return the statement's parameters."""
+        """Return the parameters of the statement."""
         return {
             "incident_id": self.incident_id,
             "channel": self.channel,

@@ -1,4 +1,4 @@
-"""Every address of notification-service."""
+"""The routes of notification-service."""
 
 from aiohttp import web
 

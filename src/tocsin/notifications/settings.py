@@ -13,7 +13,7 @@ from tocsin.kernel.settings import HTTPURL, Seconds, ServiceSettings
 
 
 def networks(value: Any) -> Any:
-    """Read networks separated by commas. Raise ValueError for one that could never be reached."""
+    """Parse networks separated by commas. Raise ValueError for a network that can never be reached."""
     if not isinstance(value, str):
         return value
     found = tuple(ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip())
@@ -25,7 +25,7 @@ def networks(value: Any) -> Any:
 
 
 def existing_file(path: Path) -> Path:
-    """Refuse a file that is not there."""
+    """Refuse a file that does not exist."""
     if not path.is_file():
         msg = f"there is no file {path}"
         raise ValueError(msg)
@@ -38,22 +38,22 @@ class Settings(ServiceSettings):
 
     port: Annotated[int, Field(ge=0, le=65_535)] = 8004
     incident_management_url: HTTPURL = "http://127.0.0.1:8002"
-    """Where incident-management is reached."""
+    """The URL of incident-management."""
     oncall_service_url: HTTPURL = "http://127.0.0.1:8003"
-    """Where oncall-service is reached."""
+    """The URL of oncall-service."""
     public_url: HTTPURL | None = None
-    """Where people open the web pages: messages then carry a link to their incident."""
+    """The URL of the web pages: with it, messages link to their incident."""
     webhook_allowed_networks: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(networks)] = ()
-    """Private networks that webhooks may reach, such as 10.1.0.0/16,192.168.7.0/24; loopback and link-local never."""
+    """Private networks that webhooks may reach, such as 10.1.0.0/16,192.168.7.0/24; never loopback or link-local."""
     ca_bundle: Annotated[Path, AfterValidator(existing_file)] | None = None
-    """A PEM file of certificate authorities that e-mail and webhooks trust beside the system's."""
+    """A PEM file of certificate authorities that e-mail and webhooks trust in addition to the system's."""
     send_timeout_seconds: Seconds = 10.0
-    """How long a receiver may take over one message; never longer than most of a lease."""
+    """How long one attempt to send may take; at most 80 % of a lease."""
     sends_per_receiver: Annotated[int, Field(ge=1, le=100)] = 8
-    """How many messages one process sends at once over one channel, or to one host of a webhook."""
+    """How many messages one process sends at once over one channel; over the webhook channel, to one host."""
     give_up_tries: Annotated[int, Field(ge=1, le=1_000)] = 20
-    """Tries after which a message becomes a dead letter."""
+    """Tries after which a message fails."""
     give_up_seconds: Seconds = 300.0
-    """Seconds after its first try in which a message is tried again; then, too, it becomes a dead letter."""
+    """How long after its first try a message is retried before it fails."""
     ask_state_seconds: Seconds = 0.5
-    """How long incident management may take to say whether a page is still wanted; without an answer it goes out."""
+    """How long incident-management may take to return the states of incidents; after that, pages are sent unchecked."""

@@ -1,4 +1,4 @@
-"""The loops of notification-service: dispatch what is due; measure what is left."""
+"""The background loops of notification-service."""
 
 import asyncio
 from collections import Counter
@@ -11,38 +11,68 @@ import structlog
 from aiohttp import web
 
 from tocsin.channels import CHANNELS
+from tocsin.channels.channel import Transports
+from tocsin.channels.transports import open_transports
 from tocsin.kernel import clock
-from tocsin.kernel.db import DB, transaction
+from tocsin.kernel.db import transaction
 from tocsin.kernel.errors import UnavailableError
+from tocsin.kernel.idempotency import forget_old_keys
 from tocsin.kernel.tasks import cancel, create_task
 from tocsin.kernel.workers import STOP_SECONDS, Context, Wakeup, worker
-from tocsin.notifications import leases
-from tocsin.notifications.delivery import Delivery
-from tocsin.notifications.digest import bundled
-from tocsin.notifications.domain import LeasedMessage
-from tocsin.notifications.metrics import METRICS
+from tocsin.notifications.domain.digest import bundled
+from tocsin.notifications.domain.leased_message import LeasedMessage
+from tocsin.notifications.repository import cancellations, queue
+from tocsin.notifications.service import DEPS, Deps
+from tocsin.notifications.service.delivery import deliver, lease_due
+from tocsin.notifications.service.relevance import cancel_unwanted
 
 log = structlog.get_logger(__name__)
 CONCURRENCY: Final = 256
-"""Messages that one process sends side by side, over all channels."""
-KEEP_ANSWERS_DAYS: Final = 7
+"""Messages that one process sends at once, over all channels."""
+HOUSEKEEPING_POLLS: Final = 5
+"""The queue is measured once in so many polls."""
+KEEP_CANCELLATIONS_DAYS: Final = 7
+
+
+def workers(app: web.Application) -> list[Context]:
+    """Return every background loop."""
+    deps = app[DEPS]
+    return [
+        deps.outbox.context,
+        forget_old_keys(),
+        worker("notification_housekeeping", _keep_house, interval=HOUSEKEEPING_POLLS * deps.settings.poll_seconds),
+        deps.queue.context,
+        _dispatch,
+    ]
+
+
+async def _dispatch(app: web.Application) -> AsyncIterator[None]:
+    deps = app[DEPS]
+    async with open_transports(
+        allowed_networks=deps.settings.webhook_allowed_networks, ca_bundle=deps.settings.ca_bundle
+    ) as transports:
+        dispatcher = Dispatcher(deps, transports)
+        deps.queue.wake_on_notify(dispatcher.wakeup)
+        async for _ in dispatcher.context(app):
+            yield
 
 
 class Dispatcher:
-    """Leases due messages as slots are free, and sends them side by side."""
+    """Leases due messages as slots are free, and delivers them concurrently."""
 
-    def __init__(self, delivery: Delivery, *, poll_seconds: float) -> None:
-        self._delivery = delivery
-        self._poll_seconds = poll_seconds
+    def __init__(self, deps: Deps, transports: Transports) -> None:
+        self._deps = deps
+        self._transports = transports
         self._busy: Counter[str] = Counter()
+        """Deliveries under way, by rate limit key."""
         self._running: set[asyncio.Task[None]] = set()
         self._retries: list[float] = []
-        """When messages that this process has put back are due again, by its monotonic clock; a heap."""
+        """When this process's retries are due, by its monotonic clock; a heap."""
         self.wakeup = Wakeup()
 
     async def context(self, app: web.Application) -> AsyncIterator[None]:
-        """Dispatch while the application runs (a cleanup context); the lease brings back what is cut off at its end."""
-        dispatch = worker("dispatcher", self._tick, interval=self._poll_seconds, wakeup=self.wakeup)
+        """Dispatch while the application runs; a delivery that is cut off at the end is retried after its lease."""
+        dispatch = worker("dispatcher", self._tick, interval=self._deps.settings.poll_seconds, wakeup=self.wakeup)
         async for _ in dispatch(app):
             yield
         if self._running:
@@ -55,10 +85,10 @@ class Dispatcher:
         free = CONCURRENCY - self._busy.total()
         if free <= 0:
             return False  # the end of a delivery wakes the worker
-        messages = await self._delivery.lease(busy=self._busy, limit=free, now=None)
+        messages = await lease_due(self._deps, busy=self._busy, limit=free)
         if messages:
             bundles = bundled(messages)
-            self._busy.update(bundle[0].lane for bundle in bundles)
+            self._busy.update(bundle[0].rate_limit_key for bundle in bundles)
             task = create_task(self._deliver_batch(bundles), name=f"batch-{messages[0].id}")
             self._running.add(task)
             task.add_done_callback(self._running.discard)
@@ -69,9 +99,9 @@ class Dispatcher:
         messages = [message for bundle in bundles for message in bundle]
         wanted = set[UUID]()
         try:
-            wanted = await self._delivery.still_wanted(messages, now=None)
+            wanted = await cancel_unwanted(self._deps, messages)
         except UnavailableError as exc:
-            log.warning("leased messages come back when their lease ends", messages=len(messages), reason=str(exc))
+            log.warning("messages are retried when their lease ends", messages=len(messages), reason=str(exc))
         finally:
             for bundle in bundles:
                 if not any(message.id in wanted for message in bundle):
@@ -85,37 +115,33 @@ class Dispatcher:
     async def _deliver(self, bundle: list[LeasedMessage]) -> None:
         message = bundle[0]
         try:
-            delay = await self._delivery.deliver(bundle, now=None)
+            delay = await deliver(self._deps, self._transports, bundle)
             if delay is not None:
                 heappush(self._retries, clock.monotonic() + delay)
         except UnavailableError as exc:
-            log.warning("message comes back when its lease ends", notification_id=str(message.id), reason=str(exc))
+            log.warning("message is retried when its lease ends", notification_id=str(message.id), reason=str(exc))
         except Exception:
-            # The others of the batch go on; this one comes back when its lease ends, and is given up in the end.
-            log.exception("delivery broke off", notification_id=str(message.id))
+            # The rest of the batch goes on; this message is retried when its lease ends, and given up in the end.
+            log.exception("delivery failed unexpectedly", notification_id=str(message.id))
         finally:
             self._release(message)
 
     def _release(self, message: LeasedMessage) -> None:
-        self._busy[message.lane] -= 1
-        if not self._busy[message.lane]:
-            del self._busy[message.lane]
+        self._busy[message.rate_limit_key] -= 1
+        if not self._busy[message.rate_limit_key]:
+            del self._busy[message.rate_limit_key]
         self.wakeup.set()
 
 
-async def _look_after(app: web.Application) -> bool:
-    metrics = app[METRICS]
-    async with transaction(app[DB]) as cur:
-        queued = {row["channel"]: row for row in await leases.measure_queue(cur, now=None)}
-        dead = {row["channel"]: row["dead"] for row in await leases.count_dead_letters(cur)}
-        deleted = await leases.delete_old_answers(cur, days=KEEP_ANSWERS_DAYS, now=None)
+async def _keep_house(app: web.Application) -> bool:
+    """Measure the queue and delete old cancellations."""
+    deps = app[DEPS]
+    async with transaction(deps.db) as cur:
+        queued = {row["channel"]: row for row in await queue.measure_queue(cur)}
+        dead = {row["channel"]: row["dead"] for row in await queue.count_dead_letters(cur)}
+        deleted = await cancellations.delete_old_cancellations(cur, days=KEEP_CANCELLATIONS_DAYS)
     for channel in CHANNELS.names:
-        metrics.queued.labels(channel).set(queued[channel]["queued"] if channel in queued else 0)
-        metrics.dead.labels(channel).set(dead.get(channel, 0))
-    metrics.oldest.set(max((row["oldest"] for row in queued.values()), default=0.0))
+        deps.metrics.queued.labels(channel).set(queued[channel]["queued"] if channel in queued else 0)
+        deps.metrics.dead.labels(channel).set(dead.get(channel, 0))
+    deps.metrics.oldest.set(max((row["oldest"] for row in queued.values()), default=0.0))
     return deleted > 0
-
-
-def look_after(interval: float) -> Context:
-    """Return the cleanup context that measures the queue and forgets old answers every *interval* seconds."""
-    return worker("notification_housekeeping", _look_after, interval=interval)

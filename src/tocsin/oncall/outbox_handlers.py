@@ -56,6 +56,6 @@ def outbox_handlers(app: web.Application) -> Mapping[str, Handler]:
 
     async def void_notifications(message: OutboxMessage) -> None:
         async with CANCEL():
-            await app[NOTIFICATIONS].void(message.body, idempotency_key=str(message.message_id))
+            await app[NOTIFICATIONS].cancel_pages(message.body, idempotency_key=str(message.message_id))
 
     return {"page": page, "timeline": timeline, "void_notifications": void_notifications}

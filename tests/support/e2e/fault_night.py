@@ -217,5 +217,5 @@ class Drill:
 
 def unasked_in(log: str) -> set[str]:
     """Return the messages sent though nobody could say whether they were still wanted, by their sender's *log*."""
-    lines = [json.loads(line) for line in log.splitlines() if '"pages go out unasked"' in line]
+    lines = [json.loads(line) for line in log.splitlines() if '"pages are sent unchecked"' in line]
     return {notification for line in lines for notification in line["notification_ids"]}

@@ -5,7 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from tocsin.contracts.escalations import Escalation, StartEscalation, StopEscalation
-from tocsin.contracts.notifications import IncidentBrief, VoidNotifications
+from tocsin.contracts.notifications import CancelPages, IncidentBrief
 from tocsin.kernel.db import Cursor, Row, transaction
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.idempotency import IdempotentRequest, replay
@@ -58,7 +58,7 @@ async def stop(
                 cur,
                 kind="void_notifications",
                 key=f"void:{incident_id}",
-                body=VoidNotifications(incident_id=incident_id, reason=f"{given.reason} by {given.actor}"),
+                body=CancelPages(incident_id=incident_id, reason=f"{given.reason} by {given.actor}"),
             )
         result = await view(cur, deps, incident_id)
     deps.notify_channel.notify()

@@ -12,7 +12,7 @@ OUTCOMES: Final = {
     NotificationStatus.QUEUED: ("wait", "clock", "Queued"),
     NotificationStatus.SENT: ("ok", "check", "Delivered"),
     NotificationStatus.FAILED: ("fail", "cross", "Failed"),
-    NotificationStatus.VOIDED: ("mute", "mute", "Not sent"),
+    NotificationStatus.CANCELLED: ("mute", "mute", "Not sent"),
 }
 
 

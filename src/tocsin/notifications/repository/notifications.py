@@ -1,62 +1,55 @@
-"""Statements that answer requests; those of the dispatcher are in `leases`."""
+"""Messages as requests see them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from tocsin.channels import CHANNELS
 from tocsin.contracts.notifications import NotificationStatus, Notify
 from tocsin.kernel.db import Cursor, Json, Row, execute, fetch_all, fetch_one, required
 from tocsin.kernel.tracing import TRACING
-from tocsin.notifications.digest import GATHER_SECONDS, STALE_SECONDS
+from tocsin.notifications.domain.digest import GATHER_SECONDS, STALE_SECONDS
 
-MAX_ATTEMPTS_SHOWN = 100
-COUNTED = 10_000
-"""How many messages a summary counts, the newest of its window."""
-
-
-async def lock_incident(cur: Cursor, incident_id: UUID, *, exclusive: bool) -> None:
-    """Let pages of one incident be queued side by side, but not while they are being voided."""
-    if exclusive:
-        await execute(cur, "SELECT pg_advisory_xact_lock(hashtextextended(%(id)s::text, 0))", id=incident_id)
-    else:
-        await execute(cur, "SELECT pg_advisory_xact_lock_shared(hashtextextended(%(id)s::text, 0))", id=incident_id)
+MAX_ATTEMPTS_SHOWN: Final = 100
+COUNTED: Final = 10_000
+"""Messages that a summary counts: the newest of its window."""
 
 
-async def insert_notification(
-    cur: Cursor, notification_id: UUID, order: Notify, *, request_id: str, now: datetime | None
-) -> Row | None:
-    """Queue a message; None where there is one of this id. A page for an answered incident is voided at birth."""
+async def insert_notification(cur: Cursor, notification_id: UUID, order: Notify, *, request_id: str) -> Row | None:
+    """Queue a message; return None where the id exists. A page is cancelled at once where its incident's pages are.
+
+    The caller holds the incident's shared lock.
+    """
     return await fetch_one(
         cur,
         """
-        INSERT INTO notifications.notification (id, incident_id, kind, channel, recipient, address, lane, message, page,
-            request_id, trace_context, created_at, status, reason, next_attempt_at, finished_at)
-        SELECT %(id)s, %(incident_id)s, %(kind)s, %(channel)s, %(recipient)s, %(address)s, %(lane)s, %(message)s,
-            %(page)s, %(request_id)s, %(trace_context)s, clock.now,
-            CASE WHEN answered.reason IS NULL THEN 'queued' ELSE 'voided' END, answered.reason,
-            CASE WHEN answered.reason IS NULL THEN clock.now
+        INSERT INTO notifications.notification (id, incident_id, kind, channel, recipient, address, rate_limit_key,
+            message, page, request_id, trace_context, created_at, status, reason, next_attempt_at, finished_at)
+        SELECT %(id)s, %(incident_id)s, %(kind)s, %(channel)s, %(recipient)s, %(address)s, %(rate_limit_key)s,
+            %(message)s, %(page)s, %(request_id)s, %(trace_context)s, clock.now,
+            CASE WHEN cancellation.reason IS NULL THEN 'queued' ELSE 'voided' END, cancellation.reason,
+            CASE WHEN cancellation.reason IS NULL THEN clock.now
                 + (%(paged_at)s::timestamptz <= clock.now - %(stale)s * interval '1 second')::integer
                     * %(gather)s * interval '1 second' END,
-            CASE WHEN answered.reason IS NOT NULL THEN clock.now END
-        FROM (SELECT COALESCE(%(now)s, now()) AS now) AS clock
-        LEFT JOIN notifications.answered ON answered.incident_id = %(incident_id)s AND %(kind)s = 'page'
+            CASE WHEN cancellation.reason IS NOT NULL THEN clock.now END
+        FROM (SELECT tocsin.now() AS now) AS clock
+        LEFT JOIN notifications.cancellation
+            ON cancellation.incident_id = %(incident_id)s AND %(kind)s = 'page'
         ON CONFLICT (id) DO NOTHING
         RETURNING id, channel, status
         """,
-        now=now,
         id=notification_id,
         incident_id=order.incident_id,
         kind=order.kind.value,
         channel=order.channel,
         recipient=CHANNELS.shown_address(order.recipient),
         address=order.recipient,
-        lane=CHANNELS[order.channel].rate_limit_key(order.recipient),
+        rate_limit_key=CHANNELS[order.channel].rate_limit_key(order.recipient),
         message=order.message,
         page=None if order.page is None else Json(order.page.model_dump(mode="json")),
-        # One that comes late does not come alone.
-        paged_at=(order.page and order.page.paged_at) or now or "infinity",
+        # A page that is stale on arrival is rarely the only one: it waits for the others.
+        paged_at=(order.page and order.page.paged_at) or "infinity",
         stale=STALE_SECONDS,
         gather=GATHER_SECONDS,
         request_id=request_id,
@@ -65,7 +58,7 @@ async def insert_notification(
 
 
 async def get_order(cur: Cursor, notification_id: UUID) -> tuple[Notify, NotificationStatus]:
-    """Return what was asked when a message was queued, and what was answered then."""
+    """Return the order that queued a message, and the status that the first response had."""
     row = required(
         await fetch_one(
             cur,
@@ -80,60 +73,17 @@ async def get_order(cur: Cursor, notification_id: UUID) -> tuple[Notify, Notific
     return Notify.model_validate(row), NotificationStatus(row["first_status"])
 
 
-async def upsert_answered(cur: Cursor, incident_id: UUID, *, reason: str, now: datetime | None) -> None:
-    """Remember that somebody has answered for an incident."""
-    await execute(
-        cur,
-        """
-        INSERT INTO notifications.answered (incident_id, reason, created_at)
-        VALUES (%(incident_id)s, %(reason)s, COALESCE(%(now)s, now()))
-        ON CONFLICT (incident_id) DO NOTHING
-        """,
-        incident_id=incident_id,
-        reason=reason,
-        now=now,
-    )
-
-
-async def void_pages(cur: Cursor, incident_id: UUID, *, reason: str, now: datetime | None) -> list[str]:
-    """Void an incident's unfinished pages; return their channels."""
-    rows = await fetch_all(
-        cur,
-        """
-        UPDATE notifications.notification
-        SET status = 'voided', reason = %(reason)s, next_attempt_at = NULL, finished_at = COALESCE(%(now)s, now())
-        WHERE incident_id = %(incident_id)s AND status = 'queued' AND kind = 'page'
-        RETURNING channel
-        """,
-        incident_id=incident_id,
-        reason=reason,
-        now=now,
-    )
-    return [row["channel"] for row in rows]
-
-
-async def count_voided(cur: Cursor, incident_id: UUID) -> int:
-    """Return how many of an incident's messages are voided."""
-    row = await fetch_one(
-        cur,
-        "SELECT count(*) AS voided FROM notifications.notification WHERE incident_id = %(id)s AND status = 'voided'",
-        id=incident_id,
-    )
-    return int(required(row)["voided"])
-
-
-async def requeue(cur: Cursor, notification_id: UUID, *, now: datetime | None) -> bool:
-    """Queue a failed or voided message again; False where it is neither."""
+async def requeue(cur: Cursor, notification_id: UUID) -> bool:
+    """Queue a failed or cancelled message again; return False for any other."""
     updated = await execute(
         cur,
         """
         UPDATE notifications.notification
         SET status = 'queued', reason = NULL, tries = 0, first_tried_at = NULL, finished_at = NULL, digest_id = NULL,
-            next_attempt_at = COALESCE(%(now)s, now()), redelivered_at = COALESCE(%(now)s, now())
+            next_attempt_at = tocsin.now(), redelivered_at = tocsin.now()
         WHERE id = %(id)s AND status IN ('failed', 'voided')
         """,
         id=notification_id,
-        now=now,
     )
     return updated > 0
 
@@ -173,29 +123,6 @@ async def list_notifications(cur: Cursor, filters: Mapping[str, Any]) -> list[Ro
     )
 
 
-async def summarise(cur: Cursor, *, since: datetime | None) -> list[Row]:
-    """Return what became of the newest messages of a window, by channel, and of all of them where `channel` is null."""
-    return await fetch_all(
-        cur,
-        """
-        WITH newest AS MATERIALIZED (
-            SELECT channel, status, attempts, created_at, finished_at FROM notifications.notification
-            WHERE created_at >= COALESCE(%(since)s::timestamptz, now() - interval '24 hours')
-            ORDER BY created_at DESC, id DESC LIMIT %(counted)s
-        )
-        SELECT channel, count(*) AS messages, min(created_at) AS oldest,
-            count(*) FILTER (WHERE status = 'sent') AS sent, count(*) FILTER (WHERE status = 'queued') AS queued,
-            count(*) FILTER (WHERE status = 'queued' AND attempts > 0) AS retrying,
-            count(*) FILTER (WHERE status = 'failed') AS failed, count(*) FILTER (WHERE status = 'voided') AS voided,
-            percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM finished_at - created_at)::double precision)
-                FILTER (WHERE status = 'sent') AS median_seconds
-        FROM newest GROUP BY GROUPING SETS ((channel), ()) ORDER BY channel
-        """,
-        since=since,
-        counted=COUNTED,
-    )
-
-
 async def list_attempts(cur: Cursor, notification_ids: Sequence[UUID]) -> list[Row]:
     """Return the newest attempts of each message, in their order."""
     return await fetch_all(
@@ -209,4 +136,27 @@ async def list_attempts(cur: Cursor, notification_ids: Sequence[UUID]) -> list[R
         """,
         ids=list(notification_ids),
         limit=MAX_ATTEMPTS_SHOWN,
+    )
+
+
+async def summarise(cur: Cursor, *, since: datetime | None) -> list[Row]:
+    """Count the newest messages of a window by status: a row for each channel, and one for all (`channel` is null)."""
+    return await fetch_all(
+        cur,
+        """
+        WITH newest AS MATERIALIZED (
+            SELECT channel, status, attempts, created_at, finished_at FROM notifications.notification
+            WHERE created_at >= COALESCE(%(since)s::timestamptz, tocsin.now() - interval '24 hours')
+            ORDER BY created_at DESC, id DESC LIMIT %(counted)s
+        )
+        SELECT channel, count(*) AS messages, min(created_at) AS oldest,
+            count(*) FILTER (WHERE status = 'sent') AS sent, count(*) FILTER (WHERE status = 'queued') AS queued,
+            count(*) FILTER (WHERE status = 'queued' AND attempts > 0) AS retrying,
+            count(*) FILTER (WHERE status = 'failed') AS failed, count(*) FILTER (WHERE status = 'voided') AS voided,
+            percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM finished_at - created_at)::double precision)
+                FILTER (WHERE status = 'sent') AS median_seconds
+        FROM newest GROUP BY GROUPING SETS ((channel), ()) ORDER BY channel
+        """,
+        since=since,
+        counted=COUNTED,
     )

@@ -1,7 +1,7 @@
-"""Digests: one message instead of many pages that waited for too long. Pure.
+"""Digests: one message in place of many pages that are late.
 
-After an outage a person's pages are due all at once, and most tell of what is known by now. Those older than
-STALE_SECONDS, to one recipient over one channel, go out as one message that names each incident still unanswered.
+After an outage all of a person's pages are due at once, and most repeat what is known by then. Pages older than
+STALE_SECONDS, to one recipient over one channel, go out as one message that names each unacknowledged incident.
 """
 
 import hashlib
@@ -12,20 +12,20 @@ from uuid import UUID
 
 from tocsin.channels.message import Message
 from tocsin.contracts.notifications import DigestEntry, NotificationKind
-from tocsin.notifications.domain import LeasedMessage
+from tocsin.notifications.domain.leased_message import LeasedMessage
 
 STALE_SECONDS: Final = 600.0
-"""Since on-call decided on the page."""
+"""Since on-call decided to page."""
 GATHER_SECONDS: Final = 5.0
-"""How long a page that arrives stale waits for others to come."""
+"""How long a page that is stale on arrival waits for others."""
 MAX_PAGES: Final = 1_000
-"""Taken at once beside those that are due in their turn."""
+"""Stale pages leased at once beside those that are due."""
 MAX_SHOWN: Final = 50
 """Incidents in the text."""
 
 
 def bundled(messages: Sequence[LeasedMessage]) -> list[list[LeasedMessage]]:
-    """Arrange *messages* by what goes out together, each part newest first; most are alone."""
+    """Group *messages* by what goes out together, each group newest first; most groups are a single message."""
     newest_first = sorted(messages, key=lambda message: message.created_at, reverse=True)
     bundles: list[list[LeasedMessage]] = []
     stale: dict[tuple[str, str], list[LeasedMessage]] = {}
@@ -41,7 +41,7 @@ def bundled(messages: Sequence[LeasedMessage]) -> list[list[LeasedMessage]]:
 
 
 def is_stale(message: LeasedMessage) -> bool:
-    """Say whether *message* is a page that waited for too long; one that a person sends again is not."""
+    """Return whether *message* is a page that is too late to go out alone; a redelivered page never is."""
     return (
         message.kind is NotificationKind.PAGE
         and message.redelivered_at is None
@@ -50,9 +50,9 @@ def is_stale(message: LeasedMessage) -> bool:
 
 
 def digest_id(bundle: Sequence[LeasedMessage]) -> UUID | None:
-    """Return the delivery id of what stands for *bundle*; None for a message alone, which has its own.
+    """Return the delivery id of the digest for *bundle*; None for a single message, which has its own.
 
-    It follows from whose pages they are: the same pages, tried again, are the same delivery.
+    The id is a hash of the pages' ids, so that a retry with the same pages is the same delivery.
     """
     if len(bundle) == 1:
         return None
@@ -62,12 +62,11 @@ def digest_id(bundle: Sequence[LeasedMessage]) -> UUID | None:
 
 def to_send(bundle: Sequence[LeasedMessage], *, public_url: str | None) -> Message:
     """Return the one message that goes out for *bundle*, which is not empty."""
-    head = bundle[0]
-    alone, delivery_id = head.to_send(public_url), digest_id(bundle)
+    newest, delivery_id = bundle[0].to_send(public_url), digest_id(bundle)
     if delivery_id is None:
-        return alone
+        return newest
     entries = _entries(bundle)
-    return replace(alone, delivery_id=delivery_id, text=_text(alone.text, entries, len(bundle)), digest=entries)
+    return replace(newest, delivery_id=delivery_id, text=_text(newest.text, entries, len(bundle)), digest=entries)
 
 
 def _entries(bundle: Sequence[LeasedMessage]) -> list[DigestEntry]:
@@ -82,13 +81,13 @@ def _entries(bundle: Sequence[LeasedMessage]) -> list[DigestEntry]:
 
 
 def _text(newest: str, entries: Sequence[DigestEntry], pages: int) -> str:
-    told = f"This stands for {pages} pages that could not be sent in time."
+    note = f"This message replaces {pages} pages that could not be sent in time."
     if len(entries) == 1:
-        return f"{newest}\n\n{told}"
+        return f"{newest}\n\n{note}"
     lines = [
         f"#{entry.incident.number} {entry.incident.severity} in {entry.incident.service}: {entry.incident.title}"
         for entry in entries[:MAX_SHOWN]
     ]
     if len(entries) > MAX_SHOWN:
         lines.append(f"and {len(entries) - MAX_SHOWN} more")
-    return "\n".join([f"{len(entries)} incidents are unacknowledged, the newest first.", told, "", *lines])
+    return "\n".join([f"{len(entries)} incidents are unacknowledged, the newest first.", note, "", *lines])

@@ -1,0 +1,1 @@
+"""Decisions about messages: pure functions of their arguments."""

@@ -1,0 +1,59 @@
+"""Whether a message is still to be sent, and what follows from an attempt."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from tocsin.channels.message import Outcome, storable
+from tocsin.contracts.incidents import IncidentStates, IncidentStatus
+from tocsin.contracts.notifications import AttemptOutcome, NotificationKind, NotificationStatus
+from tocsin.notifications.domain.leased_message import LeasedMessage
+
+MAX_RETRY_AFTER_SECONDS: Final = 120.0
+"""A receiver that asks for a longer pause is tried after this one: a person waits for the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When to give up."""
+
+    tries: int
+    seconds: float
+    """Since the first try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of a message after an attempt."""
+
+    status: NotificationStatus
+    reason: str | None
+    delay: float | None
+    """Seconds until the next attempt; None when there is none."""
+
+
+def is_wanted(message: LeasedMessage, incidents: IncidentStates) -> bool:
+    """Return whether to send *message*: a page is cancelled once its incident has been acknowledged.
+
+    A redelivered page is cancelled only by an acknowledgement after the redelivery. An incident that is missing in
+    *incidents* counts as open.
+    """
+    state = incidents.states.get(message.incident_id, IncidentStatus.OPEN)
+    if message.kind is not NotificationKind.PAGE or state is IncidentStatus.OPEN:
+        return True
+    if message.redelivered_at is None:
+        return False
+    answered_at = incidents.answered_at.get(message.incident_id)
+    return answered_at is None or answered_at < message.redelivered_at
+
+
+def decide(outcome: Outcome, *, tries: int, waited_seconds: float, pause: float, limits: Limits) -> Decision:
+    """Decide after attempt number *tries*, *waited_seconds* after the first one, with *pause* as the next back-off."""
+    if outcome.outcome is AttemptOutcome.SENT:
+        return Decision(NotificationStatus.SENT, None, None)
+    if outcome.outcome is AttemptOutcome.FAILED:
+        return Decision(NotificationStatus.FAILED, outcome.answer, None)
+    delay = max(pause, min(outcome.retry_after, MAX_RETRY_AFTER_SECONDS))
+    if tries >= limits.tries or waited_seconds + delay > limits.seconds:
+        reason = f"given up after {tries} {'try' if tries == 1 else 'tries'}; the last: {outcome.answer}"
+        return Decision(NotificationStatus.FAILED, storable(reason), None)
+    return Decision(NotificationStatus.QUEUED, outcome.answer, delay)

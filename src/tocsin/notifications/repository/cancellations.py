@@ -1,0 +1,65 @@
+"""Incidents whose pages are cancelled."""
+
+from uuid import UUID
+
+from tocsin.kernel.db import Cursor, execute, fetch_all, fetch_one, required
+
+
+async def lock_incident(cur: Cursor, incident_id: UUID, *, exclusive: bool) -> None:
+    """Lock an incident: its pages are queued side by side (shared), but not while they are cancelled (exclusive)."""
+    if exclusive:
+        await execute(cur, "SELECT pg_advisory_xact_lock(hashtextextended(%(id)s::text, 0))", id=incident_id)
+    else:
+        await execute(cur, "SELECT pg_advisory_xact_lock_shared(hashtextextended(%(id)s::text, 0))", id=incident_id)
+
+
+async def insert_cancellation(cur: Cursor, incident_id: UUID, *, reason: str) -> None:
+    """Record that an incident's pages are cancelled; the first record stays."""
+    await execute(
+        cur,
+        """
+        INSERT INTO notifications.cancellation (incident_id, reason) VALUES (%(incident_id)s, %(reason)s)
+        ON CONFLICT (incident_id) DO NOTHING
+        """,
+        incident_id=incident_id,
+        reason=reason,
+    )
+
+
+async def cancel_pages(cur: Cursor, incident_id: UUID, *, reason: str) -> list[str]:
+    """Cancel an incident's unfinished pages; return the channel of each."""
+    rows = await fetch_all(
+        cur,
+        """
+        UPDATE notifications.notification
+        SET status = 'voided', reason = %(reason)s, next_attempt_at = NULL, finished_at = tocsin.now()
+        WHERE incident_id = %(incident_id)s AND status = 'queued' AND kind = 'page'
+        RETURNING channel
+        """,
+        incident_id=incident_id,
+        reason=reason,
+    )
+    return [row["channel"] for row in rows]
+
+
+async def count_cancelled(cur: Cursor, incident_id: UUID) -> int:
+    """Return the number of an incident's cancelled messages."""
+    row = await fetch_one(
+        cur,
+        "SELECT count(*) AS cancelled FROM notifications.notification WHERE incident_id = %(id)s AND status = 'voided'",
+        id=incident_id,
+    )
+    return int(required(row)["cancelled"])
+
+
+async def delete_old_cancellations(cur: Cursor, *, days: int) -> int:
+    """Delete up to 1,000 cancellations that are older than any page still under way; return how many."""
+    return await execute(
+        cur,
+        """
+        DELETE FROM notifications.cancellation WHERE incident_id IN (
+            SELECT incident_id FROM notifications.cancellation
+            WHERE created_at < tocsin.now() - %(days)s * interval '1 day' LIMIT 1000)
+        """,
+        days=days,
+    )

@@ -1,0 +1,28 @@
+"""The use cases of notification-service, and what they need."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from tocsin.clients.incidents import IncidentsClient
+from tocsin.kernel.db import Database
+from tocsin.kernel.outbox import Outbox
+from tocsin.kernel.pg_notify import NotifyChannel
+from tocsin.notifications.metrics import NotificationMetrics
+from tocsin.notifications.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """What the use cases need."""
+
+    db: Database
+    settings: Settings
+    metrics: NotificationMetrics
+    incidents: IncidentsClient
+    outbox: Outbox
+    queue: NotifyChannel
+    """Wakes the dispatchers of all replicas."""
+
+
+DEPS = web.AppKey("DEPS", Deps)

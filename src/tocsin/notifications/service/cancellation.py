@@ -1,0 +1,23 @@
+"""Cancel an incident's pages."""
+
+from typing import Final
+
+from tocsin.contracts.notifications import CancelPages, NotificationStatus, PagesCancelled
+from tocsin.kernel.db import transaction
+from tocsin.kernel.failpoints import Failpoint
+from tocsin.notifications.repository import cancellations
+from tocsin.notifications.service import Deps
+
+CANCEL: Final = Failpoint("notifications.cancel")
+
+
+async def cancel_pages(deps: Deps, command: CancelPages) -> PagesCancelled:
+    """Cancel an incident's unfinished pages, and those that oncall-service has yet to send here."""
+    async with CANCEL(), transaction(deps.db) as cur:
+        await cancellations.lock_incident(cur, command.incident_id, exclusive=True)
+        await cancellations.insert_cancellation(cur, command.incident_id, reason=command.reason)
+        channels = await cancellations.cancel_pages(cur, command.incident_id, reason=command.reason)
+        cancelled = await cancellations.count_cancelled(cur, command.incident_id)
+    for channel in channels:
+        deps.metrics.finished.labels(channel, NotificationStatus.CANCELLED).inc()
+    return PagesCancelled(voided=cancelled)

@@ -1,0 +1,179 @@
+"""Delivery: lease messages, cancel what is no longer wanted, send, record. No transaction is open during a call."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final
+from uuid import UUID
+
+import structlog
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_before_delay, wait_random
+
+from tocsin.channels import CHANNELS
+from tocsin.channels.channel import Transports
+from tocsin.channels.message import Outcome
+from tocsin.contracts.notifications import NotificationStatus
+from tocsin.kernel import clock, request_id
+from tocsin.kernel.db import transaction
+from tocsin.kernel.errors import UnavailableError
+from tocsin.kernel.failpoints import Failpoint
+from tocsin.kernel.outbox import backoff
+from tocsin.kernel.tracing import TRACING, Kind
+from tocsin.notifications.domain import digest
+from tocsin.notifications.domain.decision import Decision, Limits, decide
+from tocsin.notifications.domain.leased_message import LeasedMessage
+from tocsin.notifications.repository import queue
+from tocsin.notifications.service import Deps
+from tocsin.notifications.service.reports import enqueue_reports
+
+log = structlog.get_logger(__name__)
+LEASE_SHARE: Final = 0.8
+"""Of what is left of a lease, for sending; the rest is for recording the outcome."""
+LEASE: Final = Failpoint("notifications.lease")
+SEND: Final = Failpoint("notifications.send")
+MARK: Final = Failpoint("notifications.mark")
+
+
+async def lease_due(deps: Deps, *, busy: Mapping[str, int], limit: int) -> list[LeasedMessage]:
+    """Lease up to *limit* due messages, of each rate limit key as many as it has slots free beside *busy*."""
+    settings = deps.settings
+    # Read before the statement: the lease must not seem to end later here than in the database.
+    expires = clock.monotonic() + settings.lease_seconds
+    async with LEASE(), transaction(deps.db) as cur:
+        return await queue.lease_due(
+            cur,
+            busy=busy,
+            sends_at_once={channel.name: channel.sends_at_once or settings.sends_per_receiver for channel in CHANNELS},
+            limit=limit,
+            lease=settings.lease_seconds,
+            expires=expires,
+        )
+
+
+async def deliver(deps: Deps, transports: Transports, bundle: Sequence[LeasedMessage]) -> float | None:
+    """Try once to send *bundle* as one message, and record the outcome.
+
+    Return the seconds until the next try; None where there is none. An outcome that could not be recorded leaves the
+    messages to the next lease, under the same delivery id.
+    """
+    head = bundle[0]
+    request_id.REQUEST_ID.set(head.request_id)
+    if not TRACING.on:
+        return await _deliver(deps, transports, bundle)
+    with TRACING.span(
+        f"deliver {head.kind} by {head.channel}",
+        Kind.CLIENT,
+        parent=head.trace_context or {},
+        links=[message.trace_context for message in bundle[1:]],
+        tocsin__notification_id=str(head.id),
+        tocsin__incident_id=str(head.incident_id),
+    ):
+        return await _deliver(deps, transports, bundle)
+
+
+async def _deliver(deps: Deps, transports: Transports, bundle: Sequence[LeasedMessage]) -> float | None:
+    message = bundle[0]
+    started = clock.monotonic()
+    outcome = await _send(deps, transports, bundle)
+    if outcome is None:
+        return None
+    seconds = clock.monotonic() - started
+    deps.metrics.attempts.labels(message.channel, outcome.outcome).inc()
+    log.info(
+        "delivery attempt",
+        notification_id=str(message.id),
+        incident_id=str(message.incident_id),
+        messages=len(bundle),
+        channel=message.channel,
+        attempt=message.attempts,
+        outcome=outcome.outcome,
+        code=outcome.code,
+        seconds=round(seconds, 6),
+    )
+    return await _record(deps, bundle, outcome, seconds=seconds)
+
+
+async def _send(deps: Deps, transports: Transports, bundle: Sequence[LeasedMessage]) -> Outcome | None:
+    settings = deps.settings
+    message = min(bundle, key=lambda message: message.tries)
+    if message.tries > settings.give_up_tries:
+        return Outcome.failed(f"given up after {message.tries - 1} tries; the last one left no outcome")
+    try:
+        async with SEND():
+            left = message.expires - clock.monotonic()
+            if left <= 0:
+                log.warning("not sent: the lease ran out", notification_id=str(message.id))
+                return None
+            async with asyncio.timeout(min(left * LEASE_SHARE, settings.send_timeout_seconds)):
+                to_send = digest.to_send(bundle, public_url=settings.public_url)
+                return await CHANNELS[message.channel].send(to_send, settings, transports)
+    except TimeoutError:
+        return Outcome.retry("no answer in time")
+    except Exception as exc:
+        # A message that meets a bug must not delay the others; in the end it becomes a dead letter.
+        log.exception("sending failed unexpectedly", notification_id=str(message.id), channel=message.channel)
+        return Outcome.retry(f"an error in Tocsin itself ({type(exc).__name__})")
+
+
+async def _record(deps: Deps, bundle: Sequence[LeasedMessage], outcome: Outcome, *, seconds: float) -> float | None:
+    decisions = _decide(deps, bundle, outcome, seconds)
+    digest_id = digest.digest_id(bundle)
+
+    async def write() -> set[UUID]:
+        async with MARK(), transaction(deps.db) as cur:
+            await queue.insert_attempts(cur, bundle, outcome, seconds=seconds)
+            current = await queue.finish_attempts(cur, decisions, digest_id=digest_id)
+            finished = [pair for pair in decisions if pair[0].id in current and pair[1].delay is None]
+            if finished:
+                await enqueue_reports(cur, deps.outbox, finished, outcome, digest_id=digest_id)
+            return current
+
+    # The message was sent: a short outage of the database must not send it again.
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(UnavailableError),
+        wait=wait_random(0.05, 0.5),
+        stop=stop_before_delay(max(0.0, bundle[0].expires - clock.monotonic())),
+        sleep=clock.sleep,
+        reraise=True,
+    )
+    current: set[UUID] = await retrying(write)
+    for message, decision in decisions:
+        if message.id in current:
+            _count(deps, message, decision, seconds=seconds)
+        else:
+            deps.metrics.fenced.inc()
+            log.warning("outcome discarded: a later attempt holds the message", notification_id=str(message.id))
+    return min((decision.delay for _, decision in decisions if decision.delay is not None), default=None)
+
+
+def _decide(
+    deps: Deps, bundle: Sequence[LeasedMessage], outcome: Outcome, seconds: float
+) -> list[tuple[LeasedMessage, Decision]]:
+    settings = deps.settings
+    limits = Limits(tries=settings.give_up_tries, seconds=settings.give_up_seconds)
+    # One pause for all of a bundle, so that they are due together again.
+    tries = max(message.tries for message in bundle)
+    pause = backoff(tries, settings.retry_min_seconds, settings.retry_max_seconds)
+    return [
+        (
+            message,
+            decide(
+                outcome,
+                tries=message.tries,
+                waited_seconds=message.waited_seconds + seconds,
+                pause=pause,
+                limits=limits,
+            ),
+        )
+        for message in bundle
+    ]
+
+
+def _count(deps: Deps, message: LeasedMessage, decision: Decision, *, seconds: float) -> None:
+    if decision.status is NotificationStatus.QUEUED:
+        return
+    deps.outbox.wake()
+    deps.metrics.finished.labels(message.channel, decision.status).inc()
+    if decision.status is NotificationStatus.SENT:
+        deps.metrics.seconds.labels(message.channel).observe(message.age_seconds + seconds)
+    else:
+        log.error("dead letter", notification_id=str(message.id), reason=decision.reason)

@@ -1,0 +1,78 @@
+"""Queue a message, and queue it again."""
+
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from tocsin.contracts.notifications import NotificationQueued, NotificationStatus, Notify
+from tocsin.kernel import request_id
+from tocsin.kernel.db import Cursor, Row, transaction
+from tocsin.kernel.errors import ConflictError, InvalidRequestError
+from tocsin.kernel.failpoints import Failpoint
+from tocsin.kernel.idempotency import IdempotentRequest, replay
+from tocsin.kernel.ids import new_id
+from tocsin.notifications.repository import cancellations, notifications
+from tocsin.notifications.service import Deps
+
+log = structlog.get_logger(__name__)
+QUEUE: Final = Failpoint("notifications.queue")
+REDELIVER: Final = Failpoint("notifications.redeliver")
+
+
+async def notify(deps: Deps, order: Notify, *, request: IdempotentRequest | None) -> NotificationQueued:
+    """Queue a message. A retry, by idempotency key or by `notification_id`, is a no-op with the same response.
+
+    Raise InvalidRequestError where the key or the id was used for another message.
+    """
+    queued = await _queue(deps, order, request)
+    deps.queue.notify()
+    return queued
+
+
+async def _queue(deps: Deps, order: Notify, request: IdempotentRequest | None) -> NotificationQueued:
+    notification_id = order.notification_id or new_id()
+    async with QUEUE(), transaction(deps.db) as cur:
+        first = await replay(cur, request, notification_id)
+        if first is not None:
+            return await _first_response(cur, first)
+        await cancellations.lock_incident(cur, order.incident_id, exclusive=False)
+        inserted = await notifications.insert_notification(
+            cur, notification_id, order, request_id=request_id.REQUEST_ID.get()
+        )
+        if inserted is None:
+            return await _same_order(cur, notification_id, order)
+    status = NotificationStatus(inserted["status"])
+    if status is NotificationStatus.CANCELLED:
+        deps.metrics.finished.labels(order.channel, status).inc()
+    log.info("notification accepted", notification_id=str(notification_id), channel=order.channel, status=status)
+    return NotificationQueued(notification_id=notification_id, status=status)
+
+
+async def _first_response(cur: Cursor, notification_id: UUID) -> NotificationQueued:
+    _, status = await notifications.get_order(cur, notification_id)
+    return NotificationQueued(notification_id=notification_id, status=status)
+
+
+async def _same_order(cur: Cursor, notification_id: UUID, order: Notify) -> NotificationQueued:
+    first, status = await notifications.get_order(cur, notification_id)
+    if first != order.model_copy(update={"notification_id": None}):
+        detail = "Another message has this id; use a new one."
+        raise InvalidRequestError([{"pointer": "#/notification_id", "detail": detail}])
+    return NotificationQueued(notification_id=notification_id, status=status)
+
+
+async def redeliver(deps: Deps, notification_id: UUID, *, request: IdempotentRequest | None) -> NotificationQueued:
+    """Queue a failed or cancelled message again. Raise NotFoundError, ConflictError."""
+    async with REDELIVER(), transaction(deps.db) as cur:
+        first = await replay(cur, request, notification_id)
+        if first is None and not await notifications.requeue(cur, notification_id):
+            raise ConflictError(_why_not(await notifications.get_notification(cur, notification_id)))
+    deps.queue.notify()
+    return NotificationQueued(notification_id=notification_id, status=NotificationStatus.QUEUED)
+
+
+def _why_not(row: Row) -> str:
+    if row["status"] == NotificationStatus.SENT:
+        return f"It was delivered at {row['finished_at']:%Y-%m-%dT%H:%M:%SZ}; send a new message instead."
+    return "It is queued already."
