@@ -6,6 +6,7 @@ import pytest
 
 from tests.incidents.conftest import Query
 from tests.support.incidents.api import Api
+from tocsin.contracts.model import Severity
 
 PATH = "/api/v1/incidents"
 NOON = datetime(2026, 10, 22, 12, 0, tzinfo=UTC)
@@ -85,11 +86,51 @@ async def test_incidents_of_the_same_instant_are_paged_without_loss(api: Api, qu
     assert set(found) == opened
 
 
+async def test_a_list_by_severity_shows_the_most_severe_first_then_the_newest(seen: Api) -> None:
+    for filters, numbers in FILTERS:
+        answer = await seen.get(PATH, sort="severity", **filters)
+        assert answer.status == 200, answer.body
+        listed = [item["number"] for item in answer.body["items"]]
+        assert listed == [number for number in (1, 2, 4, 3) if number in numbers], filters
+        assert answer.body["next_cursor"] is None
+    newest = (await seen.get(PATH, sort="newest")).body
+    assert newest == (await seen.get(PATH)).body
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+async def test_pages_by_severity_show_every_incident_though_others_open_and_one_changes(api: Api, limit: int) -> None:
+    severities = ["low", "critical", "high", "high", "low", "critical", "medium", "high"]
+    opened = [await api.open(severity=severity, service="old") for severity in severities]
+    rank = {severity: number for number, severity in enumerate(Severity)}
+    expected = [item.number for item in sorted(opened, key=lambda item: (rank[item.severity], -item.number))]
+    found: list[int] = []
+    page = (await api.get(PATH, sort="severity", limit=limit, service="old")).body
+    found += [item["number"] for item in page["items"]]
+    for severity in Severity:
+        await api.open(severity=severity, service="new")
+    await api.change(found[-1], severity="low" if limit == 1 else "critical")
+    while page["next_cursor"]:
+        page = (await api.get(PATH, sort="severity", limit=limit, service="old", cursor=page["next_cursor"])).body
+        found += [item["number"] for item in page["items"] if item["number"] not in found]
+    assert found == expected
+
+
+async def test_a_cursor_of_another_order_is_refused(seen: Api) -> None:
+    newest = (await seen.get(PATH, limit=1)).body["next_cursor"]
+    severe = (await seen.get(PATH, limit=1, sort="severity")).body["next_cursor"]
+    refused = [("severity", newest), ("newest", severe), ("severity", f"ouch.{newest}"), ("severity", "critical.")]
+    for sort, cursor in refused:
+        answer = await seen.get(PATH, limit=1, sort=sort, cursor=cursor)
+        assert answer.status == 422, (sort, cursor)
+        assert answer.body["errors"][0]["pointer"] == "?cursor"
+
+
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"limit": 0}, "?limit"),
     ({"limit": 201}, "?limit"),
     ({"limit": "many"}, "?limit"),
     ({"cursor": "nonsense"}, "?cursor"),
+    ({"sort": "oldest"}, "?sort"),
     ({"status": "closed"}, "?status.0"),
     ({"severity": "ouch"}, "?severity.0"),
     ({"since": "yesterday"}, "?since"),

@@ -25,6 +25,14 @@ class IncidentStatus(StrEnum):
     RESOLVED = "resolved"
 
 
+class IncidentSort(StrEnum):
+    """The order of a list of incidents."""
+
+    NEWEST = "newest"
+    SEVERITY = "severity"
+    """Most severe first, then newest."""
+
+
 class EventType(StrEnum):
     """The type of a timeline entry."""
 

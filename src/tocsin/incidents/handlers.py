@@ -79,7 +79,7 @@ async def post_incident(request: web.Request) -> web.Response:
 
 @describes(Page[IncidentSummary], query=IncidentQuery)
 async def list_incidents(request: web.Request) -> web.Response:
-    """List incidents, newest first."""
+    """List incidents, newest first or by severity."""
     return respond(await incidents.list_incidents(request.app[DEPS], parse_query(request, IncidentQuery)))
 
 

@@ -1,14 +1,16 @@
 """The query strings of incident management."""
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from tocsin.contracts.incidents import IncidentStatus
-from tocsin.contracts.model import Instant, Line, SeverityIn, Text
+from tocsin.contracts.incidents import IncidentSort, IncidentStatus
+from tocsin.contracts.model import Instant, Line, Severity, SeverityIn, Text
 from tocsin.contracts.overview import Grain
-from tocsin.kernel.pagination import MAX_LIMIT, ListQuery
+from tocsin.kernel.errors import InvalidRequestError
+from tocsin.kernel.pagination import MAX_LIMIT, Keyset, ListQuery
 
 MAX_IDS = 100
 """Per request: twice as many would exceed the limit of a request line."""
@@ -20,9 +22,37 @@ class NoQuery(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+@dataclass(frozen=True, slots=True)
+class IncidentCursor:
+    """The end of a page of incidents; with the severity in a list that is sorted by it."""
+
+    severity: Severity | None
+    keyset: str
+
+    def encode(self) -> str:
+        """Return an opaque cursor."""
+        return f"{self.severity}.{self.keyset}" if self.severity else self.keyset
+
+    @classmethod
+    def decode(cls, cursor: str) -> Self:
+        """Parse a cursor. Raise ValueError where it is not one of this list."""
+        given, _, keyset = cursor.rpartition(".")
+        severity = next((severity for severity in Severity if severity == given), None)
+        Keyset.decode(keyset if severity else cursor)
+        return cls(severity, keyset if severity else cursor)
+
+
+def _checked(cursor: str) -> str:
+    return IncidentCursor.decode(cursor).encode()
+
+
 class IncidentQuery(ListQuery):
     """Filters of the list of incidents. `id`, `status` and `severity` may be repeated and match any of their values."""
 
+    sort: IncidentSort = IncidentSort.NEWEST
+    """`newest` first, or by `severity` and then newest first."""
+    cursor: Annotated[str, AfterValidator(_checked)] | None = None
+    """The `next_cursor` of the previous page."""
     id: Annotated[list[UUID], Field(default_factory=list, max_length=MAX_IDS)]
     status: Annotated[list[IncidentStatus], Field(default_factory=list)]
     severity: Annotated[list[SeverityIn], Field(default_factory=list)]
@@ -35,6 +65,19 @@ class IncidentQuery(ListQuery):
     """Created before this time."""
     q: Annotated[Text, StringConstraints(min_length=1, max_length=256)] | None = None
     """Words of title, service and description, in web search syntax: quotes, `or`, `-`."""
+
+    def after(self) -> dict[str, Any]:
+        """Return the keyset's parameters, and `after_severity` where the list is sorted by severity.
+
+        Raise InvalidRequestError where the cursor is of a list in another order.
+        """
+        cursor = IncidentCursor.decode(self.cursor) if self.cursor else None
+        by_severity = self.sort is IncidentSort.SEVERITY
+        if cursor is not None and (cursor.severity is not None) != by_severity:
+            detail = f"This is not a cursor of a list sorted by {self.sort}; take `next_cursor` of the previous page."
+            raise InvalidRequestError([{"pointer": "?cursor", "detail": detail}])
+        page = ListQuery(limit=self.limit, cursor=cursor and cursor.keyset)
+        return page.after() | ({"after_severity": cursor and cursor.severity} if by_severity else {})
 
 
 class CountsQuery(NoQuery):

@@ -126,10 +126,13 @@ class User:
             parameters = [p for p in operations["get"].get("parameters", []) if p["in"] == "query"]
             required = {p["name"]: samples[p["name"]] for p in parameters if p.get("required")}
             filters = {p["name"]: samples[p["name"]] for p in parameters if p["name"] != "cursor"}
-            for query in ({}, *({name: value} for name, value in filters.items()), filters):
+            queries = [{}, *({name: value} for name, value in filters.items()), filters]
+            if "sort" in filters:
+                queries += [{**query, "sort": filters["sort"]} for query in queries]
+            for query in queries:
                 page = await self.get(service, place, **{**required, **query})
-                if query == {"limit": "1"} and page["next_cursor"]:
-                    await self.get(service, place, limit="1", cursor=str(page["next_cursor"]))
+                if query.keys() - {"sort"} == {"limit"} and page["next_cursor"]:
+                    await self.get(service, place, **query, cursor=str(page["next_cursor"]))
 
 
 async def use_everything(services: Services, session: ClientSession, world: World) -> None:
@@ -243,6 +246,7 @@ async def _ask(user: User, samples: Mapping[str, str]) -> None:
         "q": "printers",
         "service": "checkout",
         "severity": "critical",
+        "sort": "severity",
         "since": (now() - timedelta(days=30)).isoformat(),
         "team": "Payments",
         "until": (now() + timedelta(days=30)).isoformat(),

@@ -15,6 +15,7 @@ from tocsin.contracts.incidents import (
     Note,
     OpenIncident,
 )
+from tocsin.contracts.model import Severity
 from tocsin.incidents.domain.incident import StoredIncident
 from tocsin.kernel.db import Cursor, Row, execute, fetch_all, fetch_one, required
 
@@ -98,6 +99,41 @@ async def select_incidents(cur: Cursor, **filters: Any) -> list[Row]:
         LIMIT %(fetch)s
         """,
         **filters,
+    )
+
+
+async def select_by_severity(cur: Cursor, **filters: Any) -> list[Row]:
+    """Return a page of incidents, most severe first, then newest first, with the filters of `select_incidents`.
+
+    Each severity is read newest first from an index, and at most a page of it.
+    """
+    return await fetch_all(
+        cur,
+        """
+        SELECT incident.*
+        FROM unnest(%(severities)s::text[]) WITH ORDINALITY AS level (severity, rank)
+        CROSS JOIN LATERAL (
+            SELECT id, number, title, description, service, severity, status, team, assigned_to, alert_count,
+                   firing_count, version, created_at, updated_at, acknowledged_at, resolved_at
+            FROM incidents.incident AS i
+            WHERE i.severity = level.severity
+              AND (%(id)s::uuid[] = '{}' OR id = ANY(%(id)s::uuid[]))
+              AND (%(status)s::text[] = '{}' OR status = ANY(%(status)s::text[]))
+              AND (%(service)s::text IS NULL OR service = %(service)s)
+              AND (%(assigned_to)s::text IS NULL OR assigned_to = %(assigned_to)s)
+              AND (%(team)s::text IS NULL OR team = %(team)s)
+              AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s)
+              AND (%(until)s::timestamptz IS NULL OR created_at < %(until)s)
+              AND (%(q)s::text IS NULL OR search @@ websearch_to_tsquery('simple', %(q)s))
+              AND (level.severity IS DISTINCT FROM %(after_severity)s::text
+                   OR (created_at, id) < (%(after_at)s, %(after_id)s::uuid))
+            ORDER BY created_at DESC, id DESC
+            LIMIT %(fetch)s) AS incident
+        ORDER BY level.rank, incident.created_at DESC, incident.id DESC
+        LIMIT %(fetch)s
+        """,
+        **filters,
+        severities=_levels(filters["severity"], filters["after_severity"]),
     )
 
 
@@ -208,6 +244,12 @@ async def select_states(cur: Cursor, incident_ids: Collection[UUID]) -> Incident
         states={row["id"]: row["status"] for row in rows},
         answered_at={row["id"]: row["acknowledged_at"] for row in rows if row["acknowledged_at"]},
     )
+
+
+def _levels(wanted: Collection[Severity], after: Severity | None) -> list[str]:
+    """Return the severities of a list from *after* on, most severe first; an empty *wanted* stands for all."""
+    levels = list(Severity)
+    return [level.value for level in levels[levels.index(after) if after else 0 :] if not wanted or level in wanted]
 
 
 def _alert_status(row: Row) -> AlertStatus:

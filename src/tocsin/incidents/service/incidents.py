@@ -6,13 +6,14 @@ from uuid import UUID
 from tocsin.contracts.incidents import (
     Incident,
     IncidentCounts,
+    IncidentSort,
     IncidentStates,
     IncidentSummary,
     QueryStates,
 )
 from tocsin.contracts.model import Page
 from tocsin.contracts.overview import IncidentMetrics
-from tocsin.incidents.queries import CountsQuery, IncidentQuery
+from tocsin.incidents.queries import CountsQuery, IncidentCursor, IncidentQuery
 from tocsin.incidents.repository import incidents, locking, timeline
 from tocsin.incidents.service import Deps
 from tocsin.kernel.db import Cursor, transaction
@@ -27,11 +28,14 @@ TIMELINE_SHOWN = 200
 
 
 async def list_incidents(deps: Deps, query: IncidentQuery) -> Page[IncidentSummary]:
-    """Return a page of incidents, newest first."""
-    filters = query.model_dump(exclude={"limit", "cursor"})
+    """Return a page of incidents, in the order that *query* has."""
+    by_severity = query.sort is IncidentSort.SEVERITY
+    select = incidents.select_by_severity if by_severity else incidents.select_incidents
+    filters = query.model_dump(exclude={"limit", "cursor", "sort"})
     async with transaction(deps.db) as cur:
-        rows = await incidents.select_incidents(cur, **filters, **query.after())
-    items, cursor = page_of(rows, query.limit, incidents.summary_of)
+        rows = await select(cur, **filters, **query.after())
+    items, keyset = page_of(rows, query.limit, incidents.summary_of)
+    cursor = IncidentCursor(items[-1].severity if by_severity else None, keyset).encode() if keyset else None
     return Page(items=items, next_cursor=cursor)
 
 
