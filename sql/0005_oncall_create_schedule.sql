@@ -81,8 +81,8 @@ CREATE TABLE oncall.page (
 CREATE UNIQUE INDEX page_incident_id_step_person_channel_address_key
     ON oncall.page (incident_id, step, person, channel, md5(address));
 
--- What must be told to another service: written in the transaction of the change it tells of. `id` is drawn while the
--- parent row is locked, so that it orders the rows of one key.
+-- Requests to other services, written in the transaction of the change that causes them. `id` is assigned while the parent
+-- row is locked, so that it orders the rows of one key.
 CREATE TABLE oncall.outbox (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     message_id      uuid NOT NULL UNIQUE,
@@ -96,14 +96,14 @@ CREATE TABLE oncall.outbox (
     done_at         timestamptz,
     parked_at       timestamptz,
     last_error      text,
-    -- The W3C `traceparent` that the delivery goes on with: null where tracing is off.
+    -- The W3C `traceparent` that the delivery continues; null if tracing is off.
     trace_context   text
 );
 CREATE INDEX outbox_due_idx ON oncall.outbox (next_attempt_at) WHERE done_at IS NULL AND parked_at IS NULL;
 CREATE INDEX outbox_key_id_idx ON oncall.outbox (key, id) WHERE done_at IS NULL;
 CREATE INDEX outbox_done_at_idx ON oncall.outbox (done_at) WHERE done_at IS NOT NULL;
 
--- A POST or PATCH that carried an Idempotency-Key: what it asked, and the resource that answers for it.
+-- Requests with an Idempotency-Key: a hash of each request, and the resource that a retry returns.
 CREATE TABLE oncall.idempotency (
     scope       text NOT NULL,
     key         text NOT NULL,

@@ -105,8 +105,8 @@ async def test_there_is_one_escalation_per_incident(replica: Replica) -> None:
     replicas = [await replica(), await replica()]
     await replicas[0].team()
     incident_id = str(new_id())
-    answers = await asyncio.gather(*(replicas[n % 2].start(incident_id) for n in range(20)))
-    assert [answer for answer in answers if answer != answers[0]] == []
+    started = await asyncio.gather(*(replicas[n % 2].start(incident_id) for n in range(20)))
+    assert [item for item in started if item != started[0]] == []
     await delivered(replicas[0], incident_id, (1, "Ada", "mock"))
 
 
@@ -139,7 +139,7 @@ async def test_a_stop_cancels_pages_that_have_not_been_sent(oncall: OnCall) -> N
     await oncall.notifications.go_away()
     started = await oncall.start()
     stopped = await oncall.stop(started["incident_id"])
-    assert all(page["cancelled_at"] for page in stopped["pages"])
+    assert all(page["voided_at"] for page in stopped["pages"])
     await oncall.notifications.come_back()
     await eventually(lambda: oncall.notifications.voided)
     assert oncall.notifications.paged(started["incident_id"]) == []
@@ -154,7 +154,7 @@ async def test_a_stop_may_arrive_before_its_start(oncall: OnCall) -> None:
     started = await oncall.start(incident_id)
     assert (started["team"], started["stop_reason"], started["assigned_to"]) == ("Payments", "resolved", None)
     assert started["pages"] == []
-    assert oncall.rows("SELECT kind FROM oncall.outbox") == [{"kind": "void_notifications"}]
+    assert oncall.rows("SELECT kind FROM oncall.outbox") == [{"kind": "cancel_pages"}]
 
 
 async def test_concurrent_start_and_stop_leave_nobody_paged(replica: Replica) -> None:
@@ -185,8 +185,8 @@ async def test_invalid_requests_are_rejected(oncall: OnCall) -> None:
         (oncall.get, "/api/v1/escalations", {"incident_id": "unknown"}, 422),
         (oncall.get, "/api/v1/escalations", {"incident_id": [unknown] * 151}, 422),
     ]
-    for ask, path, query, status in cases:
-        problem = await ask(path, status=status, **query)
+    for get, path, query, status in cases:
+        problem = await get(path, status=status, **query)
         assert problem["status"] == status
     bodies: list[tuple[str, Any, int]] = [
         ("/api/v1/escalations", {**start_of(unknown), "severity": "dreadful"}, 422),
@@ -214,8 +214,8 @@ async def test_a_title_of_any_length_is_paged(oncall: OnCall) -> None:
 async def test_a_retry_that_crosses_a_deploy_is_a_replay(oncall: OnCall, *, newer_first: bool) -> None:
     await oncall.team()
     body = start_of(str(new_id()))
-    answers = []
+    responses = []
     for release in two_releases(StartEscalation, newer_first=newer_first):
         with release:
-            answers.append(await oncall.post("/api/v1/escalations", body, key="start"))
-    assert answers[0] == answers[1]
+            responses.append(await oncall.post("/api/v1/escalations", body, key="start"))
+    assert responses[0] == responses[1]

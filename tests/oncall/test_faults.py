@@ -72,7 +72,7 @@ async def test_a_request_retried_after_a_failure_has_one_effect(oncall: OnCall, 
         (3, "Bob"),
     ]
     assert len((await oncall.get("/api/v1/schedules"))["items"]) == 1
-    assert oncall.rows("SELECT count(*) FROM oncall.outbox WHERE kind = 'void_notifications'") == [{"count": 1}]
+    assert oncall.rows("SELECT count(*) FROM oncall.outbox WHERE kind = 'cancel_pages'") == [{"count": 1}]
 
 
 async def retried(oncall: OnCall, kind: str) -> None:
@@ -92,7 +92,7 @@ async def test_a_delivery_that_fails_is_retried_until_it_succeeds(oncall: OnCall
     await retried(oncall, "timeline")
     arm(f"oncall.cancel:{kind}")
     await oncall.stop(incident_id)
-    await retried(oncall, "void_notifications")
+    await retried(oncall, "cancel_pages")
     assert oncall.notifications.paged(incident_id) == [(1, "Ada", "mock"), (2, "Bob", "mock")]
     assert len({heard.idempotency_key for heard in oncall.notifications.heard if "void" in heard.path}) == 1
 

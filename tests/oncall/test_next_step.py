@@ -26,21 +26,21 @@ async def fail(oncall: OnCall, page: dict[str, Any], incident_id: str, detail: s
 
 async def fail_latest(oncall: OnCall, escalation: Any) -> Any:
     """Report every page of the latest step as failed; return the escalation."""
-    answer = escalation
+    latest = escalation
     for page in escalation["pages"]:
         if page["step"] == escalation["step"]:
-            answer = await fail(oncall, page, escalation["incident_id"])
-    return answer
+            latest = await fail(oncall, page, escalation["incident_id"])
+    return latest
 
 
 async def test_escalate_pages_the_next_level_now_and_records_who_requested_it(oncall: OnCall) -> None:
     await oncall.team("Payments", person("Ada"), person("Bob", role="secondary"))
     incident_id = (await oncall.start())["incident_id"]
-    answer = await escalate(oncall, incident_id, reason="needs a database person", actor="Eve")
-    assert (answer["step"], answer["level"], answer["next_level"]) == (2, "secondary", "everyone")
-    assert answer["assigned_to"] == "Ada", "the person paged first"
+    result = await escalate(oncall, incident_id, reason="needs a database person", actor="Eve")
+    assert (result["step"], result["level"], result["next_level"]) == (2, "secondary", "everyone")
+    assert result["assigned_to"] == "Ada", "the person paged first"
     await delivered(oncall, incident_id, (1, "Ada", "mock"), (2, "Bob", "mock"))
-    ada, bob = (page["reason"] for page in answer["pages"])
+    ada, bob = (page["reason"] for page in result["pages"])
     why = "requested by Eve: needs a database person"
     await reported(
         oncall,
@@ -65,9 +65,9 @@ async def test_another_team_is_paged_from_its_first_level(oncall: OnCall) -> Non
     await oncall.team("Payments")
     await oncall.team("Search", person("Sue"), person("Sam", role="secondary"))
     incident_id = (await oncall.start())["incident_id"]
-    answer = await escalate(oncall, incident_id, team="Search", actor="Eve")
-    assert (answer["team"], answer["team_reason"]) == ("Search", "requested by Eve")
-    assert (answer["step"], answer["level"], answer["next_people"]) == (2, "primary", ["Sam"])
+    result = await escalate(oncall, incident_id, team="Search", actor="Eve")
+    assert (result["team"], result["team_reason"]) == ("Search", "requested by Eve")
+    assert (result["step"], result["level"], result["next_people"]) == (2, "primary", ["Sam"])
     await delivered(oncall, incident_id, (1, "Ada", "mock"), (2, "Sue", "mock"))
     again = await escalate(oncall, incident_id, team="Search")
     assert again["level"] == "secondary", "its own team means the next level"
@@ -104,17 +104,17 @@ async def test_a_retry_of_escalate_with_the_same_key_pages_nobody(oncall: OnCall
 async def test_nobody_else_is_paged_while_a_page_of_the_step_may_still_arrive(oncall: OnCall) -> None:
     await oncall.team("Payments", person("Ada", contacts=TWO_WAYS), person("Bob", role="secondary"))
     started = await oncall.start()
-    answer = await fail(oncall, started["pages"][0], started["incident_id"])
-    assert (answer["step"], answer["next_action_at"]) == (1, started["next_action_at"])
-    assert [page["failure"] for page in answer["pages"]] == ["550 no such user", None]
-    assert answer["pages"][0]["failed_at"] is not None
+    result = await fail(oncall, started["pages"][0], started["incident_id"])
+    assert (result["step"], result["next_action_at"]) == (1, started["next_action_at"])
+    assert [page["failure"] for page in result["pages"]] == ["550 no such user", None]
+    assert result["pages"][0]["failed_at"] is not None
 
 
 async def test_once_all_pages_of_the_step_have_failed_the_next_level_is_paged_with_the_reason(oncall: OnCall) -> None:
     await oncall.team("Payments", person("Ada", contacts=TWO_WAYS), person("Bob", role="secondary"))
     started = await oncall.start()
-    answer = await fail_latest(oncall, started)
-    assert (answer["step"], answer["level"]) == (2, "secondary")
+    result = await fail_latest(oncall, started)
+    assert (result["step"], result["level"]) == (2, "secondary")
     await eventually(lambda: len(oncall.timeline.told(started["incident_id"])) == 3)
     assert oncall.timeline.told(started["incident_id"])[1] == (
         "escalated",

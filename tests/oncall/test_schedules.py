@@ -79,19 +79,19 @@ async def test_a_service_belongs_to_one_team(oncall: OnCall) -> None:
 
 async def test_of_concurrent_creations_of_a_team_one_succeeds(replica: Replica) -> None:
     replicas = [await replica(), await replica()]
-    answers = await asyncio.gather(
+    responses = await asyncio.gather(
         *(replicas[n % 2].client.post("/api/v1/schedules", json={**PLAIN, "services": ["a", "b"]}) for n in range(10))
     )
-    assert sorted(answer.status for answer in answers) == [201] + [409] * 9
+    assert sorted(response.status for response in responses) == [201] + [409] * 9
 
 
 async def test_of_concurrent_creations_with_the_same_services_one_succeeds(replica: Replica) -> None:
     replicas = [await replica(), await replica()]
     bodies = [{**PLAIN, "team": f"Team {n}", "services": ["a", "b", "c"][:: 1 if n % 2 else -1]} for n in range(10)]
-    answers = await asyncio.gather(
+    responses = await asyncio.gather(
         *(replicas[n % 2].client.post("/api/v1/schedules", json=body) for n, body in enumerate(bodies))
     )
-    assert sorted(answer.status for answer in answers) == [201] + [409] * 9
+    assert sorted(response.status for response in responses) == [201] + [409] * 9
 
 
 async def test_a_retry_with_the_same_key_gets_the_first_response(oncall: OnCall) -> None:

@@ -65,7 +65,7 @@ class EscalationPage(Model):
     reason: str
     """Why this person was paged: the level and the shift."""
     created_at: Instant
-    cancelled_at: Instant | None
+    voided_at: Instant | None
     """When it was cancelled, because paging stopped before it was sent."""
     failed_at: Instant | None
     failure: str | None

@@ -54,8 +54,8 @@ def outbox_handlers(app: web.Application) -> Mapping[str, Handler]:
         async with TIMELINE():
             await app[INCIDENTS].append_timeline(incident_id, message.body, idempotency_key=str(message.message_id))
 
-    async def void_notifications(message: OutboxMessage) -> None:
+    async def cancel_pages(message: OutboxMessage) -> None:
         async with CANCEL():
             await app[NOTIFICATIONS].cancel_pages(message.body, idempotency_key=str(message.message_id))
 
-    return {"page": page, "timeline": timeline, "void_notifications": void_notifications}
+    return {"page": page, "timeline": timeline, "cancel_pages": cancel_pages}

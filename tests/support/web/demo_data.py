@@ -129,7 +129,7 @@ def escalation(of: Incident, *, paged: dict[str, float], following: list[str], s
             channel="email",
             reason="level 1, primary for Payments (weekly rotation, week 43)",
             created_at=ago(seconds=since),
-            cancelled_at=None,
+            voided_at=None,
             failed_at=None,
             failure=None,
         )

@@ -89,7 +89,7 @@ def load_of(
 
 
 def difference(before: PagerLoad, after: PagerLoad) -> PagerLoad:
-    """Return what turns *before* into *after* when added; unchanged keys are left out."""
+    """Return what must be added to *before* to get *after*; unchanged keys are left out."""
     changes = {
         key: tuple(new - old for new, old in zip(after.get(key, (0, 0)), before.get(key, (0, 0)), strict=True))
         for key in before.keys() | after.keys()

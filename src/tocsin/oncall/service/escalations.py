@@ -56,8 +56,8 @@ async def stop(
             # A key of its own: timeline entries that incident-management does not accept must not delay it.
             await deps.outbox.enqueue(
                 cur,
-                kind="void_notifications",
-                key=f"void:{incident_id}",
+                kind="cancel_pages",
+                key=f"cancel:{incident_id}",
                 body=CancelPages(incident_id=incident_id, reason=f"{given.reason} by {given.actor}"),
             )
         result = await view(cur, deps, incident_id)
