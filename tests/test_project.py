@@ -86,7 +86,7 @@ def test_no_source_file_is_longer_than_a_reader_can_hold() -> None:
 
 
 def test_the_migrations_are_one_sequence_and_none_waits_for_ever() -> None:
-    paths = sorted((ROOT / "sql").iterdir())
+    paths = sorted((ROOT / "sql").glob("*.sql"))
     names = [
         re.fullmatch(r"(\d{4})_(tocsin|alerts|incidents|oncall|notifications|all)_([a-z]+)_([a-z_]+)\.sql", path.name)
         for path in paths

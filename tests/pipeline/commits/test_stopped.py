@@ -114,7 +114,7 @@ def test_a_tree_with_changes_is_not_built(checkout: Checkout) -> None:
 
 
 def test_a_migration_that_drops_what_the_previous_release_uses_stops_at_quality(checkout: Checkout) -> None:
-    last = max(int(path.name[:4]) for path in (checkout.folder / "sql").iterdir())
+    last = max(int(path.name[:4]) for path in (checkout.folder / "sql").glob("*.sql"))
     checkout.write(
         f"sql/{last + 1:04}_alerts_drop_message.sql",
         "SET lock_timeout = '2s';\nSET statement_timeout = '60s';\n\nALTER TABLE alerts.alert DROP COLUMN message;\n",

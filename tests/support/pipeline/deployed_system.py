@@ -67,9 +67,11 @@ def build() -> None:
 
 def layer(tag: str, defects: Mapping[str, str] | None = None) -> str:
     """Derive a release from the first one: another version, with additional lines for some of its images."""
+    targets = {}
     for name in BY_COMMIT:
         text = f"FROM tocsin/{name}:{FIRST}\nENV TOCSIN_VERSION={tag}\n{(defects or {}).get(name, '')}\n"
-        docker("build", "--quiet", "--tag", f"tocsin/{name}:{tag}", "-", stdin=text)
+        targets[name] = {"dockerfile-inline": text, "tags": [f"tocsin/{name}:{tag}"]}
+    docker("buildx", "bake", "--file", "-", *targets, stdin=json.dumps({"target": targets}))
     return tag
 
 
