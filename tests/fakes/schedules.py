@@ -1,4 +1,4 @@
-"""oncall-service as the pages see it. Whose turn it is, is computed by its own rules."""
+"""A fake of the part of oncall-service that the pages use; it computes shifts with the code of the service."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -18,7 +18,7 @@ from tocsin.oncall.service.views import schedule_view, shift_view
 
 
 def stored(schedule: Schedule) -> StoredSchedule:
-    """Return *schedule* as its service keeps it."""
+    """Return *schedule* as oncall-service stores it."""
     return StoredSchedule(
         id=schedule.id,
         team=schedule.team,
@@ -33,14 +33,14 @@ def stored(schedule: Schedule) -> StoredSchedule:
 
 
 def made_of(given: ScheduleIn) -> Schedule:
-    """Return the schedule that *given* makes now."""
+    """Return the schedule that results from *given* now."""
     now = datetime.now(UTC)
     made = Schedule(**dict(given), id=new_id(), anchor=anchor_of(given, now), created_at=now)
     return schedule_view(stored(made))
 
 
 class FakeSchedules(FakePeer):
-    """Who is on call, and how far each escalation has come."""
+    """Schedules, shifts and escalations."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -117,6 +117,6 @@ class FakeSchedules(FakePeer):
         if known is None:
             return refuse(404, "This incident has no escalation.")
         if known.stopped_at is not None:
-            return refuse(409, "The escalation has stopped: somebody has answered.")
+            return refuse(409, "Paging has stopped: acknowledged by somebody.")
         self.escalated.append(order)
         return answer(known)

@@ -1,4 +1,4 @@
-"""The timeline of incident-management, as those see it who report to it."""
+"""A fake of the timeline of incident-management."""
 
 from typing import Any
 
@@ -9,18 +9,18 @@ from tocsin.kernel.ids import new_id
 
 
 class FakeTimeline(FakePeer):
-    """Takes timeline entries, each event key of an incident once."""
+    """Accepts timeline entries, once per incident and event key."""
 
     def __init__(self) -> None:
         super().__init__([web.post("/api/v1/incidents/{incident_id}/timeline", self._append)])
         self._entries: dict[tuple[str, str], dict[str, Any]] = {}
 
     def entries(self, incident_id: str) -> list[dict[str, Any]]:
-        """Return an incident's entries in the order in which they came."""
+        """Return the entries of an incident in order of arrival."""
         return [entry for (incident, _), entry in self._entries.items() if incident == incident_id]
 
-    def told(self, incident_id: str) -> list[tuple[str, str]]:
-        """Return type and words of an incident's entries."""
+    def texts(self, incident_id: str) -> list[tuple[str, str]]:
+        """Return type and text of the entries of an incident."""
         return [(entry["event_type"], entry["detail"]) for entry in self.entries(incident_id)]
 
     async def _append(self, request: web.Request) -> web.Response:

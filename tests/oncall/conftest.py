@@ -113,8 +113,8 @@ async def delivered(oncall: OnCall, incident_id: str, *pages: tuple[int, str, st
 
 async def reported(oncall: OnCall, incident_id: str, *entries: tuple[str, str]) -> None:
     """Wait until exactly these entries (type, text) of an incident have reached the timeline, in this order."""
-    await eventually(lambda: len(oncall.timeline.told(incident_id)) >= len(entries))
-    assert oncall.timeline.told(incident_id) == list(entries)
+    await eventually(lambda: len(oncall.timeline.texts(incident_id)) >= len(entries))
+    assert oncall.timeline.texts(incident_id) == list(entries)
 
 
 async def metric(oncall: OnCall, name: str, value: float) -> None:

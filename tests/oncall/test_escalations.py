@@ -127,8 +127,8 @@ async def test_a_stop_ends_paging_and_records_the_reason(oncall: OnCall) -> None
     assert (stopped["next_action_at"], stopped["next_level"], stopped["next_people"]) == (None, None, [])
     assert stopped["stop_reason"] == "acknowledged"
     assert stopped["pages"] == started["pages"], "a page that was delivered is not cancelled here"
-    await eventually(lambda: oncall.notifications.voided)
-    assert oncall.notifications.voided == [{"incident_id": incident_id, "reason": "acknowledged by Ada"}]
+    await eventually(lambda: oncall.notifications.cancelled)
+    assert oncall.notifications.cancelled == [{"incident_id": incident_id, "reason": "acknowledged by Ada"}]
     again = await oncall.stop(incident_id, "resolved")
     assert again == stopped, "the first stop counts"
     assert await oncall.start(incident_id) == stopped
@@ -141,7 +141,7 @@ async def test_a_stop_cancels_pages_that_have_not_been_sent(oncall: OnCall) -> N
     stopped = await oncall.stop(started["incident_id"])
     assert all(page["voided_at"] for page in stopped["pages"])
     await oncall.notifications.come_back()
-    await eventually(lambda: oncall.notifications.voided)
+    await eventually(lambda: oncall.notifications.cancelled)
     assert oncall.notifications.paged(started["incident_id"]) == []
     assert oncall.rows("SELECT count(*) FROM oncall.outbox WHERE kind = 'page' AND done_at IS NULL") == [{"count": 0}]
 

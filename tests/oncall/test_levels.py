@@ -38,11 +38,11 @@ async def test_levels_that_are_not_acknowledged_follow_each_other_and_repeat(rep
         (3, "Bob", "mock"),
         (4, "Ada", "mock"),
     ]
-    await eventually(lambda: len(oncall.timeline.told(incident_id)) >= 8)
-    assert [kind for kind, _ in oncall.timeline.told(incident_id)[:8]] == [
+    await eventually(lambda: len(oncall.timeline.texts(incident_id)) >= 8)
+    assert [kind for kind, _ in oncall.timeline.texts(incident_id)[:8]] == [
         "paged", "escalated", "paged", "escalated", "paged", "paged", "escalated", "paged",
     ]  # fmt: skip
-    why = [text for kind, text in oncall.timeline.told(incident_id) if kind == "escalated"]
+    why = [text for kind, text in oncall.timeline.texts(incident_id) if kind == "escalated"]
     assert why[:3] == [
         "Escalated to level 2, secondary for Payments: not acknowledged within 0.3 s",
         "Escalated to level 3, everyone in Payments: not acknowledged within 0.3 s",
@@ -94,8 +94,8 @@ async def test_an_empty_level_is_skipped_at_once(replica: Replica) -> None:
     await eventually(lambda: len(oncall.notifications.paged(incident_id)) >= 3)
     await oncall.stop(incident_id)
     assert [step for step, _, _ in oncall.notifications.paged(incident_id)[:3]] == [1, 2, 2]
-    await eventually(lambda: len(oncall.timeline.told(incident_id)) >= 2)
-    assert oncall.timeline.told(incident_id)[1] == (
+    await eventually(lambda: len(oncall.timeline.texts(incident_id)) >= 2)
+    assert oncall.timeline.texts(incident_id)[1] == (
         "escalated",
         "Escalated to level 3, everyone in Payments: not acknowledged within 0.3 s; nobody is secondary",
     )
@@ -112,10 +112,10 @@ async def test_without_any_team_the_catch_all_is_paged_repeatedly_and_an_error_i
     await eventually(lambda: len(oncall.notifications.paged(incident_id)) >= 2)
     assert oncall.notifications.paged(incident_id)[:2] == [(1, "catch-all", "mock"), (2, "catch-all", "mock")]
     assert {page["recipient"] for page in oncall.notifications.pages.values()} == {"nobody-on-call"}
-    await eventually(lambda: len(oncall.timeline.told(incident_id)) >= 4)
+    await eventually(lambda: len(oncall.timeline.texts(incident_id)) >= 4)
     nobody = ("nobody_on_call", "Nobody is on call for Operations at any level: paging the catch-all")
     paged = ("paged", "Paged catch-all by console: nobody is on call for Operations")
-    assert oncall.timeline.told(incident_id)[:4] == [nobody, paged, nobody, paged]
+    assert oncall.timeline.texts(incident_id)[:4] == [nobody, paged, nobody, paged]
     assert (await oncall.metrics())['tocsin_oncall_catch_all_pages_total{reason="nobody_on_call"}'] >= 2
     assert "catch-all paged" in capsys.readouterr().out
 

@@ -50,8 +50,8 @@ async def test_timeline_entries_arrive_in_order_once_incident_management_is_avai
         await oncall.post("/api/v1/escalate", {"incident_id": incident_id}, status=201)
     await eventually(lambda: len(oncall.notifications.paged(incident_id)) == 4)
     await oncall.timeline.come_back()
-    await eventually(lambda: len(oncall.timeline.told(incident_id)) == 6)
-    assert [kind for kind, _ in oncall.timeline.told(incident_id)] == [
+    await eventually(lambda: len(oncall.timeline.texts(incident_id)) == 6)
+    assert [kind for kind, _ in oncall.timeline.texts(incident_id)] == [
         "paged", "escalated", "paged", "escalated", "paged", "paged",
     ]  # fmt: skip
 
@@ -62,7 +62,7 @@ async def test_undeliverable_timeline_entries_do_not_delay_the_cancellation_of_p
     started = await oncall.start()
     await delivered(oncall, started["incident_id"], (1, "Ada", "mock"))
     await oncall.stop(started["incident_id"])
-    await eventually(lambda: oncall.notifications.voided)
+    await eventually(lambda: oncall.notifications.cancelled)
 
 
 async def test_a_rejected_page_escalates_to_the_next_level(oncall: OnCall) -> None:

@@ -58,7 +58,7 @@ async def test_x_actor_names_the_actor_if_the_body_does_not(oncall: OnCall) -> N
     incident_id = (await oncall.start())["incident_id"]
     await oncall.client.post("/api/v1/escalate", json={"incident_id": incident_id}, headers={"X-Actor": "Eve"})
     await eventually(lambda: len(oncall.timeline.entries(incident_id)) == 3)
-    assert oncall.timeline.told(incident_id)[1][1].endswith("requested by Eve")
+    assert oncall.timeline.texts(incident_id)[1][1].endswith("requested by Eve")
 
 
 async def test_another_team_is_paged_from_its_first_level(oncall: OnCall) -> None:
@@ -115,8 +115,8 @@ async def test_once_all_pages_of_the_step_have_failed_the_next_level_is_paged_wi
     started = await oncall.start()
     result = await fail_latest(oncall, started)
     assert (result["step"], result["level"]) == (2, "secondary")
-    await eventually(lambda: len(oncall.timeline.told(started["incident_id"])) == 3)
-    assert oncall.timeline.told(started["incident_id"])[1] == (
+    await eventually(lambda: len(oncall.timeline.texts(started["incident_id"])) == 3)
+    assert oncall.timeline.texts(started["incident_id"])[1] == (
         "escalated",
         "Escalated to level 2, secondary for Payments: no page of step 1 could be delivered (550 no such user)",
     )
@@ -163,8 +163,8 @@ async def test_after_all_levels_have_failed_the_catch_all_is_paged_once_until_th
     assert escalation["next_action_at"] is not None
     await eventually(lambda: len(oncall.notifications.paged(incident_id)) == 5)
     assert (4, "catch-all", "email") in oncall.notifications.paged(incident_id)
-    await eventually(lambda: len(oncall.timeline.told(incident_id)) == 8)
-    assert oncall.timeline.told(incident_id)[-2:] == [
+    await eventually(lambda: len(oncall.timeline.texts(incident_id)) == 8)
+    assert oncall.timeline.texts(incident_id)[-2:] == [
         (
             "escalated",
             "Escalated to the catch-all: no page of step 3 could be delivered (550 no such user)",

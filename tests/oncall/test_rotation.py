@@ -161,9 +161,7 @@ def test_a_rotation_created_in_iso_week_53_in_january_continues_in_the_next_year
 ) -> None:
     rotation = Rotation(ZoneInfo("UTC"), weekly_anchor(utc(created_at), ZoneInfo("UTC"), 0, time(0)), WEEK)
     assert rotation.shift_number_at(utc(created_at)) == 53
-    assert rotation.shift_number_at(utc("2027-01-04T00:00")) == 54, (
-        "a turn of the year neither repeats nor skips a person"
-    )
+    assert rotation.shift_number_at(utc("2027-01-04T00:00")) == 54, "nobody is repeated or skipped at new year"
 
 
 TRANSCRIPT = """

@@ -204,7 +204,7 @@ async def test_a_rejected_change_changes_nothing(oncall: OnCall) -> None:
     taken = await oncall.put(made["id"], {**made, "services": ["wallets", "search-api"]}, status=409)
     assert "The service 'search-api' belongs to the team 'Search'." in taken["detail"]
     renamed = await oncall.put(made["id"], {**made, "team": "Cards"}, status=422)
-    assert renamed["errors"][0]["pointer"] == "#/team"
+    assert renamed["errors"] == [{"pointer": "#/team", "detail": "A team cannot be renamed: send 'Payments'."}]
     await oncall.put(made["id"], {**made, "members": []}, status=422)
     await oncall.put(str(new_id()), {**made}, status=404)
     assert await oncall.get(f"/api/v1/schedules/{made['id']}") == made
@@ -220,7 +220,9 @@ async def test_upcoming_shifts_can_start_at_another_instant(oncall: OnCall) -> N
 
 
 async def test_an_unknown_schedule_is_a_404(oncall: OnCall) -> None:
-    await oncall.get(f"/api/v1/schedules/{new_id()}", status=404)
+    unknown = new_id()
+    problem = await oncall.get(f"/api/v1/schedules/{unknown}", status=404)
+    assert problem["detail"] == f"There is no schedule {unknown}. GET /api/v1/schedules lists the schedules."
     await oncall.get("/api/v1/schedules/unknown", status=404)
 
 

@@ -1,4 +1,4 @@
-"""Rotations and instants for property tests, drawn often from where the clocks change."""
+"""Rotations and instants for property tests, many of them near changes of the clocks."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tocsin.oncall.domain.rotation import DAY, WEEK, Rotation
 
-# Zones that change by half an hour, at midnight or in the middle of the day, that left out a day, that never change.
+# Zones that change by half an hour, at midnight or at noon, that skipped a day, or that never change.
 NAMES = [
     "UTC", "Europe/Berlin", "America/New_York", "America/Chicago", "Australia/Lord_Howe", "Africa/Cairo",
     "America/Santiago", "America/Asuncion", "Asia/Beirut", "Pacific/Apia", "Pacific/Kwajalein", "Pacific/Kiritimati",
@@ -53,7 +53,7 @@ INSTANTS = st.one_of(
 
 @st.composite
 def rotations(draw: st.DrawFn) -> Rotation:
-    """Draw a rotation; half of them hand off at a wall clock near one that the zone skips or repeats."""
+    """Draw a rotation; half of them have handoffs near a local time that the zone skips or repeats."""
     name = draw(st.sampled_from(NAMES))
     zone = ZoneInfo(name)
     near_one: bool = draw(st.booleans())
