@@ -95,8 +95,9 @@ lint: $(SYNCED) ## Check style, types, layers, security, complexity and duplicat
 format: $(SYNCED) ## Format the code and apply the safe fixes
 	$(BIN)/ruff check --fix && $(BIN)/ruff format
 
-docs: $(SYNCED) ## Generate docs/settings.md from the settings classes
+docs: $(SYNCED) ## Generate docs/settings.md, and the senders in docs/api.md
 	$(BIN)/python -m tests.support.settings_page
+	$(BIN)/python -m tests.support.integrations_table
 
 dashboards: $(SYNCED) ## Generate grafana/dashboards/ from grafana/generate/
 	$(BIN)/python -m grafana.generate
