@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from tests.support import integrations_table
 from tests.support.integrations import assert_within_bounds
 from tocsin.contracts.alerts import AlertAction
 from tocsin.integrations import INTEGRATIONS, label_of, register
@@ -80,3 +81,7 @@ def test_a_name_or_path_cannot_be_registered_twice() -> None:
 def test_an_unregistered_name_is_its_own_label() -> None:
     assert label_of("generic") == "Tocsin's own format"
     assert label_of("nagios") == "nagios"
+
+
+def test_the_senders_in_the_documentation_are_those_of_the_registry() -> None:
+    assert integrations_table.written() == integrations_table.render(), "run `make docs`"

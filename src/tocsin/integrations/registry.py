@@ -1,5 +1,6 @@
 """The registry of integrations, by name, in the order in which they are listed to people."""
 
+from importlib import import_module
 from typing import Final
 
 from tocsin.integrations.integration import Integration
@@ -13,6 +14,12 @@ def register(integration: Integration) -> None:
         msg = f"the name {integration.name!r} or the path {integration.path!r} is already registered"
         raise ValueError(msg)
     INTEGRATIONS[integration.name] = integration
+
+
+def load(*modules: str) -> None:
+    """Register the integrations that *modules* of this package define as `INTEGRATION`."""
+    for module in modules:
+        register(import_module(f"tocsin.integrations.{module}").INTEGRATION)
 
 
 def label_of(name: str) -> str:
