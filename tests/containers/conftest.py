@@ -15,19 +15,19 @@ from tests.support.e2e.system import World, open_world
 from tests.support.system import QUICK
 from tocsin.kernel.ids import new_id
 
-CALM = {"LEASE_SECONDS": "5"}
-"""A busy machine is no dead replica: a lease that runs out while its holder works makes a page go out twice."""
+CALM = {"LEASE_SECONDS": "5", "CORRELATE_TIMEOUT_SECONDS": "2"}
+"""Longer than the delays of a busy machine, on which an expired lease would send a page twice."""
 LEFT_OUT: list[str] = []
-"""What could not be tried, and why."""
+"""What was not tested, with the reason."""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for line in LEFT_OUT:
-        terminalreporter.write_line(f"not tried: {line}")
+        terminalreporter.write_line(f"not tested: {line}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # One event loop for all, so that they can share the system.
+    # All tests share the system, and hence an event loop.
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
@@ -35,14 +35,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def world() -> AsyncIterator[World]:
-    """People who can be paged, and what they received."""
+    """People who can be paged, and the pages that they received."""
     async with open_world() as people:
         yield people
 
 
 @pytest.fixture(scope="session")
 def images() -> list[str]:
-    """Build every image whose base can be had, but for those that are named; return their names without the prefix."""
+    """Build the images, unless they are given; return their names without the prefix."""
     if "TOCSIN_TEST_TAG" in os.environ:
         return list(USER_OF)
     revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S607
@@ -59,8 +59,8 @@ def images() -> list[str]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def stack(images: list[str], world: World) -> AsyncIterator[Stack]:  # noqa: ARG001 - they must be there
-    """The whole system with a team that is paged at `world`."""
+async def stack(images: list[str], world: World) -> AsyncIterator[Stack]:  # noqa: ARG001 - the images must exist
+    """The whole system, with a team of people in `world`."""
     async with running(Stack(f"tocsin-test-{new_id().hex[-8:]}", {**QUICK, **CALM, **world.environment})) as stack:
         await stack.post("oncall", "/api/v1/schedules", world.team)
         yield stack
@@ -68,7 +68,7 @@ async def stack(images: list[str], world: World) -> AsyncIterator[Stack]:  # noq
 
 @asynccontextmanager
 async def running(stack: Stack) -> AsyncIterator[Stack]:
-    """Start *stack*, and remove it with the block: nothing of it may be left."""
+    """Start *stack*, and remove it after the block."""
     try:
         await beside(stack.up)
         async with ClientSession(timeout=ClientTimeout(total=10)) as stack.session:

@@ -1,4 +1,4 @@
-"""How the containers run: with nothing that they do not need, bounded, on loopback, and with no secret in sight."""
+"""The containers: confined, limited, on loopback, and without exposed secrets."""
 
 import json
 from typing import Any
@@ -29,7 +29,7 @@ def secrets_of(stack: Stack) -> list[str]:
     return [stack.secret(f"made/{name}") for name in names]
 
 
-async def test_every_container_is_bounded_and_may_do_nothing_special(stack: Stack) -> None:
+async def test_every_container_has_limits_and_no_privileges(stack: Stack) -> None:
     containers = stack.all_containers()
     assert {*SERVICES.values(), "edge", "database", "prometheus", *ONE_SHOTS} <= {
         service_of(item) for item in containers
@@ -53,13 +53,13 @@ async def test_every_container_is_bounded_and_may_do_nothing_special(stack: Stac
         assert {mount["Type"] for mount in container["Mounts"]} <= {"volume", "tmpfs"}, service
 
 
-async def test_every_container_that_stays_says_how_it_is(stack: Stack) -> None:
+async def test_every_permanent_container_has_a_health_check(stack: Stack) -> None:
     for container in stack.all_containers():
         if service_of(container) not in ONE_SHOTS:
             assert container["State"]["Health"]["Status"] == "healthy", service_of(container)
 
 
-async def test_nothing_listens_beyond_the_address_that_was_asked_for(stack: Stack) -> None:
+async def test_ports_are_bound_to_the_configured_address_only(stack: Stack) -> None:
     bound = {
         binding["HostIp"]
         for container in stack.all_containers()
@@ -70,12 +70,12 @@ async def test_nothing_listens_beyond_the_address_that_was_asked_for(stack: Stac
     assert "127.0.0.1" in stack.compose("config", BIND_ADDRESS="")
 
 
-async def test_a_service_runs_as_its_own_user_and_can_write_nowhere_but_into_memory(stack: Stack) -> None:
+async def test_a_service_runs_as_its_own_user_and_can_write_only_to_memory(stack: Stack) -> None:
     for service in SERVICES.values():
-        told = stack.execute(service, "sh", "-c", LOOK_AROUND).splitlines()
-        assert told[0] == USER_OF[service].partition(":")[0]
-        assert told[1:-3] == ["/tmp"], service  # noqa: S108 - the container's own
-        assert [line.split()[1].lstrip("0") for line in told[-3:]] == ["", "", "1"], service
+        output = stack.execute(service, "sh", "-c", LOOK_AROUND).splitlines()
+        assert output[0] == USER_OF[service].partition(":")[0]
+        assert output[1:-3] == ["/tmp"], service  # noqa: S108 - the container's own
+        assert [line.split()[1].lstrip("0") for line in output[-3:]] == ["", "", "1"], service
 
 
 LOOK_AROUND = """
@@ -85,7 +85,7 @@ grep -E '^(CapEff|CapBnd|NoNewPrivs)' /proc/self/status
 """
 
 
-async def test_each_secret_is_a_file_for_one_user(stack: Stack) -> None:
+async def test_each_secret_is_a_file_that_one_user_can_read(stack: Stack) -> None:
     volume = ("--volume", f"{stack.project}_secrets:/run/secrets:ro", "--workdir", "/run/secrets")
     stat = ("--entrypoint", "stat", f"tocsin/migrate:{TAG}", "--format", "%n %u %a", *FILES)
     found = docker("run", "--rm", *volume, *stat).splitlines()
@@ -95,11 +95,11 @@ async def test_each_secret_is_a_file_for_one_user(stack: Stack) -> None:
         assert {path.split("/")[3] for path in readable} == ({service} if service != "web-ui" else set())
 
 
-async def test_no_secret_is_in_what_the_engine_the_images_the_logs_or_the_configuration_say(stack: Stack) -> None:
+async def test_no_secret_is_exposed_by_the_engine_the_images_the_logs_or_the_configuration(stack: Stack) -> None:
     secrets = secrets_of(stack)
     assert len({secret for secret in secrets if len(secret) > 40}) == 5
     images = [f"tocsin/{name}:{TAG}" for name in USER_OF]
-    said = {
+    exposed = {
         "inspect": json.dumps(
             [*stack.all_containers(), *inspect(*images), *inspect(*labelled("volume", stack.project))]
         ),
@@ -108,16 +108,16 @@ async def test_no_secret_is_in_what_the_engine_the_images_the_logs_or_the_config
         "config": stack.compose("config"),
         "processes": stack.compose("top"),
     }
-    assert len(said["logs"]) > 1_000
-    assert [place for place, text in said.items() for secret in secrets if secret in text] == []
+    assert len(exposed["logs"]) > 1_000
+    assert [place for place, text in exposed.items() for secret in secrets if secret in text] == []
 
 
-async def test_the_version_that_was_built_is_the_one_that_answers(stack: Stack) -> None:
+async def test_the_services_report_the_built_version(stack: Stack) -> None:
     for service in SERVICES:
         assert (await stack.get(service, "/health"))["version"] == VERSION
 
 
-async def test_a_line_of_the_log_names_the_container_that_wrote_it(stack: Stack) -> None:
+async def test_a_log_line_names_its_container(stack: Stack) -> None:
     for service in SERVICES.values():
         (container,) = stack.containers(service)
         lines = [json.loads(line) for line in docker("logs", container).splitlines() if line.startswith("{")]
@@ -125,7 +125,7 @@ async def test_a_line_of_the_log_names_the_container_that_wrote_it(stack: Stack)
         assert all(line["instance"].startswith(f"{container[:12]}:") for line in lines)
 
 
-async def test_prometheus_finds_every_replica_of_everything(stack: Stack) -> None:
+async def test_prometheus_scrapes_every_replica(stack: Stack) -> None:
     async def up() -> dict[str, str]:
         targets = (await stack.get("prometheus", "/api/v1/targets"))["data"]["activeTargets"]
         health = {target["labels"]["job"]: target["health"] for target in targets}

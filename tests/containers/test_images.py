@@ -1,4 +1,4 @@
-"""The images: small, each with a user of its own, a question about its health, and nothing that it does not need."""
+"""The images: small, each with its own user and health check, and without tools."""
 
 import json
 import subprocess
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rollout.release import line_of
 from tests.support.containers.stack import ROOT, SERVICES, TAG, USER_OF, VERSION, docker, inspect
 
 LARGEST = 200_000_000
@@ -23,13 +24,13 @@ print(*found)
 
 
 def inside(image: str, program: str) -> str:
-    """Run a Python program in an image, with nothing allowed; return what it prints."""
+    """Run a Python program in a confined container of an image and return its output."""
     locked = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true", "--network", "none")
     return docker("run", "--rm", *locked, "--entrypoint", "python", f"tocsin/{image}:{TAG}", "-c", program)
 
 
 @pytest.mark.parametrize("name", USER_OF)
-def test_an_image_runs_as_a_user_of_its_own_without_a_name(images: list[str], name: str) -> None:
+def test_an_image_runs_as_its_own_numeric_user(images: list[str], name: str) -> None:
     assert name in images
     (image,) = inspect(f"tocsin/{name}:{TAG}")
     assert image["Config"]["User"] == USER_OF[name]
@@ -37,7 +38,7 @@ def test_an_image_runs_as_a_user_of_its_own_without_a_name(images: list[str], na
 
 
 @pytest.mark.parametrize("name", TOCSIN)
-def test_an_image_is_small_and_holds_neither_tools_nor_tests(images: list[str], name: str) -> None:
+def test_an_image_is_small_and_contains_neither_tools_nor_tests(images: list[str], name: str) -> None:
     assert name in images
     (image,) = inspect(f"tocsin/{name}:{TAG}")
     assert image["Size"] < LARGEST
@@ -45,23 +46,24 @@ def test_an_image_is_small_and_holds_neither_tools_nor_tests(images: list[str], 
 
 
 @pytest.mark.parametrize("name", [name for name in USER_OF if name != "migrate"])
-def test_an_image_asks_whether_it_is_ready(images: list[str], name: str) -> None:
+def test_an_image_has_a_health_check(images: list[str], name: str) -> None:
     assert name in images
     (image,) = inspect(f"tocsin/{name}:{TAG}")
     assert image["Config"]["Healthcheck"]["Test"][0] == "CMD"
 
 
 @pytest.mark.parametrize("name", USER_OF)
-def test_an_image_says_what_it_is_and_of_which_version(images: list[str], name: str) -> None:
+def test_an_image_has_labels_with_its_title_version_and_schema_line(images: list[str], name: str) -> None:
     assert name in images
     (image,) = inspect(f"tocsin/{name}:{TAG}")
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S607
-    said = {key.removeprefix("org.opencontainers.image."): value for key, value in image["Config"]["Labels"].items()}
-    assert (said["version"], said["revision"]) == (VERSION, head.stdout.strip())
-    assert said["title"].startswith("Tocsin")
+    labels = {key.removeprefix("org.opencontainers.image."): value for key, value in image["Config"]["Labels"].items()}
+    assert (labels["version"], labels["revision"]) == (VERSION, head.stdout.strip())
+    assert labels["title"].startswith("Tocsin")
+    assert line_of(image) == (ROOT / "sql" / "LINE").read_text().strip()
 
 
-def test_what_is_not_needed_does_not_reach_the_builder(tmp_path: Path) -> None:
+def test_the_build_context_contains_only_inputs(tmp_path: Path) -> None:
     build = ("build", "--quiet", "--file", "-", "--output", f"type=local,dest={tmp_path}", str(ROOT))
     docker(*build, stdin="FROM scratch\nCOPY . /\n")
     sent = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*") if path.is_file()}
@@ -70,7 +72,7 @@ def test_what_is_not_needed_does_not_reach_the_builder(tmp_path: Path) -> None:
     assert sent <= known | {"docs", "docker", "prometheus", "grafana"}
 
 
-def test_a_change_of_the_source_leaves_the_layer_of_the_dependencies(images: list[str]) -> None:
+def test_the_dependencies_are_a_layer_of_their_own(images: list[str]) -> None:
     assert "web-ui" in images
     history = docker("history", "--no-trunc", "--format", "{{json .}}", f"tocsin/web-ui:{TAG}").splitlines()
     copied = [json.loads(line)["CreatedBy"] for line in reversed(history) if "COPY /opt" in line]

@@ -1,4 +1,4 @@
-"""Each service logs in to PostgreSQL as a role that sees its own schema and no other."""
+"""Each service logs in to PostgreSQL as its own role, which can access its own schema only."""
 
 from contextlib import closing
 

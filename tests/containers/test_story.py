@@ -19,7 +19,7 @@ async def test_an_alert_pages_the_person_on_call_who_acknowledges_and_resolves(s
 
 
 async def story(stack: Stack, world: World, service: str) -> None:
-    """Tell of an alert of *service*, which a team owns."""
+    """Send an alert of *service*, which a team owns, and follow it until it is resolved."""
     alert = {**ALERT, "service": service}
     accepted = await stack.post("web", "/api/v1/alerts", alert)
     assert (accepted["status"], accepted["action"]) == ("correlated", "new_incident")

@@ -13,9 +13,10 @@ from stages.quality import FLOOR
 from tests.pipeline.commits.conftest import ACT_KILLS
 from tests.support.containers.stack import docker
 from tests.support.pipeline.checkout import Checkout
+from tests.support.sampling import commit
 from tocsin.kernel import randomness
 
-SEED: Final = int(os.environ.get("FAULT_SEED", "5"))
+SEED: Final = int(os.environ.get("FAULT_SEED") or commit() or "0", 16)
 LATEST: Final = 220.0
 """Seconds; longer than these runs take."""
 DEPLOYING: Final = 40.0

@@ -10,6 +10,7 @@ from rollout.docker import Docker
 from rollout.errors import RolloutError
 from tests.support.containers.stack import beside, docker
 from tests.support.pipeline.deployed_system import EXITS_IMMEDIATELY, FIRST, DeployedSystem, layer
+from tests.support.sampling import commit
 from tocsin.kernel import randomness
 
 pytestmark = [
@@ -19,7 +20,7 @@ pytestmark = [
     pytest.mark.sample("deploys", 2),
 ]
 
-SEED: Final = int(os.environ.get("FAULT_SEED", "5"))
+SEED: Final = int(os.environ.get("FAULT_SEED") or commit() or "0", 16)
 KILLS: Final = int(os.environ.get("PIPELINE_KILLS", "3"))
 BAD: Final = 0.3
 """The share of releases that would fail anyway."""

@@ -1,4 +1,4 @@
-"""Go through every fault, or those whose names have all the words given: `make fault-drill WORDS="edge killed"`."""
+"""Inject every fault, or those whose names contain all given words: `make fault-drill WORDS="edge killed"`."""
 
 import asyncio
 import sys
@@ -17,7 +17,7 @@ SECONDS = 30.0
 
 
 async def main(words: list[str]) -> int:
-    """Return how many faults left something broken."""
+    """Return the number of faults after which an invariant does not hold."""
     faults = {name: fault for name, fault in every_fault(SECONDS).items() if all(word in name for word in words)}
     failed = 0
     async with open_world() as world:

@@ -1,4 +1,4 @@
-"""What may happen to containers: each is done, held for a while, and undone, while a night is played."""
+"""Faults of containers: each is injected, held for a while, and reverted, while a night is simulated."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,7 +19,7 @@ Fault: TypeAlias = Callable[[Stack], Awaitable[None]]
 WITH_DATABASE: Final = [service for service in SERVICES.values() if service != "web-ui"]
 ALL_SERVICES: Final = [*SERVICES.values(), "edge", "database"]
 LATE_SECONDS: Final = 10.0
-"""A page on its way, and one whose asker was cut off from who knows."""
+"""The longest delay of a page that is being delivered, or whose sender was disconnected."""
 HEAL_SECONDS: Final = 30.0
 READY_SECONDS: Final = 10.0
 PATIENT_SECONDS: Final = 60.0
@@ -37,30 +37,30 @@ print(*before)
 
 
 def every_fault(seconds: float) -> dict[str, Fault]:
-    """Return all faults by name; each lasts for *seconds*, but for those that need their own time.
+    """Return all faults by name; each lasts for *seconds*, except for those with a duration of their own.
 
-    Cut off from each other are those who talk with each other: services go through the edge, and to the database.
+    Only containers that communicate are disconnected: services reach each other through the edge, and the database.
     """
     found: dict[str, Fault] = {}
     for one, other in [*product(SERVICES.values(), ["edge"]), *product(WITH_DATABASE, ["database"])]:
-        found[f"{one} and {other} hear nothing of each other"] = partial(cut, [(one, other), (other, one)], seconds)
-        found[f"{other} hears nothing of {one}"] = partial(cut, [(one, other)], seconds)
-        found[f"{one} hears nothing of {other}"] = partial(cut, [(other, one)], seconds)
+        found[f"{one} and {other} are disconnected"] = partial(cut, [(one, other), (other, one)], seconds)
+        found[f"{other} receives nothing from {one}"] = partial(cut, [(one, other)], seconds)
+        found[f"{one} receives nothing from {other}"] = partial(cut, [(other, one)], seconds)
     for service in ALL_SERVICES:
         found[f"{service} is killed"] = partial(kill, service, 1.0)
-        found[f"{service} stands still, longer than a lease"] = partial(pause, service, seconds)
+        found[f"{service} is paused, longer than a lease"] = partial(pause, service, seconds)
     for service in WITH_DATABASE:
-        found[f"{service} has no memory"] = partial(starve, service, seconds)
-        found[f"{service} may open nothing more"] = partial(close_files, service, seconds)
-        found[f"{service} has a name server that is silent"] = partial(silence_names, service, seconds)
-    found["the database is away for a minute"] = partial(kill, "database", 60.0)
+        found[f"{service} is out of memory"] = partial(starve, service, seconds)
+        found[f"{service} is out of file descriptors"] = partial(close_files, service, seconds)
+        found[f"{service} has an unresponsive name server"] = partial(silence_names, service, seconds)
+    found["the database is down for a minute"] = partial(kill, "database", 60.0)
     return found
 
 
 async def survive(stack: Stack, world: World, name: str, fault: Fault, *, alone: bool = False) -> dict[str, list[str]]:
-    """Play a night in which *fault* happens; return what does not hold once it is over.
+    """Simulate a night with *fault*; return the invariants that do not hold afterwards.
 
-    *alone* on its machine, everybody must be ready ten seconds after its end, and on time from then on.
+    *alone* on its machine, every service must be ready ten seconds after the fault, and on time from then on.
     """
     drill = Drill(stack, world, stack.dsn(), name, patience=150.0)
     night = asyncio.get_running_loop().create_task(drill.play())
@@ -77,7 +77,7 @@ async def survive(stack: Stack, world: World, name: str, fault: Fault, *, alone:
         )
 
     deadline = clock.monotonic() + HEAL_SECONDS
-    # Incidents of other tests go on being paged: it must hold once, at one moment.
+    # Other tests' incidents are still being paged: the invariants must hold at one moment.
     while (found := await not_healed()) and clock.monotonic() < deadline:
         await clock.sleep(0.5)
     unasked = unasked_in("".join(docker("logs", sender) for sender in stack.containers(SERVICES["notifications"])))
@@ -87,19 +87,19 @@ async def survive(stack: Stack, world: World, name: str, fault: Fault, *, alone:
 
 
 async def cut(ways: list[tuple[str, str]], seconds: float, stack: Stack) -> None:
-    """Let nothing that one container sends reach the other."""
+    """Drop all packets from one container to the other."""
     rules = [(_pid(stack, to), ("INPUT", "--source", stack.address(sender), "--jump", "DROP")) for sender, to in ways]
-    async with _undone(
+    async with _reverted(
         [(partial(iptables, pid, "--insert", *rule), partial(iptables, pid, "--delete", *rule)) for pid, rule in rules]
     ):
         await clock.sleep(seconds)
 
 
 async def silence_names(service: str, seconds: float, stack: Stack) -> None:
-    """Let the name server hear nothing of a container, and cut its connections to the database."""
+    """Drop a container's requests to the name server, and restart the database."""
     pid = _pid(stack, service)
     rule = ("OUTPUT", "--protocol", "udp", "--destination", "127.0.0.11", "--jump", "DROP")
-    async with _undone([(partial(iptables, pid, "--insert", *rule), partial(iptables, pid, "--delete", *rule))]):
+    async with _reverted([(partial(iptables, pid, "--insert", *rule), partial(iptables, pid, "--delete", *rule))]):
         await beside(docker, "restart", *stack.containers("database"))
         await clock.sleep(seconds)
 
@@ -107,41 +107,41 @@ async def silence_names(service: str, seconds: float, stack: Stack) -> None:
 async def kill(service: str, seconds: float, stack: Stack) -> None:
     """Kill a container and start it again."""
     (container,) = stack.containers(service)
-    async with _undone([(partial(docker, "kill", container), partial(docker, "start", container))]):
+    async with _reverted([(partial(docker, "kill", container), partial(docker, "start", container))]):
         await clock.sleep(seconds)
 
 
 async def pause(service: str, seconds: float, stack: Stack) -> None:
-    """Stop every process of a container, and let them go on."""
+    """Pause a container."""
     (container,) = stack.containers(service)
-    async with _undone([(partial(docker, "pause", container), partial(docker, "unpause", container))]):
+    async with _reverted([(partial(docker, "pause", container), partial(docker, "unpause", container))]):
         await clock.sleep(seconds)
 
 
 async def starve(service: str, seconds: float, stack: Stack) -> None:
-    """Leave a container less memory than it needs, so that the kernel kills it, again and again."""
+    """Limit a container's memory below its need, so that the kernel kills it repeatedly."""
     (container,) = stack.containers(service)
     (host,) = (found["HostConfig"] for found in inspect(container))
     before = ("--memory", str(host["Memory"]), "--memory-swap", str(host["MemorySwap"]))
     since = str(int(clock.now().timestamp()))
 
     def limit(*memory: str) -> None:
-        # One that runs may hold more than the new limit, which some kernels then refuse to set.
+        # Some kernels refuse a limit below the current use.
         docker("stop", "--time", "0", container)
         docker("update", *memory, container)
         docker("start", container)
 
-    async with _undone([(partial(limit, *LITTLE_MEMORY), partial(limit, *before))]):
+    async with _reverted([(partial(limit, *LITTLE_MEMORY), partial(limit, *before))]):
         await clock.sleep(seconds)
-    told = ("--since", since, "--until", str(int(clock.now().timestamp()) + 1), "--filter", f"container={container}")
-    assert "oom" in docker("events", *told, "--format", "{{.Action}}").split(), "nothing was killed"
+    window = ("--since", since, "--until", str(int(clock.now().timestamp()) + 1), "--filter", f"container={container}")
+    assert "oom" in docker("events", *window, "--format", "{{.Action}}").split(), "nothing was killed"
 
 
 async def close_files(service: str, seconds: float, stack: Stack) -> None:
-    """Let a service open no more files and connections than it has."""
+    """Limit a service to the file descriptors that it has open."""
 
     def limit(files: int) -> int:
-        # Its own user may: not everybody who is root here is so over another process.
+        # As its own user: root in a container may lack the capability for another user's process.
         return int(stack.execute(service, "python", "-c", LIMIT_FILES, str(files)))
 
     before = await beside(limit, FEW_FILES)
@@ -152,16 +152,16 @@ async def close_files(service: str, seconds: float, stack: Stack) -> None:
 
 
 @asynccontextmanager
-async def _undone(steps: list[tuple[Callable[[], object], Callable[[], object]]]) -> AsyncIterator[None]:
-    done: list[Callable[[], object]] = []
+async def _reverted(steps: list[tuple[Callable[[], object], Callable[[], object]]]) -> AsyncIterator[None]:
+    reverts: list[Callable[[], object]] = []
     try:
-        for do, undo in steps:
-            await beside(do)
-            done.append(undo)
+        for inject, revert in steps:
+            await beside(inject)
+            reverts.append(revert)
         yield
     finally:
-        for undo in done:
-            await beside(undo)
+        for revert in reverts:
+            await beside(revert)
 
 
 def _pid(stack: Stack, service: str) -> str:

@@ -1,4 +1,4 @@
-"""What the services hold of their machine and of the database: what has grown over a fault and stays so has leaked."""
+"""The resources of the services: growth that remains after a fault is a leak."""
 
 from typing import Final
 
@@ -12,23 +12,23 @@ from tocsin.kernel import clock
 PORT_OF: Final = {"alerts": 8001, "incidents": 8002, "oncall": 8003, "notifications": 8004, "web": 8080}
 GROWTH: Final = 1.1
 ROOM: Final = {"process_resident_memory_bytes": 16 * 2**20, "process_open_fds": 10}
-"""What may come on top: a cache that fills, a stream that somebody follows."""
+"""Additional allowance: a cache that fills, a client of the stream."""
 LAG: Final = "tocsin_event_loop_lag_seconds"
 LAG_SECONDS: Final = 0.1
 WATCHED_SECONDS: Final = 2.5
 CONNECTIONS: Final = int(QUICK["DB_POOL_SIZE"]) + 1
-"""Of each replica: the pool, and one that listens."""
+"""Of each replica: the pool, and one for LISTEN."""
 LOGGED_IN: Final = """
     SELECT usename AS role, count(*) AS many FROM pg_stat_activity WHERE usename LIKE 'tocsin_%%' GROUP BY 1
     """
 STATES: Final = "ServiceDown|ReplicaDown|IncidentsWithoutNextAction|PagesOverdue|OutboxStuck|WorkerNotSucceeding"
-"""Alerts that say how things are now; those about errors remember them for an hour."""
+"""Alerts about the present state; alerts about errors remain for an hour."""
 
 Measured = dict[tuple[str, str], float]
 
 
 async def measure(stack: Stack) -> Measured:
-    """Return what each service, of one replica each, says of its process, and how often its loop was late or not."""
+    """Return the process metrics of each service, which has one replica, and its counts of event loop lag."""
     found: Measured = {}
     for name, service in SERVICES.items():
         async with stack.session.get(f"http://{stack.address(service)}:{PORT_OF[name]}/metrics") as response:
@@ -43,9 +43,9 @@ async def measure(stack: Stack) -> Measured:
 
 
 async def not_as_before(stack: Stack, before: Measured, *, alone: bool) -> dict[str, list[str]]:
-    """Return what a service holds more of than *before*, and what Prometheus complains of.
+    """Return the resources that have grown since *before*, and the firing alerts.
 
-    *alone* on its machine, also whose event loop is late now.
+    *alone* on its machine, also the services whose event loop lags now.
     """
     first = await measure(stack)
     await clock.sleep(WATCHED_SECONDS)
@@ -64,11 +64,11 @@ async def not_as_before(stack: Stack, before: Measured, *, alone: bool) -> dict[
     ]
     many = [f"{row['role']}: {row['many']}" for row in run(stack.dsn(), LOGGED_IN) if row["many"] > CONNECTIONS]
     query = f'ALERTS{{alertstate="firing", alertname=~"{STATES}"}}'
-    complaints = (await stack.get("prometheus", "/api/v1/query", query=query))["data"]["result"]
+    firing = (await stack.get("prometheus", "/api/v1/query", query=query))["data"]["result"]
     found = {
-        "a service holds more than before": grown,
-        "an event loop is late": late,
+        "resources have grown": grown,
+        "an event loop lags": late,
         "a service has too many connections": many,
-        "an alert goes on": [f"{item['metric']['alertname']} {item['metric'].get('service')}" for item in complaints],
+        "an alert is firing": [f"{item['metric']['alertname']} {item['metric'].get('service')}" for item in firing],
     }
     return {what: names for what, names in found.items() if names}

@@ -1,4 +1,4 @@
-"""A client that sends alerts and reads incidents without pause, and never tries again: what fails has failed."""
+"""A client that continuously sends alerts and reads incidents, without retries."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ SENDERS = 8
 
 @dataclass(slots=True)
 class Ledger:
-    """What was answered, and what was not."""
+    """The accepted alerts, their incidents, and the failed requests."""
 
     accepted: list[UUID] = field(default_factory=list)
     incidents: set[str] = field(default_factory=set)
@@ -26,7 +26,7 @@ class Ledger:
 
 @asynccontextmanager
 async def under_load(stack: Stack, service: str, *, fresh_connections: bool = False) -> AsyncIterator[Ledger]:
-    """Send alerts of *service* and read from every service, all the time in the block."""
+    """Send alerts of *service* and read from every service during the block."""
     ledger, stop = Ledger(), asyncio.Event()
     connector = TCPConnector(limit=0, force_close=fresh_connections)
     async with ClientSession(timeout=ClientTimeout(total=15), connector=connector) as session:
@@ -40,7 +40,7 @@ async def under_load(stack: Stack, service: str, *, fresh_connections: bool = Fa
 
 
 async def _send(session: ClientSession, stack: Stack, service: str, ledger: Ledger, stop: asyncio.Event) -> None:
-    body = {"service": service, "severity": "high", "message": "all of it at once"}
+    body = {"service": service, "severity": "high", "message": "under load"}
     while not stop.is_set():
         try:
             async with session.post(f"{stack.url('alerts')}/api/v1/alerts", json=body) as response:

@@ -1,4 +1,4 @@
-"""How many alerts a second one, two and three replicas take, and who has how much to do meanwhile: `make scale-demo`.
+"""The throughput of one, two and three replicas, and the processor use of each service: `make scale-demo`.
 
 Counted is what is durable and has its incident, over the time until the last one has. The last line says where the
 limit is: with all processors in use, more replicas share what one had.
@@ -23,9 +23,9 @@ from tocsin.kernel.ids import new_id
 SCALED: Final = ("alert-ingestion", "incident-management")
 SECONDS: Final = 15
 IN_USE: Final = 0.9
-"""The share of the processors beyond which there is none to spare."""
+"""The processor use that counts as saturated."""
 CONNECTIONS: Final = 256
-UNTOLD: Final = "SELECT count(*) AS many FROM alerts.correlation WHERE forwarded_version < version"
+UNFORWARDED: Final = "SELECT count(*) AS many FROM alerts.correlation WHERE forwarded_version < version"
 SENDER: Final = "the sender and the system"
 LINKED: Final = "SELECT count(*) AS many FROM alerts.correlation WHERE incident_id IS NOT NULL"
 
@@ -49,7 +49,7 @@ async def main() -> None:
 
 
 async def measure(stack: Stack) -> tuple[str, Counter[str]]:
-    """Return a line with the alerts a second and how long each took, and how many processors each service used."""
+    """Return a line with throughput and latency, and the processor use of each service."""
     dsn = stack.dsn()
     before, started = run(dsn, LINKED)[0]["many"], clock.monotonic()
     load = asyncio.get_running_loop().create_task(
@@ -58,7 +58,7 @@ async def measure(stack: Stack) -> tuple[str, Counter[str]]:
     await clock.sleep(SECONDS / 2)
     busy = await beside(shares, stack)
     measured = await load
-    await eventually(lambda: run(dsn, UNTOLD)[0]["many"] == 0, timeout=120, every=0.1)
+    await eventually(lambda: run(dsn, UNFORWARDED)[0]["many"] == 0, timeout=120, every=0.1)
     per_second = (run(dsn, LINKED)[0]["many"] - before) / (clock.monotonic() - started)
     answers = f"p50 {measured['p50_ms']:.0f} ms, p99 {measured['p99_ms']:.0f} ms, {measured['failed']} failed"
     told = ", ".join(f"{name} {percent / 100:.2f}" for name, percent in busy.most_common(6))
@@ -66,7 +66,7 @@ async def measure(stack: Stack) -> tuple[str, Counter[str]]:
 
 
 def limit(used: Counter[str], processors: int) -> str:
-    """Say what keeps the last measurement from being more, by the hundredths of a processor that were used."""
+    """Return the bottleneck of the last measurement, from the processor use in per cent."""
     total, (busiest, most) = used.total() / 100, max(used.items(), key=lambda item: (item[0] != SENDER, item[1]))
     if total > IN_USE * processors:
         return (
@@ -80,7 +80,7 @@ def limit(used: Counter[str], processors: int) -> str:
 
 
 def shares(stack: Stack) -> Counter[str]:
-    """Return how many hundredths of a processor each service uses now, and how many all else does."""
+    """Return the current processor use of each service, and of everything else, in per cent of one processor."""
     used: Counter[str] = Counter()
     psutil.cpu_percent()  # from here on
     lines = docker("stats", "--no-stream", "--format", "{{.Name}} {{.CPUPerc}}").splitlines()

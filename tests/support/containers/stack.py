@@ -18,7 +18,7 @@ from tests.support.waiting import eventually
 ROOT: Final = Path(__file__).parents[3]
 ADDRESS: Final = os.environ.get("TEST_ADDRESS", "127.0.0.2")
 TAG: Final = os.environ.get("TOCSIN_TEST_TAG", "test")
-"""The delivery pipeline names images that are built already; all others are built for the tests."""
+"""The delivery pipeline names its images; by default the tests build some."""
 VERSION: Final = "0.0.0-test"
 SERVICES: Final = {
     "alerts": "alert-ingestion",
@@ -27,7 +27,7 @@ SERVICES: Final = {
     "notifications": "notification-service",
     "web": "web-ui",
 }
-"""By the names that tests use, those of compose.yaml."""
+"""The names in compose.yaml, by the names in the tests."""
 USER_OF: Final = {
     "alert-ingestion": "10001:10001",
     "incident-management": "10002:10002",
@@ -39,20 +39,20 @@ USER_OF: Final = {
     "prometheus": "65534:65534",
     "alertmanager": "65534:65534",
 }
-"""The images that can be built anywhere, and whom each runs as."""
+"""The images that can be built on any machine, and their users."""
 PUBLISHED: Final = [*SERVICES.values(), "prometheus", "alertmanager", "database"]
 GRAFANA: Final = "grafana/grafana:11.5.2"
 
 
 class DockerError(RuntimeError):
-    """A docker command failed; the message is what it wrote."""
+    """A docker command failed; the message is its output."""
 
 
 def docker(*arguments: str, environment: Mapping[str, str] | None = None, stdin: str | None = None) -> str:
-    """Run docker and return what it writes to the standard output. Raise DockerError."""
+    """Run docker and return its standard output. Raise DockerError."""
     program = shutil.which("docker")
     assert program, "Docker is not installed, and these tests are about containers."
-    done = subprocess.run(  # noqa: S603 - what this file and its tests say
+    done = subprocess.run(  # noqa: S603
         [program, *arguments],
         env={**os.environ, **(environment or {})},
         input=stdin,
@@ -67,19 +67,19 @@ def docker(*arguments: str, environment: Mapping[str, str] | None = None, stdin:
 
 
 def iptables(pid: str, *arguments: str) -> None:
-    """Change the packet filter in the network of a process, 1 for that of this machine: needs root, or sudo."""
+    """Run iptables in the network namespace of a process, 1 for that of this machine; requires root or sudo."""
     root = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
     subprocess.run([*root, "nsenter", "--target", pid, "--net", "iptables", *arguments], check=True)  # noqa: S603
 
 
 def inspect(*names: str) -> list[dict[str, Any]]:
-    """Return what the engine knows of containers, images, volumes or networks."""
+    """Return the engine's descriptions of containers, images, volumes or networks."""
     found: list[dict[str, Any]] = json.loads(docker("inspect", *names))
     return found
 
 
 def labelled(kind: str, project: str) -> list[str]:
-    """Return the ids of a project's containers, volumes or networks, also of those that have ended."""
+    """Return the IDs of a project's containers, including exited ones, or of its volumes or networks."""
     every = ["--all"] if kind == "container" else []
     return docker(kind, "ls", *every, "--quiet", "--filter", f"label=com.docker.compose.project={project}").split()
 
@@ -88,7 +88,7 @@ class Stack(Speaker):
     """One compose project."""
 
     def __init__(self, project: str, environment: Mapping[str, str], *files: Path) -> None:
-        """Name it; *files* are read after compose.yaml and that of all tests."""
+        """*files* extend compose.yaml and the file of all tests."""
         self.project = project
         self._files = (ROOT / "compose.yaml", ROOT / "tests" / "containers" / "compose.test.yaml", *files)
         self.prefix = os.environ.get("IMAGE_PREFIX") or "tocsin"
@@ -108,44 +108,44 @@ class Stack(Speaker):
         return {f"{name.upper().replace('-', '_')}_PORT": str(port) for name, port in self.ports.items()}
 
     def url(self, service: str) -> str:
-        """Return the address of a service at the edge, by either of its names; also that of Prometheus."""
+        """Return the URL of a service at the edge, by either of its names, or of Prometheus."""
         return f"http://{ADDRESS}:{self.ports[SERVICES.get(service, service)]}"
 
     @property
     def environment(self) -> dict[str, str]:
-        """What makes `docker compose`, wherever it is called, mean this project."""
+        """The environment in which `docker compose` refers to this project."""
         named = {"COMPOSE_PROJECT_NAME": self.project, "COMPOSE_FILE": ":".join(map(str, self._files))}
         return {**os.environ, "COMPOSE_ENV_FILES": os.devnull, **named, **self._ports(), **self._given}
 
     def compose(self, *arguments: str, **environment: str) -> str:
-        """Run docker compose and return what it writes. Raise DockerError."""
+        """Run docker compose and return its output. Raise DockerError."""
         return docker("compose", *arguments, environment={**self.environment, **environment})
 
     def up(self, *arguments: str, **environment: str) -> None:
-        """Start what is not there and wait until all of it is healthy. Grafana's base cannot be had everywhere."""
+        """Start the system and wait until it is healthy; without Grafana if its image is missing."""
         scale = [] if self.has_grafana() else ["--scale", "grafana=0"]
         self.compose("up", "--detach", "--wait", "--no-build", *scale, *arguments, **environment)
 
     def has_grafana(self) -> bool:
-        """Whether Grafana's image was built."""
+        """Return whether Grafana's image exists."""
         return bool(docker("image", "ls", "--quiet", f"{self.prefix}/grafana:{os.environ.get('GRAFANA_TAG', TAG)}"))
 
     def down(self) -> None:
-        """Remove all of it, volumes too."""
+        """Remove all containers, networks and volumes."""
         self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "5")
 
     def containers(self, service: str) -> list[str]:
-        """Return the ids of the replicas of a service that run."""
+        """Return the IDs of a service's running replicas."""
         return self.compose("ps", "--quiet", service).split()
 
     def address(self, service: str) -> str:
-        """Return the address, in the network of the project, of a service that has one replica."""
+        """Return the IP address of a service with one replica."""
         (container,) = self.containers(service)
         (network,) = inspect(container)[0]["NetworkSettings"]["Networks"].values()
         return str(network["IPAddress"])
 
     def all_containers(self) -> list[dict[str, Any]]:
-        """Return what the engine knows of each container that was made, those that have ended too."""
+        """Return the engine's description of each container, including exited ones."""
         return inspect(*labelled("container", self.project))
 
     def execute(self, service: str, *command: str) -> str:
@@ -153,7 +153,7 @@ class Stack(Speaker):
         return self.compose("exec", "--no-TTY", service, *command)
 
     def dsn(self, user: str = "tocsin") -> str:
-        """Return the address of the database for its owner, or one of the roles."""
+        """Return the database's DSN for its owner or a role."""
         file = "database_url" if user == "tocsin" else f"roles/{user}"
         secret = self.secret(f"migrate/{file}")
         if user == "tocsin":
@@ -169,7 +169,7 @@ class Stack(Speaker):
         )
 
     async def open_incident(self, body: Mapping[str, str]) -> tuple[str, str]:
-        """Send an alert and wait until it has its incident; return the ids of both."""
+        """Send an alert and wait for its incident; return the IDs of both."""
         accepted = await self.post("alerts", "/api/v1/alerts", body)
 
         async def incident() -> str:
@@ -179,23 +179,23 @@ class Stack(Speaker):
         return accepted["alert_id"], await eventually(incident, timeout=30)
 
     async def resolve(self, incident: str) -> None:
-        """Resolve an incident, so that nobody is paged for it while the next test runs."""
+        """Resolve an incident, so that it pages nobody during the next test."""
         await self.patch("incidents", f"/api/v1/incidents/{incident}", {"status": "resolved"})
 
     async def ready(self, *services: str, seconds: float = 60.0) -> None:
-        """Wait until the edge finds a ready replica of each service, by default of all."""
+        """Wait until each service, by default all, has a ready replica behind the edge."""
         for service in services or SERVICES:
 
-            async def answers(service: str = service) -> bool:
+            async def is_ready(service: str = service) -> bool:
                 try:
                     async with self.session.get(f"{self.url(service)}/health/ready") as response:
                         return response.status == 200
-                except ClientConnectionError:  # kept from before, and closed by whoever has restarted meanwhile
+                except ClientConnectionError:  # a kept-alive connection to a replica that restarted
                     return False
 
-            await eventually(answers, timeout=seconds, every=0.2)
+            await eventually(is_ready, timeout=seconds, every=0.2)
 
 
 async def beside(work: Any, *arguments: Any, **options: Any) -> Any:
-    """Run *work* in a thread: the event loop goes on meanwhile."""
+    """Run *work* in a thread, so that the event loop continues."""
     return await asyncio.to_thread(work, *arguments, **options)
