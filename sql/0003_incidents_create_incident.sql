@@ -125,8 +125,8 @@ CREATE INDEX timeline_incident_id_seq_idx ON incidents.timeline (incident_id, se
 CREATE UNIQUE INDEX timeline_incident_id_event_key_key ON incidents.timeline (incident_id, event_key) WHERE event_key IS NOT NULL;
 CREATE INDEX timeline_xid_seq_idx ON incidents.timeline (xid, seq);
 
--- What must be told to another service: written in the transaction of the change it tells of. `id` is drawn while the
--- parent row is locked, so that it orders the rows of one key.
+-- Messages to other services, inserted in the transaction of the change that they report. `id` is assigned while the incident is
+-- locked, so that it orders the messages of one key.
 CREATE TABLE incidents.outbox (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     message_id      uuid NOT NULL UNIQUE,
@@ -147,7 +147,7 @@ CREATE INDEX outbox_due_idx ON incidents.outbox (next_attempt_at) WHERE done_at 
 CREATE INDEX outbox_key_id_idx ON incidents.outbox (key, id) WHERE done_at IS NULL;
 CREATE INDEX outbox_done_at_idx ON incidents.outbox (done_at) WHERE done_at IS NOT NULL;
 
--- A POST or PATCH that carried an Idempotency-Key: what it asked, and the resource that answers for it.
+-- Requests with an Idempotency-Key, and the resource from which their response is rebuilt.
 CREATE TABLE incidents.idempotency (
     scope       text NOT NULL,
     key         text NOT NULL,

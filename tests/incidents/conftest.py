@@ -1,4 +1,4 @@
-"""Incident management on a database of its own, beside an on-call service that speaks real HTTP."""
+"""Incident management on a database of its own, with a fake on-call service that speaks real HTTP."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
@@ -30,7 +30,7 @@ def oncall() -> FakeOnCall:
 async def start_replica(
     db_dsn: str, oncall: FakeOnCall, aiohttp_server: AiohttpServer, aiohttp_client: AiohttpClient
 ) -> StartReplica:
-    """Start one more replica on the same database, with settings of its own."""
+    """Start another replica on the same database, with its own settings."""
     upstream = await aiohttp_server(oncall.app())
 
     async def start(**given: Any) -> Api:
@@ -58,16 +58,16 @@ async def api(start_replica: StartReplica) -> Api:
 
 @pytest.fixture
 def query(db_dsn: str) -> Query:
-    """Run one statement beside the service."""
+    """Run one statement on the service's database."""
 
-    def ask(sql: str, **params: Any) -> list[dict[str, Any]]:
+    def execute(sql: str, **params: Any) -> list[dict[str, Any]]:
         return run(db_dsn, sql, params)
 
-    return ask
+    return execute
 
 
 @pytest.fixture
 def second_connection(db_dsn: str) -> Iterator[connection]:
-    """Somebody else's connection, to hold locks and transactions open."""
+    """Another connection, to hold locks and transactions open."""
     with closing(psycopg2.connect(db_dsn)) as other:
         yield other

@@ -28,7 +28,7 @@ async def send(api: Api, method: str, path: str, body: bytes | BytesIO) -> tuple
         return response.status, await response.json(content_type=None)
 
 
-async def test_what_is_not_json_is_malformed(api: Api) -> None:
+async def test_a_body_that_is_not_json_is_malformed(api: Api) -> None:
     await api.open()
     bodies = [b"", b"{", b"not json", b'{"title": "\xff"}', b"\x00", b"[" * 100_000]
     for (method, path), body in product(WRITES, bodies):
@@ -36,7 +36,7 @@ async def test_what_is_not_json_is_malformed(api: Api) -> None:
         assert (status, problem["type"]) == (400, "urn:tocsin:problem:malformed-request"), (path, body[:20])
 
 
-async def test_json_of_another_kind_is_refused(api: Api) -> None:
+async def test_json_of_another_type_is_refused(api: Api) -> None:
     await api.open()
     for (method, path), body in product(WRITES, [b"[]", b"null", b'"text"', b"12"]):
         assert (await send(api, method, path, body))[0] == 422, (path, body)
@@ -57,7 +57,7 @@ INCIDENTS_REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-async def test_an_incident_that_makes_no_sense_is_refused_with_a_pointer(api: Api) -> None:
+async def test_an_invalid_incident_is_refused_with_a_pointer(api: Api) -> None:
     for change, pointer in INCIDENTS_REFUSED:
         answer = await api.ask("POST", PATH, GOOD | change)
         assert answer.status == 422, change
@@ -68,7 +68,7 @@ async def test_an_incident_that_makes_no_sense_is_refused_with_a_pointer(api: Ap
 TEXTS = ["é 漢字 🙂", "tab\tline\nend", "\x01\x1b[31m\x7f", "'; --", "%s %(x)s", "{}", "\\", "\u202e"]
 
 
-async def test_whatever_text_is_stored_faithfully(api: Api) -> None:
+async def test_any_text_is_stored_unchanged(api: Api) -> None:
     for text in TEXTS:
         incident = await api.open(title=f"a{text}z", description=text, service=f"s{text}z")
         shown = await api.change(incident.id, notes=text)
@@ -77,7 +77,7 @@ async def test_whatever_text_is_stored_faithfully(api: Api) -> None:
         assert (await api.get(PATH, service=f"s{text}z")).body["items"][0]["id"] == str(incident.id)
 
 
-async def test_nul_becomes_a_replacement_character_wherever_it_stands(api: Api) -> None:
+async def test_nul_becomes_a_replacement_character_in_every_field(api: Api) -> None:
     incident = await api.open(title="a\0b", service="s\0", description="\0", assigned_to="B\0b", actor="d\0")
     assert (incident.title, incident.service, incident.description) == ("a\ufffdb", "s\ufffd", "\ufffd")
     assert incident.assigned_to == "B\ufffdb"
@@ -86,10 +86,10 @@ async def test_nul_becomes_a_replacement_character_wherever_it_stands(api: Api) 
     report = {"event_key": "k\0", "event_type": "paged", "actor": "a\0", "detail": "d\0", "data": {"\0": ["\0"]}}
     answer = await api.ask("POST", f"{PATH}/{incident.id}/timeline", report)
     assert (answer.status, answer.body["data"]) == (201, {"\ufffd": ["\ufffd"]})
-    told = alert(
+    reported = alert(
         service="s\0", message="m\0", labels={"l\0": "v\0"}, source="x\0", dedup_key="k\0", remark="r\0", severity="low"
     )
-    [result] = await api.correlate(told)
+    [result] = await api.correlate(reported)
     assert (await api.show(result["incident_id"])).alerts[0].labels == {"l\ufffd": "v\ufffd"}
     for name in ("service", "assigned_to", "team", "q"):
         assert (await api.get(PATH, **{name: "a\0b"})).status == 200
@@ -109,7 +109,7 @@ STATES_REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-async def test_a_state_that_makes_no_sense_is_refused_and_so_is_its_batch(api: Api) -> None:
+async def test_an_invalid_alert_state_is_refused_with_its_batch(api: Api) -> None:
     for change, pointer in STATES_REFUSED:
         answer = await api.ask("POST", f"{PATH}/correlate", {"alerts": [alert(), alert(**change)]})
         assert answer.status == 422, change
@@ -117,7 +117,7 @@ async def test_a_state_that_makes_no_sense_is_refused_and_so_is_its_batch(api: A
     assert (await api.get(PATH)).body["items"] == []
 
 
-async def test_alerts_of_any_year_are_stored_faithfully(api: Api) -> None:
+async def test_alerts_of_any_year_are_stored_unchanged(api: Api) -> None:
     for given, stored in [
         ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
         ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"),
@@ -129,7 +129,7 @@ async def test_alerts_of_any_year_are_stored_faithfully(api: Api) -> None:
         assert shown["last_seen_at"] == stored
 
 
-async def test_an_incident_has_a_title_whatever_its_alert_says(api: Api) -> None:
+async def test_an_incident_has_a_title_for_any_alert_message(api: Api) -> None:
     messages = ["", " \n ", "\n\nfirst line that says something\nsecond", "x" * 60_000]
     titles = ["Alert of 0", "Alert of 1", "first line that says something", "x" * 199 + "…"]
     for number, (message, title) in enumerate(zip(messages, titles, strict=True)):
@@ -138,7 +138,7 @@ async def test_an_incident_has_a_title_whatever_its_alert_says(api: Api) -> None
         assert (shown.title, shown.description) == (title, message)
 
 
-async def test_numbers_and_nesting_that_nothing_can_store_are_refused(api: Api) -> None:
+async def test_numbers_and_nesting_that_cannot_be_stored_are_refused(api: Api) -> None:
     incident = await api.open()
     head = b'{"event_key": "k", "event_type": "paged", "actor": "a", "detail": "d", "data": {"n": '
     for value, refused in [(b"1e400", 422), (b"[[-1e999]]", 422), (b"9" * 5000, 400), (b"[" * 300, 400)]:
@@ -155,16 +155,16 @@ async def test_a_body_that_is_too_large_is_refused(api: Api) -> None:
             assert (status, problem["type"]) == (413, "urn:tocsin:problem:too-large"), path
 
 
-async def test_a_batch_may_be_large_and_not_endless(api: Api) -> None:
+async def test_a_batch_may_be_large_up_to_a_limit(api: Api) -> None:
     assert (await send(api, "POST", f"{PATH}/correlate", BytesIO(b" " * (16 * 1024 * 1024 + 1))))[0] == 413
     batch = {"alerts": [alert(message="m" * 3000) for _ in range(1000)]}
-    status, told = await send(api, "POST", f"{PATH}/correlate", BytesIO(json.dumps(batch).encode()))
-    assert (status, len(told["results"])) == (200, 1000)
+    status, reported = await send(api, "POST", f"{PATH}/correlate", BytesIO(json.dumps(batch).encode()))
+    assert (status, len(reported["results"])) == (200, 1000)
     too_many = json.dumps({"alerts": [alert()] * 5001}).encode()
     assert (await send(api, "POST", f"{PATH}/correlate", BytesIO(too_many)))[0] == 422
 
 
-async def test_a_packed_body_is_not_taken(api: Api) -> None:
+async def test_a_compressed_body_is_refused(api: Api) -> None:
     async with api.client.post(PATH, data=b"x", headers={"Content-Encoding": "gzip"}) as response:
         assert response.status == 415
 
@@ -181,7 +181,7 @@ METHODS_REFUSED = [
 ]
 
 
-async def test_a_wrong_method_is_told_the_right_ones(api: Api) -> None:
+async def test_a_wrong_method_is_a_405_with_the_allowed_ones(api: Api) -> None:
     for method, path, allowed in METHODS_REFUSED:
         answer = await api.ask(method, path)
         assert answer.status == 405, path
@@ -193,14 +193,14 @@ async def test_an_unknown_address_is_not_found(api: Api) -> None:
         assert (await api.ask("GET", path)).status == 404, path
 
 
-async def test_an_idempotency_key_that_is_none_is_refused(api: Api) -> None:
+async def test_an_invalid_idempotency_key_is_refused(api: Api) -> None:
     for key in ("", "x" * 256, "a\tb"):
         answer = await api.ask("POST", PATH, GOOD, Idempotency_Key=key)
         assert answer.status == 422, key
         assert answer.body["errors"][0]["pointer"] == "Idempotency-Key"
 
 
-async def test_a_database_that_is_away_is_a_503_and_the_next_try_succeeds(api: Api, query: Query, db_dsn: str) -> None:
+async def test_an_unavailable_database_is_a_503_and_a_later_retry_succeeds(api: Api, query: Query, db_dsn: str) -> None:
     [row] = query("SELECT current_database() AS name")
     server = db_dsn.replace(row["name"], "postgres")
     incident = await api.open()
@@ -227,7 +227,7 @@ async def test_a_database_that_is_away_is_a_503_and_the_next_try_succeeds(api: A
     assert len(await api.correlate(alert())) == 1
 
 
-async def test_headers_that_are_no_text_are_replaced_or_refused(api: Api) -> None:
+async def test_headers_that_are_not_text_are_sanitised_or_refused(api: Api) -> None:
     incident = await api.open()
     path = f"{PATH}/{incident.id}"
     for header, value in [("X-Actor", b"d\xffle"), ("X-Request-ID", b"\xff"), ("If-Match", b"\xff")]:

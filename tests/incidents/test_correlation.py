@@ -44,7 +44,7 @@ async def test_the_first_alert_opens_an_incident_and_the_second_joins_it(api: Ap
     assert oncall.starts[0].number == incident.number
 
 
-async def test_whoever_is_on_call_is_assigned_to_what_an_alert_opened(api: Api) -> None:
+async def test_the_person_on_call_is_assigned_to_an_incident_that_an_alert_opened(api: Api) -> None:
     [opened] = await api.correlate(alert())
 
     async def assigned() -> Incident | None:
@@ -110,14 +110,14 @@ async def test_an_empty_batch_has_no_results(api: Api) -> None:
 async def test_a_repeat_stays_with_its_incident_long_after_the_window(api: Api) -> None:
     firing = alert(dedup_key="k")
 
-    async def tell(minutes: float, **change: object) -> tuple[str, str]:
+    async def report(minutes: float, **change: object) -> tuple[str, str]:
         api.set_clock(NOON + timedelta(minutes=minutes))
         [result] = await api.correlate(firing | change)
         return result["action"], result["incident_id"]
 
-    action, incident_id = await tell(0)
+    action, incident_id = await report(0)
     assert action == "new_incident"
-    assert await tell(90, version=2, occurrences=2) == ("repeated", incident_id)
+    assert await report(90, version=2, occurrences=2) == ("repeated", incident_id)
     shown = await api.show(incident_id)
     api.set_clock(shown.created_at + timedelta(minutes=5, seconds=1))
     [new] = await api.correlate(alert())
@@ -160,7 +160,7 @@ async def test_an_alert_joins_no_incident_whose_severity_a_person_changed(api: A
     assert raised["incident_id"] == opened["incident_id"]
 
 
-async def test_an_incident_resolves_itself_when_its_last_alert_recovers(api: Api, oncall: FakeOnCall) -> None:
+async def test_an_incident_is_resolved_automatically_when_its_last_alert_recovers(api: Api, oncall: FakeOnCall) -> None:
     one, two = alert(dedup_key="a"), alert(dedup_key="b")
     incident_id = (await api.correlate(one, two))[0]["incident_id"]
     [first] = await api.correlate(one | {"version": 2, "status": "resolved"})
@@ -190,7 +190,7 @@ async def test_an_alert_without_a_key_blocks_auto_resolve(api: Api) -> None:
     assert (incident.status, incident.firing_count) == ("open", 1)
 
 
-async def test_nothing_resolves_itself_where_that_is_switched_off(start_replica: StartReplica) -> None:
+async def test_no_incident_is_resolved_automatically_where_that_is_switched_off(start_replica: StartReplica) -> None:
     api = await start_replica(auto_resolve=False)
     keyed = alert(dedup_key="a")
     [opened] = await api.correlate(keyed)
@@ -278,9 +278,9 @@ async def test_two_replicas_and_a_hundred_simultaneous_identical_alerts_make_one
 async def test_one_alert_sent_to_two_replicas_at_once_is_linked_once(start_replica: StartReplica, query: Query) -> None:
     replicas = [await start_replica(), await start_replica()]
     same = [alert(new_id()) for _ in range(50)]
-    told = await asyncio.gather(*(replica.correlate(*same) for replica in replicas for _ in range(5)))
-    assert all(results == told[0] for results in told)
-    incident = await replicas[0].show(told[0][0]["incident_id"])
+    batches = await asyncio.gather(*(replica.correlate(*same) for replica in replicas for _ in range(5)))
+    assert all(results == batches[0] for results in batches)
+    incident = await replicas[0].show(batches[0][0]["incident_id"])
     assert incident.alert_count == 50
     assert query("SELECT count(*) FROM incidents.incident_alert") == [{"count": 50}]
     assert query("SELECT count(*) FROM incidents.incident") == [{"count": 1}]

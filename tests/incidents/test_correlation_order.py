@@ -1,4 +1,4 @@
-"""States that overtake each other: ingestion tells in several calls at once, and tells again what got lost."""
+"""Reordered states: ingestion makes several calls at once and retries lost ones."""
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
@@ -35,7 +35,7 @@ def in_calls(draw: st.DrawFn, states: list[AlertState]) -> Calls:
 
 @st.composite
 def any_history(draw: st.DrawFn) -> Calls:
-    """Alerts of one slot, each of which fires and recovers as often as it likes, told again and in any order."""
+    """Return alerts of one correlation key with any histories, retried and in any order."""
     lives = draw(st.lists(st.lists(st.sampled_from(AlertStatus), max_size=4), min_size=1, max_size=4))
     states = [state for number, life in enumerate(lives) for state in history(number, life)]
     return in_calls(draw, draw(st.permutations(states + draw(st.lists(st.sampled_from(states), max_size=4)))))
@@ -61,7 +61,7 @@ def ingested_history(draw: st.DrawFn) -> Calls:
 
 
 @given(any_history())
-def test_in_whatever_order_states_are_told_the_newest_of_each_alert_counts(calls: Calls) -> None:
+def test_the_newest_state_of_each_alert_counts_in_any_order_of_arrival(calls: Calls) -> None:
     world = World()
     for call in calls:
         world.correlate(call)
@@ -75,24 +75,24 @@ def test_in_whatever_order_states_are_told_the_newest_of_each_alert_counts(calls
 
 
 @given(ingested_history())
-def test_in_whatever_order_states_are_told_each_sender_hears_what_its_own_report_did(calls: Calls) -> None:
+def test_each_sender_gets_the_result_of_its_own_report_in_any_order_of_arrival(calls: Calls) -> None:
     world = World()
     for call in calls:
-        told = {result.alert_id: result for result in world.correlate(newest(call)).results}
+        results = {result.alert_id: result for result in world.correlate(newest(call)).results}
         for state in call:
-            receipt = ingest_result(reported(state), told)
+            receipt = ingest_result(reported(state), results)
             assert receipt.incident_id == world.links[state.alert_id].incident_id
-            ended = told[state.alert_id].action is AlertAction.RESOLVED
-            # Who reports the fire of what ends in the same call is told the end of it.
+            ended = results[state.alert_id].action is AlertAction.RESOLVED
+            # The sender of a fire that is resolved in the same call gets the resolution.
             came = CAME | ({AlertAction.RESOLVED} if ended else set())
             assert receipt.action in {1: came, 2: {AlertAction.REPEATED}, 3: {AlertAction.RESOLVED}}[kind(state)]
 
 
 def newest(call: Iterable[AlertState]) -> list[AlertState]:
-    """Return what ingestion tells of the states that came together: the newest of each alert."""
+    """Return the states that ingestion reports in one call: the newest of each alert."""
     found: dict[UUID, AlertState] = {}
     for state in call:
-        found[state.alert_id] = max(found.get(state.alert_id, state), state, key=lambda told: told.version)
+        found[state.alert_id] = max(found.get(state.alert_id, state), state, key=lambda item: item.version)
     return list(found.values())
 
 
@@ -108,7 +108,7 @@ def reported(state: AlertState) -> StoreResult:
     return StoreResult(state.alert_id, did, StoredAlert(**known, id=state.alert_id, incident_id=None))
 
 
-def test_a_resolve_that_overtakes_its_fire_is_the_last_word() -> None:
+def test_a_resolve_that_overtakes_its_fire_counts() -> None:
     world = World()
     fire, resolve = history(1, [AlertStatus.RESOLVED])
     [ended] = world.correlate([resolve]).results

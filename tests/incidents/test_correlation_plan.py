@@ -20,12 +20,12 @@ def batches(draw: st.DrawFn) -> list[list[AlertState]]:
     events = draw(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(AlertStatus)), max_size=24))
     versions: dict[int, int] = defaultdict(int)
     fired: set[int] = set()
-    told = []
+    states = []
     for number, status in events:
         versions[number] += 1
         if status is AlertStatus.FIRING:
             fired.add(number)
-        told.append(
+        states.append(
             alert(
                 number,
                 version=versions[number],
@@ -34,8 +34,8 @@ def batches(draw: st.DrawFn) -> list[list[AlertState]]:
                 fired_at=NOW if number in fired else None,
             )
         )
-    cuts = sorted(draw(st.lists(st.integers(0, len(told)), max_size=6)))
-    return [told[start:end] for start, end in zip([0, *cuts], [*cuts, len(told)], strict=True)]
+    cuts = sorted(draw(st.lists(st.integers(0, len(states)), max_size=6)))
+    return [states[start:end] for start, end in zip([0, *cuts], [*cuts, len(states)], strict=True)]
 
 
 def places(results: Sequence[Correlation]) -> list[UUID | None]:
@@ -79,8 +79,8 @@ def test_a_retried_batch_changes_nothing_and_returns_the_same_results(
 @given(batches())
 def test_where_a_history_is_cut_into_batches_does_not_matter(history: list[list[AlertState]]) -> None:
     whole, parts = World(auto_resolve=False), World(auto_resolve=False)
-    told = [item for batch in history for item in batch]
-    whole.correlate(told)
+    states = [item for batch in history for item in batch]
+    whole.correlate(states)
     for batch in history:
         parts.correlate(batch)
 
@@ -110,7 +110,9 @@ def test_a_correlation_key_has_one_unresolved_incident_within_the_window(history
 
 
 @given(batches())
-def test_an_incident_resolves_itself_exactly_when_its_last_alert_recovers(history: list[list[AlertState]]) -> None:
+def test_an_incident_resolves_automatically_exactly_when_its_last_alert_recovers(
+    history: list[list[AlertState]],
+) -> None:
     world = World()
     for batch in history:
         world.correlate(batch)
@@ -123,15 +125,15 @@ def test_the_timeline_has_at_most_one_entry_of_a_type_per_incident_and_batch(his
     world = World()
     for batch in history:
         for item in world.correlate(batch).deltas():
-            said = [entry.event_type for entry in timeline_entries(item, WINDOW)]
+            types = [entry.event_type for entry in timeline_entries(item, WINDOW)]
             # Only an alert that fires again after its sender resolved it is counted without an entry.
-            assert said or item.firing > 0
-            assert len(said) == len(set(said))
-            assert (EventType.CREATED in said) == item.opened
-            assert (EventType.RESOLVED in said) == (item.transition is not None)
+            assert types or item.firing > 0
+            assert len(types) == len(set(types))
+            assert (EventType.CREATED in types) == item.opened
+            assert (EventType.RESOLVED in types) == (item.transition is not None)
 
 
-def test_a_known_alert_stays_with_its_incident_whatever_the_window_says() -> None:
+def test_a_known_alert_stays_with_its_incident_beyond_the_window() -> None:
     world = World()
     [first] = world.correlate([alert(1)]).results
     world.now = NOW + timedelta(hours=1)

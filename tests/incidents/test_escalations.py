@@ -142,8 +142,8 @@ async def test_alerts_correlate_while_on_call_is_down_and_everything_is_delivere
     oncall.status = None
     await eventually(lambda: len(oncall.stops) == 1)
     await eventually(lambda: len(oncall.starts) == 2)
-    told = [what for what, incident_id in oncall.calls if str(incident_id) == opened["incident_id"]]
-    assert told == ["start", "stop"]
+    calls = [what for what, incident_id in oncall.calls if str(incident_id) == opened["incident_id"]]
+    assert calls == ["start", "stop"]
 
 
 @pytest.mark.parametrize("kind", ["raise", "execute_then_raise"])

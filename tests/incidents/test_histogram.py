@@ -45,7 +45,7 @@ def test_a_quantile_is_off_by_less_than_the_width_of_a_bin(seconds: list[float],
 
 @pytest.mark.slow
 @given(st.lists(some, min_size=1, max_size=5), st.floats(min_value=0, max_value=1))
-def test_parts_that_are_added_up_are_the_whole(parts: list[list[float]], share: float) -> None:
+def test_the_sum_of_parts_equals_the_whole(parts: list[list[float]], share: float) -> None:
     whole = Histogram.parse(stored([item for part in parts for item in part]))
     by_the_database = Histogram.parse(str(sum(int(stored(part)) for part in parts)))
     assert whole.total == by_the_database.total == sum(map(len, parts))
@@ -64,12 +64,12 @@ def test_nothing_has_no_quantile() -> None:
     assert (empty.total, empty.quantile(0.5), empty.between((60.0,))) == (0, None, [0, 0])
 
 
-def test_what_is_longer_than_the_last_edge_counts_as_that() -> None:
+def test_a_duration_beyond_the_last_edge_counts_as_the_last_edge() -> None:
     found = Histogram.parse(stored([LONGEST, LONGEST * 7]))
     assert found.total == 2
     assert found.quantile(1.0) == LONGEST
 
 
-def test_limits_that_are_no_edges_are_refused() -> None:
+def test_limits_that_are_not_edges_are_refused() -> None:
     with pytest.raises(ValueError, match="not in tuple"):
         Histogram.parse("0").between((61.0,))

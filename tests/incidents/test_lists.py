@@ -56,7 +56,7 @@ FILTERS: list[tuple[dict[str, Any], list[int]]] = [
 ]
 
 
-async def test_a_list_shows_what_its_filters_ask_for_newest_first(seen: Api) -> None:
+async def test_a_list_shows_the_incidents_that_match_its_filters_newest_first(seen: Api) -> None:
     for filters, numbers in FILTERS:
         answer = await seen.get(PATH, **filters)
         assert answer.status == 200, answer.body
@@ -64,7 +64,7 @@ async def test_a_list_shows_what_its_filters_ask_for_newest_first(seen: Api) -> 
         assert answer.body["next_cursor"] is None
 
 
-async def test_a_page_after_the_other_shows_every_incident_once_even_if_new_ones_come(seen: Api) -> None:
+async def test_successive_pages_show_every_incident_once_though_new_ones_open(seen: Api) -> None:
     first = (await seen.get(PATH, limit=2)).body
     await seen.open(service="late")
     second = (await seen.get(PATH, limit=2, cursor=first["next_cursor"])).body

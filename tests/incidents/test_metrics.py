@@ -24,7 +24,7 @@ async def test_every_label_starts_at_zero(api: Api) -> None:
     assert await api.metric("tocsin_incidents_unescalated_incidents") == 0
 
 
-async def test_the_number_of_incidents_is_the_databases_on_every_replica_and_after_a_restart(
+async def test_the_number_of_incidents_is_the_same_on_every_replica_and_after_a_restart(
     start_replica: StartReplica,
 ) -> None:
     first, second = await start_replica(), await start_replica()
@@ -44,7 +44,7 @@ async def test_the_number_of_incidents_is_the_databases_on_every_replica_and_aft
         assert await replica.metric(f"tocsin_incidents_service_unresolved_incidents{of('checkout')}") == 1
 
 
-async def test_open_incidents_are_shown_for_the_busiest_services_and_the_rest_together(api: Api) -> None:
+async def test_open_incidents_are_counted_for_the_busiest_services_and_the_rest_as_other(api: Api) -> None:
     results = await api.correlate(*(alert(service=f"service-{number:02}") for number in range(23)))
 
     async def counted() -> bool:
@@ -59,7 +59,7 @@ async def test_open_incidents_are_shown_for_the_busiest_services_and_the_rest_to
     await eventually(gone)
 
 
-async def test_what_is_opened_is_counted_once_by_severity(api: Api) -> None:
+async def test_an_opened_incident_is_counted_once_by_severity(api: Api) -> None:
     await api.open(severity="critical")
     batch = [alert(severity="low"), alert(severity="low", service="search")]
     await api.correlate(*batch)
@@ -83,7 +83,7 @@ async def test_mtta_and_mttr_are_measured_into_buckets_from_a_minute_to_a_day(ap
     assert await api.metric('incident_mttr_seconds_bucket{le="86400.0"}') == 1
 
 
-async def test_an_incident_that_resolves_itself_is_measured_too(api: Api) -> None:
+async def test_an_automatic_resolution_is_measured_too(api: Api) -> None:
     keyed = alert(dedup_key="k")
     await api.correlate(keyed)
     await api.correlate(keyed | {"version": 2, "status": "resolved"})
@@ -91,14 +91,12 @@ async def test_an_incident_that_resolves_itself_is_measured_too(api: Api) -> Non
     assert await api.metric("incident_mttr_seconds_count") == 1
 
 
-async def test_the_last_day_is_told_by_service_team_and_severity_whatever_this_process_has_seen(
-    api: Api, query: Query
-) -> None:
-    answered = await api.open(severity="critical")
+async def test_the_last_day_is_exported_by_service_team_and_severity_from_the_database(api: Api, query: Query) -> None:
+    resolved = await api.open(severity="critical")
     await api.open(severity="critical")
     forgotten = await api.open(severity="critical")
     await api.correlate(alert(service="search"), alert(service="search"))
-    await api.change(answered.id, status="resolved")
+    await api.change(resolved.id, status="resolved")
     query(
         "UPDATE incidents.incident SET acknowledged_at = created_at + interval '2 minutes',"
         " resolved_at = created_at + interval '9 minutes' WHERE resolved_at IS NOT NULL"
@@ -110,17 +108,17 @@ async def test_the_last_day_is_told_by_service_team_and_severity_whatever_this_p
     expected = {"incidents": 2, "alerts": 0, "acknowledged_incidents": 1, "acknowledgement_seconds": 120}
     expected |= {"resolved_incidents": 1, "resolution_seconds": 540}
 
-    async def told() -> dict[str, float | None]:
+    async def exported() -> dict[str, float | None]:
         labels = of("checkout", severity="critical")
         return {name: await api.metric(f"tocsin_incidents_last_day_{name}{labels}") for name in expected}
 
     async def as_expected() -> bool:
-        return await told() == expected and await api.metric(f"tocsin_incidents_last_day_alerts{of('search')}") == 2
+        return await exported() == expected and await api.metric(f"tocsin_incidents_last_day_alerts{of('search')}") == 2
 
     await eventually(as_expected)
 
 
-async def test_the_last_day_names_the_noisiest_services_and_puts_the_rest_together(api: Api) -> None:
+async def test_the_last_day_names_the_noisiest_services_and_sums_up_the_rest_as_other(api: Api) -> None:
     quiet = [alert(service=f"a-quiet-{number:02}") for number in range(22)]
     noisy = [alert(service="z-noisy") for _ in range(3)]
     await api.correlate(*quiet, *noisy)

@@ -33,14 +33,14 @@ async def test_an_incident_opened_by_hand_is_open_numbered_and_assigned_to_who_i
     assert UUID(oncall.keys[0]).version == 7
 
 
-async def test_whoever_a_person_assigned_stays_assigned(api: Api, oncall: FakeOnCall) -> None:
+async def test_an_assignee_that_a_person_chose_stays_assigned(api: Api, oncall: FakeOnCall) -> None:
     incident = await api.open(assigned_to="Bob")
     assert incident.assigned_to == "Bob"
     assert incident.team == "platform"
     assert oncall.told("start", incident.id) == 1
 
 
-async def test_an_incident_opens_while_on_call_is_away_and_is_assigned_once_it_is_back(
+async def test_an_incident_opens_while_on_call_is_down_and_is_assigned_when_it_is_up(
     start_replica: StartReplica, oncall: FakeOnCall
 ) -> None:
     api = await start_replica(assign_seconds=0.1)
@@ -57,7 +57,7 @@ async def test_an_incident_opens_while_on_call_is_away_and_is_assigned_once_it_i
     assert len(set(oncall.keys)) == 1, "each attempt carries the same idempotency key"
 
 
-async def test_an_incident_opens_within_the_time_that_on_call_is_given(
+async def test_opening_an_incident_waits_for_on_call_only_up_to_its_limit(
     start_replica: StartReplica, oncall: FakeOnCall
 ) -> None:
     api = await start_replica(assign_seconds=0.1)

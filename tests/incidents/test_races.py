@@ -52,13 +52,13 @@ def patch(api: Api, incident_id: object, **given: str) -> Awaitable[Answer]:
     return api.ask("PATCH", f"/api/v1/incidents/{incident_id}", given)
 
 
-def tell(api: Api, told: dict[str, object]) -> Awaitable[Answer]:
-    return api.ask("POST", "/api/v1/incidents/correlate", {"alerts": [told]})
+def correlate(api: Api, state: dict[str, object]) -> Awaitable[Answer]:
+    return api.ask("POST", "/api/v1/incidents/correlate", {"alerts": [state]})
 
 
-async def opened_by(api: Api, told: dict[str, object]) -> str:
+async def opened_by(api: Api, state: dict[str, object]) -> str:
     """Open an incident by an alert and wait for on-call's confirmation, which needs the lock too."""
-    incident_id = str((await api.correlate(told))[0]["incident_id"])
+    incident_id = str((await api.correlate(state))[0]["incident_id"])
 
     async def assigned() -> bool:
         return (await api.show(incident_id)).assigned_to is not None
@@ -67,56 +67,56 @@ async def opened_by(api: Api, told: dict[str, object]) -> str:
     return incident_id
 
 
-async def test_an_alert_that_comes_before_the_resolve_belongs_to_the_resolved_incident(
+async def test_an_alert_ahead_of_the_resolve_joins_the_resolved_incident(
     start_replica: StartReplica, gate: Gate
 ) -> None:
     one, other = await start_replica(), await start_replica()
     incident_id = await opened_by(one, alert())
     gate.hold(incident_id)
-    await gate.queue(tell(one, alert()))
+    await gate.queue(correlate(one, alert()))
     await gate.queue(patch(other, incident_id, status="resolved"))
-    told, resolved = await gate.open()
-    assert told.body["results"][0]["incident_id"] == incident_id
+    state, resolved = await gate.open()
+    assert state.body["results"][0]["incident_id"] == incident_id
     assert resolved.body["status"] == "resolved"
-    said = [entry["event_type"] for entry in resolved.body["timeline"]]
-    assert said.index("resolved") < said.index("alert_attached"), "newest first: attached, then resolved"
+    entries = [entry["event_type"] for entry in resolved.body["timeline"]]
+    assert entries.index("resolved") < entries.index("alert_attached"), "newest first: attached, then resolved"
 
 
-async def test_an_alert_that_comes_after_the_resolve_opens_a_new_incident(
-    start_replica: StartReplica, gate: Gate
-) -> None:
+async def test_an_alert_behind_the_resolve_opens_a_new_incident(start_replica: StartReplica, gate: Gate) -> None:
     one, other = await start_replica(), await start_replica()
     incident_id = await opened_by(one, alert())
     gate.hold(incident_id)
     await gate.queue(patch(other, incident_id, status="resolved"))
-    await gate.queue(tell(one, alert()))
-    resolved, told = await gate.open()
+    await gate.queue(correlate(one, alert()))
+    resolved, state = await gate.open()
     assert resolved.status == 200
-    assert told.body["results"][0]["action"] == "new_incident"
+    assert state.body["results"][0]["action"] == "new_incident"
     assert (await one.show(incident_id)).alert_count == 1
-    assert (await one.show(told.body["results"][0]["incident_id"])).status == "open"
+    assert (await one.show(state.body["results"][0]["incident_id"])).status == "open"
 
 
-async def test_a_repeat_that_comes_after_the_resolve_moves_to_a_new_incident(api: Api, gate: Gate) -> None:
+async def test_a_repeat_behind_the_resolve_moves_to_a_new_incident(api: Api, gate: Gate) -> None:
     keyed = alert(dedup_key="k")
     incident_id = await opened_by(api, keyed)
     gate.hold(incident_id)
     await gate.queue(patch(api, incident_id, status="resolved"))
-    await gate.queue(tell(api, keyed | {"version": 2, "occurrences": 2}))
-    _, told = await gate.open()
-    assert told.body["results"][0]["action"] == "new_incident"
+    await gate.queue(correlate(api, keyed | {"version": 2, "occurrences": 2}))
+    _, state = await gate.open()
+    assert state.body["results"][0]["action"] == "new_incident"
     assert EventType.ALERT_MOVED in [entry.event_type for entry in (await api.show(incident_id)).timeline]
 
 
-async def test_the_last_recovery_and_a_new_alert_leave_nothing_resolved_that_fires(api: Api, gate: Gate) -> None:
+async def test_a_last_recovery_and_a_new_alert_leave_no_firing_alert_on_a_resolved_incident(
+    api: Api, gate: Gate
+) -> None:
     keyed = alert(dedup_key="k")
     incident_id = await opened_by(api, keyed)
     gate.hold(incident_id)
-    await gate.queue(tell(api, keyed | {"version": 2, "status": "resolved"}))
-    await gate.queue(tell(api, alert()))
-    recovered, told = await gate.open()
+    await gate.queue(correlate(api, keyed | {"version": 2, "status": "resolved"}))
+    await gate.queue(correlate(api, alert()))
+    recovered, state = await gate.open()
     assert recovered.body["results"][0]["action"] == "resolved"
-    home = await api.show(told.body["results"][0]["incident_id"])
+    home = await api.show(state.body["results"][0]["incident_id"])
     assert (home.status, home.firing_count) == ("open", 1)
     assert str(home.id) != incident_id
     assert (await api.show(incident_id)).status == "resolved"
@@ -133,9 +133,9 @@ async def test_two_acknowledgements_at_once_are_one(
     first, second = await gate.open()
     assert (first.status, second.status) == (200, 200)
     assert first.body["acknowledged_at"] == second.body["acknowledged_at"]
-    said = [(entry["event_type"], entry["actor"]) for entry in second.body["timeline"]]
-    assert said.count(("acknowledged", "priya")) == 1
-    assert ("acknowledged", "carol") not in said
+    entries = [(entry["event_type"], entry["actor"]) for entry in second.body["timeline"]]
+    assert entries.count(("acknowledged", "priya")) == 1
+    assert ("acknowledged", "carol") not in entries
     await eventually(lambda: oncall.told("stop", incident.id) == 1)
     measured = [await replica.metric("incident_mtta_seconds_count") for replica in (one, other)]
     assert measured == [1, 0]
@@ -203,12 +203,12 @@ async def test_a_lock_timeout_is_a_503_with_retry_after(start_replica: StartRepl
 
 
 @pytest.mark.parametrize("held", ["correlation_key", "incident"])
-async def test_one_key_that_is_held_delays_no_other(
+async def test_one_locked_key_delays_no_other(
     start_replica: StartReplica, second_connection: connection, held: str
 ) -> None:
     api = await start_replica(correlate_lock_seconds=0.2)
     stuck, free = alert(service="stuck"), alert(service="free")
-    first = {told["alert_id"]: told["incident_id"] for told in await api.correlate(stuck, free)}
+    first = {state["alert_id"]: state["incident_id"] for state in await api.correlate(stuck, free)}
     with second_connection.cursor() as cursor:
         cursor.execute(f"SELECT FROM incidents.{held} WHERE service = 'stuck' FOR UPDATE")
     again = [alert(service=service) for service in ("stuck", "free", "new")]
@@ -217,18 +217,18 @@ async def test_one_key_that_is_held_delays_no_other(
     assert (opened["alert_id"], opened["action"]) == (again[2]["alert_id"], "new_incident")
     assert await api.correlate(again[0]) == []
     second_connection.rollback()
-    told = await api.correlate(*again)
-    assert told == [{**told[0], "incident_id": first[stuck["alert_id"]]}, attached, opened]
+    state = await api.correlate(*again)
+    assert state == [{**state[0], "incident_id": first[stuck["alert_id"]]}, attached, opened]
 
 
 @pytest.mark.parametrize("kind", ["raise", "execute_then_raise"])
 @pytest.mark.parametrize("point", ["incidents.correlate", "incidents.open", "incidents.change", "incidents.report"])
-async def test_a_request_that_fails_before_or_after_its_commit_is_repeated_without_a_second_effect(
+async def test_a_request_that_fails_before_or_after_its_commit_is_retried_without_a_second_effect(
     api: Api, query: Query, monkeypatch: pytest.MonkeyPatch, point: str, kind: str
 ) -> None:
     monkeypatch.setenv("FAILPOINT", f"{point}:{kind}")
     body = {"title": "Disk full", "service": "db", "severity": "low"}
-    told = alert(service="db", severity="low")
+    state = alert(service="db", severity="low")
 
     async def insist(method: str, path: str, given: object, key: str) -> Answer:
         answers = [await api.ask(method, path, given, Idempotency_Key=key) for _ in range(2)]
@@ -238,14 +238,14 @@ async def test_a_request_that_fails_before_or_after_its_commit_is_repeated_witho
 
     incident = (await insist("POST", "/api/v1/incidents", body, "open")).body
     path = f"/api/v1/incidents/{incident['id']}"
-    [result] = (await insist("POST", "/api/v1/incidents/correlate", {"alerts": [told]}, "correlate")).body["results"]
+    [result] = (await insist("POST", "/api/v1/incidents/correlate", {"alerts": [state]}, "correlate")).body["results"]
     assert (result["incident_id"], result["action"]) == (incident["id"], "attached_to_existing_incident")
     await insist("PATCH", path, {"status": "acknowledged", "notes": "seen"}, "change")
     report = {"event_key": "e", "event_type": "paged", "actor": "oncall-service", "detail": "Paged."}
     await insist("POST", f"{path}/timeline", report, "report")
     shown = await api.show(incident["id"])
-    said = sorted(entry.event_type for entry in shown.timeline if entry.event_type is not EventType.ASSIGNED)
-    assert said == ["acknowledged", "alert_attached", "created", "note_added", "paged"]
+    entries = sorted(entry.event_type for entry in shown.timeline if entry.event_type is not EventType.ASSIGNED)
+    assert entries == ["acknowledged", "alert_attached", "created", "note_added", "paged"]
     assert len(shown.notes) == 1
     assert shown.alert_count == 1
     assert query("SELECT count(*) FROM incidents.incident") == [{"count": 1}]

@@ -28,7 +28,7 @@ ALLOWED = {
 
 
 def an_incident(status: IncidentStatus = OPEN) -> StoredIncident:
-    answered = CREATED + timedelta(minutes=2)
+    acknowledged = CREATED + timedelta(minutes=2)
     return StoredIncident(
         id=UUID("0199f6a2-7c31-7e0b-9d44-51c0a8be2f17"),
         number=2481,
@@ -39,15 +39,15 @@ def an_incident(status: IncidentStatus = OPEN) -> StoredIncident:
         assigned_to=None,
         firing_count=0,
         created_at=CREATED,
-        acknowledged_at=None if status is OPEN else answered,
-        resolved_at=answered if status is RESOLVED else None,
+        acknowledged_at=None if status is OPEN else acknowledged,
+        resolved_at=acknowledged if status is RESOLVED else None,
         version=1,
     )
 
 
 @pytest.mark.parametrize("status", IncidentStatus)
 @pytest.mark.parametrize("target", IncidentStatus)
-def test_every_pair_of_states_is_a_step_a_standstill_or_a_conflict(
+def test_every_pair_of_states_is_a_transition_a_no_op_or_a_conflict(
     status: IncidentStatus, target: IncidentStatus
 ) -> None:
     incident = an_incident(status)
@@ -62,14 +62,14 @@ def test_every_pair_of_states_is_a_step_a_standstill_or_a_conflict(
             plan_transition(incident, target, CREATED)
 
 
-def test_a_conflict_says_what_is_allowed() -> None:
+def test_a_conflict_names_the_allowed_states() -> None:
     with pytest.raises(ConflictError, match="it can go to in_progress or resolved"):
         plan_transition(an_incident(ACKNOWLEDGED), OPEN, CREATED)
     with pytest.raises(ConflictError, match="that is the end"):
         plan_transition(an_incident(RESOLVED), OPEN, CREATED)
 
 
-def test_the_first_step_out_of_open_measures_mtta_and_resolve_measures_mttr() -> None:
+def test_the_first_transition_out_of_open_measures_mtta_and_resolve_measures_mttr() -> None:
     acknowledged = plan_transition(an_incident(), ACKNOWLEDGED, CREATED + timedelta(seconds=90))
     assert acknowledged is not None
     assert (acknowledged.mtta_seconds, acknowledged.mttr_seconds) == (90.0, None)
@@ -83,12 +83,12 @@ def test_the_first_step_out_of_open_measures_mtta_and_resolve_measures_mttr() ->
 
 
 @given(st.lists(st.tuples(st.sampled_from(IncidentStatus), st.timedeltas(timedelta(days=-1), timedelta(days=2)))))
-def test_whatever_is_asked_when_the_times_of_an_incident_are_set_once_and_in_order(
-    asked: list[tuple[IncidentStatus, timedelta]],
+def test_the_times_of_an_incident_are_set_once_and_in_order_by_any_changes(
+    requests: list[tuple[IncidentStatus, timedelta]],
 ) -> None:
     incident = an_incident()
     measured = stops = 0
-    for target, after in asked:
+    for target, after in requests:
         before = incident
         try:
             step = plan_transition(incident, target, CREATED + after)
@@ -122,7 +122,7 @@ def test_whatever_is_asked_when_the_times_of_an_incident_are_set_once_and_in_ord
         title=st.none() | st.sampled_from(["Checkout answers 5xx", "Checkout is down"]),
     ),
 )
-def test_a_change_is_done_whole_or_refused_whole_and_done_again_changes_only_its_note(
+def test_a_change_is_applied_or_refused_as_a_whole_and_its_repeat_changes_only_the_note(
     status: IncidentStatus, wanted: ChangeIncident
 ) -> None:
     def plan(incident: StoredIncident) -> tuple[StoredIncident, list[EventType]]:

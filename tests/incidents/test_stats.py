@@ -89,7 +89,7 @@ async def test_a_summary_has_exact_counts_means_medians_and_percentiles(history:
     assert found["over_time"][0]["mttr"]["mean_seconds"] == 600.0
 
 
-async def test_a_summary_is_of_the_last_thirty_days_unless_told_otherwise(history: Api) -> None:
+async def test_a_summary_covers_the_last_thirty_days_by_default(history: Api) -> None:
     history.set_clock(NOON + timedelta(hours=3))
     found = await get_summary(history.deps, StatsQuery())
     assert timedelta(hours=3) <= found.until - NOON < timedelta(hours=3, minutes=1)

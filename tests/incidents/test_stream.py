@@ -8,11 +8,10 @@ from psycopg2.extensions import connection
 
 from tests.incidents.conftest import Query, StartReplica
 from tests.support.incidents.api import Api
-from tests.support.incidents.sse import PATH, Received, follow
+from tests.support.incidents.sse import PATH, PATIENCE, Received, follow
 from tests.support.waiting import eventually
 from tocsin.contracts.incidents import Incident, IncidentEvent
 from tocsin.incidents.domain.stream_position import StreamPosition
-from tocsin.kernel import clock
 
 INSERT = """
     INSERT INTO incidents.timeline (id, incident_id, event_type, actor, detail)
@@ -27,7 +26,7 @@ def details(events: list[Received]) -> list[str]:
 async def opened(api: Api) -> Incident:
     """Open an incident; streams that begin from now on begin after it.
 
-    An event is told once no older transaction runs, and other databases of the server may have one.
+    An event is sent once no older transaction runs, and other databases of the server may have one.
     """
     incident = await api.open()
     async with follow(api, "0-0") as (stream, _):
@@ -50,7 +49,7 @@ async def look_twice(api: Api) -> None:
     await eventually(looked)
 
 
-async def test_every_change_is_an_event_with_what_a_list_shows(api: Api) -> None:
+async def test_every_change_is_an_event_with_the_fields_of_a_list(api: Api) -> None:
     async with follow(api) as (stream, ready):
         assert (ready.event, ready.data) == ("ready", {})
         assert stream.response.headers["X-Request-ID"]
@@ -101,7 +100,7 @@ async def test_a_client_resumes_on_any_replica_with_nothing_missed_and_nothing_d
         assert await stream.take(32) == seen, "the same from the beginning"
 
 
-async def test_a_reconnect_after_silence_resumes_where_the_stream_stood(api: Api) -> None:
+async def test_a_reconnect_after_silence_resumes_at_the_streams_position(api: Api) -> None:
     incident = await opened(api)
     async with follow(api) as (_, ready):
         pass
@@ -137,7 +136,7 @@ async def test_an_older_transaction_that_commits_later_is_not_skipped(
     ][::-1]
 
 
-async def test_a_rolled_back_change_is_never_told(api: Api, second_connection: connection) -> None:
+async def test_a_rolled_back_change_is_never_sent(api: Api, second_connection: connection) -> None:
     incident = await opened(api)
     async with follow(api) as (stream, _):
         with second_connection.cursor() as cursor:
@@ -148,7 +147,7 @@ async def test_a_rolled_back_change_is_never_told(api: Api, second_connection: c
 
 
 @pytest.mark.slow
-async def test_a_client_further_behind_than_the_memory_is_served_from_the_database(
+async def test_a_client_further_behind_than_the_buffer_is_served_from_the_database(
     start_replica: StartReplica, query: Query
 ) -> None:
     api = await start_replica(stream_buffer=2)
@@ -165,7 +164,7 @@ async def test_a_client_further_behind_than_the_memory_is_served_from_the_databa
 
 
 @pytest.mark.slow
-async def test_a_client_that_does_not_read_is_cut_and_the_others_are_not_held_up(
+async def test_a_client_that_does_not_read_is_disconnected_and_delays_no_other(
     start_replica: StartReplica, query: Query
 ) -> None:
     api = await start_replica(stream_send_seconds=0.3)
@@ -199,19 +198,17 @@ async def test_a_client_that_does_not_read_is_cut_and_the_others_are_not_held_up
             await eventually(one)
 
 
-async def test_a_silent_stream_shows_that_it_is_alive(start_replica: StartReplica) -> None:
+async def test_an_idle_stream_sends_heartbeats(start_replica: StartReplica) -> None:
     api = await start_replica(stream_ping_seconds=0.05)
     async with follow(api) as (stream, _):
         assert (await stream.line()).startswith(": ping")
 
 
 async def test_streams_end_promptly_when_the_process_stops(api: Api) -> None:
-    async with follow(api) as (stream, _):
-        started = clock.monotonic()
+    async with follow(api) as (stream, _), asyncio.timeout(PATIENCE):
         closing = asyncio.ensure_future(api.client.server.close())
         assert not await stream.line()
         await closing
-    assert clock.monotonic() - started < 4
 
 
 async def test_a_stream_outlives_the_loss_of_every_database_connection(api: Api, query: Query) -> None:
@@ -240,7 +237,7 @@ async def test_a_read_that_fails_costs_a_client_nothing(api: Api, monkeypatch: p
         assert details(await stream.take(3)) == ["note 0", "note 1", "note 2"]
 
 
-async def test_a_page_says_in_the_address_where_it_goes_on_and_a_newer_header_wins(api: Api) -> None:
+async def test_a_stream_resumes_from_its_query_parameter_unless_a_newer_header_is_given(api: Api) -> None:
     incident = await api.open()
     await api.change(incident.id, status="acknowledged")
     async with follow(api, "0-0") as (stream, _):
@@ -254,7 +251,7 @@ async def test_a_page_says_in_the_address_where_it_goes_on_and_a_newer_header_wi
     assert (refused.status, refused.body["errors"][0]["pointer"]) == (422, "last_event_id")
 
 
-async def test_an_event_id_that_is_none_is_refused(api: Api) -> None:
+async def test_an_invalid_event_id_is_refused(api: Api) -> None:
     for given_id in ("nonsense", "1", "-1-2", "1-2-3", f"{2**64}-1", f"1-{2**63}", "½-2"):
         answer = await api.ask("GET", PATH, Last_Event_ID=given_id)
         assert answer.status == 422, given_id
@@ -262,5 +259,5 @@ async def test_an_event_id_that_is_none_is_refused(api: Api) -> None:
 
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**63 - 1))
-def test_a_position_survives_being_written_down(xid: int, seq: int) -> None:
+def test_a_position_survives_serialisation(xid: int, seq: int) -> None:
     assert StreamPosition.parse(str(StreamPosition(xid, seq))) == StreamPosition(xid, seq)

@@ -31,7 +31,7 @@ class Stream:
         self.response = response
 
     async def line(self) -> str:
-        """Return the next line; an empty text at the end of the stream is told apart by its missing line end."""
+        """Return the next line; the end of the stream is an empty string, an empty line a line feed."""
         async with asyncio.timeout(PATIENCE):
             return (await self.response.content.readline()).decode()
 

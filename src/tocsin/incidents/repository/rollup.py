@@ -33,7 +33,7 @@ async def delete_stale(cur: Cursor, *, limit: int) -> list[Row]:
 
 
 async def mark_history(cur: Cursor) -> bool:
-    """Mark the newest day whose incidents predate the triggers; False once none is left."""
+    """Mark the newest day before `history_before`, which a rebuild resets; False once none is left."""
     row = await fetch_one(
         cur,
         """
