@@ -95,9 +95,10 @@ lint: $(SYNCED) ## Check style, types, layers, security, complexity and duplicat
 format: $(SYNCED) ## Format the code and apply the safe fixes
 	$(BIN)/ruff check --fix && $(BIN)/ruff format
 
-docs: $(SYNCED) ## Generate docs/settings.md, and the senders in docs/api.md
+docs: $(SYNCED) ## Generate docs/settings.md, docs/channels.md, and the senders in docs/api.md
 	$(BIN)/python -m tests.support.settings_page
 	$(BIN)/python -m tests.support.integrations_table
+	$(BIN)/python -m tests.support.channels_page
 
 dashboards: $(SYNCED) ## Generate grafana/dashboards/ from grafana/generate/
 	$(BIN)/python -m grafana.generate

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tocsin
-from tests.support import settings_page
+from tests.support import channels_page, settings_page
 from tocsin.kernel.errors import DomainError
 from tocsin.kernel.problems import STATUS_OF
 
@@ -67,6 +67,10 @@ def test_the_readme_is_short_and_starts_with_what_to_type() -> None:
 def test_the_page_of_settings_says_what_the_classes_say_and_explains_each() -> None:
     assert settings_page.PAGE.read_text() == settings_page.render(), "run `make docs`"
     assert [line for line in settings_page.render().splitlines() if line.endswith("|  |")] == []
+
+
+def test_the_page_of_channels_is_that_of_the_registry() -> None:
+    assert channels_page.PAGE.read_text() == channels_page.render(), "run `make docs`"
 
 
 def test_no_file_names_a_place_of_one_machine_or_unfinished_work() -> None:
