@@ -188,6 +188,8 @@ async def test_invalid_requests_are_rejected(oncall: OnCall) -> None:
     for get, path, query, status in cases:
         problem = await get(path, status=status, **query)
         assert problem["status"] == status
+    problem = await oncall.get("/api/v1/escalations/2481", status=404)
+    assert problem["detail"] == ("'2481' is not the id of an incident (a UUID). GET /api/v1/incidents lists the ids.")
     bodies: list[tuple[str, Any, int]] = [
         ("/api/v1/escalations", {**start_of(unknown), "severity": "dreadful"}, 422),
         ("/api/v1/escalations", {**start_of(unknown), "service": ""}, 422),

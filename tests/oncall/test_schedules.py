@@ -148,6 +148,22 @@ async def test_an_invalid_field_is_named_by_a_pointer(oncall: OnCall) -> None:
     assert (await oncall.get("/api/v1/schedules"))["items"] == []
 
 
+async def test_a_contradiction_between_fields_is_explained(oncall: OnCall) -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
+        (
+            {"members": [person("Ada"), person("Ada")]},
+            "2 members are named 'Ada': give each member a name of their own",
+        ),
+        (
+            {"start": "2026-10-22", "handoff_weekday": "monday"},
+            "start is a thursday but handoff_weekday is monday: send only one of them",
+        ),
+    ]
+    for change, detail in cases:
+        problem = await oncall.post("/api/v1/schedules", {**PLAIN, **change}, status=422)
+        assert problem["errors"] == [{"pointer": "#", "detail": detail}]
+
+
 async def test_a_start_needs_no_weekday_and_must_not_contradict_one(oncall: OnCall) -> None:
     made = await oncall.team("Payments", start="2026-10-22")
     assert (made["start"], made["handoff_weekday"]) == ("2026-10-22", "thursday")

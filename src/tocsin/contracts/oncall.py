@@ -1,5 +1,6 @@
 """API models of oncall-service: schedules, shifts, escalations."""
 
+from collections import Counter
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import Annotated, Self
@@ -130,14 +131,14 @@ class ScheduleIn(Model):
     @model_validator(mode="after")
     def check(self) -> Self:
         """Check that names are unique and that `start` falls on `handoff_weekday`."""
-        names = [member.name for member in self.members]
-        if len(set(names)) != len(names):
-            msg = "two members have the same name"
+        name, times = Counter(member.name for member in self.members).most_common(1)[0]
+        if times > 1:
+            msg = f"{times} members are named {name!r}: give each member a name of their own"
             raise ValueError(msg)
         if self.rotation_type is RotationType.WEEKLY and self.start and self.handoff_weekday:
             starts_on = list(Weekday)[self.start.weekday()]
             if starts_on is not self.handoff_weekday:
-                msg = f"start is a {starts_on}, handoff_weekday says {self.handoff_weekday}"
+                msg = f"start is a {starts_on} but handoff_weekday is {self.handoff_weekday}: send only one of them"
                 raise ValueError(msg)
         return self
 

@@ -1,6 +1,7 @@
 """HTTP handlers: parse the request, call a use case, serialise the result."""
 
 from http import HTTPStatus
+from uuid import UUID
 
 from aiohttp import web
 
@@ -16,7 +17,7 @@ from tocsin.contracts.escalations import (
 from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import OnCall, Schedule, ScheduleIn, Upcoming
 from tocsin.contracts.overview import OnCallOverview
-from tocsin.kernel.errors import InvalidRequestError
+from tocsin.kernel.errors import InvalidRequestError, NotFoundError
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.pagination import ListQuery
 from tocsin.kernel.requests import (
@@ -142,7 +143,7 @@ async def post_escalation(request: web.Request) -> web.Response:
 @describes(Escalation, body=StopEscalation, problems=(HTTPStatus.NOT_FOUND,), headers=KEY, internal=True)
 async def post_stop(request: web.Request) -> web.Response:
     """Stop paging for an incident and cancel the pages not yet delivered, also before the start has arrived."""
-    incident_id = path_uuid(request, "incident_id")
+    incident_id = _incident_id(request)
     given = await parse_body(request, StopEscalation)
     return respond(
         await escalations.stop(request.app[DEPS], incident_id, given, request=await idempotent_request(request))
@@ -152,7 +153,7 @@ async def post_stop(request: web.Request) -> web.Response:
 @describes(Escalation, body=DeliveryFailed, problems=(HTTPStatus.NOT_FOUND,), headers=KEY, internal=True)
 async def post_delivery_failed(request: web.Request) -> web.Response:
     """Record that a page cannot be delivered; once all pages of the latest step have failed, page the next level."""
-    incident_id = path_uuid(request, "incident_id")
+    incident_id = _incident_id(request)
     given = await parse_body(request, DeliveryFailed)
     return respond(
         await next_step.record_delivery_failure(
@@ -164,7 +165,7 @@ async def post_delivery_failed(request: web.Request) -> web.Response:
 @describes(Escalation, problems=(HTTPStatus.NOT_FOUND,))
 async def get_escalation(request: web.Request) -> web.Response:
     """Return the escalation of an incident: its level, its pages with their reasons, and the next action."""
-    return respond(await escalations.get(request.app[DEPS], path_uuid(request, "incident_id")))
+    return respond(await escalations.get(request.app[DEPS], _incident_id(request)))
 
 
 @describes(Escalations, query=EscalationsQuery)
@@ -185,3 +186,13 @@ async def get_overview(request: web.Request) -> web.Response:
     return respond(
         await pager_load.get_overview(request.app[DEPS], since=query.since, until=query.until, team=query.team)
     )
+
+
+def _incident_id(request: web.Request) -> UUID:
+    """Return the incident id in the path. Raise NotFoundError if it is not a UUID, such as an incident's number."""
+    given = request.match_info["incident_id"]
+    try:
+        return UUID(given)
+    except ValueError as exc:
+        msg = f"{given[:64]!r} is not the id of an incident (a UUID). GET /api/v1/incidents lists the ids."
+        raise NotFoundError(msg) from exc
