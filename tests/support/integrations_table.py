@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from tocsin.integrations import INTEGRATIONS
+from tocsin.integrations import INTEGRATIONS, generic
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "api.md"
 BEGIN: Final = "<!-- senders: written by `make docs` -->\n"
@@ -12,12 +12,13 @@ URL: Final = "http://127.0.0.1:8080"
 
 
 def render() -> str:
-    """Return the table, and below it the set-up of each sender."""
+    """Return the table, and below it the set-up of each sender; that of the own format is an example of the page."""
     lines = ["| Sender | Address | `integration` |", "| --- | --- | --- |"]
     setups = []
     for integration in INTEGRATIONS.values():
         lines.append(f"| {integration.label} | `POST {integration.path}` | `{integration.name}` |")
-        setups += ["", f"### {integration.label}", "", integration.setup.replace("{url}", URL).rstrip()]
+        if integration.name != generic.NAME:
+            setups += ["", f"### {integration.label}", "", integration.setup.replace("{url}", URL).rstrip()]
     return "\n".join([*lines, *setups, ""])
 
 
