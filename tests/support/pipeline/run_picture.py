@@ -15,7 +15,7 @@ from stages.report import longest, table
 COLOURS: Final = {r"^✓": "bold green", r"^✗": "bold red", r"\brolled back\b": "bold red"}
 COMMIT_LETTERS: Final = 12
 WIDTH: Final = 118
-# rich's own frame fetches a font from elsewhere.
+# The default template of rich loads a font over the network.
 FRAME: Final = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
 <style>
 .{unique_id}-matrix {{ font: {char_height}px "DejaVu Sans Mono", Menlo, Consolas, monospace;
@@ -39,7 +39,7 @@ def main(path: Path) -> None:
     records = Records(default_folder(), head())
     rows = records.read()
     went = "\n".join(f"  {line}" for line in longest(rows))
-    text = Text(f"pipeline of {records.revision[:COMMIT_LETTERS]}\n\n{table(rows)}\n\nthe time went into\n{went}")
+    text = Text(f"pipeline of {records.revision[:COMMIT_LETTERS]}\n\n{table(rows)}\n\nlongest checks\n{went}")
     for words, style in COLOURS.items():
         text.highlight_regex(f"(?m){words}", style)
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
