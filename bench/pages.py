@@ -48,10 +48,10 @@ LISTS: Final = {
     "50 resolved ones of a team": "/incidents?status=resolved&team=team-3",
 }
 METRICS: Final = {
-    "metrics of a year": "/metrics-overview?range=1y",
-    "metrics of a year, of a team": "/metrics-overview?range=1y&team=team-3",
-    "metrics of 13 weeks": "/metrics-overview",
-    "metrics of 30 days by day": "/metrics-overview?range=30d",
+    "metrics of a year": "/analytics?range=1y",
+    "metrics of a year, of a team": "/analytics?range=1y&team=team-3",
+    "metrics of 13 weeks": "/analytics",
+    "metrics of 30 days by day": "/analytics?range=30d",
 }
 AT_REST: Final = "new Promise((done) => requestIdleCallback(done, { timeout: 1_000 }))"
 PAINT: Final = """

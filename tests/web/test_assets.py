@@ -11,8 +11,8 @@ from tests.support.web.demo_data import incident
 from tests.support.web.demo_night import Services
 from tests.support.web.pages import NOT_FOUND, PAGES
 from tests.web.conftest import Client
-from tocsin.web import packing
-from tocsin.web.assets import ASSETS
+from tocsin.web.ui import compression
+from tocsin.web.ui.assets import ASSETS
 
 WEB = Path(str(files("tocsin.web")))
 VENDOR = WEB / "static" / "vendor"
@@ -75,8 +75,8 @@ async def test_a_file_that_the_browser_has_is_not_sent_again(client: Client) -> 
     ],
 )
 def test_bodies_are_packed_as_the_browser_can_unpack_them(accepted: str, coding: str) -> None:
-    assert packing.chosen(accepted) == coding
-    assert len(packing.packed(b"x" * 1000, coding, packing.EACH_TIME)) < (100 if coding else 1001)
+    assert compression.choose(accepted) == coding
+    assert len(compression.compress(b"x" * 1000, coding, compression.FAST)) < (100 if coding else 1001)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ async def test_acknowledge_acts_in_place_and_for_everybody(visit: Visit, service
     await mine.get_by_role("button", name="Acknowledge incident 2481").click()
     await expect(mine.locator("h1")).to_have_text("1 incident waits for an answer")
     await expect(mine.locator("li#inc-2481")).to_contain_text("Acknowledged")
-    await expect(other.locator("#answer h2")).to_have_text("Answered by somebody via web")
+    await expect(other.locator("#response h2")).to_have_text("Answered by somebody via web")
     await expect(other.get_by_role("button", name="Acknowledge")).to_have_count(0)
     await expect(other.locator("#spoken")).to_have_text("Incident 2481 is acknowledged.")
     assert await mine.evaluate("window.untouched")
@@ -37,7 +37,7 @@ async def test_an_incident_is_answered_noted_and_resolved_on_its_page(visit: Vis
     await expect(page.locator("#timeline .bubble").first).to_have_text("Rolling back <b>now</b>.")
     await expect(page.get_by_label("Add a note")).to_have_value("")
     await page.get_by_role("button", name="Resolve").click()
-    await expect(page.locator("#answer h2")).to_have_text("Resolved by Priya Raman")
+    await expect(page.locator("#response h2")).to_have_text("Resolved by Priya Raman")
     await expect(page.locator(".actbar")).to_have_count(0)
     await expect(page.locator(".steps [aria-current]")).to_contain_text("Resolved")
     assert await page.evaluate("window.untouched")
@@ -80,7 +80,7 @@ async def test_a_click_that_does_not_arrive_says_so_and_can_be_repeated(visit: V
     await expect(page.locator("#notices")).to_contain_text("This did not reach Tocsin")
     await page.unroute("**/acknowledge")
     await page.get_by_role("button", name="Acknowledge").click()
-    await expect(page.locator("#answer h2")).to_have_text("Answered by somebody via web")
+    await expect(page.locator("#response h2")).to_have_text("Answered by somebody via web")
     await expect(page.locator("#notices")).to_be_empty()
 
 
@@ -101,7 +101,7 @@ async def test_everything_works_without_javascript(visit: Visit, services: Servi
     await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     await page.get_by_role("button", name="Start work").click()
     await page.get_by_role("button", name="Resolve").click()
-    await expect(page.locator("#answer h2")).to_have_text("Resolved by somebody via web")
+    await expect(page.locator("#response h2")).to_have_text("Resolved by somebody via web")
 
 
 async def test_an_acknowledgement_is_seen_in_another_browser_within_a_second_and_a_half(
@@ -113,8 +113,8 @@ async def test_an_acknowledgement_is_seen_in_another_browser_within_a_second_and
     for page, name in ((mine, "Priya Raman"), (other, "Dele Adeyemi")):
         await page.context.add_cookies([{"name": "tocsin_actor", "value": name.replace(" ", "%20"), "url": visit.url}])
     await mine.get_by_role("button", name="Acknowledge").click()
-    await expect(mine.locator("#answer h2")).to_have_text("Answered by Priya Raman")
-    await expect(other.locator("#answer h2")).to_have_text("Answered by Priya Raman", timeout=1_500)
+    await expect(mine.locator("#response h2")).to_have_text("Answered by Priya Raman")
+    await expect(other.locator("#response h2")).to_have_text("Answered by Priya Raman", timeout=1_500)
 
 
 async def test_a_click_shows_at_once_that_it_is_under_way(visit: Visit, services: Services) -> None:
@@ -126,7 +126,7 @@ async def test_a_click_shows_at_once_that_it_is_under_way(visit: Visit, services
     await expect(button).to_have_accessible_name("Acknowledging")
     await expect(button).to_be_disabled()
     services.incidents.gate.set()
-    await expect(page.locator("#answer h2")).to_have_text("Answered by somebody via web")
+    await expect(page.locator("#response h2")).to_have_text("Answered by somebody via web")
 
 
 async def test_what_became_of_a_click_stays_until_the_next_one(visit: Visit, services: Services) -> None:

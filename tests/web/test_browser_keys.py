@@ -30,7 +30,7 @@ async def test_from_the_first_page_to_resolved_by_keys_alone(visit: Visit, servi
     await page.keyboard.press("Enter")
     await live(page)
     await page.keyboard.press("a")
-    await expect(page.locator("#answer h2")).to_have_text("Answered by somebody via web")
+    await expect(page.locator("#response h2")).to_have_text("Answered by somebody via web")
     await page.keyboard.press("n")
     await page.keyboard.type("Rolled back: jk r a")
     await page.keyboard.press("Tab")
@@ -38,7 +38,7 @@ async def test_from_the_first_page_to_resolved_by_keys_alone(visit: Visit, servi
     await expect(page.locator("#timeline .bubble").first).to_have_text("Rolled back: jk r a")
     await page.keyboard.press("r")
     await eventually(lambda: services.incidents.incidents[2481].status is IncidentStatus.RESOLVED)
-    await expect(page.locator("#answer h2")).to_have_text("Resolved by somebody via web")
+    await expect(page.locator("#response h2")).to_have_text("Resolved by somebody via web")
 
 
 async def test_a_row_that_has_the_focus_is_acknowledged_where_it_is(visit: Visit, services: Services) -> None:
@@ -72,7 +72,7 @@ async def test_the_palette_finds_pages_incidents_and_actions(visit: Visit, servi
     await page.keyboard.press("Control+k")
     await page.keyboard.type("acknow")
     await page.keyboard.press("Enter")
-    await expect(page.locator("#answer h2")).to_have_text("Answered by somebody via web")
+    await expect(page.locator("#response h2")).to_have_text("Answered by somebody via web")
     await page.keyboard.press("Control+k")
     await page.keyboard.press("Escape")
     await expect(page.locator("#palette")).to_be_hidden()

@@ -167,7 +167,7 @@ async def test_what_failed_is_sent_again_in_place(visit: Visit, services: Servic
     await page.evaluate("window.untouched = true")
     await page.get_by_role("button", name="Send again to Priya Raman").click()
     await expect(page.get_by_role("button", name="Send again")).to_have_count(0)
-    await expect(page.locator("h1")).to_have_text("2 messages are on the way, and none is lost")
+    await expect(page.locator("h1")).to_have_text("2 messages are in the queue, and none failed")
     assert await page.evaluate("window.untouched")
 
 

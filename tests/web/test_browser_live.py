@@ -139,7 +139,7 @@ async def test_buttons_that_changed_take_no_click_that_was_on_its_way(visit: Vis
 
     await eventually(barred_and_free_again)
     await page.get_by_role("button", name="Resolve").click()
-    await expect(page.locator("#answer h2")).to_have_text("Resolved by somebody via web")
+    await expect(page.locator("#response h2")).to_have_text("Resolved by somebody via web")
 
 
 @pytest.mark.parametrize("first", [None, NO_SHARED_WORKER], ids=["shared worker", "none"])

@@ -9,7 +9,7 @@ from playwright.async_api import expect
 from tests.support.web.demo_night import Services
 from tests.support.web.pages import PAGES
 from tests.support.web.visits import PHONE, Visit, caught_up, live
-from tests.web.test_words import DURATIONS
+from tests.web.test_format import DURATIONS
 from tocsin.contracts.incidents import IncidentStatus
 
 pytestmark = pytest.mark.slow
@@ -40,7 +40,7 @@ async def test_on_a_phone_answering_is_at_the_thumb(visit: Visit, services: Serv
     assert button["height"] >= 44
     assert button["y"] > PHONE["height"] * 0.75
     await page.get_by_role("button", name="Acknowledge").tap()
-    await expect(page.locator("#answer")).to_contain_text("Nobody more is paged")
+    await expect(page.locator("#response")).to_contain_text("Nobody more is paged")
 
 
 @pytest.mark.parametrize(
@@ -106,10 +106,10 @@ async def test_times_are_the_viewer_s_and_durations_tick(visit: Visit, services:
     created = services.incidents.incidents[2481].created_at
     local = (created.hour * 60 + created.minute + 330) % 1440
     await expect(page.locator("#details time").first).to_contain_text(f"{local // 60:02}:{local % 60:02}:")
-    before = await page.locator("#answer progress").evaluate("element => element.value")
+    before = await page.locator("#response progress").evaluate("element => element.value")
     age = await page.locator("#head .line time").text_content()
     await expect(page.locator("#head .line time")).not_to_have_text(str(age))
-    assert await page.locator("#answer progress").evaluate("element => element.value") < before
+    assert await page.locator("#response progress").evaluate("element => element.value") < before
 
 
 async def test_the_browser_writes_durations_as_the_server_does(visit: Visit, services: Services) -> None:

@@ -84,7 +84,7 @@ async def test_a_refused_change_shows_the_present_state_with_the_reason(client: 
     page = await submit(client, stale, "/incidents/2481/acknowledge", status=409)
     assert "Incident 2481 is already resolved Dele Adeyemi resolved it at" in page.text("notices")
     assert page.text("notices").endswith("UTC. Nothing was changed.")
-    assert "Resolved by Dele Adeyemi" in page.text("answer")
+    assert "Resolved by Dele Adeyemi" in page.text("response")
 
 
 async def test_who_acknowledges_second_is_told_who_was_first(client: Client, services: Services) -> None:

@@ -34,7 +34,7 @@ async def test_an_incident_is_shown_by_number_and_by_id(client: Client, services
 )
 async def test_what_is_no_incident_is_a_page_that_says_so(client: Client, ref: str) -> None:
     page = await read(client, f"/incidents/{ref}", status=404)
-    assert page.text("h") == "There is no such thing"
+    assert page.text("h") == "Page not found"
     assert "urn:tocsin:problem:not-found" in page.text()
 
 
@@ -49,13 +49,13 @@ async def test_the_steps_carry_their_times_and_what_can_be_done_depends_on_them(
     assert "so far" in ringing.text("head")
     acknowledged = await read(client, "/incidents/2478")
     assert verbs(acknowledged) == ["resolve", "start", "notes"]
-    assert "Nobody more is paged" in acknowledged.text("answer")
+    assert "Nobody more is paged" in acknowledged.text("response")
     started = await read(client, "/incidents/2475")
     assert verbs(started) == ["resolve", "notes"]
     ended = await read(client, "/incidents/2479")
     assert verbs(ended) == ["notes"]
     assert "resolved after 22 min" in ended.text("head")
-    assert "answered after 1:05" in ended.text("answer")
+    assert "answered after 1:05" in ended.text("response")
 
 
 async def test_who_answered_is_the_first_who_acted(client: Client, services: Services) -> None:
@@ -66,15 +66,15 @@ async def test_who_answered_is_the_first_who_acted(client: Client, services: Ser
         demo_data.entry(EventType.CREATED, "alert-ingestion", "Opened.", 300),
     ]
     services.incidents.add(answered.model_copy(update={"timeline": told}))
-    assert "Being worked on, answered by Ann" in (await read(client, "/incidents/1")).text("answer")
+    assert "Being worked on, answered by Ann" in (await read(client, "/incidents/1")).text("response")
 
 
 async def test_an_open_incident_says_who_was_paged_and_who_is_next(client: Client, services: Services) -> None:
     services.fill()
     page = await read(client, "/incidents/2481")
-    assert "Nobody has answered yet Priya Raman was paged 1:4" in page.text("answer")
-    assert "on 2 channels. At " in page.text("answer")
-    assert "the page goes to Carol Mensah" in page.text("answer")
+    assert "Nobody has answered yet Priya Raman was paged 1:4" in page.text("response")
+    assert "on 2 channels. At " in page.text("response")
+    assert "the page goes to Carol Mensah" in page.text("response")
     ladder = page.text("escalation")
     assert "Payments, 5 min a level" in ladder
     assert "1 Priya Raman Primary. Paged" in ladder
@@ -98,7 +98,7 @@ async def test_a_due_page_is_said_to_go_out_now(client: Client, services: Servic
     due: dict[str, Any] = {"next_action_at": demo_data.ago(seconds=3), "next_people": [], "next_level": Level.CATCH_ALL}
     escalation = services.schedules.escalations[ringing.id].model_copy(update=due)
     services.schedules.escalations[ringing.id] = escalation
-    assert "Pages the catch-all contact in now" in (await read(client, "/incidents/2481")).text("answer")
+    assert "Pages the catch-all contact in now" in (await read(client, "/incidents/2481")).text("response")
 
 
 async def test_alerts_are_listed_with_labels_and_the_rest_folded_away(client: Client, services: Services) -> None:
@@ -154,7 +154,7 @@ async def test_without_the_on_call_service_the_last_known_paging_is_shown_as_wai
     await read(client, "/incidents/2481")
     await services.schedules.go_away()
     page = await read(client, "/incidents/2481")
-    assert "Escalation waits Would have paged Carol Mensah" in page.text("answer").replace("waitsWould", "waits Would")
+    assert "Escalation waits Would have paged Carol Mensah" in page.text("response").replace("waitsWould", "waits Would")
     assert "Waits until the on-call service is back" in page.text("escalation")
 
 
@@ -163,7 +163,7 @@ async def test_without_incident_management_the_page_is_a_problem_with_a_way_out(
 ) -> None:
     await services.incidents.go_away()
     page = await read(client, "/incidents/2481", status=503)
-    assert page.text("h") == "This does not work just now"
+    assert page.text("h") == "This is unavailable right now"
     assert "incident-management cannot be reached" in page.text()
     assert {"class": "btn primary", "href": "/"} in page.elements("a")
 
@@ -210,7 +210,7 @@ async def test_htmx_gets_the_blocks_alone(client: Client, services: Services) ->
         "notices",
         "head",
         "actions",
-        "answer",
+        "response",
         "alerts",
         "timeline",
         "escalation",

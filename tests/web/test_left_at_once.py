@@ -9,7 +9,7 @@ from tests.support.web.browser_queries import read
 from tests.support.web.demo_night import Services
 from tests.web.conftest import Client
 
-PAGES = ("/", "/incidents", "/incidents/2481", "/alerts", "/notifications", "/oncall", "/metrics-overview")
+PAGES = ("/", "/incidents", "/incidents/2481", "/alerts", "/notifications", "/oncall", "/analytics")
 
 
 @pytest.mark.parametrize("path", PAGES)

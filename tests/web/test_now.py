@@ -12,8 +12,8 @@ from tests.web.conftest import Client, StartWeb
 from tocsin.contracts.incidents import IncidentStatus
 from tocsin.contracts.model import Severity
 from tocsin.contracts.notifications import NotificationStatus
-from tocsin.web.rounds import REMEMBERED, Memory
-from tocsin.web.views.answer import Answer
+from tocsin.web.ui.cached import Cached
+from tocsin.web.ui.page_loader import CACHE_SIZE, Cache
 
 
 def order(page: Html) -> list[str]:
@@ -145,14 +145,14 @@ async def test_all_quiet_proves_itself(client: Client, services: Services) -> No
     assert page.text("head").startswith("All quiet No incident is open. The last one, ")
     assert "Nobody was paged in the last 24 hours" in page.text("head")
     proofs = page.text("list")
-    assert "Alerts come in Last one from Alertmanager 12 s ago" in proofs
+    assert "Alerts are received Last one from Alertmanager 12 s ago" in proofs
     assert "Someone is on call in every team" in proofs
     assert "All services answer" in proofs
 
 
 async def test_quiet_without_any_alert_schedule_or_page_is_not_called_proven(client: Client) -> None:
     proofs = (await read(client, "/")).text("list")
-    assert "No alert has come in yet" in proofs
+    assert "No alert received yet" in proofs
     assert "No page has gone out yet" in proofs
     assert "No team has a schedule" in proofs
 
@@ -205,7 +205,7 @@ async def test_a_service_that_is_away_is_named_with_what_still_works_and_what_is
     page = await read(client, "/")
     notice = page.text("notices")
     assert notice.startswith("The on-call service has not answered since ")
-    assert "Escalations go on: does not work" in notice
+    assert "Escalations: does not work" in notice
     assert "Acknowledge, resolve, notes: works" in notice
     assert "No page is timed until the on-call service is back" in page.text("head")
     assert "Escalation waits" in page.text("inc-2481")
@@ -255,14 +255,14 @@ async def test_a_question_that_is_refused_leaves_its_part_out_and_is_no_outage(
 
 
 def test_memory_forgets_what_was_not_renewed_for_longest() -> None:
-    memory = Memory()
-    answers = {str(number): Answer(number, demo_data.ago(), fresh=False) for number in range(REMEMBERED + 1)}
+    cache = Cache()
+    answers = {str(number): Cached(number, demo_data.ago(), fresh=False) for number in range(CACHE_SIZE + 1)}
     for key, answer in answers.items():
-        memory.keep(key, answer)
-        memory.keep("0", answers["0"])
-    assert memory.recall("0") == answers["0"]
-    assert memory.recall("1") is None
-    assert memory.recall("2") == answers["2"]
+        cache.put(key, answer)
+        cache.put("0", answers["0"])
+    assert cache.get("0") == answers["0"]
+    assert cache.get("1") is None
+    assert cache.get("2") == answers["2"]
 
 
 @pytest.mark.slow

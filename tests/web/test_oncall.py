@@ -52,7 +52,7 @@ async def test_any_two_weeks_of_any_team_can_be_looked_at(client: Client, servic
     page = await read(client, "/oncall?team=Payments&begin=2026-10-19")
     assert page.text("sc") == "Payments Mon 19 Oct to Sun 1 Nov, Europe/Berlin"
     assert "Clocks go back from 03:00 to 02:00: Sun 25 Oct has 25 hours" in page.text("schedule")
-    assert "turn 169. Handoffs stay at 09:00 on the wall." in page.text("schedule")
+    assert "turn 169. Handoffs stay at 09:00 local time." in page.text("schedule")
     links = [given.get("href", "") for _, given in page.attributes]
     assert "/oncall?begin=2026-11-02&team=Payments#schedule" in links
     assert "/oncall?begin=2026-10-05&team=Payments#schedule" in links
@@ -172,7 +172,7 @@ async def test_what_cannot_be_used_is_said_at_its_field_and_nothing_written_is_l
     again = page.form("/oncall/new").fields
     assert (again["team"], again["name-1"], again["email-1"]) == ("Payments", "Ada", "nonsense")
     page = await send(client, form, status=422, team="Payments")
-    assert "Somebody has to be in the rotation" in page.text("main")
+    assert "Add at least one member" in page.text("main")
     page = await send(
         client, form, status=422, team="P", name_at_0="A", email_at_0="a@example.org", contacts_at_0="pigeon"
     )

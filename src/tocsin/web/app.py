@@ -8,25 +8,24 @@ from tocsin.clients.notifications import NOTIFICATIONS, NotificationsClient
 from tocsin.clients.oncall import ONCALL, OnCallClient
 from tocsin.kernel.app import base_app, with_neighbours
 from tocsin.kernel.http_client import CLIENT_METRICS
-from tocsin.web import defences, templating
-from tocsin.web.errors import error_page_middleware
 from tocsin.web.gateway import GATEWAY, Gateway
-from tocsin.web.metrics_overview import metrics_for_people_middleware
-from tocsin.web.rounds import MEMORY, Memory
+from tocsin.web.pages.analytics.handlers import metrics_redirect_middleware
 from tocsin.web.routes import ROUTES
-from tocsin.web.service import SETTINGS
-from tocsin.web.settings import Settings
+from tocsin.web.settings import SETTINGS, Settings
+from tocsin.web.ui import security_headers, templating
+from tocsin.web.ui.error_page import error_page_middleware
+from tocsin.web.ui.page_loader import CACHE, Cache
 
 
 def create_app(settings: Settings) -> web.Application:
     """Wire the service; nothing connects until the application starts."""
     app = base_app(settings, service="web-ui", middlewares=(error_page_middleware,))
-    # Innermost, so that what it refuses becomes a problem document, and that a page.
-    app.middlewares.extend([defences.host_middleware, metrics_for_people_middleware])
-    app.on_response_prepare.append(defences.add_headers)
+    # Innermost, so that a rejected request becomes a problem document, and the document a page.
+    app.middlewares.extend([security_headers.host_middleware, metrics_redirect_middleware])
+    app.on_response_prepare.append(security_headers.add_headers)
     app[SETTINGS] = settings
-    app[defences.ALLOWED_HOSTS] = defences.AllowedHosts(settings)
-    app[MEMORY] = Memory()
+    app[security_headers.ALLOWED_HOSTS] = security_headers.AllowedHosts(settings)
+    app[CACHE] = Cache()
     app[GATEWAY] = Gateway(settings)
     app[ALERTS] = AlertsClient(settings.alert_ingestion_url, app[CLIENT_METRICS])
     app[INCIDENTS] = IncidentsClient(settings.incident_management_url, app[CLIENT_METRICS])

@@ -1,7 +1,8 @@
-"""What the web service reads from its environment."""
+"""Settings of the web service, read from its environment."""
 
 from typing import Annotated
 
+from aiohttp import web
 from pydantic import Field
 
 from tocsin.kernel.settings import HTTPURL, ProcessSettings, Seconds
@@ -15,20 +16,23 @@ class Settings(ProcessSettings):
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     """0 takes any free port."""
     alert_ingestion_url: HTTPURL = "http://127.0.0.1:8001"
-    """Where alert-ingestion is reached."""
+    """Base URL of alert-ingestion."""
     incident_management_url: HTTPURL = "http://127.0.0.1:8002"
-    """Where incident-management is reached."""
+    """Base URL of incident-management."""
     oncall_service_url: HTTPURL = "http://127.0.0.1:8003"
-    """Where oncall-service is reached."""
+    """Base URL of oncall-service."""
     notification_service_url: HTTPURL = "http://127.0.0.1:8004"
-    """Where notification-service is reached."""
+    """Base URL of notification-service."""
     allowed_hosts: Annotated[str, Field(pattern=rf"^({NAME}(,{NAME})*)?$")] = ""
-    """Names, with commas between, under which this server is reached besides localhost and the bind address; or `*`."""
+    """Host names, separated by commas, that this server accepts besides localhost and the bind address; or `*`."""
     part_seconds: Seconds = 1.5
-    """How long a page waits for each service; what has not answered by then is shown as away."""
+    """How long a page waits for each service; one that does not respond in time is shown as unavailable."""
     gateway_connect_seconds: Seconds = 2.0
-    """How long connecting to a service may take."""
+    """Timeout for connecting to a service."""
     gateway_silence_seconds: Seconds = 30.0
-    """How long a forwarded answer may say nothing. The event stream says something every 15 seconds."""
+    """How long a forwarded response may send no data. The event stream sends a line at least every 15 seconds."""
     gateway_write_seconds: Seconds = 10.0
-    """How long a client may take no byte of an answer before it is cut off."""
+    """How long a client may stop reading a forwarded response before its connection is closed."""
+
+
+SETTINGS = web.AppKey("SETTINGS", Settings)

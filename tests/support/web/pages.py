@@ -10,7 +10,7 @@ PAGES: Final = {
     "incident-new": "/incidents/new",
     "alerts": "/alerts",
     "delivery": "/notifications",
-    "metrics": "/metrics-overview",
+    "metrics": "/analytics",
     "oncall": "/oncall",
     "schedule": "/oncall/new",
     "error": "/incidents/99",

@@ -15,7 +15,7 @@ from tests.support.web.demo_night import Services
 from tests.support.web.pages import PAGES
 from tests.support.web.server import fake_services, web_before
 from tests.support.web.visits import DESKTOP, PHONE
-from tocsin.web.visitor import ACTOR_COOKIE
+from tocsin.web.ui.preferences import ACTOR_COOKIE
 
 VISITOR: Final = "Priya%20Raman"
 SCRIPTED: Final = re.compile("CES?T$")

@@ -1,0 +1,104 @@
+"""The forms that act on an incident, on its own page and on Now.
+
+A form responds with a redirect to the page it was on, so that it works without JavaScript; a rejected action shows
+that page with the reason.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Final, TypeAlias
+
+from aiohttp import web
+
+from tocsin.clients.incidents import INCIDENTS
+from tocsin.clients.oncall import ONCALL
+from tocsin.contracts.incidents import ChangeIncident, IncidentStatus
+from tocsin.contracts.escalations import Escalate
+from tocsin.kernel.errors import InvalidRequestError, NotFoundError, RejectedError
+from tocsin.web.pages.incident.handlers import incident_ref, show_incident
+from tocsin.web.pages.now.handlers import show_now
+from tocsin.web.ui import forms, preferences
+from tocsin.web.ui.conflict import Rejection, overtaken
+
+STATUS_OF_VERB: Final = {
+    "acknowledge": IncidentStatus.ACKNOWLEDGED,
+    "start": IncidentStatus.IN_PROGRESS,
+    "resolve": IncidentStatus.RESOLVED,
+}
+NOT_FOUND: Final = 404
+CONFLICT: Final = 409
+Action: TypeAlias = Callable[[str, Mapping[str, str], str], Awaitable[Rejection | None]]
+"""Takes the incident's number or id, the form and the actor."""
+
+
+async def post_change(request: web.Request) -> web.StreamResponse:
+    """Acknowledge, start work on or resolve an incident."""
+    status = STATUS_OF_VERB[request.match_info["verb"]]
+
+    async def change(ref: str, form: Mapping[str, str], actor: str) -> Rejection | None:
+        key = forms.idempotency_key(form, "status", ref, status, actor)
+        wanted = ChangeIncident(status=status, actor=actor)
+        first = overtaken(await request.app[INCIDENTS].change(ref, wanted, idempotency_key=key))
+        # The service accepts a status that the incident already has, but the visitor must learn who was first.
+        return replace(first, late=True) if first and not first.who.startswith(f"{actor} ") else None
+
+    return await _act(request, change)
+
+
+async def post_note(request: web.Request) -> web.StreamResponse:
+    """Add a note to an incident's timeline."""
+
+    async def note(ref: str, form: Mapping[str, str], actor: str) -> Rejection | None:
+        text = form.get("text", "").replace("\r\n", "\n").strip()
+        if not text:
+            raise InvalidRequestError([{"pointer": "text", "detail": "Must not be empty."}], "The note is empty.")
+        key = forms.idempotency_key(form, "note", ref, text, actor)
+        await request.app[INCIDENTS].change(ref, ChangeIncident(notes=text, actor=actor), idempotency_key=key)
+        return None
+
+    return await _act(request, note)
+
+
+async def post_escalate(request: web.Request) -> web.StreamResponse:
+    """Page the next level now."""
+
+    async def escalate(ref: str, form: Mapping[str, str], actor: str) -> Rejection | None:
+        incident = await request.app[INCIDENTS].find(ref)
+        key = forms.idempotency_key(form, "escalate", str(incident.id))
+        order = Escalate(incident_id=incident.id, reason=f"requested by {actor}", actor=actor)
+        await request.app[ONCALL].escalate(order, idempotency_key=key)
+        return None
+
+    return await _act(request, escalate)
+
+
+async def _act(request: web.Request, action: Action) -> web.StreamResponse:
+    ref = incident_ref(request)
+    form = await forms.read_form(request)
+    given = preferences.clean_name(form.get("actor", ""))
+    try:
+        late = await action(ref, form, given or preferences.of(request).actor)
+    except RejectedError as exc:
+        return await _reject(request, ref, form, exc)
+    if late is not None:
+        return await _show_page_of_form(request, ref, form, status=200, rejection=late)
+    response = forms.see_other(forms.return_to(form, f"/incidents/{ref}"))
+    if given:
+        preferences.remember_name(response, given)
+    return response
+
+
+async def _reject(request: web.Request, ref: str, form: Mapping[str, str], exc: RejectedError) -> web.Response:
+    if exc.status == NOT_FOUND:
+        raise NotFoundError(str(exc)) from exc
+    first = overtaken(await request.app[INCIDENTS].find(ref)) if exc.status == CONFLICT else None
+    rejection = first or Rejection("This action failed", str(exc))
+    return await _show_page_of_form(request, ref, form, status=exc.status, rejection=rejection)
+
+
+async def _show_page_of_form(
+    request: web.Request, ref: str, form: Mapping[str, str], *, status: int, rejection: Rejection
+) -> web.Response:
+    if forms.return_to(form) == "/":
+        return await show_now(request, status=status, rejection=rejection)
+    return await show_incident(request, ref, status=status, rejection=rejection)

@@ -1,0 +1,1 @@
+"""One alert with its raw request."""

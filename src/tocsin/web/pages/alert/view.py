@@ -1,0 +1,54 @@
+"""The view of one alert."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from tocsin.contracts.alerts import AlertDetail
+from tocsin.contracts.incidents import IncidentSummary
+from tocsin.web.ui.outages import Outages
+from tocsin.web.ui.treatments import Treatment, treated
+
+RAW_SHOWN: Final = 65_536
+"""Characters of the raw request that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertData:
+    """What the services returned."""
+
+    at: datetime
+    alert: AlertDetail
+    incidents: Mapping[UUID, IncidentSummary]
+    outages: Outages
+
+
+@dataclass(frozen=True, slots=True)
+class AlertView:
+    """All that the page shows."""
+
+    at: datetime
+    alert: AlertDetail
+    sender: str
+    treatment: Treatment
+    raw: str
+    cut: bool
+    """Only the beginning of the request is shown."""
+    outages: Outages
+
+
+def alert_view(data: AlertData) -> AlertView:
+    """Build what the page shows of *data*."""
+    row = treated(data.alert, data.incidents)
+    body = data.alert.request.body
+    return AlertView(
+        at=data.at,
+        alert=data.alert,
+        sender=row.sender,
+        treatment=row.treatment,
+        raw=body[:RAW_SHOWN],
+        cut=len(body) > RAW_SHOWN,
+        outages=data.outages,
+    )

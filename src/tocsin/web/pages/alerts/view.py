@@ -1,0 +1,130 @@
+"""The view of the list of alerts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from tocsin.contracts.alerts import Alert, AlertAction, AlertSummary
+from tocsin.contracts.incidents import IncidentSummary
+from tocsin.contracts.model import Page
+from tocsin.web.pages.alerts.filter import AlertFilter
+from tocsin.web.ui import format as fmt
+from tocsin.web.ui.chips import Chip
+from tocsin.web.ui.filters import Since
+from tocsin.web.ui.outages import Outages
+from tocsin.web.ui.pagination import PageLinks, page_links
+from tocsin.web.ui.treatments import TreatedAlert, treated
+
+RANGES: Final = {
+    Since.HOUR: ("1 h", "the last hour"),
+    Since.THREE_HOURS: ("3 h", "the last 3 hours"),
+    Since.DAY: ("24 h", "the last 24 hours"),
+    Since.WEEK: ("7 d", "the last 7 days"),
+}
+ACTION_LABELS: Final = {
+    AlertAction.NEW_INCIDENT: "New incident",
+    AlertAction.ATTACHED: "Attached",
+    AlertAction.PENDING: "Waiting",
+    AlertAction.IGNORED: "Ignored",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsData:
+    """What the services returned; None where one is unavailable."""
+
+    at: datetime
+    filter: AlertFilter
+    page: Page[Alert] | None
+    summary: AlertSummary | None
+    incidents: Mapping[UUID, IncidentSummary]
+    outages: Outages
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsView:
+    """All that the page shows."""
+
+    at: datetime
+    filter: AlertFilter
+    heading: str
+    window: str
+    """The time that the heading is about, and what it leaves out."""
+    cut_at: datetime | None
+    ranges: list[Chip]
+    chips: list[Chip]
+    services: list[str]
+    rows: list[TreatedAlert] | None
+    """None while alert ingestion is unavailable."""
+    incident: IncidentSummary | None
+    """The one whose alerts are shown."""
+    links: PageLinks
+    outages: Outages
+
+
+def alerts_view(data: AlertsData) -> AlertsView:
+    """Build what the page shows of *data*."""
+    page, summary, chosen = data.page, data.summary, data.filter
+    incident = data.incidents.get(chosen.incident) if chosen.incident else None
+    services = {alert.service for alert in page.items} if page else set()
+    return AlertsView(
+        at=data.at,
+        filter=chosen,
+        heading=_incident_heading(incident) if chosen.incident else _heading(summary),
+        window="Of any age, newest first." if chosen.incident else _window(summary, chosen),
+        cut_at=summary.cut_at if summary and not chosen.incident else None,
+        ranges=_ranges(chosen),
+        chips=[] if chosen.incident else _chips(summary, chosen),
+        services=sorted(services, key=str.casefold),
+        rows=[treated(alert, data.incidents) for alert in page.items] if page else None,
+        incident=incident,
+        links=page_links(chosen, page),
+        outages=data.outages,
+    )
+
+
+def _heading(summary: AlertSummary | None) -> str:
+    if summary is None:
+        return "Alerts cannot be shown right now"
+    if not summary.alerts:
+        return "No alert was received"
+    more = "More than " if summary.cut_at else ""
+    received = more + fmt.count(summary.alerts, "alert")
+    if not summary.incidents:
+        return f"{received} opened no incident"
+    at_least = "at least " if summary.cut_at else ""
+    return f"{received} became {at_least}{fmt.count(summary.incidents, 'incident')}"
+
+
+def _incident_heading(incident: IncidentSummary | None) -> str:
+    if incident is None:
+        return "Alerts of one incident"
+    verb = "belongs" if incident.alert_count == 1 else "belong"
+    return f"{fmt.count(incident.alert_count, 'alert')} {verb} to incident #{incident.number}"
+
+
+def _window(summary: AlertSummary | None, chosen: AlertFilter) -> str:
+    _, window = RANGES.get(chosen.since, ("", f"the last {chosen.since}"))
+    reports = ""
+    if summary is not None and summary.reports > summary.alerts:
+        reports = f" They were reported {summary.reports:,} times in all."
+    return f"In {window}.{reports} Each row says how the alert was treated, and why."
+
+
+def _ranges(chosen: AlertFilter) -> list[Chip]:
+    here = chosen.but()
+    filters = {label: chosen.but(since=since) for since, (label, _) in RANGES.items()}
+    return [Chip(label, filter_.address, None, current=filter_ == here) for label, filter_ in filters.items()]
+
+
+def _chips(summary: AlertSummary | None, chosen: AlertFilter) -> list[Chip]:
+    def chip(label: str, action: AlertAction | None, count: int | None) -> Chip:
+        return Chip(label, chosen.but(action=action).address, count, current=chosen.action is action)
+
+    counts = summary.by_action if summary else {}
+    return [
+        chip("All", None, summary.alerts if summary else None),
+        *(chip(label, action, counts.get(action, 0) if summary else None) for action, label in ACTION_LABELS.items()),
+    ]

@@ -1,0 +1,1 @@
+"""Response metrics as charts, tables and CSV files."""

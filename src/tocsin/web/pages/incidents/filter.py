@@ -1,0 +1,70 @@
+"""The filters of the list of incidents."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from tocsin.contracts.incidents import IncidentStatus
+from tocsin.contracts.model import Severity
+from tocsin.web.ui.filters import SPANS, PageFilter, SearchText, Since
+
+ME: Final = "me"
+"""The visitor, in an address."""
+
+
+class StatusFilter(StrEnum):
+    """Which incidents, by status."""
+
+    UNRESOLVED = "unresolved"
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    IN_PROGRESS = "in_progress"
+    RESOLVED = "resolved"
+    ANY = "any"
+
+
+STATUSES: Final = {
+    StatusFilter.UNRESOLVED: [IncidentStatus.OPEN, IncidentStatus.ACKNOWLEDGED, IncidentStatus.IN_PROGRESS],
+    StatusFilter.OPEN: [IncidentStatus.OPEN],
+    StatusFilter.ACKNOWLEDGED: [IncidentStatus.ACKNOWLEDGED],
+    StatusFilter.IN_PROGRESS: [IncidentStatus.IN_PROGRESS],
+    StatusFilter.RESOLVED: [IncidentStatus.RESOLVED],
+    StatusFilter.ANY: [],
+}
+
+
+class IncidentFilter(PageFilter):
+    """Which incidents are shown."""
+
+    path = "/incidents"
+
+    q: SearchText = ""
+    status: StatusFilter = StatusFilter.UNRESOLVED
+    severity: Severity | None = None
+    team: SearchText = ""
+    service: SearchText = ""
+    assigned: SearchText = ""
+    """A name, or `me`."""
+    since: Since | None = None
+
+    def parameters(self, at: datetime, me: str) -> dict[str, Any]:
+        """Return the query parameters of incident management's list, for the visitor *me*, as of *at*."""
+        return {
+            "q": self.q or None,
+            "status": STATUSES[self.status],
+            "severity": self.severity,
+            "team": self.team or None,
+            "service": self.service or None,
+            "assigned_to": (me if self.assigned == ME else self.assigned) or None,
+            "since": (at - SPANS[self.since]).isoformat() if self.since else None,
+            "cursor": self.cursor,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFilter:
+    """A named filter."""
+
+    name: str
+    filter: IncidentFilter

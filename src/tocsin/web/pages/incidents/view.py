@@ -1,0 +1,181 @@
+"""The view of the list of incidents."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from tocsin.contracts.incidents import IncidentCounts, IncidentStatus, IncidentSummary
+from tocsin.contracts.model import Page
+from tocsin.contracts.escalations import Escalation
+from tocsin.contracts.oncall import Schedule
+from tocsin.web.pages.incidents.filter import ME, IncidentFilter, SavedFilter, StatusFilter
+from tocsin.web.ui import format as fmt
+from tocsin.web.ui.cached import Cached
+from tocsin.web.ui.chips import Chip
+from tocsin.web.ui.filters import SPANS, Since
+from tocsin.web.ui.outages import Outages
+from tocsin.web.ui.pagination import PageLinks, page_links
+from tocsin.web.ui.paging import NextPage, paging_of
+
+STATUS_FILTER_LABELS: Final = {
+    StatusFilter.UNRESOLVED: "Not resolved",
+    StatusFilter.OPEN: "Open",
+    StatusFilter.ACKNOWLEDGED: "Acknowledged",
+    StatusFilter.IN_PROGRESS: "In progress",
+    StatusFilter.RESOLVED: "Resolved",
+    StatusFilter.ANY: "Any status",
+}
+SINCE_LABELS: Final = {Since.DAY: "Last 24 hours", Since.WEEK: "Last 7 days", Since.MONTH: "Last 30 days"}
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentRow:
+    """One incident."""
+
+    incident: IncidentSummary
+    next_page: NextPage | None
+    """Only while it is open, and a next page is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenFilter:
+    """A filter that has no form field on the page, with the address of the list without it."""
+
+    label: str
+    name: str
+    value: str
+    without: str
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentsView:
+    """All that the page shows."""
+
+    at: datetime
+    filter: IncidentFilter
+    summary: str
+    """How many are not resolved."""
+    chips: list[Chip]
+    saved_as: str
+    """The name under which this filter is saved; empty if it is not."""
+    suggested_name: str
+    hidden_filters: list[HiddenFilter]
+    teams: list[str]
+    rows: list[IncidentRow] | None
+    """None while incident management is unavailable."""
+    nameless: bool
+    """Filtered by `me`, but the visitor has no name."""
+    paging_fresh: bool
+    links: PageLinks
+    outages: Outages
+
+    @property
+    def can_act(self) -> bool:
+        """Whether any row can be acknowledged or resolved."""
+        return any(row.incident.status is not IncidentStatus.RESOLVED for row in self.rows or ())
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentsData:
+    """What the services returned; None where one is unavailable."""
+
+    at: datetime
+    filter: IncidentFilter
+    saved: Sequence[SavedFilter]
+    me: str
+    """The visitor's name; empty if it is not known."""
+    page: Page[IncidentSummary] | None
+    counts: IncidentCounts | None
+    own_counts: IncidentCounts | None
+    """Of the incidents assigned to the visitor."""
+    escalations: Cached[dict[UUID, Escalation]]
+    schedules: Cached[Page[Schedule]]
+    outages: Outages
+
+
+def incidents_view(data: IncidentsData) -> IncidentsView:
+    """Build what the page shows of *data*."""
+    page, chosen = data.page, data.filter
+    schedules = data.schedules.value
+    teams = {schedule.team for schedule in schedules.items} if schedules else set()
+    return IncidentsView(
+        at=data.at,
+        filter=chosen,
+        summary=_summary(data.counts),
+        chips=_chips(data),
+        saved_as=next((item.name for item in data.saved if item.filter == chosen.but()), ""),
+        suggested_name=_suggested_name(chosen),
+        hidden_filters=_hidden_filters(chosen, data.me),
+        teams=sorted(teams | ({chosen.team} if chosen.team else set()), key=str.casefold),
+        rows=[_row(incident, data.escalations.value or {}, data.at) for incident in page.items] if page else None,
+        nameless=chosen.assigned == ME and not data.me,
+        paging_fresh=data.escalations.fresh,
+        links=page_links(chosen, page),
+        outages=data.outages,
+    )
+
+
+def _summary(counts: IncidentCounts | None) -> str:
+    if counts is None:
+        return "The number of unresolved incidents is not known right now."
+    total = counts.open + counts.acknowledged + counts.in_progress
+    if not total:
+        return "Every incident is resolved."
+    if total == counts.open == 1:
+        return "1 is not resolved, and unacknowledged."
+    unacknowledged = f"{counts.open:,} of them" if counts.open else "None of them"
+    verb = "is" if counts.open <= 1 else "are"
+    if total == counts.open:
+        unacknowledged = "All of them"
+    return f"{total:,} {'is' if total == 1 else 'are'} not resolved. {unacknowledged} {verb} unacknowledged."
+
+
+def _chips(data: IncidentsData) -> list[Chip]:
+    here = data.filter.but()
+
+    def chip(label: str, filter_: IncidentFilter, count: int | None = None) -> Chip:
+        return Chip(label, filter_.address, count, current=filter_ == here)
+
+    counts = data.counts
+    chips = [
+        chip("Not resolved", IncidentFilter(), _total(counts)),
+        chip("Unacknowledged", IncidentFilter(status=StatusFilter.OPEN), counts.open if counts else None),
+    ]
+    if data.me:
+        chips.append(chip("Mine", IncidentFilter(assigned=ME), _total(data.own_counts)))
+    chips += [chip(item.name, item.filter) for item in data.saved]
+    return [*chips, chip("All", IncidentFilter(status=StatusFilter.ANY))]
+
+
+def _total(counts: IncidentCounts | None) -> int | None:
+    return counts.open + counts.acknowledged + counts.in_progress if counts else None
+
+
+def _suggested_name(chosen: IncidentFilter) -> str:
+    parts = [
+        chosen.q,
+        fmt.SEVERITY_LABELS[chosen.severity] if chosen.severity else "",
+        chosen.team,
+        chosen.service,
+        {"": "", ME: "mine"}.get(chosen.assigned, chosen.assigned),
+        STATUS_FILTER_LABELS[chosen.status].lower() if chosen.status is not StatusFilter.ANY else "",
+        fmt.duration(SPANS[chosen.since].total_seconds()).removesuffix(" 0 h") if chosen.since else "",
+    ]
+    return fmt.cut(", ".join(part for part in parts if part) or "All", 40)
+
+
+def _hidden_filters(chosen: IncidentFilter, me: str) -> list[HiddenFilter]:
+    found = []
+    if chosen.service:
+        found.append(HiddenFilter("Service", "service", chosen.service, chosen.but(service="").address))
+    if chosen.assigned:
+        name = me or "me" if chosen.assigned == ME else chosen.assigned
+        found.append(HiddenFilter("Assigned to", "assigned", name, chosen.but(assigned="").address))
+    return found
+
+
+def _row(incident: IncidentSummary, escalations: Mapping[UUID, Escalation], at: datetime) -> IncidentRow:
+    escalation = escalations.get(incident.id) if incident.status is IncidentStatus.OPEN else None
+    return IncidentRow(incident, paging_of(escalation, at).next_page if escalation else None)

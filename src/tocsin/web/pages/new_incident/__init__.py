@@ -1,0 +1,1 @@
+"""The form that opens an incident by hand."""

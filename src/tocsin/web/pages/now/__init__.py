@@ -1,0 +1,1 @@
+"""Now: unacknowledged incidents, who is on call, response times."""

@@ -1,0 +1,46 @@
+"""The view of the form of a schedule."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tocsin.channels import CHANNELS
+from tocsin.channels.channel import Channel
+from tocsin.contracts.oncall import ZONES, Schedule, Weekday
+from tocsin.web.pages.schedule.schedule_form import ScheduleForm
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleData:
+    """What the services returned."""
+
+    stored: Schedule | None
+    """The schedule that is edited; None for a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleView:
+    """All that the page shows."""
+
+    stored: Schedule | None
+    form: ScheduleForm
+    errors: Mapping[str, str]
+    """By field; the empty name is the form itself."""
+    outdated: bool
+    """Whether the form was filled from an older version than the stored one."""
+    zones: Sequence[str]
+    weekdays: Sequence[Weekday]
+    channels: Sequence[Channel[Any]]
+
+
+def schedule_view(data: ScheduleData, form: ScheduleForm, errors: Mapping[str, str] | None = None) -> ScheduleView:
+    """Build the page with *form* as it was filled in, and what is wrong with it."""
+    return ScheduleView(
+        stored=data.stored,
+        form=form,
+        errors=errors or {},
+        outdated=data.stored is not None and form.version != str(data.stored.version),
+        zones=sorted(ZONES),
+        weekdays=list(Weekday),
+        channels=list(CHANNELS),
+    )

@@ -1,0 +1,82 @@
+"""Load the parts of one page: a service that is unavailable becomes part of the page, not an error."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from aiohttp import web
+
+from tocsin.kernel import clock
+from tocsin.kernel.errors import RejectedError, UpstreamError
+from tocsin.kernel.http_client import Budget
+from tocsin.web.settings import SETTINGS
+from tocsin.web.ui.cached import Cached
+from tocsin.web.ui.outages import Outages, outages_of
+
+T = TypeVar("T")
+CACHE_SIZE: Final = 500
+"""Values that a process keeps: one for the on-call strip, one for each incident viewed."""
+
+
+@dataclass(slots=True)
+class Cache:
+    """What this process remembers of the services between two pages."""
+
+    unavailable_since: dict[str, datetime] = field(default_factory=dict)
+    """By service, only those that are unavailable."""
+    _values: dict[str, Cached[Any]] = field(default_factory=dict)
+
+    def get(self, key: str) -> Cached[Any] | None:
+        """Return the value last stored under *key*."""
+        return self._values.get(key)
+
+    def put(self, key: str, value: Cached[Any]) -> None:
+        """Store *value*, and evict the least recently stored one when the cache is full."""
+        self._values.pop(key, None)
+        self._values[key] = value
+        if len(self._values) > CACHE_SIZE:
+            del self._values[next(iter(self._values))]
+
+
+CACHE = web.AppKey("CACHE", Cache)
+
+
+class PageLoader:
+    """The requests for one page, all within the same short time."""
+
+    def __init__(self, app: web.Application) -> None:
+        seconds = app[SETTINGS].part_seconds
+        self.at: Final = clock.now()
+        self.budget: Final = Budget(attempts=1, seconds=seconds, attempt_seconds=seconds)
+        self._cache = app[CACHE]
+        self._requested: set[str] = set()
+        self._failed: set[str] = set()
+
+    async def fetch(self, peer: str, response: Awaitable[T]) -> T | None:
+        """Await *response*; None if *peer* is unavailable, or rejects the request as its object has been deleted."""
+        self._requested.add(peer)
+        try:
+            return await response
+        except UpstreamError:
+            self._failed.add(peer)
+        except RejectedError:
+            return None
+        return None
+
+    async def fetch_cached(self, key: str, peer: str, response: Awaitable[T]) -> Cached[T]:
+        """Await *response* and cache it under *key*; while *peer* is unavailable, return what is cached."""
+        value = await self.fetch(peer, response)
+        if value is None:
+            return self._cache.get(key) or Cached(None, self.at, fresh=False)
+        self._cache.put(key, Cached(value, self.at, fresh=False))
+        return Cached(value, self.at, fresh=True)
+
+    def outages(self) -> Outages:
+        """Record which services responded and which did not; return what the page shows of it."""
+        since = self._cache.unavailable_since
+        for peer in self._requested - self._failed:
+            since.pop(peer, None)
+        for peer in self._failed:
+            since.setdefault(peer, self.at)
+        return outages_of({peer: since[peer] for peer in self._failed}, self._requested, self.at)

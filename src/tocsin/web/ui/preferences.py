@@ -1,0 +1,84 @@
+"""The visitor's name, theme and keyboard shortcuts, kept in cookies."""
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote, unquote
+
+from aiohttp import web
+
+from tocsin.web.ui import forms
+
+ACTOR_COOKIE: Final = "tocsin_actor"
+THEME_COOKIE: Final = "tocsin_theme"
+KEYS_COOKIE: Final = "tocsin_keys"
+YEAR_SECONDS: Final = 365 * 24 * 3600
+THEMES: Final = ("system", "light", "dark")
+ANONYMOUS: Final = "somebody via web"
+MAX_NAME: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who views a page."""
+
+    name: str
+    """Empty until it is given."""
+    theme: str
+    keys: bool
+    """Whether single-key shortcuts are on: speech input and accidental typing need them off (WCAG 2.1.4)."""
+
+    @property
+    def actor(self) -> str:
+        """The name in the timeline."""
+        return self.name or ANONYMOUS
+
+
+def of(request: web.Request) -> Visitor:
+    """Return the visitor that the cookies describe; invalid values are ignored."""
+    theme = request.cookies.get(THEME_COOKIE, "")
+    return Visitor(
+        clean_name(unquote(request.cookies.get(ACTOR_COOKIE, ""))),
+        theme if theme in THEMES else "system",
+        request.cookies.get(KEYS_COOKIE) != "off",
+    )
+
+
+def clean_name(given: str) -> str:
+    """Return *given* as a single printable line of at most 100 characters."""
+    return "".join(char for char in given if char.isprintable()).strip()[:MAX_NAME].strip()
+
+
+def remember_name(response: web.StreamResponse, name: str) -> None:
+    """Set the cookie with the visitor's name, or delete it if *name* is empty."""
+    _remember(response, ACTOR_COOKIE, quote(name))
+
+
+async def post_name(request: web.Request) -> web.StreamResponse:
+    """Store the visitor's name in this browser."""
+    form = await forms.read_form(request)
+    response = forms.see_other(forms.return_to(form))
+    remember_name(response, clean_name(form.get("actor", "")))
+    return response
+
+
+async def post_theme(request: web.Request) -> web.StreamResponse:
+    """Store the theme in this browser; the system's theme is the default and needs no cookie."""
+    form = await forms.read_form(request)
+    response = forms.see_other(forms.return_to(form))
+    _remember(response, THEME_COOKIE, theme if (theme := form.get("theme", "")) in {"light", "dark"} else "")
+    return response
+
+
+async def post_keys(request: web.Request) -> web.StreamResponse:
+    """Switch single-key shortcuts off in this browser, or on, which is the default and needs no cookie."""
+    form = await forms.read_form(request)
+    response = forms.see_other(forms.return_to(form))
+    _remember(response, KEYS_COOKIE, "off" if form.get("keys") == "off" else "")
+    return response
+
+
+def _remember(response: web.StreamResponse, cookie: str, value: str) -> None:
+    if value:
+        response.set_cookie(cookie, value, max_age=YEAR_SECONDS, httponly=True, samesite="Lax", path="/")
+    else:
+        response.del_cookie(cookie, path="/")

@@ -1,0 +1,163 @@
+import pytest
+
+from tests.support.web import demo_data
+from tests.support.web.browser_queries import FRAGMENTS, read
+from tests.support.web.demo_night import Services
+from tests.support.web.html import Html
+from tests.web.conftest import Client
+from tocsin.contracts.alerts import AlertAction
+
+LIST = "/alerts"
+
+
+def listed(page: Html) -> list[str]:
+    return [row["id"].removeprefix("a-") for row in page.elements("tr") if row.get("id", "").startswith("a-")]
+
+
+async def test_each_alert_says_what_became_of_it_and_why(client: Client, services: Services) -> None:
+    alerts = services.storm()
+    page = await read(client, LIST)
+    assert page.text("head").startswith(
+        "6 alerts became 2 incidents In the last 24 hours. They were reported 33 times in all."
+    )
+    assert "All 6 New incident 2 Attached 2 Waiting 1 Ignored 1" in page.text("chips")
+    assert listed(page) == [str(alert.id) for alert in alerts.values()]
+    expected = {
+        "repeated": "Attached #2481 Checkout answers 5xx for 7.4 % of requests same service and severity, 1:44 after it"
+        " opened reported 28 times under one key",
+        "attached": "PaymentAuthTimeout: p99 of authorise at 12.1 s checkout-apiGrafana",
+        "waiting": "Waiting incident management has not responded yet; it is forwarded again until it does",
+        "ignored": "Ignored its sender took back what never fired",
+        "new": "New incident #2481 Checkout answers 5xx for 7.4 % of requests nothing was open for checkout-api at this"
+        " severity; assigned to Priya Raman",
+        "recovered": "The severity “page” is not known; taken as high. taken back by its sender after 40 s",
+    }
+    for word, sentence in expected.items():
+        assert sentence in page.text(f"a-{alerts[word].id}")
+    assert "region=eu-central" in page.text(f"a-{alerts['repeated'].id}")
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("action=new_incident", ["new", "recovered"]),
+        ("action=attached_to_existing_incident", ["repeated", "attached"]),
+        ("action=pending", ["waiting"]),
+        ("action=ignored", ["ignored"]),
+        ("severity=high", ["recovered"]),
+        ("status=resolved", ["ignored", "recovered"]),
+        ("service=search-index", ["waiting"]),
+        ("q=heap&service=&severity=&status=", ["waiting"]),
+        ("since=1h&q=nothing", []),
+    ],
+)
+async def test_the_address_says_which_alerts_are_shown(
+    client: Client, services: Services, query: str, expected: list[str]
+) -> None:
+    alerts = services.storm()
+    page = await read(client, f"{LIST}?{query}")
+    assert listed(page) == [str(alerts[word].id) for word in expected]
+    assert "6 alerts became 2 incidents" in page.text("head")
+
+
+async def test_the_window_is_said_and_chosen(client: Client, services: Services) -> None:
+    services.storm()
+    services.alerts.alerts += [demo_data.alert(7_000), demo_data.alert(9_000)]
+    page = await read(client, f"{LIST}?since=3h&q=high")
+    assert "8 alerts became 2 incidents In the last 3 hours." in page.text("head")
+    current = [link["href"] for link in page.elements("a") if link.get("aria-current") == "true"]
+    assert current == [f"{LIST}?q=high&since=3h"]
+    page = await read(client, f"{LIST}?since=1h")
+    assert "6 alerts became 2 incidents In the last hour." in page.text("head")
+    assert (await read(client, f"{LIST}?since=1y", status=422)).text("notices")
+
+
+@pytest.mark.parametrize(
+    ("actions", "heading"),
+    [
+        ([], "No alert was received"),
+        ([AlertAction.PENDING], "1 alert opened no incident"),
+        ([AlertAction.NEW_INCIDENT], "1 alert became 1 incident"),
+        ([AlertAction.NEW_INCIDENT, AlertAction.ATTACHED], "2 alerts became 1 incident"),
+    ],
+)
+async def test_none_one_and_two_alerts_are_worded_right(
+    client: Client, services: Services, actions: list[AlertAction], heading: str
+) -> None:
+    incident = services.incidents.add(demo_data.incident(1, "Slow"))
+    for action in actions:
+        given = {} if action is AlertAction.PENDING else {"incident_id": incident.id}
+        services.alerts.alerts.append(demo_data.alert(5, action=action, **given))
+    page = await read(client, LIST)
+    assert page.text("head").startswith(heading + " In the last")
+
+
+async def test_a_storm_says_what_is_counted(client: Client, services: Services) -> None:
+    services.storm()
+    services.alerts.cut_at = demo_data.ago(minutes=5)
+    page = await read(client, LIST)
+    assert "More than 6 alerts became at least 2 incidents" in page.text("head")
+    assert "The newest 10,000 are counted: they came in since" in page.text("head")
+
+
+async def test_all_alerts_of_one_incident_are_read_page_by_page(client: Client, services: Services) -> None:
+    services.fill()
+    incident = services.incidents.incidents[2481]
+    services.alerts.alerts = [demo_data.alert(400_000 + n, incident_id=incident.id) for n in range(70)] + [
+        demo_data.alert(1)
+    ]
+    page = await read(client, f"{LIST}?incident={incident.id}")
+    assert page.text("head").startswith("#2481 47 alerts belong to incident #2481")
+    seen = listed(page)
+    [older] = [link["href"] for link in page.elements("a") if link.get("rel") == "next"]
+    page = await read(client, older)
+    assert seen + listed(page) == [str(alert.id) for alert in services.alerts.alerts[:70]]
+
+
+async def test_one_alert_shows_its_request_as_it_came(client: Client, services: Services) -> None:
+    alerts = services.storm()
+    services.alerts.body = '{"message": "<script>alert(1)</script>\u0000"}'
+    page = await read(client, f"{LIST}/{alerts['repeated'].id}")
+    words = page.text("alert")
+    assert "HighErrorRate: checkout-api answers 5xx for 7.4 % of requests" in words
+    assert '{"message": "<script>alert(1)</script>' in words
+    assert "It brought the newest of 28 reports" in words
+    assert "Key checkout-5xx" in words
+    assert "Runbook: checkout 5xx" in words
+    assert "https://runbooks.halyard.example/checkout-5xx" in [link["href"] for link in page.elements("a")]
+
+
+async def test_of_a_huge_request_the_beginning_is_shown(client: Client, services: Services) -> None:
+    alerts = services.storm()
+    services.alerts.body = "a" * 65_536 + "END"
+    page = await read(client, f"{LIST}/{alerts['new'].id}")
+    assert "Only its beginning is shown." in page.text("alert")
+    assert "END" not in page.text("alert")
+
+
+@pytest.mark.parametrize("ref", ["7", "01a1fddf-ead3-73fb-b54c-3f17b2c82759"])
+async def test_an_alert_that_does_not_exist_is_said(client: Client, ref: str) -> None:
+    page = await read(client, f"{LIST}/{ref}", status=404)
+    assert "There is no alert" in page.text("notices")
+
+
+async def test_what_is_away_is_said_and_the_rest_is_shown(client: Client, services: Services) -> None:
+    alerts = services.storm()
+    await services.incidents.go_away()
+    page = await read(client, LIST)
+    assert "Incident management has not answered since" in page.text("notices")
+    assert len(listed(page)) == 6
+    assert "#2481" not in page.text("results")
+    page = await read(client, f"{LIST}/{alerts['new'].id}")
+    assert "Its incident cannot be shown until incident management is back." in page.text("alert")
+    await services.alerts.go_away()
+    page = await read(client, LIST)
+    assert "Alerts cannot be shown right now" in page.text("head")
+    assert "Alerts cannot be shown until alert ingestion is back." in page.text("results")
+
+
+async def test_htmx_gets_the_blocks_of_the_same_alerts(client: Client, services: Services) -> None:
+    services.storm()
+    part = await read(client, f"{LIST}?action=new_incident", headers=FRAGMENTS)
+    assert not part.elements("html")
+    assert len(listed(part)) == 2

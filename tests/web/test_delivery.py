@@ -1,0 +1,164 @@
+import pytest
+
+from tests.support.web import demo_data
+from tests.support.web.browser_queries import BROWSER, FRAGMENTS, read, submit
+from tests.support.web.demo_night import Services
+from tests.support.web.html import Html
+from tests.web.conftest import Client
+from tocsin.contracts.notifications import Attempt, AttemptOutcome, Notification, NotificationKind, NotificationStatus
+from tocsin.kernel.ids import new_id
+
+LIST = "/notifications"
+OWN = {"Sec-Fetch-Site": "same-origin"}
+
+
+def listed(page: Html) -> list[str]:
+    return [row["id"].removeprefix("n-") for row in page.elements("tr") if row.get("id", "").startswith("n-")]
+
+
+def refused_webhook(services: Services) -> Notification:
+    """Let a webhook of Dele's have been refused for good."""
+    attempt = Attempt(
+        number=1,
+        outcome=AttemptOutcome.FAILED,
+        code=404,
+        answer="Not Found",
+        started_at=demo_data.ago(minutes=4),
+        seconds=0.3,
+    )
+    first = services.messages.messages[0]
+    failed = first.model_copy(
+        update={
+            "id": new_id(),
+            "incident_id": services.incidents.incidents[2480].id,
+            "channel": "webhook",
+            "recipient": "https://hooks.halyard.example/dele",
+            "person": "Dele Adeyemi",
+            "status": NotificationStatus.FAILED,
+            "reason": "404 Not Found is final",
+            "attempts": [attempt],
+            "created_at": demo_data.ago(minutes=4),
+            "finished_at": demo_data.ago(minutes=4),
+        }
+    )
+    services.messages.messages.append(failed)
+    return failed
+
+
+async def test_each_message_says_whether_it_arrived_and_what_the_provider_answered(
+    client: Client, services: Services
+) -> None:
+    services.fill()
+    failed = refused_webhook(services)
+    page = await read(client, LIST)
+    assert "1 message could not be delivered 3 of 5 delivered in the last 24 hours" in page.text("head")
+    assert "E-mailall delivered 3 sent, 24 h" in page.text("channels").replace(" all", "all")
+    assert "Webhook1 failed 0 sent, 24 h" in page.text("channels").replace(" 1 failed", "1 failed")
+    sent, retrying, *_ = services.messages.messages
+    assert "Delivered in 0.8 s to priya@halyard.example" in page.text(f"n-{sent.id}")
+    words = page.text(f"n-{retrying.id}")
+    assert "Retrying 2 attempts: 503 Service Unavailable, next in 2" in words
+    assert "503 Service Unavailable, after 0.1 s" in words
+    words = page.text(f"n-{failed.id}")
+    assert "Dele Adeyemi Webhook #2480 Carrier sync queue is 38 minutes behind Failed 404 Not Found is final" in words
+    assert "404 Not Found, after 0.3 s" in words
+    assert "Send again to Dele Adeyemi" in words
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("status=failed", [4]),
+        ("channel=email", [0, 2, 3]),
+        ("channel=webhook&status=queued", [1]),
+        ("q=Dele+Adeyemi", [3, 4]),
+        ("q=%232481", [0, 1]),
+        ("q=2480&channel=&status=", [2, 3, 4]),
+        ("q=99", []),
+        ("q=Nobody", []),
+    ],
+)
+async def test_the_address_says_which_messages_are_shown(
+    client: Client, services: Services, query: str, expected: list[int]
+) -> None:
+    services.fill()
+    refused_webhook(services)
+    page = await read(client, f"{LIST}?{query}")
+    assert sorted(listed(page)) == sorted(str(services.messages.messages[index].id) for index in expected)
+
+
+async def test_what_failed_is_sent_again(client: Client, services: Services) -> None:
+    services.fill()
+    failed = refused_webhook(services)
+    page = await read(client, f"{LIST}?channel=webhook")
+    page = await submit(client, page, f"{LIST}/{failed.id}/redeliver")
+    assert "Retrying" in page.text(f"n-{failed.id}")
+    assert len(listed(page)) == 2
+    assert services.messages.messages[-1].status is NotificationStatus.QUEUED
+
+
+async def test_what_arrived_meanwhile_is_not_sent_again_and_says_so(client: Client, services: Services) -> None:
+    services.fill()
+    failed = refused_webhook(services)
+    page = await read(client, LIST)
+    services.messages.messages[-1] = failed.model_copy(update={"status": NotificationStatus.SENT})
+    page = await submit(client, page, f"{LIST}/{failed.id}/redeliver", status=409)
+    assert "Not sent again It was delivered at" in page.text("notices")
+    assert len(listed(page)) == 5
+    async with client.post(f"{LIST}/{new_id()}/redeliver", data={}, headers=BROWSER | OWN) as response:
+        assert response.status == 404
+
+
+@pytest.mark.parametrize(
+    ("statuses", "heading"),
+    [
+        ([], "No message was sent In the last 24 hours."),
+        (["sent"], "Every message was delivered 1 of 1 delivered in the last 24 hours."),
+        (
+            ["sent", "sent"],
+            "Every message was delivered 2 of 2 delivered in the last 24 hours; half of them",
+        ),
+        (["queued"], "1 message is in the queue, and none failed 0 of 1 delivered"),
+        (["failed", "failed"], "2 messages could not be delivered 0 of 2 delivered"),
+        (["sent", "voided"], "1 other was cancelled, as the incident had been acknowledged."),
+    ],
+)
+async def test_none_one_and_two_messages_are_worded_right(
+    client: Client, services: Services, statuses: list[str], heading: str
+) -> None:
+    services.fill()
+    sent = services.messages.messages[0]
+    services.messages.messages = [
+        sent.model_copy(update={"id": new_id(), "status": NotificationStatus(status), "attempts": []})
+        for status in statuses
+    ]
+    page = await read(client, LIST)
+    assert heading in page.text("head")
+
+
+async def test_a_message_to_an_address_is_shown_with_it(client: Client, services: Services) -> None:
+    services.fill()
+    payload = "<script>alert(1)</script>" + 200 * "x"
+    changed = {"person": None, "recipient": payload, "kind": NotificationKind.MESSAGE, "reason": payload}
+    services.messages.messages = [services.messages.messages[0].model_copy(update=changed)]
+    page = await read(client, LIST)
+    assert "<script>alert(1)</script>xxx" in page.text("results")
+
+
+async def test_messages_say_what_is_away(client: Client, services: Services) -> None:
+    services.fill()
+    await services.incidents.go_away()
+    page = await read(client, LIST)
+    assert "Its incident" in page.text("results")
+    assert "Incident management has not answered since" in page.text("notices")
+    await services.messages.go_away()
+    page = await read(client, LIST)
+    assert "Messages cannot be shown right now" in page.text("head")
+    assert "Messages cannot be shown until the notification service is back." in page.text("results")
+
+
+async def test_htmx_gets_the_blocks_of_the_same_messages(client: Client, services: Services) -> None:
+    services.fill()
+    part = await read(client, f"{LIST}?status=sent", headers=FRAGMENTS)
+    assert not part.elements("html")
+    assert len(listed(part)) == 3

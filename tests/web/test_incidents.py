@@ -1,0 +1,300 @@
+from datetime import timedelta
+
+import pytest
+
+from tests.support.web import demo_data
+from tests.support.web.browser_queries import BROWSER, FRAGMENTS, read, submit
+from tests.support.web.demo_night import Services
+from tests.support.web.html import Html
+from tests.web.conftest import Client
+from tocsin.contracts.incidents import EventType, IncidentStatus
+from tocsin.contracts.model import Severity
+
+OWN = {"Sec-Fetch-Site": "same-origin"}
+LIST = "/incidents"
+
+
+def numbers(page: Html) -> list[int]:
+    """Return the incidents of the table, from the top."""
+    return [int(row["id"].removeprefix("inc-")) for row in page.elements("tr") if row.get("id", "").startswith("inc-")]
+
+
+def searched(page: Html) -> str:
+    return next(given["value"] for given in page.elements("input") if given.get("id") == "f")
+
+
+def options(page: Html) -> list[str]:
+    return [each["value"] for each in page.elements("option") if "selected" in each and "value" in each]
+
+
+async def test_what_is_not_resolved_is_listed_newest_first(client: Client, services: Services) -> None:
+    services.fill()
+    page = await read(client, LIST)
+    assert numbers(page) == [2481, 2480, 2478, 2475, 2471]
+    assert "Incidents 5 are not resolved. 2 of them are unacknowledged." in page.text("head")
+    row = page.text("inc-2480")
+    assert "High" in row
+    assert "Carrier sync queue is 38 minutes behind #2480carrier-syncFulfilment" in row
+    assert "pages everyone in 0:" in row
+    assert "answered in 1:05" in page.text("inc-2478")
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("status=open", [2481, 2480]),
+        ("status=resolved", [2476, 2477, 2479]),
+        ("status=any&severity=low", [2476, 2471]),
+        ("status=any&q=leipzig", [2479]),
+        ("service=search-index", [2475]),
+        ("assigned=Aiko+Tanabe", [2475]),
+        ("team=Fulfilment", [2480, 2471]),
+        ("since=24h", [2481, 2480, 2478, 2475]),
+        ("q=&status=&severity=&team=&since=", [2481, 2480, 2478, 2475, 2471]),
+        ("q=nothing+like+it", []),
+    ],
+)
+async def test_the_address_says_what_is_shown(
+    client: Client, services: Services, query: str, expected: list[int]
+) -> None:
+    services.fill()
+    page = await read(client, f"{LIST}?{query}")
+    assert sorted(numbers(page)) == sorted(expected)
+
+
+async def test_the_form_shows_what_is_filtered_by(client: Client, services: Services) -> None:
+    services.fill()
+    page = await read(client, f"{LIST}?status=any&severity=low&since=30d&service=label-printer&q=disk")
+    assert options(page) == ["any", "low", "30d"]
+    assert searched(page) == "disk"
+    assert "Service label-printer Show all" in page.text()
+    assert f"{LIST}?q=disk&status=any&severity=low&since=30d" in [link["href"] for link in page.elements("a")]
+
+
+@pytest.mark.parametrize("query", ["status=broken", "severity=worst", "since=1y", "cursor=zzz", "q=" + 257 * "a"])
+async def test_what_cannot_be_asked_for_is_said_and_not_guessed(client: Client, services: Services, query: str) -> None:
+    page = await read(client, f"{LIST}?{query}", status=422)
+    assert "This address has a filter that the list does not support." in page.text("notices")
+    assert services.incidents.heard == []
+
+
+@pytest.mark.parametrize(
+    ("statuses", "sentence"),
+    [
+        ([], "Every incident is resolved."),
+        (["open"], "1 is not resolved, and unacknowledged."),
+        (["acknowledged"], "1 is not resolved. None of them is unacknowledged."),
+        (["open", "open"], "2 are not resolved. All of them are unacknowledged."),
+        (["open", "in_progress"], "2 are not resolved. 1 of them is unacknowledged."),
+    ],
+)
+async def test_none_one_and_two_are_worded_right(
+    client: Client, services: Services, statuses: list[str], sentence: str
+) -> None:
+    for number, status in enumerate(statuses, 1):
+        given: dict[str, object] = {"status": IncidentStatus(status)}
+        given |= {} if status == "open" else {"acknowledged_at": demo_data.ago(seconds=1), "mtta_seconds": 107.0}
+        services.incidents.incidents[number] = demo_data.incident(number, "Slow", **given)
+    page = await read(client, LIST)
+    assert page.text("head").endswith(f"{sentence} New incident")
+    word = {0: "No incident matches this filter.", 1: "1 row, newest first"}.get(len(statuses), "2 rows, newest first")
+    assert word in page.text("results")
+
+
+async def test_a_long_list_is_read_page_by_page(client: Client, services: Services) -> None:
+    for number in range(1, 121):
+        created = demo_data.ago(minutes=number)
+        services.incidents.incidents[number] = demo_data.incident(number, f"Slow {number}", created_at=created)
+    page = await read(client, f"{LIST}?q=slow")
+    seen, links = numbers(page), 1
+    while older := [link["href"] for link in page.elements("a") if link.get("rel") == "next"]:
+        page = await read(client, older[0])
+        seen += numbers(page)
+        links += 1
+    assert (seen, links) == (list(range(1, 121)), 3)
+    assert f"{LIST}?q=slow" in [link["href"] for link in page.elements("a") if link.get("rel") == "first"]
+
+
+async def test_a_number_leads_to_its_incident(client: Client, services: Services) -> None:
+    services.fill()
+    async with client.get(LIST, params={"q": "#2481"}, headers=BROWSER, allow_redirects=False) as answer:
+        assert (answer.status, answer.headers["Location"]) == (303, "/incidents/2481")
+
+
+async def test_mine_is_what_is_assigned_to_my_name(client: Client, services: Services) -> None:
+    services.fill()
+    mine = {"Cookie": "tocsin_actor=Tom%C3%A1s%20Rivera"}
+    page = await read(client, f"{LIST}?assigned=me", headers=mine)
+    assert numbers(page) == [2478]
+    assert "Mine 1" in page.text("chips")
+    page = await read(client, f"{LIST}?assigned=me")
+    assert "Mine" not in page.text("chips")
+    assert "Say your name in the menu" in page.text("results")
+
+
+async def test_each_selected_incident_says_what_became_of_it(client: Client, services: Services) -> None:
+    services.fill()
+    page = await read(client, LIST)
+    told = demo_data.entry(EventType.RESOLVED, "Dele Adeyemi", "Resolved.", 60)
+    for number, status in ((2478, IncidentStatus.RESOLVED), (2480, IncidentStatus.ACKNOWLEDGED)):
+        kept = services.incidents.incidents[number]
+        event = EventType.RESOLVED if status is IncidentStatus.RESOLVED else EventType.ACKNOWLEDGED
+        services.incidents.incidents[number] = kept.model_copy(
+            update={
+                "status": status,
+                "acknowledged_at": demo_data.ago(seconds=61),
+                "resolved_at": demo_data.ago(seconds=60) if status is IncidentStatus.RESOLVED else None,
+                "mttr_seconds": 60.0,
+                "mtta_seconds": 1.0,
+                "timeline": [told.model_copy(update={"event_type": event})],
+            }
+        )
+    fields = [*page.form("/incidents/bulk").fields.items(), *(("incident", str(n)) for n in (2481, 2480, 2478, 99))]
+    sent = [pair for pair in fields if pair[0] != "incident" or pair[1] in {"2481", "2480", "2478", "99"}]
+    sent = list(dict.fromkeys(sent))
+    async with client.post("/incidents/bulk", data=[*sent, ("do", "acknowledge")], headers=BROWSER | OWN) as response:
+        answer = Html.read(await response.text())
+        assert response.status == 200
+    assert answer.faults == []
+    words = answer.text("outcome")
+    assert "1 of 4 acknowledged by you" in words
+    assert "#2481 Checkout answers 5xx for 7.4 % of requests: acknowledged at" in words
+    assert (
+        "#2480 Carrier sync queue is 38 minutes behind: already acknowledged. Dele Adeyemi acknowledged it at" in words
+    )
+    assert "#2478 Replica lag on ledger-db-2 above 90 s: already resolved. Dele Adeyemi resolved it at" in words
+    assert "Nothing was changed. If it is back, open a new one." in words
+    assert "#99 There is no such incident." in words
+    assert numbers(answer) == [2481, 2480, 2475, 2471]
+
+
+async def test_the_same_click_twice_does_what_it_does_once(client: Client, services: Services) -> None:
+    services.fill()
+    data = [
+        ("key", "k1"),
+        ("back", "/incidents?status=open"),
+        ("do", "resolve"),
+        ("incident", "2481"),
+        ("incident", "2480"),
+    ]
+    page = Html()
+    for _ in range(2):
+        async with client.post("/incidents/bulk", data=data, headers=FRAGMENTS | OWN) as response:
+            page = Html.read(await response.text())
+    assert "2 incidents resolved" in page.text("outcome")
+    assert numbers(page) == []
+    keys = [heard.idempotency_key for heard in services.incidents.heard if heard.body]
+    assert len(keys) == 4
+    assert len(set(keys)) == 2
+
+
+async def test_what_was_not_tried_is_said(client: Client, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.web.pages.incidents.bulk.CONCURRENCY", 1)
+    services.fill()
+    page = await read(client, LIST)
+    await services.incidents.go_away()
+    data = [*page.form("/incidents/bulk").fields.items(), ("do", "resolve")]
+    sent = [pair for pair in data if pair[0] != "incident"] + [("incident", "2481"), ("incident", "2480")]
+    async with client.post("/incidents/bulk", data=sent, headers=BROWSER | OWN) as response:
+        answer = Html.read(await response.text())
+    assert "None of 2 resolved by you" in answer.text("outcome")
+    assert "#2481 It may or may not have been changed; trying again is safe." in answer.text("outcome")
+    assert "#2480 Not tried: incident-management" in answer.text("outcome")
+    assert "The list cannot be shown until incident management is back." in answer.text("results")
+
+
+async def test_nothing_selected_changes_nothing(client: Client, services: Services) -> None:
+    services.fill()
+    async with client.post("/incidents/bulk", data={"do": "resolve", "back": LIST}, headers=BROWSER | OWN) as response:
+        page = Html.read(await response.text())
+    assert "Nothing was selected" in page.text("outcome")
+    assert services.incidents.changes == []
+    async with client.post(
+        "/incidents/bulk", data={"do": "drop", "incident": "2481"}, headers=BROWSER | OWN
+    ) as response:
+        assert response.status == 422
+    async with client.get("/incidents/bulk", allow_redirects=False) as response:
+        assert response.headers["Location"] == LIST
+
+
+async def test_a_list_is_saved_under_a_name_and_forgotten_again(client: Client, services: Services) -> None:
+    services.fill()
+    page = await read(client, f"{LIST}?q=&status=any&severity=low&save=1")
+    assert page.form("/incidents/filters").fields["name"] == "Low"
+    page = await submit(client, page, "/incidents/filters", name="Nothing <b>urgent</b>")
+    assert "Saved in this browser as Nothing <b>urgent</b>" in page.text()
+    assert numbers(page) == [2476, 2471]
+    page = await read(client, LIST)
+    chip = next(link for link in page.elements("a") if link["href"] == f"{LIST}?status=any&severity=low")
+    assert chip["class"] == "chip"
+    assert "Nothing <b>urgent</b>" in page.text("chips")
+    page = await read(client, chip["href"])
+    page = await submit(client, page, "/incidents/filters/forget")
+    assert "urgent" not in page.text("chips")
+    assert numbers(page) == [2476, 2471]
+
+
+async def test_a_browser_keeps_so_many_filters_and_says_when_it_is_full(client: Client, services: Services) -> None:
+    services.fill()
+    for number in range(12):
+        await submit(client, await read(client, f"{LIST}?q=w{number}&save=1"), "/incidents/filters", name=f"n{number}")
+    page = await read(client, f"{LIST}?q=w12&save=1")
+    answer = await submit(client, page, "/incidents/filters", status=422, name="one too many")
+    assert "Delete one first." in answer.text("notices")
+    page = await read(client, LIST)
+    assert "n11" in page.text("chips")
+    assert "one too many" not in page.text("chips")
+
+
+@pytest.mark.parametrize("cookie", ["%5B", "x", "%5B%5B1%5D%5D", "%5B%5B%22a%22%2C%22/incidents?status=gone%22%5D%5D"])
+async def test_a_cookie_that_cannot_be_read_is_no_filter(client: Client, services: Services, cookie: str) -> None:
+    services.fill()
+    page = await read(client, LIST, headers={"Cookie": f"tocsin_filters={cookie}"})
+    assert page.text("chips") == "Not resolved 5 Unacknowledged 2 All"
+
+
+async def test_without_the_on_call_service_the_list_says_what_it_does_not_know(
+    client: Client, services: Services
+) -> None:
+    services.fill()
+    await read(client, LIST)
+    await services.schedules.go_away()
+    page = await read(client, f"{LIST}?team=Search")
+    assert "The on-call service has not answered since" in page.text("notices")
+    assert options(page) == ["unresolved", ""] or "Search" in page.text()
+    page = await read(client, LIST)
+    assert "paging cannot be shown" in page.text("inc-2481")
+    assert "Payments" in page.text("inc-2481")
+
+
+async def test_hostile_text_is_text(client: Client, services: Services) -> None:
+    payload = "<script>alert(1)</script>\"'{{7*7}} \u202eabc مرحبا 🔥" + 300 * "x"
+    hostile = demo_data.incident(6, payload, service=payload, team=payload, assigned_to=payload)
+    services.incidents.incidents[6] = hostile
+    page = await read(client, LIST)
+    assert payload in page.text("inc-6")
+    query = {"q": payload[:200], "status": "any", "save": "1"}
+    async with client.get(LIST, params=query, headers=BROWSER) as response:
+        page = Html.read(await response.text())
+    assert page.faults == []
+    assert searched(page) == payload[:200].strip()
+
+
+async def test_htmx_gets_the_blocks_of_the_same_list(client: Client, services: Services) -> None:
+    services.fill()
+    whole = await read(client, f"{LIST}?severity=high")
+    part = await read(client, f"{LIST}?severity=high", headers=FRAGMENTS)
+    assert not part.elements("html")
+    assert numbers(part) == numbers(whole) == [2480, 2478]
+    main = next(given for given in whole.elements("main") if given["id"] == "main")
+    assert main["hx-get"] == f"{LIST}?severity=high"
+
+
+async def test_old_and_resolved_incidents_cannot_be_selected(client: Client, services: Services) -> None:
+    took = timedelta(minutes=22)
+    services.incidents.incidents[3] = demo_data.resolved(3, "Over", took, severity=Severity.HIGH)
+    page = await read(client, f"{LIST}?status=resolved")
+    assert [given for given in page.elements("input") if given.get("name") == "incident"] == []
+    assert "Acknowledge" not in page.text("results")
+    assert "Took" in next(given["data-l"] for given in page.elements("td") if given.get("data-l") == "Took")
+    assert "22 min" in page.text("inc-3")

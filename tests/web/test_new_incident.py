@@ -1,0 +1,72 @@
+from typing import Any
+
+from tests.support.web.browser_queries import BROWSER, read, submit
+from tests.support.web.demo_night import Services
+from tests.support.web.html import Html
+from tests.web.conftest import Client
+
+OWN = {"Sec-Fetch-Site": "same-origin"}
+NEW = "/incidents/new"
+
+
+async def test_an_incident_is_opened_by_hand_and_shown(client: Client, services: Services) -> None:
+    services.be_quiet()
+    page = await read(client, NEW)
+    given: dict[str, Any] = {"title": " Label printers are offline ", "service": "label-printer", "severity": "high"}
+    page = await submit(client, page, "/incidents", **given, description="Since\r\nnoon.", actor="Priya Raman")
+    assert "Label printers are offline" in page.text("head")
+    incident = services.incidents.incidents[2480]
+    assert (incident.title, incident.service, incident.severity) == (
+        "Label printers are offline",
+        "label-printer",
+        "high",
+    )
+    assert incident.description == "Since\nnoon."
+    assert incident.timeline[0].actor == "Priya Raman"
+    assert "Your name" not in (await read(client, NEW)).text("form")
+
+
+async def test_the_same_form_twice_opens_one_incident(client: Client, services: Services) -> None:
+    page = await read(client, NEW)
+    for _ in range(2):
+        await submit(client, page, "/incidents", title="Slow", service="checkout", severity="low")
+    assert len(services.incidents.incidents) == 1
+
+
+async def test_what_is_missing_is_asked_for_and_what_was_written_is_kept(client: Client, services: Services) -> None:
+    page = await read(client, NEW)
+    answer = await submit(
+        client, page, "/incidents", status=422, title="  ", service="checkout", description="<b>It</b>"
+    )
+    assert "Describe the problem in 1 to 512 characters." in answer.text("wrong-title")
+    assert "Choose how bad it is." in answer.text("wrong-severity")
+    assert not answer.has("wrong-service")
+    assert "<b>It</b>" in answer.text("form")
+    assert answer.form("/incidents").fields["service"] == "checkout"
+    assert answer.form("/incidents").fields["key"] == page.form("/incidents").fields["key"]
+    assert services.incidents.incidents == {}
+
+
+async def test_while_incident_management_is_away_nothing_written_is_lost(client: Client, services: Services) -> None:
+    page = await read(client, NEW)
+    await services.incidents.go_away()
+    fields = page.form("/incidents").fields | {"title": "Slow", "service": "checkout", "severity": "low"}
+    async with client.post("/incidents", data=fields, headers=BROWSER | OWN) as response:
+        assert response.status == 503
+        answer = Html.read(await response.text())
+    assert "It may or may not have been opened" in answer.text("notices")
+    assert "Send it again; it is opened once." in answer.text("notices")
+    assert answer.form("/incidents").fields["title"] == "Slow"
+
+
+async def test_the_form_says_what_is_away_and_that_it_does_not_ask_by_itself(
+    client: Client, services: Services
+) -> None:
+    await services.schedules.go_away()
+    assert (await read(client, NEW)).text("notices").endswith("Tried again when you load this page again.")
+
+
+async def test_an_address_may_fill_in_what_is_known(client: Client) -> None:
+    page = await read(client, f"{NEW}?service=checkout&severity=high")
+    assert page.form("/incidents").fields["service"] == "checkout"
+    assert page.form("/incidents").fields["severity"] == "high"

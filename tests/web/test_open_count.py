@@ -1,0 +1,50 @@
+"""How many incidents wait for an answer: said beside Incidents on every page that asks the services."""
+
+import pytest
+from playwright.async_api import expect
+
+from tests.support.web import demo_data
+from tests.support.web.browser_queries import FRAGMENTS, read
+from tests.support.web.demo_night import Services
+from tests.support.web.visits import Visit, live
+from tests.web.conftest import Client
+from tocsin.contracts.incidents import IncidentStatus
+
+PAGES = ("/", "/incidents", "/incidents/2481", "/incidents/2479", "/alerts", "/notifications", "/oncall")
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/analytics"])
+async def test_a_page_says_how_many_wait(client: Client, services: Services, path: str) -> None:
+    services.fill()
+    assert (await read(client, path)).text("count") == ", unacknowledged: 2"
+    assert (await read(client, path, headers=FRAGMENTS)).text("count") == ", unacknowledged: 2"
+
+
+@pytest.mark.parametrize("path", ["/", "/incidents", "/alerts", "/notifications", "/oncall", "/analytics"])
+async def test_a_page_says_nothing_of_it_while_that_cannot_be_told_or_none_waits(
+    client: Client, services: Services, path: str
+) -> None:
+    services.be_quiet()
+    assert (await read(client, path)).text("count") == ""
+    services.fill()
+    await services.incidents.go_away()
+    assert (await read(client, path)).text("count") == ""
+
+
+async def test_the_page_of_an_alert_says_it_too(client: Client, services: Services) -> None:
+    alert = services.storm()["attached"]
+    assert (await read(client, f"/alerts/{alert.id}")).text("count") == ", unacknowledged: 2"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["/incidents/2481", "/notifications"])
+async def test_an_incident_elsewhere_is_counted_and_said_while_somebody_looks_at_something_else(
+    visit: Visit, services: Services, path: str
+) -> None:
+    services.fill()
+    page = await live(await visit.open(path))
+    services.incidents.add(demo_data.incident(2490, "Orders cannot be placed"))
+    await expect(page.locator("#spoken")).to_have_text("Incident 2490, critical, is new.")
+    await expect(page.locator("#count")).to_contain_text("3")
+    services.incidents.change(2490, IncidentStatus.ACKNOWLEDGED, "Dele Adeyemi")
+    await expect(page.locator("#count")).to_contain_text("2")
