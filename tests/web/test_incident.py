@@ -154,7 +154,9 @@ async def test_without_the_on_call_service_the_last_known_paging_is_shown_as_wai
     await read(client, "/incidents/2481")
     await services.schedules.go_away()
     page = await read(client, "/incidents/2481")
-    assert "Escalation waits Would have paged Carol Mensah" in page.text("response").replace("waitsWould", "waits Would")
+    assert "Escalation waits Would have paged Carol Mensah" in page.text("response").replace(
+        "waitsWould", "waits Would"
+    )
     assert "Waits until the on-call service is back" in page.text("escalation")
 
 

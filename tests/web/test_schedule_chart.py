@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tocsin.contracts.oncall import PersonOnCall, Shift
-from tocsin.web.pages.oncall.schedule_chart import ScheduleChart, midnight, chart_of
+from tocsin.web.pages.oncall.schedule_chart import ScheduleChart, chart_of, midnight
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

@@ -12,8 +12,8 @@ from aiohttp import web
 
 from tocsin.clients.incidents import INCIDENTS
 from tocsin.clients.oncall import ONCALL
-from tocsin.contracts.incidents import ChangeIncident, IncidentStatus
 from tocsin.contracts.escalations import Escalate
+from tocsin.contracts.incidents import ChangeIncident, IncidentStatus
 from tocsin.kernel.errors import InvalidRequestError, NotFoundError, RejectedError
 from tocsin.web.pages.incident.handlers import incident_ref, show_incident
 from tocsin.web.pages.now.handlers import show_now

@@ -5,9 +5,9 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from tocsin.contracts.escalations import Level
 from tocsin.contracts.incidents import IncidentStatus
 from tocsin.contracts.model import Severity
-from tocsin.contracts.escalations import Level
 
 MINUTE: Final = 60
 HOUR: Final = 3_600

@@ -11,9 +11,9 @@ from tocsin.clients.incidents import INCIDENTS
 from tocsin.clients.incidents import PEER as INCIDENT_MANAGEMENT
 from tocsin.clients.oncall import ONCALL
 from tocsin.clients.oncall import PEER as ONCALL_SERVICE
+from tocsin.contracts.escalations import Escalation
 from tocsin.contracts.incidents import Incident, IncidentSummary
 from tocsin.contracts.model import Page
-from tocsin.contracts.escalations import Escalation
 from tocsin.contracts.oncall import Schedule
 from tocsin.kernel.errors import NotFoundError, RejectedError
 from tocsin.kernel.pagination import MAX_LIMIT

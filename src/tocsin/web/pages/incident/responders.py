@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tocsin.contracts.incidents import EventType, Incident, IncidentStatus
 from tocsin.contracts.escalations import Escalation
+from tocsin.contracts.incidents import EventType, Incident, IncidentStatus
 from tocsin.web.ui import format as fmt
 from tocsin.web.ui.outages import NAMES
 

@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from tocsin.contracts.alerts import Alert, AlertStatus, Link
+from tocsin.contracts.escalations import Escalation
 from tocsin.contracts.incidents import (
     EventType,
     Incident,
@@ -17,7 +18,6 @@ from tocsin.contracts.incidents import (
 )
 from tocsin.contracts.model import Page
 from tocsin.contracts.notifications import Notification
-from tocsin.contracts.escalations import Escalation
 from tocsin.web.pages.incident.responders import Responder, responders_of
 from tocsin.web.pages.incident.timeline import TimelineFilter, TimelineRow, timeline_of
 from tocsin.web.ui import format as fmt

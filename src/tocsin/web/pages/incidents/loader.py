@@ -9,9 +9,9 @@ from aiohttp import web
 from tocsin.clients.incidents import INCIDENTS
 from tocsin.clients.incidents import PEER as INCIDENT_MANAGEMENT
 from tocsin.clients.oncall import PEER as ONCALL_SERVICE
+from tocsin.contracts.escalations import Escalation
 from tocsin.contracts.incidents import IncidentCounts, IncidentStatus, IncidentSummary
 from tocsin.contracts.model import Page
-from tocsin.contracts.escalations import Escalation
 from tocsin.web.pages.incidents.filter import ME, IncidentFilter, SavedFilter
 from tocsin.web.pages.incidents.view import IncidentsData
 from tocsin.web.ui.cached import Cached

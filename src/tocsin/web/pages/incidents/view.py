@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from tocsin.contracts.escalations import Escalation
 from tocsin.contracts.incidents import IncidentCounts, IncidentStatus, IncidentSummary
 from tocsin.contracts.model import Page
-from tocsin.contracts.escalations import Escalation
 from tocsin.contracts.oncall import Schedule
 from tocsin.web.pages.incidents.filter import ME, IncidentFilter, SavedFilter, StatusFilter
 from tocsin.web.ui import format as fmt

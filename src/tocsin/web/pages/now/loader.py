@@ -9,9 +9,9 @@ from uuid import UUID
 from aiohttp import web
 
 from tocsin.clients import alerts, incidents, notifications, oncall
+from tocsin.contracts.escalations import Escalation
 from tocsin.contracts.incidents import IncidentStatus, IncidentSummary
 from tocsin.contracts.model import Page
-from tocsin.contracts.escalations import Escalation
 from tocsin.contracts.oncall import OnCall
 from tocsin.kernel.errors import RejectedError
 from tocsin.web.pages.now.view import SHOWN, TREND_PERIODS, NowData, Strip

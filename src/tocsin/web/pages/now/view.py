@@ -7,10 +7,10 @@ from typing import Final
 from uuid import UUID
 
 from tocsin.contracts.alerts import Alert
+from tocsin.contracts.escalations import Escalation
 from tocsin.contracts.incidents import Durations, IncidentStatus, IncidentSummary, PeriodSummary, StatsSummary
 from tocsin.contracts.model import Page, Severity
 from tocsin.contracts.notifications import Notification, NotificationKind
-from tocsin.contracts.escalations import Escalation
 from tocsin.contracts.oncall import OnCall
 from tocsin.integrations import label_of
 from tocsin.web.pages.now import sparklines
