@@ -170,7 +170,7 @@ class FakeIncidents(FakePeer):
                 | given.model_dump(exclude={"actor"})
                 | {"id": new_id(), "number": number, "status": IncidentStatus.OPEN, "version": 1, "created_at": now}
                 | {"updated_at": now, "alert_count": 0, "firing_count": 0, "alerts": [], "alerts_total": 0, "notes": []}
-                | {"timeline": [entry]}
+                | {"timeline": [entry], "moved_alerts": []}
             )
             self._opened[key] = self.add(known)
         return answer(known)

@@ -27,7 +27,7 @@ async def test_each_alert_says_what_became_of_it_and_why(client: Client, service
         " opened reported 28 times under one key",
         "attached": "PaymentAuthTimeout: p99 of authorise at 12.1 s checkout-apiGrafana",
         "waiting": "Waiting incident management has not responded yet; it is forwarded again until it does",
-        "ignored": "Ignored its sender took back what never fired",
+        "ignored": "Ignored its sender resolved what never fired",
         "new": "New incident #2481 Checkout answers 5xx for 7.4 % of requests nothing was open for checkout-api at this"
         " severity; assigned to Priya Raman",
         "recovered": "The severity “page” is not known; taken as high. taken back by its sender after 40 s",

@@ -29,8 +29,8 @@ async def test_the_heading_is_the_answer_and_says_its_window(client: Client, ser
     quarter.fill(services)
     page = await read(client, PATH)
     words = page.text("analytics")
-    assert words.startswith("Answered in 2:06, repaired in 41 min Medians over 13 weeks, 158 incidents.")
-    assert "People answer 28 % faster; repair takes as long as it did, against the 13 weeks before." in words
+    assert words.startswith("Acknowledged in 2:06, resolved in 41 min Medians over 13 weeks, 158 incidents.")
+    assert "Time to acknowledge down 28 %; time to resolve unchanged, compared with the 13 weeks before." in words
     assert "MTTA, median 2:06 min 28 % better, was 2:55" in words
     assert "MTTR, median 41 min 3 % worse, was 40 min" in words
     assert "Escalated past level 1 14 % 5 points better, was 19 %" in words
@@ -40,11 +40,11 @@ async def test_the_heading_is_the_answer_and_says_its_window(client: Client, ser
 async def test_every_chart_names_its_unit_and_says_in_words_what_it_shows(client: Client, services: Services) -> None:
     quarter.fill(services)
     page = await read(client, PATH)
-    assert page.text("time-to-acknowledge") == "Time to answer minutes, by week"
+    assert page.text("time-to-acknowledge") == "Time to acknowledge minutes, by week"
     assert page.text("incidents") == "Incidents by week and severity"
     said = {svg["aria-label"] for svg in page.elements("svg") if svg.get("role") == "img"}
     assert said == {
-        "Time to answer: the median went from 2 min to 2 min",
+        "Time to acknowledge: the median went from 2 min to 2 min",
         "Time to resolve: the median went from 38 min to 41 min",
         "138 of 152 incidents within 5 min",
         "107 of 150 incidents within 1 h",
@@ -98,7 +98,7 @@ async def test_range_and_team_stand_in_the_url_and_are_asked_for(client: Client,
     asked = services.incidents.overviews[-1]
     assert (asked["by"], asked["team"]) == ("week", "Search")
     assert asked["since"].endswith("T00:00:00+00:00")
-    assert "Medians over 52 weeks, 158 incidents of Search." in page.text("analytics")
+    assert "Medians over 52 weeks, 158 incidents for Search." in page.text("analytics")
     assert {option.get("value", "") for option in page.elements("option")} == {""}
     assert [radio["value"] for radio in page.elements("input") if "checked" in radio and radio["name"] == "range"] == [
         "1y"
@@ -127,7 +127,7 @@ async def test_one_incident_none_and_weeks_without_any_are_said_right(client: Cl
         update={**empty, "total": Figures(**one), "before": Figures(**none), "periods": periods}
     )
     words = (await read(client, PATH)).text("analytics")
-    assert words.startswith("Answered in 1:01 Medians over 13 weeks, 1 incident.")
+    assert words.startswith("Acknowledged in 1:01 Medians over 13 weeks, 1 incident.")
     assert "Nobody was paged in 13 weeks." in words
     assert "No incident in 13 weeks." in words
 
@@ -145,7 +145,11 @@ async def test_one_incident_none_and_weeks_without_any_are_said_right(client: Cl
     )
     unanswered = one | {"mtta": quarter.nothing()}
     services.incidents.overview = found.model_copy(update={**empty, "total": Figures(**unanswered)})
-    assert (await read(client, PATH)).text("analytics").startswith("Nobody has answered yet 13 weeks, 1 incident.")
+    assert (
+        (await read(client, PATH))
+        .text("analytics")
+        .startswith("No incident has been acknowledged yet 13 weeks, 1 incident.")
+    )
 
 
 async def test_a_figure_is_as_before_only_where_it_is(client: Client, services: Services) -> None:
@@ -175,13 +179,13 @@ async def test_what_is_away_is_named_and_the_rest_is_shown(client: Client, servi
     services.schedules.overview = None
     page = await read(client, PATH)
     assert "The on-call service has not answered since" in page.text("notices")
-    assert page.text("analytics").startswith("Answered in 2:06")
+    assert page.text("analytics").startswith("Acknowledged in 2:06")
     assert not page.has("pages-per-person")
     async with client.get(f"{PATH}/pages-per-person.csv") as response:
         assert response.status == 503
     services.incidents.overview = None
     page = await read(client, PATH)
-    assert page.text("analytics").startswith("How it goes cannot be shown now")
+    assert page.text("analytics").startswith("Metrics cannot be shown right now")
 
 
 async def test_a_history_that_is_still_added_up_is_not_passed_off_as_whole(client: Client, services: Services) -> None:
@@ -215,6 +219,15 @@ async def test_the_fragment_is_the_page_s_own_part(client: Client, services: Ser
     page = await read(client, PATH, headers=FRAGMENTS)
     assert page.has("analytics")
     assert not page.has("main")
+
+
+@pytest.mark.parametrize("path", ["", "/incidents.csv"])
+async def test_the_former_address_returns_the_same_page(client: Client, services: Services, path: str) -> None:
+    quarter.fill(services)
+    async with client.get(f"/metrics-overview{path}") as former, client.get(PATH + path) as present:
+        assert (former.status, former.content_type) == (present.status, present.content_type)
+    page = await read(client, "/metrics-overview?range=7d")
+    assert [item["href"] for item in page.elements("a") if item.get("aria-current") == "page"] == [PATH]
 
 
 async def test_the_page_is_small(client: Client, services: Services) -> None:

@@ -39,7 +39,7 @@ async def test_what_is_missing_is_asked_for_and_what_was_written_is_kept(client:
         client, page, "/incidents", status=422, title="  ", service="checkout", description="<b>It</b>"
     )
     assert "Describe the problem in 1 to 512 characters." in answer.text("wrong-title")
-    assert "Choose how bad it is." in answer.text("wrong-severity")
+    assert "Choose a severity." in answer.text("wrong-severity")
     assert not answer.has("wrong-service")
     assert "<b>It</b>" in answer.text("form")
     assert answer.form("/incidents").fields["service"] == "checkout"
@@ -55,7 +55,7 @@ async def test_while_incident_management_is_away_nothing_written_is_lost(client:
         assert response.status == 503
         answer = Html.read(await response.text())
     assert "It may or may not have been opened" in answer.text("notices")
-    assert "Send it again; it is opened once." in answer.text("notices")
+    assert "Submit again; it is opened only once." in answer.text("notices")
     assert answer.form("/incidents").fields["title"] == "Slow"
 
 

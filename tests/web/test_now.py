@@ -147,13 +147,13 @@ async def test_all_quiet_proves_itself(client: Client, services: Services) -> No
     proofs = page.text("list")
     assert "Alerts are received Last one from Alertmanager 12 s ago" in proofs
     assert "Someone is on call in every team" in proofs
-    assert "All services answer" in proofs
+    assert "All services respond" in proofs
 
 
 async def test_quiet_without_any_alert_schedule_or_page_is_not_called_proven(client: Client) -> None:
     proofs = (await read(client, "/")).text("list")
     assert "No alert received yet" in proofs
-    assert "No page has gone out yet" in proofs
+    assert "No page has been sent yet" in proofs
     assert "No team has a schedule" in proofs
 
 

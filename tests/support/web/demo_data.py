@@ -219,7 +219,7 @@ def alert(seconds: float, **given: Any) -> Alert:
         "labels": {},
         "links": [],
         "source": "Alertmanager",
-        "receiver": "alertmanager",
+        "integration": "alertmanager",
         "dedup_key": None,
         "fingerprint": "0" * 64,
         "occurrences": 1,

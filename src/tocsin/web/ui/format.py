@@ -64,11 +64,10 @@ def figure(seconds: float) -> tuple[str, str]:
     whole = round(seconds)
     if MINUTE <= whole < 10 * MINUTE:
         return timer(whole), "min"
-    text = duration(whole)
     if whole >= HOUR:
-        return text, ""
-    number, _, unit = text.partition(" ")
-    return number, unit
+        return duration(whole), ""
+    value, _, unit = duration(whole if whole < MINUTE else round(whole / MINUTE) * MINUTE).partition(" ")
+    return value, unit
 
 
 def iso_duration(seconds: float) -> str:
