@@ -66,8 +66,7 @@ def figure(seconds: float) -> tuple[str, str]:
         return timer(whole), "min"
     if whole >= HOUR:
         return duration(whole), ""
-    value, _, unit = duration(whole if whole < MINUTE else round(whole / MINUTE) * MINUTE).partition(" ")
-    return value, unit
+    return (str(whole), "s") if whole < MINUTE else (str(round(whole / MINUTE)), "min")
 
 
 def iso_duration(seconds: float) -> str:
