@@ -116,7 +116,7 @@ def _heading(channels: Sequence[ChannelSummary]) -> str:
 
 def _window(summary: NotificationSummary) -> str:
     sent = sum(channel.sent for channel in summary.by_channel)
-    voided = sum(channel.voided for channel in summary.by_channel)
+    cancelled = sum(channel.voided for channel in summary.by_channel)
     wanted = sum(channel.sent + channel.failed + channel.queued for channel in summary.by_channel)
     if not summary.by_channel:
         return "In the last 24 hours."
@@ -124,8 +124,10 @@ def _window(summary: NotificationSummary) -> str:
     if summary.median_seconds is not None and sent > 1:
         half = f"; half of them within {latency(summary.median_seconds)}"
     needless = ""
-    if voided:
-        needless = f" {fmt.count(voided, 'other was', 'others were')} cancelled, as the incident had been acknowledged."
+    if cancelled:
+        needless = (
+            f" {fmt.count(cancelled, 'other was', 'others were')} cancelled, as the incident had been acknowledged."
+        )
     return f"{sent:,} of {wanted:,} delivered in the last 24 hours{half}.{needless}"
 
 
