@@ -28,8 +28,8 @@ async def test_each_alert_says_what_became_of_it_and_why(client: Client, service
         "attached": "PaymentAuthTimeout: p99 of authorise at 12.1 s checkout-apiGrafana",
         "waiting": "Waiting incident management has not responded yet; it is forwarded again until it does",
         "ignored": "Ignored its sender resolved what never fired",
-        "new": "New incident #2481 Checkout answers 5xx for 7.4 % of requests nothing was open for checkout-api at this"
-        " severity; assigned to Priya Raman",
+        "new": "New incident #2481 Checkout answers 5xx for 7.4 % of requests no incident was open for checkout-api"
+        " at this severity; assigned to Priya Raman",
         "recovered": "The severity “page” is not known; taken as high. taken back by its sender after 40 s",
     }
     for word, sentence in expected.items():
