@@ -234,7 +234,7 @@ async def test_headers_that_are_not_text_are_sanitised_or_refused(api: Api) -> N
         request = b"\r\n".join(
             [
                 b"PATCH " + path.encode() + b" HTTP/1.1",
-                b"Host: test",
+                b"Host: localhost",
                 b"Connection: close",
                 b"Content-Length: 14",
                 header.encode() + b": " + value,

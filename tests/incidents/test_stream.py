@@ -175,7 +175,7 @@ async def test_a_client_that_does_not_read_is_disconnected_and_delays_no_other(
         deaf.setblocking(False)  # noqa: FBT003
         loop = asyncio.get_running_loop()
         await loop.sock_connect(deaf, (server.host, server.port))
-        await loop.sock_sendall(deaf, f"GET {PATH} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
+        await loop.sock_sendall(deaf, f"GET {PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         async with follow(api) as (stream, _):
 
             async def clients() -> float | None:

@@ -19,7 +19,7 @@ from tocsin.kernel.idempotency import IdempotentRequest, forget_old_keys, replay
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.workers import WORKER_METRICS, WorkerMetrics
 
-FIRST = IdempotentRequest("k", "POST", "/x", b"{}")
+FIRST = IdempotentRequest("k", "POST", "/x", b"{}", scope="open")
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ async def test_a_key_used_for_something_else_is_refused(db: Database, other: dic
 
 def test_method_path_and_body_cannot_be_taken_for_each_other() -> None:
     first, second, third = (
-        IdempotentRequest("k", *parts).digest()
+        IdempotentRequest("k", *parts, scope="open").digest()
         for parts in (("POST", "/x", b"y"), ("POST", "/xy", b""), ("POST/x", "y", b""))
     )
     assert first != second != third

@@ -196,7 +196,7 @@ async def raw(client: EdgeClient, head: bytes, body: bytes = b"") -> bytes:
 async def test_an_actor_that_is_no_text_can_be_stored(edge: EdgeClient) -> None:
     body = b'{"name": "x"}'
     head = (
-        f"POST {THINGS} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n".encode()
+        f"POST {THINGS} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(body)}\r\n".encode()
         + b"X-Actor: A\xffda\r\n\r\n"
     )
     answer = await raw(edge, head, body)

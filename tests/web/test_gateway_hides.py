@@ -1,13 +1,13 @@
 import asyncio
 
 import pytest
-from aiohttp import web
 
 from tests.fakes.upstream import FakeUpstream
 from tests.web.conftest import Client
 from tocsin.alerts.routes import ROUTES as ALERTS_ROUTES
 from tocsin.incidents.routes import ROUTES as INCIDENTS_ROUTES
 from tocsin.kernel.openapi import operation_of
+from tocsin.kernel.routing import Route
 from tocsin.notifications.routes import ROUTES as NOTIFICATIONS_ROUTES
 from tocsin.oncall.routes import ROUTES as ONCALL_ROUTES
 
@@ -15,7 +15,7 @@ ID = "0199f6a2-7c31-7e0b-9d44-51c0a8be2f17"
 ROUTES = [*ALERTS_ROUTES, *INCIDENTS_ROUTES, *ONCALL_ROUTES, *NOTIFICATIONS_ROUTES]
 
 
-def is_internal(route: web.RouteDef) -> bool:
+def is_internal(route: Route) -> bool:
     operation = operation_of(route.handler)
     return operation is not None and operation.internal
 

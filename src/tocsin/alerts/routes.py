@@ -1,17 +1,20 @@
 """Every address of alert-ingestion."""
 
-from aiohttp import web
-
 from tocsin.alerts import handlers
 from tocsin.integrations import INTEGRATIONS
+from tocsin.kernel.auth import Scope
+from tocsin.kernel.routing import Route, get, post
 
 ROUTES = [
-    web.get("/api/v1/alerts", handlers.list_alerts),
-    web.get("/api/v1/alerts/summary", handlers.get_summary),
-    web.get("/api/v1/alerts/{alert_id}", handlers.get_alert),
+    get("/api/v1/alerts", handlers.list_alerts, scope=Scope.READ),
+    get("/api/v1/alerts/summary", handlers.get_summary, scope=Scope.READ),
+    get("/api/v1/alerts/{alert_id}", handlers.get_alert, scope=Scope.READ),
 ]
 
 
-def integration_routes() -> list[web.RouteDef]:
+def integration_routes() -> list[Route]:
     """Return the route of each registered integration."""
-    return [web.post(integration.path, handlers.receive_from(integration)) for integration in INTEGRATIONS.values()]
+    return [
+        post(integration.path, handlers.receive_from(integration), scope=Scope.SEND)
+        for integration in INTEGRATIONS.values()
+    ]

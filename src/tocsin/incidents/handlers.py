@@ -41,12 +41,12 @@ from tocsin.incidents.service import DEPS, analytics, changes, correlation, inci
 from tocsin.incidents.service.incidents import Reference
 from tocsin.incidents.service.stream import HUB
 from tocsin.incidents.settings import SETTINGS
+from tocsin.kernel.auth import actor_of
 from tocsin.kernel.errors import InvalidRequestError, NotFoundError
 from tocsin.kernel.idempotency import IdempotentRequest
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.requests import (
     INTERNAL_BODY_LIMIT,
-    actor_of,
     idempotent_request,
     if_match,
     parse_body,
@@ -146,6 +146,7 @@ async def post_timeline(request: web.Request) -> web.Response:
     """Append a report to an incident's timeline. A repeated event key has no effect."""
     reference = _reference(request)
     report, retried = await _parse_idempotent(request, AppendTimelineEntry)
+    report = report.model_copy(update={"actor": actor_of(request, report.actor)})
     entry = await timeline.append_report(request.app[DEPS], reference, report, request=retried)
     return respond(entry, status=HTTPStatus.CREATED)
 

@@ -1,18 +1,21 @@
-"""The application factory that every service starts from: it wires, and connects nothing."""
+"""The application factory of every service: it wires and connects nothing."""
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 from prometheus_client import CollectorRegistry, disable_created_metrics
 from prometheus_client.aiohttp import make_aiohttp_handler
 
-from tocsin.kernel import health, openapi, process_metrics
+from tocsin.kernel import health, openapi, process_metrics, routing
+from tocsin.kernel.auth import Scope
 from tocsin.kernel.db import DB, Database, database
+from tocsin.kernel.hosts import ALLOWED_HOSTS, AllowedHosts, host_middleware
 from tocsin.kernel.http_client import CLIENT_METRICS, ClientMetrics, ServiceClient
 from tocsin.kernel.middlewares import (
     CORS_ORIGINS,
     HTTP_METRICS,
     HTTPMetrics,
     add_headers,
+    auth_middleware,
     cors_middleware,
     cross_site_middleware,
     request_middleware,
@@ -27,15 +30,22 @@ REGISTRY = web.AppKey("REGISTRY", CollectorRegistry)
 
 
 def base_app(settings: ProcessSettings, *, service: str, middlewares: tuple[Middleware, ...] = ()) -> web.Application:
-    """Return an application with ids, logs, metrics, problem documents, health and its own description.
+    """Return an application with request ids, logs, metrics, problem documents, health and API documentation.
 
-    *middlewares* run inside the request's measurement and outside the problem documents' making.
+    *middlewares* run inside the request's measurement and outside `problem_middleware`.
     """
     origins = frozenset(filter(None, settings.cors_origins.split(",")))
     cors = [cors_middleware] if origins else []
     app = web.Application(
-        # What the innermost refuses becomes a problem document.
-        middlewares=[request_middleware, *cors, *middlewares, problem_middleware, cross_site_middleware],
+        middlewares=[
+            request_middleware,
+            *cors,
+            *middlewares,
+            problem_middleware,
+            host_middleware,
+            cross_site_middleware,
+            auth_middleware,
+        ],
         client_max_size=INTERNAL_BODY_LIMIT,
     )
     app.on_response_prepare.append(add_headers)
@@ -46,14 +56,16 @@ def base_app(settings: ProcessSettings, *, service: str, middlewares: tuple[Midd
     app[WORKER_METRICS] = WorkerMetrics.register(registry)
     process_metrics.watch_process(app, registry)
     app[CORS_ORIGINS] = origins
+    app[ALLOWED_HOSTS] = AllowedHosts.of(settings, service=service)
+    app.on_startup.append(routing.require_scopes)
     app[health.SERVICE] = service
     app[health.READINESS] = health.Readiness()
     app[openapi.CACHE] = openapi.new_cache()
     app.add_routes(
         [
-            web.get("/health", health.get_health),
-            web.get("/health/ready", health.get_ready),
-            web.get("/metrics", make_aiohttp_handler(registry)),
+            routing.get("/health", health.get_health, scope=Scope.PUBLIC),
+            routing.get("/health/ready", health.get_ready, scope=Scope.PUBLIC),
+            routing.get("/metrics", make_aiohttp_handler(registry), scope=Scope.METRICS),
             *openapi.documentation_routes(),
         ]
     )
@@ -61,7 +73,7 @@ def base_app(settings: ProcessSettings, *, service: str, middlewares: tuple[Midd
 
 
 def with_database(app: web.Application, settings: ServiceSettings, *, schema: str) -> Database:
-    """Give *app* its database (`DB`) and make readiness ask for it. First of the cleanup contexts: closed last."""
+    """Give *app* a database (`DB`) that readiness requires. Its cleanup context is the first one, so it closes last."""
     app[DB] = Database(settings.database_config(), schema=schema)
     app[health.READINESS].required["database"] = health.database_answers
     app.cleanup_ctx.extend([database, process_metrics.watch_database(app, app[REGISTRY], settings)])
@@ -69,7 +81,7 @@ def with_database(app: web.Application, settings: ServiceSettings, *, schema: st
 
 
 def with_neighbours(app: web.Application, *clients: ServiceClient) -> None:
-    """Keep *clients* while *app* runs, and make readiness name the services behind them: it works on without."""
+    """Open *clients* while *app* runs; readiness reports their services without requiring them."""
     for client in clients:
         app.cleanup_ctx.append(client.context)
         app[health.READINESS].optional[client.peer] = health.neighbour_answers(client)

@@ -18,8 +18,6 @@ from tocsin.kernel.workers import Context, worker
 
 KEEP_HOURS: Final = 24
 SWEEP_SECONDS: Final = 600.0
-OPEN_SCOPE: Final = "open"
-"""The scope of every key while there is only the open principal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +28,8 @@ class IdempotentRequest:
     method: str
     path: str
     body: bytes
-    scope: str = OPEN_SCOPE
-    """Whose key it is: two scopes may use the same key."""
+    scope: str
+    """Whose key it is: two principals may use the same key."""
 
     def digest(self) -> bytes:
         """Return a hash of method, path and body: the same key with another digest is a client's mistake."""

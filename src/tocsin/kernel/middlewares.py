@@ -13,8 +13,10 @@ from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from tocsin.kernel import clock, request_id
+from tocsin.kernel.auth import ACTOR_HEADER, PRINCIPAL, open_principal
 from tocsin.kernel.errors import ForbiddenError
 from tocsin.kernel.request_id import REQUEST_ID
+from tocsin.kernel.routing import scope_of
 from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
 
 log = structlog.get_logger("tocsin.request")
@@ -24,7 +26,9 @@ QUIET_ROUTES = frozenset({"/health", "/health/ready", "/metrics"})
 METHODS = hdrs.METH_ALL
 PREFLIGHT: Final = {
     hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST, PUT, PATCH",
-    hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-Actor, X-Request-ID",
+    hdrs.ACCESS_CONTROL_ALLOW_HEADERS: (
+        f"Content-Type, Idempotency-Key, If-Match, Last-Event-ID, {ACTOR_HEADER}, {request_id.HEADER}"
+    ),
     hdrs.ACCESS_CONTROL_MAX_AGE: "600",
 }
 SAFE_METHODS: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
@@ -161,6 +165,17 @@ def _is_foreign(request: web.Request) -> bool:
         return site not in OWN_SITES
     # The scheme is left out: behind a proxy that ends TLS, this server does not know its own.
     return origin is not None and urlsplit(origin).netloc.lower() != request.headers.get(hdrs.HOST, "").lower()
+
+
+@web.middleware
+async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Set the request's principal, and refuse what it has no scope for."""
+    principal = request[PRINCIPAL] = open_principal(request)
+    scope = scope_of(request.match_info.route)
+    if scope is not None and scope not in principal.scopes:
+        msg = f"This needs the scope {scope}."
+        raise ForbiddenError(msg)
+    return await handler(request)
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:

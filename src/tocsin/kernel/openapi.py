@@ -11,7 +11,8 @@ from aiohttp import web
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from tocsin.kernel import build_info
+from tocsin.kernel import build_info, routing
+from tocsin.kernel.auth import Scope
 from tocsin.kernel.health import SERVICE
 from tocsin.kernel.problems import Problem
 
@@ -211,7 +212,7 @@ async def get_docs(_request: web.Request) -> web.Response:
 def documentation_routes() -> list[web.AbstractRouteDef]:
     """Return the routes of the API documentation, which every service has."""
     return [
-        web.get("/openapi.json", get_openapi),
-        web.get("/docs", get_docs),
-        web.static("/docs/static", str(SWAGGER)),
+        routing.get("/openapi.json", get_openapi, scope=Scope.PUBLIC),
+        routing.get("/docs", get_docs, scope=Scope.PUBLIC),
+        routing.static("/docs/static", str(SWAGGER), scope=Scope.PUBLIC),
     ]

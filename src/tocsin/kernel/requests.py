@@ -7,6 +7,7 @@ from uuid import UUID
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 
+from tocsin.kernel.auth import PRINCIPAL
 from tocsin.kernel.errors import (
     FieldError,
     InvalidRequestError,
@@ -116,13 +117,6 @@ def path_uuid(request: web.Request, name: str) -> UUID:
         raise NotFoundError(msg) from exc
 
 
-def actor_of(request: web.Request, given: str | None, default: str = "api") -> str:
-    """Return who acts: the body's word, else the `X-Actor` header's (at most 256 characters), else *default*."""
-    # aiohttp hands on bytes that are no UTF-8 as lone surrogates, which no database takes.
-    header = request.headers.get("X-Actor", "").encode(errors="replace").decode()
-    return given or header.strip()[:256] or default
-
-
 def idempotency_key(request: web.Request) -> str | None:
     """Return the `Idempotency-Key` header. Raise InvalidRequestError where it is empty or over 255 characters."""
     key = request.headers.get("Idempotency-Key")
@@ -136,7 +130,9 @@ async def idempotent_request(request: web.Request) -> IdempotentRequest | None:
     key = idempotency_key(request)
     if key is None:
         return None
-    return IdempotentRequest(key, request.method, request.path, await read_body(request))
+    return IdempotentRequest(
+        key, request.method, request.path, await read_body(request), scope=request[PRINCIPAL].key_scope
+    )
 
 
 def if_match(request: web.Request) -> int | None:

@@ -16,6 +16,7 @@ S = TypeVar("S", bound=BaseSettings)
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 FAILPOINT = "[a-z_.]+:(kill|raise|execute_then_raise|sleep)"
 FILE_SUFFIX = "_FILE"
+HOST_NAME = r"(\*|\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)"
 
 
 def http_url(value: str) -> str:
@@ -46,6 +47,11 @@ class ProcessSettings(BaseSettings):
     """The least important lines that are logged."""
     cors_origins: Annotated[str, Field(pattern=r"^(https?://[^\s,/]+(,https?://[^\s,/]+)*)?$")] = ""
     """Origins, separated by commas, whose pages may call the API. None by default."""
+    public_url: HTTPURL | None = None
+    """The URL of the web pages: with it, messages link to their incident, and requests may name its host."""
+    allowed_hosts: Annotated[str, Field(pattern=rf"^({HOST_NAME}(,{HOST_NAME})*)?$")] = ""
+    """Host names, separated by commas, that requests may name beside localhost, addresses, the services' own names and
+    that of PUBLIC_URL; `*` allows any, also that of a hostile page."""
     drain_seconds: Annotated[float, Field(ge=0, le=60)] = 0.0
     """How long readiness says no, while requests are still served, before the listening socket closes."""
     failpoint: Annotated[str, Field(pattern=f"^({FAILPOINT}(,{FAILPOINT})*)?$")] = ""

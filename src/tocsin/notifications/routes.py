@@ -1,14 +1,14 @@
 """The routes of notification-service."""
 
-from aiohttp import web
-
+from tocsin.kernel.auth import Scope
+from tocsin.kernel.routing import get, post
 from tocsin.notifications import handlers
 
 ROUTES = [
-    web.post("/api/v1/notify", handlers.post_notify),
-    web.get("/api/v1/notifications", handlers.list_notifications),
-    web.get("/api/v1/notifications/summary", handlers.get_summary),
-    web.get("/api/v1/notifications/{notification_id:(?!void$)[^{}/]+}", handlers.get_notification),
-    web.post("/api/v1/notifications/{notification_id}/redeliver", handlers.post_redeliver),
-    web.post("/api/v1/notifications/void", handlers.post_void),
+    post("/api/v1/notify", handlers.post_notify, scope=Scope.RESPOND),
+    get("/api/v1/notifications", handlers.list_notifications, scope=Scope.READ),
+    get("/api/v1/notifications/summary", handlers.get_summary, scope=Scope.READ),
+    get("/api/v1/notifications/{notification_id:(?!void$)[^{}/]+}", handlers.get_notification, scope=Scope.READ),
+    post("/api/v1/notifications/{notification_id}/redeliver", handlers.post_redeliver, scope=Scope.RESPOND),
+    post("/api/v1/notifications/void", handlers.post_void, scope=Scope.SERVICE),
 ]

@@ -41,8 +41,6 @@ class Settings(ServiceSettings):
     """The URL of incident-management."""
     oncall_service_url: HTTPURL = "http://127.0.0.1:8003"
     """The URL of oncall-service."""
-    public_url: HTTPURL | None = None
-    """The URL of the web pages: with it, messages link to their incident."""
     webhook_allowed_networks: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(networks)] = ()
     """Private networks that webhooks may reach, such as 10.1.0.0/16,192.168.7.0/24; never loopback or link-local."""
     ca_bundle: Annotated[Path, AfterValidator(existing_file)] | None = None

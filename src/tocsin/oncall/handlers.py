@@ -17,12 +17,12 @@ from tocsin.contracts.escalations import (
 from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import OnCall, Schedule, ScheduleIn, Upcoming
 from tocsin.contracts.overview import OnCallOverview
+from tocsin.kernel.auth import actor_of
 from tocsin.kernel.errors import InvalidRequestError, NotFoundError
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.pagination import ListQuery
 from tocsin.kernel.requests import (
     MAX_ERRORS,
-    actor_of,
     idempotent_request,
     if_match,
     parse_body,
@@ -145,6 +145,7 @@ async def post_stop(request: web.Request) -> web.Response:
     """Stop paging for an incident and cancel the pages not yet delivered, also before the start has arrived."""
     incident_id = _incident_id(request)
     given = await parse_body(request, StopEscalation)
+    given = given.model_copy(update={"actor": actor_of(request, given.actor)})
     return respond(
         await escalations.stop(request.app[DEPS], incident_id, given, request=await idempotent_request(request))
     )

@@ -21,10 +21,9 @@ def create_app(settings: Settings) -> web.Application:
     """Wire the service; nothing connects until the application starts."""
     app = base_app(settings, service="web-ui", middlewares=(error_page_middleware,))
     # Innermost, so that a rejected request becomes a problem document, and the document a page.
-    app.middlewares.extend([security_headers.host_middleware, metrics_redirect_middleware])
+    app.middlewares.append(metrics_redirect_middleware)
     app.on_response_prepare.append(security_headers.add_headers)
     app[SETTINGS] = settings
-    app[security_headers.ALLOWED_HOSTS] = security_headers.AllowedHosts(settings)
     app[CACHE] = Cache()
     app[GATEWAY] = Gateway(settings)
     app[ALERTS] = AlertsClient(settings.alert_ingestion_url, app[CLIENT_METRICS])

@@ -7,8 +7,6 @@ from pydantic import Field
 
 from tocsin.kernel.settings import HTTPURL, ProcessSettings, Seconds
 
-NAME = r"(\*|\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)"
-
 
 class Settings(ProcessSettings):
     """The web service's own settings. It has no database."""
@@ -23,8 +21,6 @@ class Settings(ProcessSettings):
     """Base URL of oncall-service."""
     notification_service_url: HTTPURL = "http://127.0.0.1:8004"
     """Base URL of notification-service."""
-    allowed_hosts: Annotated[str, Field(pattern=rf"^({NAME}(,{NAME})*)?$")] = ""
-    """Host names, separated by commas, that this server accepts besides localhost and the bind address; or `*`."""
     part_seconds: Seconds = 1.5
     """How long a page waits for each service; one that does not respond in time is shown as unavailable."""
     gateway_connect_seconds: Seconds = 2.0

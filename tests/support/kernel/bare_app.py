@@ -9,9 +9,11 @@ from pydantic import Field
 
 from tocsin.contracts.model import Instant, Labels, Model, Text
 from tocsin.kernel import errors, requests
+from tocsin.kernel.auth import Scope, actor_of
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.pagination import ListQuery
 from tocsin.kernel.responses import respond
+from tocsin.kernel.routing import get, post
 
 
 class Inner(Model):
@@ -55,7 +57,7 @@ async def post_thing(request: web.Request) -> web.Response:
     made = Thing(
         id="1",
         name=thing.name,
-        actor=requests.actor_of(request, None),
+        actor=actor_of(request),
         key=requests.idempotency_key(request),
         version=requests.if_match(request),
     )
@@ -103,9 +105,9 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
 
 
 ROUTES = [
-    web.post("/api/v1/things", post_thing),
-    web.get("/api/v1/things", list_things),
-    web.get("/api/v1/things/{thing_id}", get_thing),
-    web.get("/errors/{name}", get_error),
-    web.get("/stream", get_stream),
+    post("/api/v1/things", post_thing, scope=Scope.READ),
+    get("/api/v1/things", list_things, scope=Scope.READ),
+    get("/api/v1/things/{thing_id}", get_thing, scope=Scope.READ),
+    get("/errors/{name}", get_error, scope=Scope.READ),
+    get("/stream", get_stream, scope=Scope.READ),
 ]

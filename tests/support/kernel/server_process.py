@@ -7,6 +7,8 @@ from aiohttp import web
 
 from tocsin.kernel import clock, requests
 from tocsin.kernel.app import base_app
+from tocsin.kernel.auth import Scope
+from tocsin.kernel.routing import get, post
 from tocsin.kernel.server import serve
 from tocsin.kernel.settings import ProcessSettings
 
@@ -30,7 +32,7 @@ async def stuck(_app: web.Application) -> AsyncIterator[None]:
 
 def create_app(settings: ProcessSettings) -> web.Application:
     app = base_app(settings, service="edge")
-    app.add_routes([web.get("/slow/{seconds}", get_slow), web.post("/size", post_size)])
+    app.add_routes([get("/slow/{seconds}", get_slow, scope=Scope.READ), post("/size", post_size, scope=Scope.READ)])
     app.cleanup_ctx.append(stuck)
     return app
 

@@ -1,0 +1,104 @@
+"""The Host check of every service."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiohttp.pytest_plugin import AiohttpClient
+from pydantic import ValidationError
+
+from tests.kernel.conftest import EdgeClient
+from tocsin.kernel.app import base_app
+from tocsin.kernel.settings import ProcessSettings, describe
+
+StartThings = Callable[..., Awaitable[EdgeClient]]
+
+
+@pytest.fixture
+def start_things(aiohttp_client: AiohttpClient) -> StartThings:
+    """Start a service called `things` with settings of the test's own."""
+
+    async def start(**settings: Any) -> EdgeClient:
+        return await aiohttp_client(base_app(ProcessSettings.model_validate(settings), service="things"))
+
+    return start
+
+
+@pytest.fixture
+async def things(start_things: StartThings) -> EdgeClient:
+    return await start_things()
+
+
+async def status_for(client: EdgeClient, *hosts: str, target: str = "/health", version: str = "1.1") -> int:
+    """Return the status of a GET with these `Host` headers."""
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    lines = "".join(f"Host: {host}\r\n" for host in hosts)
+    writer.write(f"GET {target} HTTP/{version}\r\n{lines}Connection: close\r\n\r\n".encode())
+    status = (await reader.readline()).split()[1]
+    writer.close()
+    return int(status)
+
+
+ALLOWED = [
+    *("localhost", "localhost:8080", "LOCALHOST", "localhost.", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:8080"),
+    *("10.0.0.7", "192.168.7.20:8080", "[fd00::1]"),
+    *("things", "things:8001", "edge", "edge:8002"),
+]
+FOREIGN = [
+    *("evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example", "xlocalhost"),
+    *("localhost@evil.example", "evil.example@localhost", "localhost,evil.example", "localhost evil.example"),
+    *("", "[::1", "[evil]", "localhost:80:80", "others", "1.2.3", "0x7f.1", "[::1].evil.example"),
+]
+
+
+@pytest.mark.parametrize(("host", "status"), [(host, 200) for host in ALLOWED] + [(host, 421) for host in FOREIGN])
+async def test_a_foreign_host_is_refused(things: EdgeClient, host: str, status: int) -> None:
+    assert await status_for(things, host) == status
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/ready", "/metrics", "/openapi.json", "/docs", "/nowhere"])
+async def test_no_path_is_left_out(things: EdgeClient, path: str) -> None:
+    assert await status_for(things, "evil.example", target=path) == 421
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("hosts", [(), ("localhost", "localhost"), ("localhost", "evil.example")])
+async def test_a_request_has_exactly_one_host(things: EdgeClient, hosts: tuple[str, ...], version: str) -> None:
+    assert await status_for(things, *hosts, version=version) == 400
+
+
+async def test_the_host_of_an_absolute_target_is_checked_too(things: EdgeClient) -> None:
+    assert await status_for(things, "localhost", target="http://evil.example/health") == 421
+    assert await status_for(things, "evil.example", target="http://localhost/health") == 421
+    assert await status_for(things, "localhost", target="http://localhost:8080/health") == 200
+
+
+async def test_configured_names_are_allowed_and_no_others(start_things: StartThings) -> None:
+    client = await start_things(
+        allowed_hosts="Tocsin.Example,[fd00::7]", public_url="https://pager.example:8443/", bind_address="my-host"
+    )
+    for host in ("tocsin.example", "pager.example", "pager.example:8443", "my-host", "localhost"):
+        assert await status_for(client, host) == 200
+    for host in ("x.tocsin.example", "x.pager.example", "evil.example"):
+        assert await status_for(client, host) == 421
+
+
+async def test_a_star_allows_any_name(start_things: StartThings) -> None:
+    assert await status_for(await start_things(allowed_hosts="*"), "anything.example") == 200
+
+
+async def test_the_refusal_is_a_problem_document_that_says_what_to_do(things: EdgeClient) -> None:
+    async with things.get("/health", headers={"Host": "tocsin.lan"}) as response:
+        assert response.status == 421
+        problem = await response.json()
+    assert problem["type"] == "urn:tocsin:problem:misdirected-request"
+    assert "'tocsin.lan'" in problem["detail"]
+    assert "ALLOWED_HOSTS" in problem["detail"]
+
+
+@pytest.mark.parametrize("value", ["a b", "a,,b", "https://x", "x:80", ","])
+def test_wrong_names_stop_the_start_with_one_clear_line(value: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        ProcessSettings.model_validate({"allowed_hosts": value})
+    assert describe(caught.value, ProcessSettings).startswith(f"ALLOWED_HOSTS is {value!r}, which is not allowed")

@@ -1,0 +1,61 @@
+"""Who reaches the five services: no page of another site, and no route without a scope."""
+
+import importlib
+from typing import Final
+
+import pytest
+from aiohttp import web
+from aiohttp.pytest_plugin import AiohttpClient
+
+from tocsin.kernel.auth import Scope
+from tocsin.kernel.openapi import operation_of
+from tocsin.kernel.routing import scope_of
+
+SERVICES: Final = ("alerts", "incidents", "oncall", "notifications", "web")
+ID: Final = "0199f6a2-7c31-7e0b-9d44-51c0a8be2f17"
+REBOUND: Final = {"Host": "evil.example", "Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"}
+"""What a browser sends for a page of another site whose name resolves to this machine."""
+
+
+def create(service: str) -> web.Application:
+    settings = importlib.import_module(f"tocsin.{service}.settings").Settings
+    given = {"database_url": "host=/nowhere dbname=x", "poll_seconds": 60}
+    app: web.Application = importlib.import_module(f"tocsin.{service}.app").create_app(settings.model_validate(given))
+    return app
+
+
+def filled(resource: web.AbstractResource) -> str:
+    """Return a path of *resource* with an id for each parameter."""
+    path, depth = "", 0
+    for character in resource.canonical:
+        depth += (character == "{") - (character == "}")
+        path += ID if character == "{" and depth == 1 else "" if depth or character == "}" else character
+    return path
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_page_of_another_site_reaches_nothing_by_dns_rebinding(
+    service: str, aiohttp_client: AiohttpClient
+) -> None:
+    client = await aiohttp_client(create(service))
+    routes = [(route.method, filled(route.resource)) for route in client.app.router.routes() if route.resource]
+    assert len(routes) > 6
+    for method, path in routes:
+        for verb in ("GET", "POST", "PATCH") if method == "*" else (method,):
+            async with client.request(verb, path, headers=REBOUND) as response:
+                assert response.status == 421, (verb, path)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_only_services_call_has_their_scope(service: str) -> None:
+    for route in create(service).router.routes():
+        operation = operation_of(route.handler)
+        internal = operation is not None and operation.internal
+        assert (scope_of(route) is Scope.SERVICE) == internal, route
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_change_is_public(service: str) -> None:
+    for route in create(service).router.routes():
+        if scope_of(route) in {Scope.PUBLIC, Scope.METRICS, Scope.READ} and service != "web":
+            assert route.method in {"GET", "HEAD"}, route
