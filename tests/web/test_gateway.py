@@ -9,6 +9,7 @@ from yarl import URL
 from tests.fakes.upstream import FakeUpstream
 from tests.support.waiting import eventually
 from tests.web.conftest import Client, StartWeb
+from tocsin.kernel import clock
 from tocsin.web.gateway import GATEWAY
 
 ID = "0199f6a2-7c31-7e0b-9d44-51c0a8be2f17"
@@ -207,6 +208,30 @@ async def test_a_silent_service_is_waited_for_only_so_long(door: Client, upstrea
     async with asyncio.timeout(3), door.get("/api/v1/alerts") as answer:
         assert answer.status == 503
         assert "alert-ingestion does not answer in time" in (await answer.json())["detail"]
+
+
+async def test_a_frozen_service_is_a_503_although_streams_may_be_silent_for_longer(
+    start_web: StartWeb, upstream: FakeUpstream
+) -> None:
+    client = await start_web(incident_management_url=upstream.url, gateway_response_seconds=0.3)
+    upstream.gate.clear()
+    async with asyncio.timeout(3), client.get("/api/v1/incidents") as answer:
+        assert answer.status == 503
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert "incident-management does not answer in time" in (await answer.json())["detail"]
+
+
+async def test_a_slow_upload_is_not_cut_off_while_it_sends(start_web: StartWeb, upstream: FakeUpstream) -> None:
+    client = await start_web(incident_management_url=upstream.url, gateway_response_seconds=0.3)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        for _ in range(5):
+            yield b" "
+            await clock.sleep(0.1)
+        yield b"{}"
+
+    async with client.post("/api/v1/incidents", data=slowly()) as answer:
+        assert answer.status == 200
 
 
 async def test_an_answer_that_breaks_off_does_not_end_as_if_it_were_whole(door: Client) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
@@ -108,15 +109,17 @@ def forward_to(peer: str, base_url: Callable[[Settings], str]) -> Handler:
     async def forward(request: web.Request) -> web.StreamResponse:
         gateway = request.app[GATEWAY]
         _check_path(request)
-        body = _Body(request)
+        body = _Body(request, gateway.settings.gateway_response_seconds)
         try:
-            async with gateway.session.request(
-                request.method,
-                URL(base_url(gateway.settings) + request.raw_path, encoded=True),
-                headers=_request_headers(request),
-                data=body.chunks() if request.can_read_body else None,
-                allow_redirects=False,
-            ) as upstream:
+            async with body.deadline():
+                upstream = await gateway.session.request(
+                    request.method,
+                    URL(base_url(gateway.settings) + request.raw_path, encoded=True),
+                    headers=_request_headers(request),
+                    data=body.chunks() if request.can_read_body else None,
+                    allow_redirects=False,
+                )
+            async with upstream:
                 return await _answer(request, gateway, upstream)
         except TimeoutError as exc:
             raise _away(peer, "does not answer in time") from exc
@@ -141,15 +144,28 @@ def _check_path(request: web.Request) -> None:
 class _Body:
     """The request's body on its way through, bounded."""
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, request: web.Request, response_seconds: float) -> None:
         if (request.content_length or 0) > MAX_BODY:
             raise _too_large()
         self._content = request.content
+        self._response_seconds = response_seconds
+        self._deadline: asyncio.Timeout | None = None
         self.too_large = False
+
+    @asynccontextmanager
+    async def deadline(self) -> AsyncIterator[None]:
+        """Raise TimeoutError if the response does not start in time; each chunk of the body extends the deadline."""
+        try:
+            async with asyncio.timeout(self._response_seconds) as self._deadline:
+                yield
+        finally:
+            self._deadline = None
 
     async def chunks(self) -> AsyncIterator[bytes]:
         sent = 0
         async for chunk in self._content.iter_any():
+            if self._deadline is not None and not self._deadline.expired():
+                self._deadline.reschedule(asyncio.get_running_loop().time() + self._response_seconds)
             sent += len(chunk)
             if sent > MAX_BODY:
                 # The client library turns this into an error of the connection; the flag tells why.
