@@ -1,7 +1,8 @@
-"""The demo world: the first start is not an empty screen, the second adds nothing, one command takes it away."""
+"""The demo data: the first start adds it, the second adds nothing, one command removes it."""
 
 import signal
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from tests.support.cli.processes import Up, tocsin, tocsin_up
 from tests.support.postgres import run
 from tests.support.waiting import eventually
 from tocsin.cli.demo import store
-from tocsin.cli.demo.dataset import HISTORY, SCENES, TEAMS
+from tocsin.cli.demo.dataset import HISTORY, PEOPLE, SCENES, TEAM_NAMES, TEAMS
 from tocsin.cli.services import WEB
 
 pytestmark = pytest.mark.slow
@@ -26,19 +27,19 @@ SCHEMAS = ("alerts", "incidents", "oncall", "notifications")
 
 
 def tables(dsn: str) -> Iterator[str]:
-    """Yield every table that a service keeps."""
+    """Yield every table of the services."""
     for row in run(dsn, "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY(%(s)s)", {"s": [*SCHEMAS]}):
         yield f"{row['schemaname']}.{row['tablename']}"
 
 
 def rows(dsn: str) -> dict[str, int]:
-    """Return how many rows each table that is not empty has."""
+    """Return the number of rows of each table that is not empty."""
     counts = {name: run(dsn, f"SELECT count(*) AS rows FROM {name}")[0]["rows"] for name in tables(dsn)}
     return {name: count for name, count in counts.items() if count}
 
 
-def world(dsn: str) -> dict[str, list[dict[str, Any]]]:
-    """Return what the demo made, without what the services go on doing with it."""
+def demo_rows(dsn: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows that the demo made, without those that services go on changing."""
     return {
         "teams": run(dsn, "SELECT id, name FROM oncall.team ORDER BY id"),
         "alerts": run(dsn, "SELECT id, occurrences FROM alerts.alert ORDER BY id"),
@@ -54,7 +55,18 @@ async def get(up: Up, path: str, **query: str) -> Any:
         return await response.json()
 
 
-async def test_a_start_that_is_killed_is_continued_by_the_next_and_a_third_adds_nothing(db_dsn: str) -> None:
+def remains(dsn: str) -> list[str]:
+    """Return the tables, besides the timeline, with a row that names a team or a person of the demo."""
+    names = "|".join((*TEAM_NAMES, *PEOPLE))
+    return [
+        name
+        for name in tables(dsn)
+        if name != "incidents.timeline"
+        and run(dsn, f"SELECT FROM {name} AS t WHERE t::text ~ %(names)s", {"names": names})
+    ]
+
+
+async def test_a_killed_start_is_continued_by_the_next_and_a_third_adds_nothing(db_dsn: str) -> None:
     async with tocsin_up("--demo", DATABASE_URL=db_dsn) as up:
         await up.wait_for_output("POST /api/v1/alerts 201")
         up.signal(signal.SIGKILL)
@@ -71,6 +83,13 @@ async def test_a_start_that_is_killed_is_continued_by_the_next_and_a_third_adds_
         summary = await get(up, "/api/v1/incidents/stats/summary")
         assert summary["mttr"]["count"] == len(HISTORY) + 1
         assert summary["mttr"]["median_seconds"] > 15 * 60
+        for scene, item in zip(reversed(SCENES), incidents, strict=False):
+            found = await get(up, f"/api/v1/incidents/{item['number']}")
+            assert found["mtta_seconds"] == (scene.acknowledged_after.total_seconds() or None)
+            assert found["mttr_seconds"] == (scene.resolved_after.total_seconds() or None)
+            times = [entry["created_at"] for entry in found["timeline"]]
+            assert times == sorted(times, reverse=True), "the timeline is in the order of its events"
+            assert found["created_at"] <= min(times)
         opened = next(item for item in incidents if item["status"] == "open")
 
         async def paged() -> Any:
@@ -78,20 +97,18 @@ async def test_a_start_that_is_killed_is_continued_by_the_next_and_a_third_adds_
             return [page for page in pages if page["status"] == "sent" and page["channel"] == "mock"]
 
         assert await eventually(paged)
-    seeded = world(db_dsn)
+    seeded = demo_rows(db_dsn)
     async with tocsin_up("--demo", DATABASE_URL=db_dsn) as up:
         await up.wait_for_output(READY)
-        assert world(db_dsn) == seeded
+        assert demo_rows(db_dsn) == seeded
 
 
-async def test_its_removal_leaves_nothing_of_it_and_all_that_is_ones_own(
-    db_dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_removal_leaves_nothing_of_it_and_all_other_data(db_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", db_dsn)
     untouched = rows(db_dsn)
 
     async def becomes(wanted: dict[str, int]) -> None:
-        """Wait for what services add up by themselves, now and then."""
+        """Wait for the services' periodic roll-ups."""
         await eventually(lambda: rows(db_dsn) == wanted)
 
     async with tocsin_up("--demo") as up:
@@ -111,9 +128,15 @@ async def test_its_removal_leaves_nothing_of_it_and_all_that_is_ones_own(
             (own,) = (await get(up, "/api/v1/incidents", service="anything"))["items"]
             return own["team"] == TEAMS[0].team
 
-        assert await eventually(assigned), "there is somebody of the demo for a newcomer's first alert"
+        assert await eventually(assigned), "the first alert of any service pages someone of the demo"
+        await eventually(
+            partial(run, db_dsn, "SELECT FROM notifications.notification WHERE page ->> 'person' = 'Ada Demo'")
+        )
         await tocsin("demo", "remove")
-        await eventually(lambda: "incidents.stale" not in rows(db_dsn))
+        await eventually(lambda: not {"incidents.stale", "oncall.stale"} & rows(db_dsn).keys())
+        assert remains(db_dsn) == []
+        (own,) = (await get(up, "/api/v1/incidents"))["items"]
+        assert (own["title"], own["status"], own["assigned_to"]) == ("Broken", "open", None)
         kept = rows(db_dsn)
         assert (kept["alerts.alert"], kept["incidents.incident"], kept["oncall.escalation"]) == (1, 1, 1)
         assert not {"oncall.schedule", "oncall.team"} & kept.keys()

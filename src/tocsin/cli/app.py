@@ -16,6 +16,7 @@ from tocsin.cli.check import check
 from tocsin.cli.console import OUT, PROGRAM, CommandError, Reporter, print_error
 from tocsin.cli.database import DatabaseSettings, DataOption, data_argument, database
 from tocsin.cli.demo import store
+from tocsin.cli.demo.removal import remove
 from tocsin.cli.demo.seed import seed
 from tocsin.cli.gateway import DEFAULT_URL, URLOption
 from tocsin.cli.ports import HIGHEST_OFFSET
@@ -134,7 +135,7 @@ def remove_demo(*, data: DataOption) -> None:
             if migrations.inspect(dsn).pending:
                 msg = "the database does not have the newest schema"
                 raise CommandError(msg, f"Run: {PROGRAM} migrate{data_argument(data)}")
-            return await store.remove(dsn)
+            return await remove(dsn)
 
     removed = asyncio.run(work())
     OUT.print(f"The demo data is removed: {removed} incidents and everything that belonged to them.")

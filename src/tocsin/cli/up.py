@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from asyncio import subprocess
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,6 @@ from tocsin.cli import ports, postgres
 from tocsin.cli.console import PROGRAM, CommandError, Reporter
 from tocsin.cli.database import DatabaseSettings
 from tocsin.cli.demo import store
-from tocsin.cli.demo.dataset import TEAM_NAMES
 from tocsin.cli.demo.seed import seed
 from tocsin.cli.services import SERVICES, WEB, Endpoint
 from tocsin.cli.supervisor import Child, launch_command
@@ -44,7 +43,7 @@ async def up(options: Options, settings: DatabaseSettings) -> None:
             existing = await store.inspect(dsn) if options.demo else None
             # Messages carry a link to their incident.
             public_url = os.environ.get("PUBLIC_URL") or options.endpoint.url(WEB)
-            environment = {"DATABASE_URL": dsn, "PUBLIC_URL": public_url, **_default_team(existing)}
+            environment = {"DATABASE_URL": dsn, "PUBLIC_URL": public_url}
             if server is not None and "DISK_PATH" not in os.environ:
                 environment["DISK_PATH"] = str(options.data)
             children = [Child(service, options.endpoint, options.reporter, environment) for service in SERVICES]
@@ -149,13 +148,6 @@ def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the first error of a nested group: it caused the others."""
     first = errors.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-def _default_team(existing: store.ExistingData | None) -> Mapping[str, str]:
-    """Make a demo team the default team where no other team exists, so that any first alert pages someone."""
-    if existing is None or not existing.is_free or existing.own_teams or "DEFAULT_TEAM" in os.environ:
-        return {}
-    return {"DEFAULT_TEAM": TEAM_NAMES[0]}
 
 
 def _announce(options: Options, existing: store.ExistingData | None, *, embedded: bool) -> None:

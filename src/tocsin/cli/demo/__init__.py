@@ -1,1 +1,1 @@
-"""A made-up world, so that the first start is not an empty screen. Everything in it says Demo."""
+"""Demo data, so that the first start does not show empty pages. Everything in it is called Demo."""

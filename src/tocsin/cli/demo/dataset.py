@@ -1,7 +1,7 @@
-"""The one list of what the demo world holds. What removes it goes by these names, so nothing else may carry them."""
+"""The demo data. It is removed by these names, so nothing else may have them."""
 
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import date, time, timedelta
 from typing import Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -12,26 +12,29 @@ from tocsin.contracts.model import Severity
 from tocsin.contracts.oncall import Contact, Member, Role, RotationType, ScheduleIn, Weekday
 
 KEY_PREFIX: Final = "tocsin-demo:"
-"""Of every Idempotency-Key that the demo uses."""
+"""Of each Idempotency-Key."""
 ACTOR: Final = "Demo"
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One incident: the alerts that open it, and what people then do about it."""
+    """One incident: the alerts that open it, and how people then change it."""
 
     alerts: tuple[AlertIn, ...]
-    answers: tuple[ChangeIncident, ...] = ()
+    changes: tuple[ChangeIncident, ...] = ()
+    opened_ago: timedelta = timedelta()
+    acknowledged_after: timedelta = timedelta()
+    resolved_after: timedelta = timedelta()
 
     @property
     def service(self) -> str:
-        """The service whose trouble it is; no other scene has it."""
+        """The affected service; no other scene has it."""
         return self.alerts[0].service
 
 
 @dataclass(frozen=True, slots=True)
 class PastIncident:
-    """One that is over, for MTTA and MTTR over the last two weeks."""
+    """A resolved incident, for MTTA and MTTR of the last two weeks."""
 
     days_ago: int
     hour: int
@@ -43,11 +46,11 @@ class PastIncident:
 
     @property
     def id(self) -> UUID:
-        """The same at every start: it is added once."""
+        """The same at every start, so that it is added once."""
         return self.derived_id("incident")
 
     def derived_id(self, what: str) -> UUID:
-        """Return the id of something that belongs to it."""
+        """Return the id of a row that belongs to it."""
         return uuid5(NAMESPACE_URL, f"{KEY_PREFIX}{self.days_ago}:{self.service}:{what}")
 
 
@@ -81,7 +84,7 @@ TEAMS: Final = (
             _member("Dmitri Demo", Role.SECONDARY),
             _member("Esi Demo", Role.SECONDARY),
         ],
-        # The service of the first alert that the README has a newcomer send: somebody is paged for it.
+        # The service of the README's first alert, so that it pages someone.
         services=["checkout", "demo-checkout", "demo-billing"],
         time_zone="Europe/Berlin",
         handoff_time=time(9, 0),
@@ -102,11 +105,15 @@ TEAMS: Final = (
     ),
 )
 TEAM_NAMES: Final = tuple(schedule.team for schedule in TEAMS)
+PEOPLE: Final = tuple(member.name for schedule in TEAMS for member in schedule.members)
 
 SCENES: Final = (
     Scene(  # resolved
         alerts=(_alert("demo-billing", Severity.LOW, "Demo: invoices of last night are 20 min late"),),
-        answers=(
+        opened_ago=timedelta(hours=4, minutes=10),
+        acknowledged_after=timedelta(minutes=3, seconds=25),
+        resolved_after=timedelta(minutes=41),
+        changes=(
             ChangeIncident(status=IncidentStatus.ACKNOWLEDGED, actor="Ada Demo"),
             ChangeIncident(
                 status=IncidentStatus.RESOLVED, actor="Ada Demo", notes="The queue was stuck behind one bad invoice."
@@ -115,7 +122,9 @@ SCENES: Final = (
     ),
     Scene(  # in progress
         alerts=(_alert("demo-storage", Severity.MEDIUM, "Demo: disk of storage-2 is 91 % full", host="storage-2"),),
-        answers=(
+        opened_ago=timedelta(minutes=95),
+        acknowledged_after=timedelta(minutes=4, seconds=40),
+        changes=(
             ChangeIncident(
                 status=IncidentStatus.IN_PROGRESS, actor="Farah Demo", notes="Old snapshots are being deleted."
             ),
@@ -123,9 +132,11 @@ SCENES: Final = (
     ),
     Scene(  # acknowledged
         alerts=(_alert("demo-search", Severity.HIGH, "Demo: search takes 3 s (p95)", region="eu-west"),),
-        answers=(ChangeIncident(status=IncidentStatus.ACKNOWLEDGED, actor="Goran Demo"),),
+        opened_ago=timedelta(minutes=26),
+        acknowledged_after=timedelta(minutes=2, seconds=10),
+        changes=(ChangeIncident(status=IncidentStatus.ACKNOWLEDGED, actor="Goran Demo"),),
     ),
-    Scene(  # open, its page on the way
+    Scene(  # open, its page just sent
         alerts=(
             _alert("demo-checkout", Severity.CRITICAL, "Demo: 4 in 10 payments time out", region="eu-west"),
             _alert("demo-checkout", Severity.CRITICAL, "Demo: no payment in region us-east for 2 min", alert="us-east"),

@@ -1,54 +1,62 @@
-"""Play the demo world into an empty system, through its API. A second time adds nothing."""
+"""Add the demo data to a running system, through its API. A repeat adds what is missing."""
 
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 from uuid import UUID
 
 from tocsin.cli.console import CommandError
-from tocsin.cli.demo import store
 from tocsin.cli.demo.dataset import HISTORY, KEY_PREFIX, SCENES, TEAMS, Scene
+from tocsin.cli.demo.history import add_history, back_date
 from tocsin.cli.gateway import Gateway, open_gateway
-from tocsin.contracts.incidents import IncidentStatus
+from tocsin.contracts.incidents import EventType, IncidentStatus
 from tocsin.kernel import clock
 from tocsin.kernel.errors import RejectedError, UpstreamError
 
-CORRELATION_SECONDS: Final = 15.0
-"""How long an alert may wait for its incident while the services warm up."""
+T = TypeVar("T")
+WAIT_SECONDS: Final = 15.0
+"""How long an alert may wait for its incident, and an incident for its page, while the services warm up."""
+POLL_SECONDS: Final = 0.1
 RANK: Final = {status: rank for rank, status in enumerate(IncidentStatus)}
-"""Incidents only move forward through these."""
+"""Incidents move forward through these statuses only."""
 
 
 async def seed(url: str, dsn: str) -> None:
-    """Add what is missing of the demo world; raise CommandError when a service does not play along."""
+    """Add what is missing of the demo data; raise CommandError when a service fails or refuses."""
     try:
         async with open_gateway(url) as gateway:
-            await _play(gateway, dsn)
+            await _seed(gateway, dsn)
     except (UpstreamError, RejectedError) as exc:
-        msg = f"the demo world cannot be set up: {exc}"
-        raise CommandError(msg, "Do without it, or try again: it continues where it stopped.") from exc
+        msg = f"the demo data cannot be added: {exc}"
+        raise CommandError(msg, "Try again: it continues where it stopped. Or start without --demo.") from exc
 
 
-async def _play(gateway: Gateway, dsn: str) -> None:
+async def _seed(gateway: Gateway, dsn: str) -> None:
     teams = {schedule.team for schedule in (await gateway.oncall.schedules(limit=200)).items}
     for schedule in TEAMS:
         if schedule.team not in teams:
             await gateway.oncall.create_schedule(schedule, idempotency_key=f"{KEY_PREFIX}{schedule.team}")
-    await store.add_history(dsn, HISTORY)
+    await add_history(dsn, HISTORY)
     for scene in SCENES:
-        await _perform(gateway, scene)
+        await _play(gateway, dsn, scene)
 
 
-async def _perform(gateway: Gateway, scene: Scene) -> None:
+async def _play(gateway: Gateway, dsn: str, scene: Scene) -> None:
+    """Open the scene's incident, let its first page be delivered, change it, and back-date all of it."""
     incident_id = await _opened(gateway, scene)
     incident = await gateway.incidents.find(incident_id)
-    for answer in scene.answers:
-        # Never back: on a later start somebody may have gone further than the scene does.
-        if answer.status is not None and RANK[answer.status] > RANK[incident.status]:
-            key = f"{KEY_PREFIX}{scene.service}:{answer.status}"
-            incident = await gateway.incidents.change(incident_id, answer, idempotency_key=key)
+    if scene.changes and incident.status is IncidentStatus.OPEN:
+        await _poll(lambda: _is_paged(gateway, incident_id))
+    for change in scene.changes:
+        # Only forward: before a later start, a person may have gone further than the scene does.
+        if change.status is not None and RANK[change.status] > RANK[incident.status]:
+            key = f"{KEY_PREFIX}{scene.service}:{change.status}"
+            incident = await gateway.incidents.change(incident_id, change, idempotency_key=key)
+    if scene.changes:
+        await back_date(dsn, incident_id, scene)
 
 
 async def _opened(gateway: Gateway, scene: Scene) -> UUID:
-    """Return the scene's incident; send the alerts that open it where they never were."""
+    """Return the scene's incident; send its alerts unless they were sent before."""
     known = await gateway.alerts.list(service=scene.service)
     if known.items:
         return await _incident_of(gateway, known.items[-1].id)
@@ -60,11 +68,26 @@ async def _opened(gateway: Gateway, scene: Scene) -> UUID:
 
 
 async def _incident_of(gateway: Gateway, alert_id: UUID) -> UUID:
-    deadline = clock.monotonic() + CORRELATION_SECONDS
+    async def incident_id() -> UUID | None:
+        return (await gateway.alerts.find(alert_id)).incident_id
+
+    found = await _poll(incident_id)
+    if found is None:
+        msg = f"alert {alert_id} of the demo data got no incident within {WAIT_SECONDS:g} s"
+        raise CommandError(msg, "See the log of incident-management. Try again: it continues where it stopped.")
+    return found
+
+
+async def _is_paged(gateway: Gateway, incident_id: UUID) -> bool:
+    timeline = (await gateway.incidents.find(incident_id)).timeline
+    return any(entry.event_type == EventType.DELIVERED for entry in timeline)
+
+
+async def _poll(probe: Callable[[], Awaitable[T | None]]) -> T | None:
+    """Return the first true result of *probe*; None after WAIT_SECONDS."""
+    deadline = clock.monotonic() + WAIT_SECONDS
     while clock.monotonic() < deadline:
-        alert = await gateway.alerts.find(alert_id)
-        if alert.incident_id is not None:
-            return alert.incident_id
-        await clock.sleep(0.1)
-    msg = f"alert {alert_id} of the demo world got no incident within {CORRELATION_SECONDS:g} s"
-    raise CommandError(msg, "Look at the log of incidents; try again: it continues where it stopped.")
+        if found := await probe():
+            return found
+        await clock.sleep(POLL_SECONDS)
+    return None
