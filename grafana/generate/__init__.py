@@ -1,1 +1,1 @@
-"""Grafana's dashboards, written as Python: `make dashboards` writes `grafana/dashboards/` anew."""
+"""Grafana's dashboards, written as Python: `make dashboards` writes `grafana/dashboards/`."""

@@ -1,4 +1,4 @@
-"""All dashboards, as the files that Grafana reads."""
+"""All dashboards, rendered to the JSON files that Grafana reads."""
 
 import json
 from pathlib import Path

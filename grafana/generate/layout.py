@@ -1,4 +1,4 @@
-"""Dashboards: their variables, and rows of panels from left to right."""
+"""Dashboards: variables, and rows of panels laid out from left to right."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,17 +30,17 @@ LINK: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A choice of label values, all of them to begin with."""
+    """A selection of label values, by default all of them."""
 
     name: str
     label: str
     metric: str
-    of: str = ""
-    """The label whose values they are, where it has another name."""
+    label_name: str = ""
+    """The label, where its name differs from the variable's."""
 
     def json(self) -> JSON:
-        """Return the variable."""
-        query = f"label_values({self.metric}, {self.of or self.name})"
+        """Return the variable's JSON."""
+        query = f"label_values({self.metric}, {self.label_name or self.name})"
         return {
             "name": self.name,
             "label": self.label,
@@ -59,7 +59,7 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A heading, and the panels under it."""
+    """A heading and the panels below it."""
 
     title: str
     panels: Sequence[Panel]
@@ -68,7 +68,7 @@ class Row:
 def dashboard(
     uid: str, title: str, description: str, *, since: str, refresh: str, variables: Sequence[Variable], rows: list[Row]
 ) -> JSON:
-    """Return a dashboard that looks back to *since*, such as `now-6h`."""
+    """Return a dashboard whose time range begins at *since*, such as `now-6h`."""
     return {
         "id": None,
         "uid": uid,

@@ -1,4 +1,4 @@
-"""Panels: what each kind needs beyond its queries. The schema is that of Grafana 11.5, which later ones read."""
+"""Panels by kind. The schema is that of Grafana 11.5, which later versions read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,17 +7,17 @@ from typing import Any, Final, TypeAlias
 DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 LAST: Final = {"calcs": ["lastNotNull"], "fields": "", "values": False}
 GOOD: Final = ((None, "green"),)
-"""Thresholds of what is neither good nor bad."""
+"""Thresholds of a value that is neither good nor bad."""
 ZERO: Final = ((None, "green"), (1, "red"))
-"""Thresholds of what must be zero."""
+"""Thresholds of a value that must be zero."""
 Thresholds: TypeAlias = Sequence[tuple[float | None, str]]
-"""From which value on, which colour; the first has no value."""
+"""Lower bounds and their colours; the first has no bound."""
 JSON: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A PromQL expression and how its series are called."""
+    """A PromQL expression and the legend of its series."""
 
     expr: str
     legend: str = ""
@@ -25,7 +25,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One panel, placed by whoever lays out the dashboard."""
+    """One panel; the layout places it."""
 
     kind: str
     title: str
@@ -43,7 +43,7 @@ class Panel:
     instant: bool = False
 
     def json(self, *, number: int, x: int, y: int) -> JSON:
-        """Return the panel at a place of the grid, which is 24 wide."""
+        """Return the panel's JSON, at a position of the grid."""
         steps = [{"color": colour, "value": value} for value, colour in self.thresholds]
         return {
             "id": number,
@@ -90,7 +90,7 @@ def series(
     bars: bool = False,
     **defaults: Any,
 ) -> Panel:
-    """Return curves over time, or bars; thresholds beyond the first are dashed lines."""
+    """Return lines or bars over time; thresholds beyond the first are dashed lines."""
     custom = {
         "drawStyle": "bars" if bars else "line",
         "fillOpacity": 60 if bars else 25 if stacked else 8,
@@ -120,7 +120,7 @@ def series(
 def stat(
     title: str, description: str, *queries: Query, unit: str, width: int = 4, thresholds: Thresholds = GOOD
 ) -> Panel:
-    """Return figures with their recent course."""
+    """Return current values with sparklines."""
     return Panel(
         "stat",
         title,
@@ -146,7 +146,7 @@ def stat(
 def gauge(
     title: str, description: str, query: Query, *, unit: str, maximum: float, thresholds: Thresholds, width: int = 4
 ) -> Panel:
-    """Return a dial from zero to *maximum*."""
+    """Return a gauge from zero to *maximum*."""
     return Panel(
         "gauge",
         title,
@@ -170,7 +170,7 @@ def gauge(
 def bars(
     title: str, description: str, query: Query, *, unit: str, width: int = 8, thresholds: Thresholds = GOOD
 ) -> Panel:
-    """Return a ranking as of now."""
+    """Return a bar gauge of current values."""
     return Panel(
         "bargauge",
         title,
@@ -200,7 +200,7 @@ def table(
     units: Mapping[str, str] | None = None,
     width: int = 8,
 ) -> Panel:
-    """Return a table as of now: *columns* maps what is shown, in order, to its heading."""
+    """Return a table of current values: *columns* maps the fields shown, in order, to their headings."""
     hidden = {"Time": True} | {name: True for name in ("Value",) if name not in columns}
     return Panel(
         "table",
@@ -233,7 +233,7 @@ def table(
 
 
 def heatmap(title: str, description: str, query: Query, *, unit: str, width: int = 12) -> Panel:
-    """Return how a histogram's observations are spread, over time."""
+    """Return a heatmap of a histogram over time."""
     return Panel(
         "heatmap",
         title,

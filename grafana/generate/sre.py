@@ -1,4 +1,4 @@
-"""SRE Performance: how well incidents are answered, over days."""
+"""SRE Performance: MTTA, MTTR, volume, escalations and deliveries over days."""
 
 from grafana.generate.incidents import (
     ACKNOWLEDGEMENT_LIMITS,
@@ -30,14 +30,14 @@ def dashboard() -> JSON:
     return laid_out(
         "tocsin-sre",
         "SRE Performance",
-        "How well incidents are answered: times, volume, escalations, pages.",
+        "MTTA, MTTR, incident volume, escalations and deliveries.",
         since="now-7d",
         refresh="1m",
         variables=VARIABLES,
         rows=[
             Row("The last 24 hours", _last_day()),
             Row("Trends", _trends()),
-            Row("How the times are spread", _spread()),
+            Row("Distribution of MTTA and MTTR", _spread()),
             Row("Escalations and pages", _paging()),
         ],
     )
@@ -45,10 +45,10 @@ def dashboard() -> JSON:
 
 def _last_day() -> list[Panel]:
     return [
-        stat("Incidents", "Chosen incidents opened in the last 24 hours.", Query(last_day("incidents")), unit="short"),
+        stat("Incidents", "Selected incidents of the last 24 hours.", Query(last_day("incidents")), unit="short"),
         gauge(
             "MTTA",
-            "Mean time from opening to acknowledgement, of the chosen incidents opened in the last 24 hours.",
+            "Mean time from opening to acknowledgement, of the selected incidents opened in the last 24 hours.",
             Query(MTTA),
             unit="s",
             maximum=1800,
@@ -56,28 +56,28 @@ def _last_day() -> list[Panel]:
         ),
         gauge(
             "MTTR",
-            "Mean time from opening to resolution, of the chosen incidents opened in the last 24 hours.",
+            "Mean time from opening to resolution, of the selected incidents opened in the last 24 hours.",
             Query(MTTR),
             unit="s",
             maximum=8 * 3600,
             thresholds=RESOLUTION_LIMITS,
         ),
         stat(
-            "Alerts for one incident",
-            "How many alerts a chosen incident of the last 24 hours has on average: people were paged for one of them.",
+            "Alerts per incident",
+            "Mean number of alerts of a selected incident of the last 24 hours: people were paged once for them.",
             Query(f"{last_day('alerts')} / ({last_day('incidents')} > 0)"),
             unit="short",
         ),
         stat(
             "Acknowledged",
-            "The part of the chosen incidents of the last 24 hours that somebody has acknowledged.",
+            "Share of the selected incidents of the last 24 hours that are acknowledged.",
             Query(f"{last_day('acknowledged_incidents')} / ({last_day('incidents')} > 0)"),
             unit="percentunit",
             thresholds=((None, "red"), (0.8, "orange"), (0.95, "green")),
         ),
         stat(
             "Resolved",
-            "The part of the chosen incidents of the last 24 hours that is resolved.",
+            "Share of the selected incidents of the last 24 hours that are resolved.",
             Query(f"{last_day('resolved_incidents')} / ({last_day('incidents')} > 0)"),
             unit="percentunit",
             thresholds=((None, "orange"), (0.8, "green")),
@@ -91,14 +91,14 @@ def _trends() -> list[Panel]:
         _trend("MTTR", "resolution", "incident_mttr_seconds", MTTR, RESOLUTION_LIMITS),
         series(
             "Volume by service",
-            "Chosen incidents opened in the 24 hours before each point; beyond the busiest twenty services: other.",
+            "Selected incidents opened in the 24 hours before each point; beyond the busiest twenty services: other.",
             Query(last_day("incidents", by="service"), "{{service}}"),
             unit="short",
             stacked=True,
         ),
         table(
             "By service, last 24 hours",
-            "What each of the chosen services came to.",
+            "Incidents, alerts, MTTA and MTTR of each selected service.",
             Query(last_day("incidents", by="service")),
             Query(last_day("alerts", by="service")),
             Query(mean_of_last_day("acknowledgement", "acknowledged", by="service")),
@@ -122,11 +122,11 @@ def _trend(name: str, what: str, histogram: str, chosen: str, limits: Thresholds
 
     return series(
         f"{name} trend",
-        f"Mean time to {what}: moving averages of one hour and of one day over all incidents by when it ended, and of"
-        " the chosen incidents opened in the day before each point.",
+        f"Mean time to {what}: moving averages of one hour and of one day over all incidents, and of"
+        " the selected incidents opened in the day before each point.",
         Query(mean_over("1h"), "1 hour"),
         Query(mean_over("1d"), "1 day"),
-        Query(chosen, "1 day, chosen incidents"),
+        Query(chosen, "1 day, selected incidents"),
         unit="s",
         thresholds=limits,
     )
@@ -136,13 +136,13 @@ def _spread() -> list[Panel]:
     return [
         heatmap(
             "Time to acknowledgement",
-            "How many incidents were acknowledged after how long; each column is the time between two points.",
+            "Number of incidents by time to acknowledgement; each column is the time between two points.",
             Query("sum by (le) (increase(incident_mtta_seconds_bucket[$__rate_interval]))", "{{le}}"),
             unit="s",
         ),
         heatmap(
             "Time to resolution",
-            "How many incidents were resolved after how long; each column is the time between two points.",
+            "Number of incidents by time to resolution; each column is the time between two points.",
             Query("sum by (le) (increase(incident_mttr_seconds_bucket[$__rate_interval]))", "{{le}}"),
             unit="s",
         ),
@@ -158,7 +158,7 @@ def _percentiles(what: str, histogram: str, limits: Thresholds) -> Panel:
     return series(
         f"Median and 95th percentile of {what}",
         f"Half of the incidents of the day before each point, and 95 %, reached {what} within this time; estimated from"
-        " buckets of a minute to a day.",
+        " buckets from 5 seconds to a day.",
         Query(quantile(0.5), "median"),
         Query(quantile(0.95), "95 %"),
         unit="s",
@@ -170,20 +170,20 @@ def _paging() -> list[Panel]:
     return [
         bars(
             "Escalations by team",
-            "Steps beyond an incident's first page, in the chosen time: nobody answered, or somebody asked for more.",
+            "Steps beyond an incident's first page, in the time range: unacknowledged, or escalated by hand.",
             Query('sum by (team) (increase(escalations_total{team=~"$team"}[$__range]))', "{{team}}"),
             unit="short",
             thresholds=((None, "green"), (10, "orange"), (50, "red")),
         ),
         bars(
             "Pages by channel",
-            "Pages that notification-service took over in the chosen time.",
+            "Pages that notification-service accepted in the time range.",
             Query("sum by (channel) (increase(oncall_notifications_sent_total[$__range]))", "{{channel}}"),
             unit="short",
         ),
         series(
-            "Messages by how they ended",
-            "Sent; given up (failed); or not sent because the incident was answered before (voided).",
+            "Messages by outcome",
+            "Sent, failed for good, or cancelled before they were sent because the incident was acknowledged (voided).",
             Query("sum by (status) (increase(notifications_sent_total[$__rate_interval]))", "{{status}}"),
             unit="short",
             width=8,
@@ -192,7 +192,7 @@ def _paging() -> list[Panel]:
         ),
         series(
             "Time to deliver",
-            "From a message's acceptance to the provider's yes: median and 95th percentile by channel, over an hour.",
+            "From a message's acceptance to its delivery: median and 95th percentile by channel, over an hour.",
             Query(
                 "histogram_quantile(0.5, sum by (channel, le)"
                 " (increase(tocsin_notifications_delivery_seconds_bucket[1h])))",
@@ -209,7 +209,7 @@ def _paging() -> list[Panel]:
         ),
         stat(
             "Delivered within 30 s",
-            "The part of the messages delivered in the chosen time that took at most 30 seconds.",
+            "Share of the messages delivered in the time range that took at most 30 seconds.",
             Query(
                 'sum(increase(tocsin_notifications_delivery_seconds_bucket{le="30.0"}[$__range]))'
                 " / (sum(increase(tocsin_notifications_delivery_seconds_count[$__range])) > 0)"
@@ -219,7 +219,7 @@ def _paging() -> list[Panel]:
         ),
         stat(
             "Catch-all paged",
-            "Pages to the catch-all contact in the chosen time: nobody was on call, or nobody could be reached.",
+            "Pages to the catch-all contact in the time range: nobody was on call, or nobody could be reached.",
             Query("sum(increase(tocsin_oncall_catch_all_pages_total[$__range]))"),
             unit="short",
             thresholds=((None, "green"), (1, "red")),

@@ -1,10 +1,10 @@
-"""System Health: each service and replica, their queues, and the database below them."""
+"""System Health: services and replicas, their queues, and the database."""
 
 from grafana.generate.layout import Row, Variable
 from grafana.generate.layout import dashboard as laid_out
 from grafana.generate.panels import JSON, ZERO, Panel, Query, bars, series, stat
 
-CHOSEN = 'job=~"$service", instance=~"$replica"'
+SELECTED = 'job=~"$service", instance=~"$replica"'
 REPLICA = "{{job}} {{instance}}"
 LATENCY_LIMITS = ((None, "green"), (1, "red"))
 """Seconds: the objective."""
@@ -16,12 +16,12 @@ def dashboard() -> JSON:
     return laid_out(
         "tocsin-system",
         "System Health",
-        "How Tocsin itself is: availability, requests, processes, queues, database.",
+        "Tocsin itself: availability, requests, processes, queues, database.",
         since="now-1h",
         refresh="10s",
         variables=(
-            Variable("service", "Service", "tocsin_build_info", of="job"),
-            Variable("replica", "Replica", 'tocsin_build_info{job=~"$service"}', of="instance"),
+            Variable("service", "Service", "tocsin_build_info", label_name="job"),
+            Variable("replica", "Replica", 'tocsin_build_info{job=~"$service"}', label_name="instance"),
         ),
         rows=[
             Row("Availability", _availability()),
@@ -36,8 +36,8 @@ def dashboard() -> JSON:
 def _availability() -> list[Panel]:
     return [
         stat(
-            "Replicas that answer",
-            "How many replicas of each service Prometheus reaches.",
+            "Replicas up",
+            "Replicas of each service that Prometheus can scrape.",
             Query('sum by (job) (up{job=~"$service", instance=~"$replica"})', "{{job}}"),
             unit="short",
             width=8,
@@ -45,10 +45,10 @@ def _availability() -> list[Panel]:
         ),
         stat(
             "Availability",
-            "The part of the requests in the chosen time that was answered without a 5xx. The objective is 99.9 %.",
+            "Share of the requests in the time range without a 5xx response. The objective is 99.9 %.",
             Query(
-                f"1 - sum by (job) (increase(instance:tocsin_http_errors:sum{{{CHOSEN}}}[$__range]))"
-                f" / (sum by (job) (increase(instance:tocsin_http_requests:sum{{{CHOSEN}}}[$__range])) > 0)",
+                f"1 - sum by (job) (increase(instance:tocsin_http_errors:sum{{{SELECTED}}}[$__range]))"
+                f" / (sum by (job) (increase(instance:tocsin_http_requests:sum{{{SELECTED}}}[$__range])) > 0)",
                 "{{job}}",
             ),
             unit="percentunit",
@@ -56,15 +56,15 @@ def _availability() -> list[Panel]:
             thresholds=((None, "red"), (0.999, "green")),
         ),
         stat(
-            "Error budget burns at",
-            "1: it lasts exactly 30 days. Over the last hour; alerts come at 14.4 for an hour, or 6 for six hours.",
+            "Error budget burn rate",
+            "Over the last hour. At 1 the budget lasts 30 days; alerts fire at 14.4 over one hour or 6 over six hours.",
             Query('job:tocsin_http_errors:ratio_rate1h{job=~"$service"} / 0.001', "{{job}}"),
             unit="short",
             thresholds=((None, "green"), (1, "orange"), (6, "red")),
         ),
         stat(
             "Alerts firing",
-            "Prometheus's alerts about Tocsin that fire now.",
+            "Prometheus alerts on Tocsin that are firing.",
             Query('count(ALERTS{alertstate="firing"}) or vector(0)', "alerts"),
             unit="short",
             thresholds=ZERO,
@@ -76,19 +76,19 @@ def _requests() -> list[Panel]:
     return [
         series(
             "Requests per second",
-            "By service and replica; health checks and scrapes are left out.",
+            "By service and replica, without health checks and scrapes.",
             Query(
-                f"sum by (job, instance) (rate(instance:tocsin_http_requests:sum{{{CHOSEN}}}[$__rate_interval]))",
+                f"sum by (job, instance) (rate(instance:tocsin_http_requests:sum{{{SELECTED}}}[$__rate_interval]))",
                 REPLICA,
             ),
             unit="reqps",
         ),
         series(
             "Errors",
-            "The part of each service's requests that was answered with a 5xx.",
+            "Share of each service's requests with a 5xx response.",
             Query(
-                f"sum by (job) (rate(instance:tocsin_http_errors:sum{{{CHOSEN}}}[$__rate_interval]))"
-                f" / (sum by (job) (rate(instance:tocsin_http_requests:sum{{{CHOSEN}}}[$__rate_interval])) > 0)",
+                f"sum by (job) (rate(instance:tocsin_http_errors:sum{{{SELECTED}}}[$__rate_interval]))"
+                f" / (sum by (job) (rate(instance:tocsin_http_requests:sum{{{SELECTED}}}[$__rate_interval])) > 0)",
                 "{{job}}",
             ),
             unit="percentunit",
@@ -96,7 +96,7 @@ def _requests() -> list[Panel]:
         ),
         series(
             "Latency by service",
-            "Median and 99th percentile; streams are left out. The objective: 99 % within a second.",
+            "Median and 99th percentile, without streams. The objective: 99 % within a second.",
             Query(_latency(0.5, "job"), "median, {{job}}"),
             Query(_latency(0.99, "job"), "99 %, {{job}}"),
             unit="s",
@@ -104,17 +104,17 @@ def _requests() -> list[Panel]:
         ),
         series(
             "Latency by replica",
-            "95th percentile of each replica: one that stands out has a trouble of its own.",
+            "95th percentile of each replica, to find one that is slower than the others.",
             Query(_latency(0.95, "job, instance"), REPLICA),
             unit="s",
             thresholds=LATENCY_LIMITS,
         ),
         bars(
             "Slowest routes",
-            "The ten routes with the highest 95th percentile in the chosen time.",
+            "The ten routes with the highest 95th percentile in the time range.",
             Query(
                 "topk(10, histogram_quantile(0.95, sum by (job, method, route, le)"
-                f" (increase(tocsin_http_request_duration_seconds_bucket{{{CHOSEN}, {REAL}}}[$__range]))) > 0)",
+                f" (increase(tocsin_http_request_duration_seconds_bucket{{{SELECTED}, {REAL}}}[$__range]))) > 0)",
                 "{{job}} {{method}} {{route}}",
             ),
             unit="s",
@@ -123,10 +123,10 @@ def _requests() -> list[Panel]:
         ),
         series(
             "Calls between services",
-            "95th percentile of single attempts to call another service, by who calls whom.",
+            "95th percentile of single attempts to call another service, by caller and callee.",
             Query(
                 "histogram_quantile(0.95, sum by (job, peer, le)"
-                f" (rate(tocsin_client_request_duration_seconds_bucket{{{CHOSEN}}}[$__rate_interval])))",
+                f" (rate(tocsin_client_request_duration_seconds_bucket{{{SELECTED}}}[$__rate_interval])))",
                 "{{job}} to {{peer}}",
             ),
             unit="s",
@@ -138,31 +138,31 @@ def _requests() -> list[Panel]:
 def _latency(quantile: float, by: str) -> str:
     return (
         f"histogram_quantile({quantile}, sum by ({by}, le)"
-        f" (rate(tocsin_http_request_duration_seconds_bucket{{{CHOSEN}, {REAL}}}[$__rate_interval])))"
+        f" (rate(tocsin_http_request_duration_seconds_bucket{{{SELECTED}, {REAL}}}[$__rate_interval])))"
     )
 
 
 def _processes() -> list[Panel]:
     return [
         series(
-            "Processor time",
-            "How much of a processor core each replica uses. A process has one loop, and so one core at most.",
-            Query(f"rate(process_cpu_seconds_total{{{CHOSEN}}}[$__rate_interval])", REPLICA),
+            "CPU",
+            "CPU cores that each replica uses. A process has one event loop, so it uses one core at most.",
+            Query(f"rate(process_cpu_seconds_total{{{SELECTED}}}[$__rate_interval])", REPLICA),
             unit="short",
             thresholds=((None, "green"), (0.9, "red")),
         ),
         series(
             "Memory",
             "Resident memory of each replica's process.",
-            Query(f"process_resident_memory_bytes{{{CHOSEN}}}", REPLICA),
+            Query(f"process_resident_memory_bytes{{{SELECTED}}}", REPLICA),
             unit="bytes",
         ),
         series(
             "Event loop lag",
-            "99th percentile of how late timers are: what blocks the loop delays everything in that replica.",
+            "99th percentile of timer delay: what blocks the event loop delays every request of that replica.",
             Query(
                 "histogram_quantile(0.99, sum by (job, instance, le)"
-                f" (rate(tocsin_event_loop_lag_seconds_bucket{{{CHOSEN}}}[$__rate_interval])))",
+                f" (rate(tocsin_event_loop_lag_seconds_bucket{{{SELECTED}}}[$__rate_interval])))",
                 REPLICA,
             ),
             unit="s",
@@ -170,8 +170,8 @@ def _processes() -> list[Panel]:
         ),
         series(
             "Open files and sockets",
-            "The part of its limit that each replica has open.",
-            Query(f"process_open_fds{{{CHOSEN}}} / process_max_fds{{{CHOSEN}}}", REPLICA),
+            "Share of its limit that each replica has open.",
+            Query(f"process_open_fds{{{SELECTED}}} / process_max_fds{{{SELECTED}}}", REPLICA),
             unit="percentunit",
             thresholds=((None, "green"), (0.8, "red")),
         ),
@@ -181,8 +181,8 @@ def _processes() -> list[Panel]:
 def _queues() -> list[Panel]:
     return [
         series(
-            "What waits",
-            "Alerts that incident management does not know yet, outbox rows not yet told, messages not finished.",
+            "Queue length",
+            "Alerts not yet correlated, outbox rows not yet delivered, messages not yet finished.",
             Query("max(tocsin_alerts_uncorrelated)", "alerts"),
             Query('max by (job) (tocsin_outbox_undone_rows{job=~"$service"})', "outbox of {{job}}"),
             Query("sum(max by (channel) (tocsin_notifications_queue_depth))", "messages"),
@@ -190,8 +190,8 @@ def _queues() -> list[Panel]:
             width=8,
         ),
         series(
-            "For how long",
-            "Age of the oldest of each.",
+            "Queue age",
+            "Age of the oldest entry of each queue.",
             Query("max(tocsin_alerts_uncorrelated_oldest_seconds)", "alerts"),
             Query('max by (job) (tocsin_outbox_oldest_seconds{job=~"$service"})', "outbox of {{job}}"),
             Query("max(tocsin_notifications_queue_oldest_seconds)", "messages"),
@@ -202,10 +202,10 @@ def _queues() -> list[Panel]:
         ),
         series(
             "Since workers last succeeded",
-            "Beyond the longest pause that each background loop makes by itself; below zero is in time.",
+            "Time since each background loop last succeeded, minus its interval: below zero is on time.",
             Query(
-                f"max by (job, worker) (time() - tocsin_worker_last_success_timestamp_seconds{{{CHOSEN}}}"
-                f" - tocsin_worker_interval_seconds{{{CHOSEN}}})",
+                f"max by (job, worker) (time() - tocsin_worker_last_success_timestamp_seconds{{{SELECTED}}}"
+                f" - tocsin_worker_interval_seconds{{{SELECTED}}})",
                 "{{job}} {{worker}}",
             ),
             unit="s",
@@ -220,18 +220,18 @@ def _database() -> list[Panel]:
     return [
         series(
             "Connections",
-            "Connections of everybody to the server, and how many it allows.",
+            "Connections of all clients to the server, and its limit.",
             Query("max(tocsin_database_connections)", "connections"),
             Query("max(tocsin_database_limit_connections)", "limit"),
             unit="short",
             width=8,
         ),
         series(
-            "Connections at work",
-            "The part of its own connections that each replica has at work.",
+            "Connection pools in use",
+            "Share of its connection pool that each replica uses.",
             Query(
-                f"tocsin_database_pool_in_use_connections{{{CHOSEN}}}"
-                f" / tocsin_database_pool_limit_connections{{{CHOSEN}}}",
+                f"tocsin_database_pool_in_use_connections{{{SELECTED}}}"
+                f" / tocsin_database_pool_limit_connections{{{SELECTED}}}",
                 REPLICA,
             ),
             unit="percentunit",
@@ -240,8 +240,8 @@ def _database() -> list[Panel]:
             max=1,
         ),
         stat(
-            "Clock, furthest from the database's",
-            "The largest difference between a replica's clock and the database's, which decides.",
+            "Clock skew",
+            "Largest difference between a replica's clock and the database's, which is authoritative.",
             Query("max(abs(tocsin_clock_skew_seconds))", "seconds"),
             unit="s",
             width=8,
@@ -249,13 +249,13 @@ def _database() -> list[Panel]:
         ),
         series(
             "Size of the database",
-            "What the database takes on its disk.",
+            "Disk space that the database uses.",
             Query("max(tocsin_database_size_bytes)", "database"),
             unit="bytes",
         ),
         series(
             "Free disk",
-            "The part of the file system of DISK_PATH that is free, where it is least.",
+            "Free share of the file system of DISK_PATH, on the replica with the least.",
             Query("min(tocsin_disk_free_bytes / tocsin_disk_size_bytes)", "free"),
             unit="percentunit",
             thresholds=((None, "red"), (0.1, "green")),

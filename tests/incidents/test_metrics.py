@@ -68,13 +68,14 @@ async def test_an_opened_incident_is_counted_once_by_severity(api: Api) -> None:
     assert await api.metric('incidents_created_total{severity="low"}') == 2
 
 
-async def test_mtta_and_mttr_are_measured_into_buckets_from_a_minute_to_a_day(api: Api) -> None:
+async def test_mtta_and_mttr_are_measured_into_buckets_from_five_seconds_to_a_day(api: Api) -> None:
     incident = await api.open()
     for status, minutes in (("acknowledged", 4), ("in_progress", 5), ("resolved", 100), ("resolved", 200)):
         api.set_clock(incident.created_at + timedelta(minutes=minutes))
         await api.change(incident.id, status=status)
     assert await api.metric("incident_mtta_seconds_count") == 1
     assert await api.metric("incident_mtta_seconds_sum") == pytest.approx(240, abs=5)
+    assert await api.metric('incident_mtta_seconds_bucket{le="5.0"}') == 0
     assert await api.metric('incident_mtta_seconds_bucket{le="120.0"}') == 0
     assert await api.metric('incident_mtta_seconds_bucket{le="300.0"}') == 1
     assert await api.metric("incident_mttr_seconds_count") == 1

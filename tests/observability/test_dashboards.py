@@ -1,4 +1,4 @@
-"""The dashboards as files: whole, the ones that the generator writes, and readable by whoever opens them."""
+"""The dashboard files: complete, equal to what the generator writes, and portable."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from grafana.generate.dashboards import render
 from tests.support.observability.files import DASHBOARDS, GRAFANA, panels, read_dashboard, read_yaml
 
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
-SAME_ON_EVERY_REPLICA = re.compile(
+EXPORTED_BY_EVERY_REPLICA = re.compile(
     r"(?<![a-z_])(?:incidents_total|oncall_current|tocsin_incidents_(?:unresolved|service|unescalated|last_day)\w+"
     r"|tocsin_oncall_(?:overdue|incidents|due)\w+|tocsin_notifications_(?:queue|dead)\w+|tocsin_outbox_(?:undone|parked|oldest)\w+"
     r"|tocsin_alerts_uncorrelated\w*|tocsin_database_(?:connections|limit_connections|size_bytes))"
@@ -26,14 +26,14 @@ def test_the_files_are_what_the_generator_writes() -> None:
     assert written == render(), "run `make dashboards`"
 
 
-def test_the_dashboards_are_three_with_names_and_ids_of_their_own() -> None:
+def test_there_are_three_dashboards_with_unique_ids() -> None:
     found = [read_dashboard(path) for path in DASHBOARDS]
     assert {dashboard["title"] for dashboard in found} == {"Live Incident Overview", "SRE Performance", "System Health"}
     assert len({dashboard["uid"] for dashboard in found}) == 3
 
 
 @each_dashboard
-def test_every_panel_says_what_it_shows_in_which_unit_and_from_when_on_it_is_bad(dashboard: dict[str, Any]) -> None:
+def test_every_panel_has_a_description_a_unit_and_thresholds(dashboard: dict[str, Any]) -> None:
     for panel in panels(dashboard):
         assert len(panel["description"]) > 15, panel["title"]
         assert panel["description"].endswith("."), panel["title"]
@@ -47,7 +47,7 @@ def test_every_panel_says_what_it_shows_in_which_unit_and_from_when_on_it_is_bad
 
 
 @each_dashboard
-def test_no_dashboard_names_its_data_source_or_any_place(dashboard: dict[str, Any]) -> None:
+def test_no_dashboard_is_bound_to_a_data_source_or_an_address(dashboard: dict[str, Any]) -> None:
     for panel in panels(dashboard):
         assert panel["datasource"] == SOURCE
         assert all(target["datasource"] == SOURCE for target in panel["targets"])
@@ -58,20 +58,20 @@ def test_no_dashboard_names_its_data_source_or_any_place(dashboard: dict[str, An
 
 
 @each_dashboard
-def test_every_variable_is_used_and_every_used_one_is_there(dashboard: dict[str, Any]) -> None:
+def test_every_variable_is_used_and_every_used_one_is_declared(dashboard: dict[str, Any]) -> None:
     text = json.dumps([dashboard["panels"], [it["definition"] for it in dashboard["templating"]["list"][1:]]])
     used = set(re.findall(r"\$\{?([a-z]+)", text))
     assert used == {variable["name"] for variable in dashboard["templating"]["list"]}
 
 
-def test_incidents_can_be_chosen_by_service_team_and_severity() -> None:
+def test_incidents_can_be_selected_by_service_team_and_severity() -> None:
     for name in ("live-incident-overview", "sre-performance"):
         variables = read_dashboard(GRAFANA / "dashboards" / f"{name}.json")["templating"]["list"]
         assert [variable["name"] for variable in variables] == ["datasource", "service", "team", "severity"]
 
 
 @each_dashboard
-def test_no_two_panels_lie_on_each_other_and_none_leaves_the_grid(dashboard: dict[str, Any]) -> None:
+def test_no_panels_overlap_and_none_leaves_the_grid(dashboard: dict[str, Any]) -> None:
     every = dashboard["panels"]
     assert len({panel["id"] for panel in every}) == len(every)
     places = [(panel["title"], panel["gridPos"]) for panel in every]
@@ -84,10 +84,10 @@ def test_no_two_panels_lie_on_each_other_and_none_leaves_the_grid(dashboard: dic
 
 
 @each_dashboard
-def test_what_every_replica_tells_alike_is_never_added_up(dashboard: dict[str, Any]) -> None:
+def test_gauges_that_every_replica_exports_are_never_summed(dashboard: dict[str, Any]) -> None:
     for panel in panels(dashboard):
         for target in panel["targets"]:
-            for found in SAME_ON_EVERY_REPLICA.finditer(target["expr"]):
+            for found in EXPORTED_BY_EVERY_REPLICA.finditer(target["expr"]):
                 before = target["expr"][: found.start()]
                 assert re.search(r"max(?: by \([a-z, ]+\))? \(?$|max\((?:\w+ or )?$", before), target["expr"]
 

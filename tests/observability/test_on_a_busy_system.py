@@ -1,4 +1,4 @@
-"""Every query of every panel, asked of a real Prometheus that watches a real system at work."""
+"""Every query of every panel, run on a real Prometheus that scrapes a real system under load."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -22,7 +22,7 @@ async def world() -> AsyncIterator[World]:
 
 @pytest.fixture
 async def system(db_dsn: str, tmp_path: Path, world: World) -> AsyncIterator[System]:
-    """Two replicas of incident management, so that what both tell alike is not counted twice."""
+    """A system with two replicas of incident management: a gauge that both export must not be counted twice."""
     async with running_system(db_dsn, tmp_path, world.environment, replicas={"incidents": 2}) as running:
         await running.post("oncall", "/api/v1/schedules", world.team)
         yield running
@@ -36,28 +36,28 @@ async def alert(system: System, service: str, severity: str, **given: str) -> st
 
 
 async def a_night(system: System, world: World) -> None:
-    """Alerts that join or repeat, a receiver that is gone, somebody who answers, and somebody who does not."""
+    """Alerts that are attached or repeat, an unreachable receiver, one acknowledged incident and one that is not."""
     world.refused.add("labels")
-    answered = await alert(system, "checkout", "critical")
+    acknowledged_one = await alert(system, "checkout", "critical")
     await alert(system, "checkout", "critical")
     await alert(system, "labels", "high")
     for _ in range(2):
         await alert(system, "search", "low", dedup_key="disk")
-    await world.first_page(answered)
+    await world.first_page(acknowledged_one)
     for status in ("acknowledged", "resolved"):
-        await system.patch("web", f"/api/v1/incidents/{answered}", {"status": status})
+        await system.patch("web", f"/api/v1/incidents/{acknowledged_one}", {"status": status})
 
 
 async def without_data(prometheus: Prometheus, system: System) -> list[str]:
-    """Return the panels that show nothing yet; let something more happen meanwhile."""
+    """Send one more alert, and return the queries that have no data yet."""
     await alert(system, "checkout", "medium")
-    asked = [
+    queries = [
         (f"{dashboard['title']}, {panel['title']}: {target['expr']}", target["expr"])
         for dashboard in map(read_dashboard, DASHBOARDS)
         for panel in panels(dashboard)
         for target in panel["targets"]
     ]
-    return [place for place, expression in asked if not await prometheus.query(expression)]
+    return [place for place, expression in queries if not await prometheus.query(expression)]
 
 
 async def test_every_query_of_every_panel_returns_data_and_every_rule_can_be_evaluated(
@@ -83,15 +83,15 @@ async def test_every_query_of_every_panel_returns_data_and_every_rule_can_be_eva
                 metric, label = variable["definition"].removeprefix("label_values(").removesuffix(")").rsplit(", ", 1)
                 assert await prometheus.query(f"count by ({label}) ({metric})"), variable["definition"]
 
-        groups = (await prometheus.ask("rules"))["groups"]
+        groups = (await prometheus.get("rules"))["groups"]
         assert {rule["name"] for group in groups for rule in group["rules"]} >= set(alerts())
-        ill = [rule for group in groups for rule in group["rules"] if rule["health"] != "ok"]
-        assert ill == []
-        known = set(await prometheus.ask("label/__name__/values"))
+        unhealthy = [rule for group in groups for rule in group["rules"] if rule["health"] != "ok"]
+        assert unhealthy == []
+        known = set(await prometheus.get("label/__name__/values"))
         assert {name for rule in rules() for name in metric_names(rule["expr"])} - known == set()
 
-        in_truth = len((await system.get("incidents", "/api/v1/incidents", status="open"))["items"])
-        assert in_truth > 1
+        open_incidents = len((await system.get("incidents", "/api/v1/incidents", status="open"))["items"])
+        assert open_incidents > 1
         by_state = next(panel for panel in panels(read_dashboard(DASHBOARDS[0])) if panel["title"] == "By state")
         shown = {labels["status"]: value for labels, value in await prometheus.query(by_state["targets"][0]["expr"])}
-        assert shown["open"] == in_truth
+        assert shown["open"] == open_incidents

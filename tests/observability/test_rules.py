@@ -1,4 +1,4 @@
-"""Prometheus accepts its configuration, each alert fires when it should and not otherwise, and each has a runbook."""
+"""Prometheus accepts its configuration; each alert fires exactly when it should, and has a runbook."""
 
 import re
 import subprocess
@@ -29,22 +29,21 @@ def test_prometheus_accepts_its_configuration_and_finds_the_rules_beside_it() ->
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
-def test_each_alert_fires_when_it_should_and_not_otherwise(path: Path) -> None:
+def test_each_alert_fires_exactly_when_it_should(path: Path) -> None:
     promtool("test", "rules", path)
 
 
-def test_every_alert_is_tried_both_ways() -> None:
-    tried: dict[str, set[bool]] = {name: set() for name in alerts()}
+def test_every_alert_is_tested_firing_and_not_firing() -> None:
+    tested: dict[str, set[bool]] = {name: set() for name in alerts()}
     for path in TESTS:
         for test in read_yaml(path)["tests"]:
             for case in test["alert_rule_test"]:
-                tried[case["alertname"]].add(bool(case["exp_alerts"]))
-    assert {name: ways for name, ways in tried.items() if ways != {True, False}} == {}
+                tested[case["alertname"]].add(bool(case["exp_alerts"]))
+    assert {name: ways for name, ways in tested.items() if ways != {True, False}} == {}
 
 
-def test_every_replica_of_every_service_is_scraped_past_the_edge_under_its_services_name() -> None:
+def test_every_replica_is_scraped_directly_under_the_name_of_its_service() -> None:
     jobs = {job["job_name"]: job for job in read_yaml(PROMETHEUS / "prometheus.yml")["scrape_configs"]}
     assert set(SERVICES) | {"edge", "prometheus", "grafana"} == set(jobs)
     compose = read_yaml(ROOT / "compose.yaml")["services"]
@@ -62,7 +61,7 @@ def headings() -> list[str]:
 
 
 @pytest.mark.parametrize("name", alerts())
-def test_every_alert_has_a_runbook_and_becomes_an_incident_of_the_service_that_is_ill(name: str) -> None:
+def test_every_alert_has_a_runbook_and_becomes_an_incident_of_the_affected_service(name: str) -> None:
     rule: dict[str, Any] = alerts()[name]
     page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
     assert page == f"{{{{ $externalLabels.tocsin_url }}}}/handbook/{RUNBOOKS.name}"

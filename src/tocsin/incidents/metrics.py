@@ -14,6 +14,9 @@ MINUTE, HOUR = 60.0, 3600.0
 GROUP: Final = ("service", "team", "severity")
 """Labels of incidents. The counting bounds them: the busiest services, and `other`."""
 BUCKETS: Final = (
+    5.0,
+    10.0,
+    30.0,
     MINUTE,
     2 * MINUTE,
     5 * MINUTE,

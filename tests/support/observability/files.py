@@ -1,4 +1,4 @@
-"""What is configured, read."""
+"""Readers of the configuration of Prometheus and Grafana."""
 
 import json
 import re
@@ -32,12 +32,12 @@ def program(name: str) -> str:
 
 
 def read_yaml(path: Path) -> Any:
-    """Return what a YAML file says."""
+    """Return a parsed YAML file."""
     return yaml.safe_load(path.read_text())
 
 
 def rules() -> Iterator[dict[str, Any]]:
-    """Yield every rule, of alerts and of recordings."""
+    """Yield every alerting and recording rule."""
     for path in RULES:
         for group in read_yaml(path)["groups"]:
             yield from group["rules"]
@@ -54,13 +54,13 @@ def read_dashboard(path: Path) -> Any:
 
 
 def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the panels that show something, those inside collapsed rows too."""
+    """Return the panels without rows, including those of collapsed rows."""
     every = [inner for panel in dashboard["panels"] for inner in (panel, *panel.get("panels", []))]
     return [panel for panel in every if panel["type"] != "row"]
 
 
 def metric_names(expression: str) -> set[str]:
-    """Return what looks like our own metrics in a PromQL expression, without labels and strings."""
+    """Return the names of our metrics in a PromQL expression."""
     bare = re.sub(r'"[^"]*"|\{[^}]*\}|(by|on|without|ignoring) \([^)]*\)', " ", expression)
     return set(re.findall(r"\b(?:(?:job|instance):)?[a-z]+_[a-z0-9_]+(?::\w+)*", bare)) - FUNCTIONS
 

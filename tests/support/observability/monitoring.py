@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes a system under test as the committed configuration would."""
+"""A real Prometheus that scrapes a system under test with the committed jobs and rules."""
 
 import asyncio
 import re
@@ -14,47 +14,47 @@ from tests.support.observability.files import PROMETHEUS, RULES, SERVICES, progr
 from tests.support.system import System, free_port
 from tests.support.waiting import eventually
 
-IN_PLACE_OF = {"$__rate_interval": "20s", "$__range": "2m", "$__interval": "5s"}
+GRAFANA_VARIABLES = {"$__rate_interval": "20s", "$__range": "2m", "$__interval": "5s"}
 
 
 class Prometheus:
-    """Prometheus, by its API."""
+    """The API of Prometheus."""
 
     def __init__(self, url: str, session: ClientSession) -> None:
         self.url = url
         self._session = session
 
-    async def ask(self, path: str, **parameters: str) -> Any:
-        """Return the data of an answer, which must be a success."""
+    async def get(self, path: str, **parameters: str) -> Any:
+        """Return the data of a successful response."""
         async with self._session.get(f"{self.url}/api/v1/{path}", params=parameters) as response:
-            answer = await response.json()
-            assert answer["status"] == "success", f"{parameters}: {answer['error']}"
-            return answer["data"]
+            body = await response.json()
+            assert body["status"] == "success", f"{parameters}: {body['error']}"
+            return body["data"]
 
     async def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
-        """Return labels and value of each series of a panel's *expression*, as of now, that has a number."""
-        for name, text in IN_PLACE_OF.items():
+        """Return labels and current value of each series of a panel's *expression*, without NaN."""
+        for name, text in GRAFANA_VARIABLES.items():
             expression = expression.replace(name, text)
         expression = re.sub(r"\$[a-z]+", ".*", expression)
-        result = (await self.ask("query", query=expression))["result"]
+        result = (await self.get("query", query=expression))["result"]
         found = [(series["metric"], float(series["value"][1])) for series in result]
         return [(labels, value) for labels, value in found if value == value]  # noqa: PLR0124 - NaN is not itself
 
     async def number(self, expression: str) -> float | None:
-        """Return the only value of *expression*, if there is one."""
+        """Return the value of *expression* if it has exactly one series."""
         found = await self.query(expression)
         return found[0][1] if len(found) == 1 else None
 
     async def all_up(self) -> bool:
-        """Say whether every target was scraped, twice at least."""
-        targets = (await self.ask("targets"))["activeTargets"]
+        """Return whether every target was scraped at least twice."""
+        targets = (await self.get("targets"))["activeTargets"]
         twice = await self.query("sum_over_time(up[1m]) >= 2")
         return bool(targets) and len(twice) == len(targets)
 
 
 @asynccontextmanager
 async def prometheus_of(system: System, folder: Path) -> AsyncIterator[Prometheus]:
-    """Run Prometheus with the committed jobs and rules, on this system's replicas, every second."""
+    """Run Prometheus with the committed jobs and rules on this system's replicas, scraping every second."""
     port = free_port()
     configuration = read_yaml(PROMETHEUS / "prometheus.yml")
     configuration["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
