@@ -1,1 +1,1 @@
-"""What Tocsin costs, each figure beside its limit measured in the same run: `make bench`."""
+"""Benchmarks: each figure beside its limit, measured in the same run (`make bench`)."""

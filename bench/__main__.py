@@ -26,7 +26,7 @@ SETTLE_SECONDS = 120
 
 
 def query(dsn: str, sql: str) -> tuple[Any, ...]:
-    """Run one statement; return its first row, or nothing."""
+    """Run one statement; return its first row, or None."""
     with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         cursor.execute(sql)
@@ -34,7 +34,7 @@ def query(dsn: str, sql: str) -> tuple[Any, ...]:
 
 
 async def throughput(running: Running, options: argparse.Namespace) -> dict[str, Any]:
-    """Return alerts a second, durable and correlated, counted in the database when the last one has its incident."""
+    """Return alerts per second, durable and correlated, counted in the database when the last one has its incident."""
     started = clock.monotonic()
     measured = await wrk(
         running.url(8001), seconds=options.seconds, connections=options.connections, services=options.services
@@ -81,14 +81,14 @@ async def paging(running: Running, arriving: Receiver, pages: int) -> list[float
 
 
 async def main() -> None:
-    """Run everything, print one table."""
+    """Run all measurements and print one table."""
     parser = argparse.ArgumentParser(prog="bench", description="Measure Tocsin beside its limits.")
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--connections", type=int, default=1024)
     parser.add_argument("--services", type=int, default=20)
     parser.add_argument("--pages", type=int, default=50)
     options = parser.parse_args()
-    # No second page during the measurement, and a receiver that is not a stranger.
+    # No second page during the measurement, and a receiver that the SSRF check allows.
     environment = {
         **os.environ,
         "ESCALATION_TIMEOUT_MINUTES": "60",
@@ -110,7 +110,7 @@ async def main() -> None:
 
 
 def report(alerts: dict[str, Any], bare: float, inserts: float, pages: list[float]) -> None:
-    """Print what was measured beside its limits."""
+    """Print the figures beside their limits."""
     table = Table(title=f"Tocsin on {os.cpu_count()} cores, everything on them")
     for column in ("measured", "figure", "limit in the same run", "of it"):
         table.add_column(column, justify="left" if column == "measured" else "right")

@@ -1,4 +1,4 @@
-"""The limit of the parts: aiohttp and pydantic take the same alert and do nothing with it."""
+"""The upper limit: aiohttp and pydantic accept the same alert and discard it."""
 
 import sys
 from http import HTTPStatus
@@ -10,7 +10,7 @@ from tocsin.contracts.alerts import AlertIn
 
 
 async def post_alert(request: web.Request) -> web.Response:
-    """Validate, answer."""
+    """Validate and respond."""
     alert = AlertIn.model_validate_json(await request.read())
     return web.json_response({"service": alert.service}, status=HTTPStatus.CREATED)
 

@@ -33,14 +33,14 @@ SEEN_MS: Final = 1_000
 PAGE_KIB: Final = 20
 SCRIPTS_KIB: Final = 45
 WAITING: Final = 60
-"""How many incidents wait for an answer: a page full of fuses."""
+"""Unacknowledged incidents: enough to fill the page."""
 ASKED: Final = 100
 PAINTED: Final = 20
 WARM_UP: Final = 10
 SLOWED: Final = 4
 CHUNK: Final = 50_000
 SHARE: Final = 455 / 364
-"""How many more incidents than the year has are stored: there is a time before."""
+"""Stored incidents per incident of the year: there are older ones."""
 LISTS: Final = {
     "50 incidents that are not resolved": "/incidents",
     "50 incidents of all": "/incidents?status=any",
@@ -92,7 +92,7 @@ BEHIND: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What was measured, beside its limit."""
+    """A measurement beside its limit."""
 
     name: str
     unit: str
@@ -100,7 +100,7 @@ class Figure:
     taken: Sequence[float]
 
     def row(self) -> tuple[str, ...]:
-        """Return it as a row of the table."""
+        """Return the row of the table."""
         ordered = sorted(self.taken)
         most = ordered[round(0.95 * (len(ordered) - 1))]
         shown = [f"{value:.1f} {self.unit}" for value in (statistics.median(ordered), most, self.limit)]
@@ -108,7 +108,7 @@ class Figure:
 
 
 def fill(dsn: str, incidents: int) -> None:
-    """Store so many incidents of the last 364 days, and a quarter as many from before."""
+    """Insert this many incidents of the last 364 days, and a quarter as many older ones."""
     sql = Path(__file__).with_name("history.sql").read_text(encoding="utf-8")
     total = round(incidents * SHARE)
     with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
@@ -120,7 +120,7 @@ def fill(dsn: str, incidents: int) -> None:
 
 
 async def add_up(dsn: str) -> float:
-    """Wait until the workers have added all of it up; return the seconds that it took."""
+    """Wait until the workers have rolled everything up; return how many seconds it took."""
     started = clock.monotonic()
     with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
         connection.autocommit = True
@@ -133,7 +133,7 @@ async def add_up(dsn: str) -> float:
 
 
 async def serve(running: Running, incidents: int) -> list[Figure]:
-    """Ask for one page after the other."""
+    """Request one page after the other."""
     first = clock.now().date() - timedelta(days=363)
     overview = f"{running.url(8002)}/api/v1/incidents/stats/overview?by=week&since={first}"
     figures = {
@@ -145,7 +145,7 @@ async def serve(running: Running, incidents: int) -> list[Figure]:
         await asyncio.gather(*(_open(session, running) for _ in range(WAITING)))
         async with session.get(overview) as response:
             counted: int = (await response.json())["total"]["incidents"]
-        if not 0.97 * incidents < counted < 1.04 * incidents:  # whole weeks are a little more or less
+        if not 0.97 * incidents < counted < 1.04 * incidents:  # whole weeks hold slightly more or fewer
             sys.exit(f"Of {incidents:,} incidents of a year, {counted:,} were counted.")
         lists = [
             Figure(name, "ms", LIST_MS, await _timed(session, running.url(8080) + path, rows=50))
@@ -186,7 +186,7 @@ async def paint(browser: Browser, running: Running) -> list[Figure]:
             floor.append(await page.evaluate(PAINT))
         async with _phone(browser) as page:
             await page.goto(listed)
-            await page.locator("#live-word", has_text="Live").wait_for()  # then every script has been fetched
+            await page.locator("#live-word", has_text="Live").wait_for()  # every script has been fetched by then
             painted.append(await page.evaluate(PAINT))
             largest.append(await page.evaluate(LARGEST))
             pages, scripts = await page.evaluate(WEIGHT)
@@ -196,8 +196,8 @@ async def paint(browser: Browser, running: Running) -> list[Figure]:
     return [
         Figure(f"a line of text painted, on a processor slowed {SLOWED} times", "ms", PAINT_MS, floor),
         Figure("the list painted, the same way", "ms", PAINT_MS, painted),
-        Figure("and the sentence that says how many wait", "ms", PAINT_MS, largest),
-        Figure("the list painted for somebody who comes from Now", "ms", PAINT_MS, again),
+        Figure("the headline with the unacknowledged incidents", "ms", PAINT_MS, largest),
+        Figure("the list painted, coming from the Now page", "ms", PAINT_MS, again),
         Figure("its HTML and CSS, packed", "KiB", PAGE_KIB, [pages]),
         Figure("its scripts, packed", "KiB", SCRIPTS_KIB, [scripts]),
     ]
@@ -228,11 +228,11 @@ async def agree(browser: Browser, running: Running) -> list[Figure]:
             await one.get_by_role("button", name="Acknowledge").click()
             await other.evaluate(ANSWERED)  # looks at every frame; an expectation looks twice a second
             taken.append((clock.monotonic() - started) * 1_000)
-    return [Figure("an acknowledgement, seen in another browser", "ms", SEEN_MS, taken)]
+    return [Figure("an acknowledgement, shown in another browser", "ms", SEEN_MS, taken)]
 
 
 async def main() -> None:
-    """Fill, have it added up, ask, paint, and print one table."""
+    """Insert, roll up, request, paint, and print one table."""
     parser = argparse.ArgumentParser(prog="bench.pages", description="Measure the web pages beside their limits.")
     parser.add_argument("--incidents", type=int, default=1_000_000)
     incidents = parser.parse_args().incidents

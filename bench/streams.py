@@ -1,4 +1,4 @@
-"""Measure what open event streams cost: memory, database connections, and how soon a change reaches all of them.
+"""Measure open event streams: memory, database connections, and how soon a change reaches all of them.
 
 python -m bench.streams [--streams 500]
 """
@@ -23,7 +23,7 @@ from bench.processes import PORT_OFFSET, Running, tocsin
 from tocsin.kernel import clock
 
 WARM = 20
-"""Streams that are opened and closed first: what a process needs once is not what a stream costs."""
+"""Streams opened and closed first, so that one-time allocations are not counted."""
 ROUNDS = 20
 PORTS = {"web-ui": 8080, "incident-management": 8002}
 OF_INCIDENTS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'tocsin-incidents%'"
@@ -52,14 +52,14 @@ async def event(response: aiohttp.ClientResponse) -> bytes:
 
 
 async def opened(stack: AsyncExitStack, session: aiohttp.ClientSession, url: str, number: int) -> list[Any]:
-    """Open *number* streams; return them once each has said where it stands."""
+    """Open *number* streams; return them once each has sent its position."""
     streams = [await stack.enter_async_context(session.get(url)) for _ in range(number)]
     await asyncio.gather(*(event(stream) for stream in streams))
     return streams
 
 
 async def measure(running: Running, number: int) -> dict[str, Any]:
-    """Open the streams through the web service, as browsers do, and change an incident some times."""
+    """Open the streams through the web service, as browsers do, and change an incident several times."""
     url = running.url(8080) + "/api/v1/incidents"
     timeout = aiohttp.ClientTimeout(total=None)
     connector = aiohttp.TCPConnector(limit=0)
@@ -69,7 +69,7 @@ async def measure(running: Running, number: int) -> dict[str, Any]:
             incident = (await response.json())["number"]
         async with AsyncExitStack() as stack:
             await opened(stack, session, url + "/stream", WARM)
-        await clock.sleep(1)  # what was opened is closed on both sides
+        await clock.sleep(1)  # both sides have closed their connections
         before, connections = memory(), query(running.dsn, OF_INCIDENTS)[0]
         async with AsyncExitStack() as stack:
             streams = await opened(stack, session, url + "/stream", number)
@@ -92,7 +92,7 @@ async def _round(session: aiohttp.ClientSession, url: str, streams: list[Any]) -
 
 
 async def main() -> None:
-    """Run it, print one table."""
+    """Run the measurement and print one table."""
     parser = argparse.ArgumentParser(prog="bench.streams", description="Measure what open event streams cost.")
     parser.add_argument("--streams", type=int, default=500)
     number = parser.parse_args().streams
