@@ -21,7 +21,7 @@ DELETES: Final = (
     "DELETE FROM oncall.escalation WHERE incident_id = ANY(%(incidents)s::uuid[])",
     "DELETE FROM oncall.team WHERE name = ANY(%(teams)s)",
     "DELETE FROM notifications.notification WHERE incident_id = ANY(%(incidents)s::uuid[])",
-    "DELETE FROM notifications.answered WHERE incident_id = ANY(%(incidents)s::uuid[])",
+    "DELETE FROM notifications.cancellation WHERE incident_id = ANY(%(incidents)s::uuid[])",
     """
     DELETE FROM alerts.request
     WHERE id IN (SELECT resource_id FROM alerts.idempotency WHERE starts_with(key, %(prefix)s))
