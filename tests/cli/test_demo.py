@@ -58,7 +58,7 @@ async def get(up: Up, path: str, **query: str) -> Any:
 def remains(dsn: str) -> list[str]:
     """Return the tables, besides the timeline, with a row that names a team or a person of the demo."""
     names = {"names": "|".join((*TEAM_NAMES, *PEOPLE))}
-    found = [name for name in tables(dsn) if run(dsn, f"SELECT FROM {name} AS t WHERE t::text ~ %(names)s", names)]
+    found = [name for name in tables(dsn) if run(dsn, f"SELECT 1 FROM {name} AS t WHERE t::text ~ %(names)s", names)]
     return [name for name in found if name != "incidents.timeline"]
 
 
@@ -125,7 +125,7 @@ async def test_removal_leaves_nothing_of_it_and_all_other_data(db_dsn: str, monk
             return own["team"] == TEAMS[0].team
 
         assert await eventually(assigned), "the first alert of any service pages someone of the demo"
-        paged = "SELECT FROM notifications.notification WHERE page ->> 'person' = ANY(%(people)s)"
+        paged = "SELECT 1 FROM notifications.notification WHERE page ->> 'person' = ANY(%(people)s)"
         await eventually(partial(run, db_dsn, paged, {"people": [*PEOPLE]}))
         await tocsin("demo", "remove")
         await eventually(lambda: not {"incidents.stale", "oncall.stale"} & rows(db_dsn).keys())
