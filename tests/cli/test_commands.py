@@ -9,6 +9,7 @@ import pytest
 from tests.cli.conftest import FakeGateway, problem
 from tests.support.cli.processes import tocsin
 from tocsin.contracts.incidents import IncidentSummary
+from tocsin.kernel.build_info import VERSION
 from tocsin.kernel.problems import DETAIL_OF
 
 ID = "01890a5d-ac96-774b-bcce-b302099a8057"
@@ -34,6 +35,7 @@ INCIDENT: dict[str, Any] = {
     "mttr_seconds": None,
     "alerts": [],
     "alerts_total": 2,
+    "moved_alerts": [],
     "notes": [],
     "timeline": [
         {
@@ -199,6 +201,7 @@ async def test_people_on_call_are_listed_by_team(gateway: FakeGateway) -> None:
         "secondary": None,
         "at": "2026-11-21T10:00:00Z",
         "until": "2026-11-23T09:00:00Z",
+        "time_zone": "Europe/Berlin",
     }
     gateway.responses["GET /api/v1/schedules"] = (200, {"items": [SCHEDULE], "next_cursor": None})
     gateway.responses["GET /api/v1/oncall/current"] = (200, now)
@@ -272,7 +275,7 @@ async def test_a_server_that_is_not_tocsin_is_named_with_what_to_set(
     gateway.responses["GET /api/v1/incidents"] = (status, response)
     result = await tocsin("incidents", "list")
     assert (result.status, result.out) == (1, "")
-    assert result.err.startswith(f"tocsin: the server at {gateway.url} does not respond as Tocsin does\n")
+    assert result.err.startswith(f"tocsin: the server at {gateway.url} does not respond as Tocsin {VERSION} does\n")
     assert "Set --url or TOCSIN_URL" in result.err
 
 

@@ -18,6 +18,7 @@ from tocsin.cli.console import PROGRAM, CommandError, escape_control
 from tocsin.clients.alerts import AlertsClient
 from tocsin.clients.incidents import IncidentsClient
 from tocsin.clients.oncall import OnCallClient
+from tocsin.kernel.build_info import VERSION
 from tocsin.kernel.errors import RejectedError, UpstreamError
 from tocsin.kernel.http_client import ClientMetrics, ServiceClient, TransientError
 from tocsin.kernel.ids import new_id
@@ -97,7 +98,7 @@ def _reason(error: UpstreamError) -> str:
 
 def _not_tocsin(url: str) -> CommandError:
     return CommandError(
-        f"the server at {url} does not respond as Tocsin does",
+        f"the server at {url} does not respond as Tocsin {VERSION} does",
         f"Set --url or TOCSIN_URL to Tocsin's address, such as {DEFAULT_URL}",
     )
 
