@@ -1,11 +1,14 @@
 """What every channel knows of itself, and what goes out: pure, so tested by properties."""
 
+import re
 from dataclasses import astuple
 from datetime import UTC, datetime
 from email import message_from_bytes
+from email.message import EmailMessage
 from email.policy import default
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 import pytest
 from hypothesis import example, given
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.support.notifications.api import page
 from tocsin.channels import CHANNELS, email, webhook
+from tocsin.channels.channel import Channel
 from tocsin.channels.email import EmailSettings
 from tocsin.channels.message import Message, one_line, storable
 from tocsin.channels.smtp_url import parse_smtp_url
@@ -90,6 +94,49 @@ def test_no_text_adds_a_header_to_a_mail(user: str, text: str, title: str) -> No
     read = message_from_bytes(mail.as_bytes(), policy=default)
     headers = {"From", "To", "Subject", "Message-ID", "In-Reply-To", "References", "Auto-Submitted"}
     assert set(read.keys()) == headers | {"MIME-Version", "Content-Type"}
+
+
+def rendered(channel: Channel[Any]) -> Any:
+    """Return what *channel* renders for one fixed page, as bytes where it is an e-mail."""
+    message = Message(
+        delivery_id=UUID(int=1),
+        incident_id=UUID(int=2),
+        kind=NotificationKind.PAGE,
+        address=channel.address_example,
+        text="#2481 Payments fail",
+        page=PageDetails.model_validate(page("console")["page"]),
+        created_at=datetime(2026, 11, 21, 10, tzinfo=UTC),
+        attempt=1,
+        public_url="https://tocsin.example",
+    )
+    found = channel.render(message, channel.settings_type.model_validate({"smtp_from": "tocsin@halyard.example"}))
+    return found.as_bytes() if isinstance(found, EmailMessage) else found
+
+
+@pytest.mark.parametrize("channel", list(CHANNELS), ids=lambda channel: channel.name)
+def test_rendering_is_pure(channel: Channel[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    first = rendered(channel)
+
+    def touched(*_args: Any, **_kwargs: Any) -> Any:
+        pytest.fail("rendering reached the network, a file, a clock or a source of randomness")
+
+    for name in ("socket.socket", "builtins.open", "os.urandom", "time.time", "time.monotonic", "random.randrange"):
+        monkeypatch.setattr(name, touched)
+    again = rendered(channel)
+    monkeypatch.undo()
+    assert again == first
+
+
+@pytest.mark.parametrize("channel", list(CHANNELS), ids=lambda channel: channel.name)
+def test_every_channel_describes_itself(channel: Channel[Any]) -> None:
+    assert re.fullmatch("[a-z][a-z0-9_]*", channel.name)
+    assert channel.label
+    assert channel.label_in_text
+    assert channel.address_help
+    assert channel.set_up
+    channel.check_address(channel.address_example)
+    # The dispatcher finds the channel of a key by its first word.
+    assert channel.rate_limit_key(channel.address_example).partition(" ")[0] == channel.name
 
 
 @pytest.mark.parametrize(

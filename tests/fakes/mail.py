@@ -1,4 +1,4 @@
-"""A mail server that speaks real SMTP: STARTTLS, implicit TLS, log-in, and refusals as scripted."""
+"""A mail server that speaks real SMTP: STARTTLS, implicit TLS, authentication and scripted refusals."""
 
 import asyncio
 import ssl
@@ -17,7 +17,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMail:
-    """One message, as it came, and how."""
+    """One message, and how it arrived."""
 
     sender: str
     recipients: list[str]
@@ -27,7 +27,7 @@ class ReceivedMail:
 
     @property
     def message(self) -> EmailMessage:
-        """The message, read."""
+        """The parsed message."""
         parsed = message_from_bytes(self.content, policy=default)
         assert isinstance(parsed, EmailMessage)
         return parsed
@@ -35,7 +35,7 @@ class ReceivedMail:
 
 @dataclass(slots=True)
 class MailServer:
-    """Remembers what it received. Its scripts are replies to the next RCPT and DATA, such as "450 later"."""
+    """Records messages. `rcpt` and `data` script the replies to the next RCPT and DATA, such as "450 later"."""
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -43,21 +43,21 @@ class MailServer:
     rcpt: deque[str] = field(default_factory=deque)
     data: deque[str] = field(default_factory=deque)
     silent: bool = False
-    """Takes connections, and says nothing."""
+    """Accepts connections, but sends nothing."""
     hangs_up: bool = False
-    """Says nothing more once a message is taken."""
+    """Sends nothing more once it has accepted a message."""
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
-        """Answer RCPT TO."""
+        """Reply to RCPT TO."""
         if self.rcpt:
             return self.rcpt.popleft()
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        """Take a message."""
+        """Accept a message."""
         if self.data:
             return self.data.popleft()
         content = envelope.content
@@ -70,7 +70,7 @@ class MailServer:
         return "250 OK: queued as A1B2C3"
 
     async def handle_QUIT(self, _server: SMTP, _session: Session, _envelope: Envelope) -> str:  # noqa: N802
-        """Part, or do not."""
+        """Reply to QUIT, or do not."""
         if self.hangs_up:
             await asyncio.Event().wait()
         return "221 Bye"
@@ -85,7 +85,7 @@ def _log_in(_server: SMTP, _session: Session, _envelope: Envelope, mechanism: st
 async def open_mail_server(
     *, implicit: ssl.SSLContext | None = None, starttls: ssl.SSLContext | None = None, log_in: bool = False
 ) -> AsyncIterator[MailServer]:
-    """Yield a mail server; with *log_in* it takes mail only from user `tocsin`, password `s3cret/word`."""
+    """Yield a mail server; with *log_in* it accepts mail only from user `tocsin`, password `s3cret/word`."""
     mail = MailServer()
     loop = asyncio.get_running_loop()
 
@@ -93,7 +93,7 @@ async def open_mail_server(
         if mail.silent:
             return asyncio.Protocol()
         with catch_warnings():
-            simplefilter("ignore")  # that a password may come in the clear is what some tests are about
+            simplefilter("ignore")  # some tests send a password unencrypted
             return SMTP(
                 mail,
                 hostname="mail.halyard.example",

@@ -1,4 +1,4 @@
-"""A receiver of webhooks that speaks real HTTP, and misbehaves in every way that a receiver can."""
+"""A webhook receiver that speaks real HTTP and can misbehave in many ways."""
 
 import asyncio
 import json
@@ -17,14 +17,14 @@ from bench.receiver import own_address
 from tocsin.kernel import clock
 
 Behaviour: TypeAlias = Callable[[asyncio.StreamWriter], Awaitable[None]]
-"""What to do once a request has been read."""
+"""Writes the response to a request that was read."""
 CHUNK: Final = b"x" * 65_536
 GIBIBYTE: Final = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One request, as it came."""
+    """One request."""
 
     at: float
     path: str
@@ -34,17 +34,17 @@ class Received:
 
     @property
     def json(self) -> Any:
-        """The body, read."""
+        """The parsed body."""
         return json.loads(self.body)
 
     @property
     def delivery_id(self) -> str:
-        """What stays the same when a message comes again."""
+        """The id that every attempt for one message has."""
         return self.headers["idempotency-key"]
 
 
 class Receiver:
-    """Remembers what it received; answers as scripted, then as `behaves` says."""
+    """Records requests; responds as `script` says, then as `behaves` says."""
 
     def __init__(self, scheme: str) -> None:
         self.received: list[Received] = []
@@ -57,7 +57,7 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        """Where to send."""
+        """The URL to send to."""
         return f"{self._scheme}://{self.authority}/page"
 
     @property
@@ -88,7 +88,7 @@ async def _read(reader: asyncio.StreamReader) -> Received:
 
 
 def answers(status: int, body: bytes = b"", **headers: str) -> Behaviour:
-    """Answer at once; `Retry_After="1"` makes a header."""
+    """Respond at once; `Retry_After="1"` adds a header."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         lines = {"Content-Length": str(len(body)), **{name.replace("_", "-"): text for name, text in headers.items()}}
@@ -99,7 +99,7 @@ def answers(status: int, body: bytes = b"", **headers: str) -> Behaviour:
 
 
 def answers_after(seconds: float, then: Behaviour) -> Behaviour:
-    """Keep the sender waiting, then do something else."""
+    """Delay the response by *seconds*."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         await clock.sleep(seconds)
@@ -109,7 +109,7 @@ def answers_after(seconds: float, then: Behaviour) -> Behaviour:
 
 
 def answers_when(event: asyncio.Event, then: Behaviour) -> Behaviour:
-    """Keep the sender waiting until a test says go."""
+    """Delay the response until *event* is set."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         await event.wait()
@@ -119,19 +119,19 @@ def answers_when(event: asyncio.Event, then: Behaviour) -> Behaviour:
 
 
 async def resets(writer: asyncio.StreamWriter) -> None:
-    """Break the connection off, as a process that was killed does."""
+    """Reset the connection, as the death of a process does."""
     connection: socket.socket = writer.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
 
 async def talks_garbage(writer: asyncio.StreamWriter) -> None:
-    """Answer with something that is not HTTP."""
+    """Respond with something that is not HTTP."""
     writer.write(b"\x16\x03\x01 220 mail.example.com ESMTP\r\n\r\n\xff\xfe")
 
 
 def never_ends(status: int, counted: list[int]) -> Behaviour:
-    """Answer with a body of 1 GiB; put into *counted* how much of it was taken off this end."""
+    """Respond with a body of 1 GiB; append to *counted* the bytes that were written."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         writer.write(f"HTTP/1.1 {status} Whatever\r\nContent-Length: {GIBIBYTE}\r\n\r\n".encode())
@@ -148,7 +148,7 @@ def never_ends(status: int, counted: list[int]) -> Behaviour:
 
 
 async def trickles(writer: asyncio.StreamWriter) -> None:
-    """Answer 200 at once, and its body a byte at a time, for ever."""
+    """Respond 200 at once, then send the body a byte at a time without end."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
     while True:
         writer.write(b"x")
@@ -158,7 +158,7 @@ async def trickles(writer: asyncio.StreamWriter) -> None:
 
 @asynccontextmanager
 async def open_receiver(tls: ssl.SSLContext | None = None, host: str | None = None) -> AsyncIterator[Receiver]:
-    """Yield a receiver on this machine's own address (pages never go to loopback), or on *host*."""
+    """Yield a receiver on this machine's own address (webhooks never reach loopback), or on *host*."""
     receiver = Receiver("http" if tls is None else "https")
     tasks: set[asyncio.Task[None]] = set()
 

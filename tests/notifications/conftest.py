@@ -1,4 +1,4 @@
-"""notification-service on a database of its own, between neighbours and receivers that speak real HTTP and SMTP."""
+"""notification-service on its own database, with fakes that speak real HTTP and SMTP."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -73,7 +73,7 @@ async def service(start: Start) -> Service:
 
 @pytest.fixture
 async def arm(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Arm]:
-    """Make a fault point fail once; where it fails by sleeping it sleeps until the event that this returns is set."""
+    """Make a failpoint fail once; a failpoint that sleeps does so until the returned event is set."""
     points: list[Failpoint] = []
 
     def armed(point: Failpoint, kind: FailpointKind) -> asyncio.Event:
@@ -86,5 +86,5 @@ async def arm(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Arm]:
     yield armed
     monkeypatch.delenv("FAILPOINT", raising=False)
     for point in points:
-        async with point():  # it forgets that it has failed when it finds the variable gone
+        async with point():  # without the variable it is reset
             pass

@@ -1,5 +1,6 @@
 """E-mail, handed to the mail server that SMTP_URL names."""
 
+import hashlib
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -92,8 +93,11 @@ class EmailChannel(Channel[EmailSettings]):
             mail["In-Reply-To"] = thread
             mail["References"] = thread
         mail["Auto-Submitted"] = "auto-generated"
-        mail.set_content(_text(message))
-        mail.add_alternative(_html(message), subtype="html")
+        text, html = _text(message), _html(message)
+        mail.set_content(text)
+        mail.add_alternative(html, subtype="html")
+        # Chosen at random by default: a retry would be other bytes. No text contains a hash of itself.
+        mail.set_boundary(hashlib.sha256(f"{text}\0{html}".encode(errors="replace")).hexdigest())
         return mail
 
     async def send(self, message: Message, settings: EmailSettings, transports: Transports) -> Outcome:

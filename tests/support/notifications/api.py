@@ -1,7 +1,8 @@
-"""notification-service as its callers use it."""
+"""A client of notification-service for tests."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from aiohttp.test_utils import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.waiting import eventually
+from tocsin.kernel.db import DB
 from tocsin.kernel.ids import new_id
 
 INCIDENT = {
@@ -86,6 +88,12 @@ class Service:
 
         await eventually(held)
         return await self.find(notification_id)
+
+    def move_clock(self, offset: timedelta) -> None:
+        """Move the service's clock by *offset* from the server's."""
+        app = self.client.app
+        assert app is not None
+        app[DB].set_clock_offset(offset)
 
     async def metric(self, name: str, **labels: str) -> float:
         """Return a sample's value."""

@@ -1,4 +1,4 @@
-"""Incident management and on-call, as notification-service sees them."""
+"""Fakes of incident-management and oncall-service."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,20 +13,20 @@ from tocsin.kernel.ids import new_id
 
 @dataclass(slots=True)
 class Neighbours:
-    """What was asked and told, and what to answer."""
+    """The requests that arrived, and what to respond."""
 
     states: dict[str, str] = field(default_factory=dict)
-    """By incident; one that is not here is open."""
+    """By incident; an incident that is missing is open."""
     unknown: bool = False
     """Whether no incident is known at all."""
     status: int = 200
-    """What questions for states are answered with."""
+    """The status of responses to requests for states."""
     failures: int = 0
-    """How many questions are answered 503 first."""
+    """How many requests for states get a 503 first."""
     delay: float = 0.0
-    """Seconds before they are answered."""
+    """Seconds until the response to a request for states."""
     answered_at: dict[str, str] = field(default_factory=dict)
-    """When somebody answered, where that is told."""
+    """When incidents were acknowledged, by incident."""
     asked: list[list[str]] = field(default_factory=list)
     timeline: list[tuple[str, Any]] = field(default_factory=list)
     failed: list[tuple[str, Any]] = field(default_factory=list)
@@ -44,20 +44,20 @@ class Neighbours:
         return app
 
     async def post_states(self, request: web.Request) -> web.Response:
-        """Say how incidents stand."""
+        """Return the states of incidents."""
         ids = (await request.json())["incident_ids"]
         self.asked.append(ids)
         await clock.sleep(self.delay)
         if self.failures:
             self.failures -= 1
-            return web.json_response({"detail": "as told"}, status=503)
+            return web.json_response({"detail": "as scripted"}, status=503)
         if self.status != 200:
-            return web.json_response({"detail": "as told"}, status=self.status)
+            return web.json_response({"detail": "as scripted"}, status=self.status)
         states = {} if self.unknown else {incident: self.states.get(incident, "open") for incident in ids}
         return web.json_response({"states": states, "answered_at": self.answered_at})
 
     async def post_timeline(self, request: web.Request) -> web.Response:
-        """Take an entry."""
+        """Accept an entry."""
         if self.unknown:
             return web.json_response({"detail": "there is no such incident"}, status=404)
         entry = await request.json()
@@ -66,7 +66,7 @@ class Neighbours:
         return web.json_response({"id": str(new_id()), "created_at": datetime.now(UTC).isoformat(), **kept})
 
     async def post_delivery_failed(self, request: web.Request) -> web.Response:
-        """Hear that a page will never arrive."""
+        """Accept the report of a failed page."""
         self.failed.append((request.match_info["id"], await request.json()))
         return web.json_response({"detail": "there is no such escalation"}, status=404)
 
