@@ -222,7 +222,7 @@ async def test_a_server_that_says_nothing_is_tried_again(start: Start, mail: Mai
     notification = await service.notify(page(PRIYA, channel="email"))
     first = await service.tried(notification)
     mail.silent = False
-    assert first["attempts"][0]["answer"] == "no answer in time"
+    assert first["attempts"][0]["answer"] == "no response in time"
     assert (await service.ended(notification))["status"] == "sent"
     assert len(mail.received) == 1
 

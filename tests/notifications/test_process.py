@@ -131,7 +131,7 @@ async def test_forbidden_addresses_are_refused_on_the_loop_of_production(launch:
         attempts = run(
             db_dsn, "SELECT answer FROM notifications.attempt WHERE notification_id = %(id)s", {"id": notification}
         )
-        assert [row["answer"].endswith("webhooks never go there") for row in attempts] == [True], attempts
+        assert [row["answer"].endswith("webhooks must not reach it") for row in attempts] == [True], attempts
 
 
 async def test_a_paused_sender_changes_nothing_after_its_lease(launch: Launch, receiver: Receiver, db_dsn: str) -> None:

@@ -19,7 +19,7 @@ from tests.notifications.conftest import Start
 from tests.support.notifications.api import Service, message
 from tocsin.channels.transports.ssrf import METADATA, Network, refusal
 
-NEVER_GO = "webhooks never go there"
+FORBIDDEN = "webhooks must not reach it"
 NO_URL = "this URL cannot be called"
 THIS_MACHINE = [
     *("127.0.0.1", "127.1", "2130706433", "0x7f.0.0.1", "0177.0.0.1", "0", "0.0.0.0", "localhost", "[::1]", "[::]"),  # noqa: S104
@@ -47,7 +47,7 @@ async def test_no_spelling_of_this_machine_gets_through(start: Start, inside: Re
     service = await start(webhook_allowed_networks="0.0.0.0/0,::/0")
     reasons = await refused(service, THIS_MACHINE, port=inside.authority.rpartition(":")[2])
     # aiohttp itself takes no address that is written as a number.
-    assert {host: reason for host, reason in reasons.items() if not reason.endswith((NEVER_GO, NO_URL))} == {}
+    assert {host: reason for host, reason in reasons.items() if not reason.endswith((FORBIDDEN, NO_URL))} == {}
     assert inside.received == []
 
 
@@ -70,7 +70,7 @@ async def test_metadata_is_refused_even_when_everything_is_allowed(start: Start)
     service = await start(webhook_allowed_networks="0.0.0.0/0,::/0")
     hosts = ["169.254.169.254", "[fe80::1]", "[fd00:ec2::254]", "168.63.129.16", "100.100.100.200"]
     reasons = await refused(service, hosts)
-    assert {host: reason for host, reason in reasons.items() if not reason.endswith(NEVER_GO)} == {}
+    assert {host: reason for host, reason in reasons.items() if not reason.endswith(FORBIDDEN)} == {}
 
 
 async def test_a_redirect_inward_is_not_followed(service: Service, receiver: Receiver, inside: Receiver) -> None:
@@ -94,7 +94,7 @@ async def test_a_name_that_turns_inward_is_refused_from_then_on(
     after = await start()
     found = await after.ended(await after.notify(message(url)))
     assert found["status"] == "failed"
-    assert found["reason"].endswith(NEVER_GO)
+    assert found["reason"].endswith(FORBIDDEN)
     assert inside.received == []
 
 

@@ -90,9 +90,9 @@ async def test_redirects_and_other_4xx_are_final(service: Service, receiver: Rec
         (answers(500, b"oops"), 500, "HTTP 500: oops"),
         (answers(503), 503, "HTTP 503: "),
         (answers(429), 429, "HTTP 429: "),
-        (resets, None, "no answer that can be read"),
-        (talks_garbage, None, "no answer that can be read"),
-        (never, None, "no answer in time"),
+        (resets, None, "no readable response"),
+        (talks_garbage, None, "no readable response"),
+        (never, None, "no response in time"),
     ],
     ids=["500", "503", "429", "reset", "garbage", "slow"],
 )
@@ -173,7 +173,7 @@ async def test_a_success_that_trickles_is_a_success(service: Service, receiver: 
     receiver.script.append(trickles)
     found = await service.ended(await service.notify(message(receiver.url)))
     assert found["status"] == "sent"
-    assert found["attempts"][0]["answer"].endswith("(the answer broke off)")
+    assert found["attempts"][0]["answer"].endswith("(the response broke off)")
     assert len(receiver.received) == 1
 
 

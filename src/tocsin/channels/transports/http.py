@@ -60,7 +60,7 @@ def _failure(exc: ClientError | OSError) -> Outcome:
         if error.errno == errno.EACCES:
             return Outcome.failed(str(error.strerror))
         return Outcome.retry(f"cannot be reached: {error.strerror or error}")
-    return Outcome.retry(f"no answer that can be read: {str(exc) or type(exc).__name__}")
+    return Outcome.retry(f"no readable response: {str(exc) or type(exc).__name__}")
 
 
 async def _beginning(response: ClientResponse) -> str:
@@ -74,7 +74,7 @@ async def _beginning(response: ClientResponse) -> str:
                     break
                 read += chunk
     except (TimeoutError, ClientError, OSError):
-        return f"{read.decode(errors='replace')} (the answer broke off)"
+        return f"{read.decode(errors='replace')} (the response broke off)"
     finally:
         response.close()
     return read.decode(errors="replace")

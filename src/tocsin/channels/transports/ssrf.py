@@ -42,7 +42,7 @@ def refusal(address: Address, allowed: Sequence[Network]) -> str | None:
     """Return why *address* must not be reached; None when it may be. *allowed* are private networks to permit."""
     target = _destination(address)
     if _never(target):
-        return f"{target} is this machine, this link or a machine's own metadata: webhooks never go there"
+        return f"{target} is loopback, link-local, reserved or cloud metadata: webhooks must not reach it"
     if target.is_global or any(target in network for network in allowed):
         return None
     return f"{target} is in a private network; WEBHOOK_ALLOWED_NETWORKS can allow it"

@@ -107,7 +107,7 @@ async def _send(deps: Deps, transports: Transports, bundle: Sequence[LeasedMessa
                 to_send = digest.to_send(bundle, public_url=settings.public_url)
                 return await CHANNELS[message.channel].send(to_send, settings, transports)
     except TimeoutError:
-        return Outcome.retry("no answer in time")
+        return Outcome.retry("no response in time")
     except Exception as exc:
         # A message that meets a bug must not delay the others; in the end it becomes a dead letter.
         log.exception("sending failed unexpectedly", notification_id=str(message.id), channel=message.channel)
