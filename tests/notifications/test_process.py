@@ -147,7 +147,7 @@ async def test_a_paused_sender_changes_nothing_after_its_lease(launch: Launch, r
     await launch()
     assert await status(db_dsn, notification) == "sent"
     paused.send(signal.SIGCONT)
-    await eventually(lambda: "attempt came back after its message had gone on" in paused.log)
+    await eventually(lambda: "outcome discarded: a later attempt holds the message" in paused.log)
     assert await status(db_dsn, notification) == "sent"
     assert receiver.deliveries == [notification] * 2
 
