@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from tocsin.kernel import clock
+from tocsin.kernel import clock, tasks
 
 ARRIVE_SECONDS: Final = 20.0
 
@@ -29,7 +29,7 @@ class Receiver:
 
     async def next_arrival(self) -> float:
         """Return when the next page arrived; raise TimeoutError after ARRIVE_SECONDS."""
-        async with asyncio.timeout(ARRIVE_SECONDS):
+        async with tasks.timeout(ARRIVE_SECONDS):
             return await self._arrived.get()
 
     async def take(self, request: web.Request) -> web.Response:

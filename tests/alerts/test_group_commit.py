@@ -12,7 +12,7 @@ from tests.support.alerts.api import ALERTMANAGER, ALERTS, Service, alert
 from tests.support.postgres import Server, run
 from tests.support.waiting import eventually
 from tocsin.kernel.failpoints import FailpointKind
-from tocsin.kernel.tasks import create_task
+from tocsin.kernel.tasks import create_task, wait
 
 BATCHES = "tocsin_alerts_batch_size_count"
 
@@ -130,7 +130,7 @@ async def test_a_backend_killed_during_a_commit_loses_and_duplicates_nothing(ser
     sending = asyncio.gather(*(service.send(expect=None, message=f"{number}") for number in range(300)))
     for _ in range(20):
         service.rows(terminate)
-        await asyncio.wait({sending}, timeout=0.02)
+        await wait({sending}, seconds=0.02)
     accepted = {answer["alert_id"] for answer in await sending}
     stored = [row["id"] for row in service.rows("SELECT id::text FROM alerts.alert")]
     assert accepted == set(stored)
@@ -182,7 +182,7 @@ async def test_an_outage_shorter_than_the_commit_patience_is_not_noticed(service
     run(admin_dsn, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
     run(admin_dsn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %(name)s", {"name": name})
     sending = create_task(service.send(), name="sending")
-    await asyncio.wait({sending}, timeout=0.5)
+    await wait({sending}, seconds=0.5)
     assert not sending.done()
     run(admin_dsn, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     assert (await sending)["status"] == "correlated"
@@ -192,7 +192,7 @@ async def test_requests_beyond_the_pending_limit_are_refused(service: Service, m
     monkeypatch.setattr("tocsin.alerts.service.batch_writer.MAX_PENDING_BYTES", 1_000)
     with locked(service):
         tasks = [create_task(service.send(expect=None, message="m" * 600), name="sending") for _ in range(6)]
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         assert all("More alerts arrive" in task.result()["detail"] for task in done)
     answers = await asyncio.gather(*tasks)
     stored = service.rows("SELECT count(*) FROM alerts.alert")[0]["count"]
@@ -204,7 +204,7 @@ async def test_a_stopping_replica_stores_and_answers_pending_requests(service: S
         sending = create_task(service.send(), name="sending")
         await commit_waits(service)
         stopping = create_task(service.client.server.close(), name="stopping")
-        await asyncio.wait({stopping}, timeout=0.1)
+        await wait({stopping}, seconds=0.1)
     answer = await sending
     await stopping
     assert service.rows("SELECT incident_id::text FROM alerts.correlation") == [{"incident_id": answer["incident_id"]}]

@@ -12,7 +12,7 @@ from tests.support.waiting import eventually
 from tocsin.alerts.service import DEPS, parsing
 from tocsin.integrations import INTEGRATIONS, alertmanager
 from tocsin.integrations.integration import IncomingAlert, IntegrationConfig
-from tocsin.kernel.tasks import create_task
+from tocsin.kernel.tasks import create_task, wait
 
 
 def group(alerts: int, **annotations: str) -> dict[str, Any]:
@@ -46,7 +46,7 @@ async def test_an_alert_is_accepted_while_a_large_group_is_parsed(reading: threa
 
 async def test_surplus_large_groups_are_refused_with_503(reading: threading.Event, service: Service) -> None:
     tasks = [create_task(service.post(ALERTMANAGER, LARGE, expect=None), name="large") for _ in range(10)]
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    done, _ = await wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     assert "large requests" in (await done.pop())["detail"]
     reading.set()
     answers = await asyncio.gather(*tasks)

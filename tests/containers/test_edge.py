@@ -15,7 +15,7 @@ from aiohttp import ClientError, ClientTimeout
 from tests.support.containers.stack import ADDRESS, TAG, Stack, beside, docker, iptables
 from tests.support.system import free_port
 from tests.support.waiting import eventually
-from tocsin.kernel import clock
+from tocsin.kernel import clock, tasks
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.tasks import create_task
 
@@ -48,7 +48,7 @@ async def answer_to(stack: Stack, beginning: bytes) -> tuple[int, dict[str, Any]
     """Send bytes; return the status and the problem document of the edge's response."""
     reader, writer = await asyncio.open_connection(ADDRESS, stack.ports["alert-ingestion"])
     writer.write(beginning)
-    async with asyncio.timeout(20):
+    async with tasks.timeout(20):
         head = await reader.readuntil(b"\r\n\r\n")
         length = re.search(rb"content-length: (\d+)", head.lower())
         body = await reader.readexactly(int(length[1])) if length else b""
@@ -169,7 +169,7 @@ async def test_slow_clients_delay_no_other_request_and_are_disconnected(stack: S
 
     header = b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
     body = b"POST /api/v1/alerts HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n"
-    async with asyncio.TaskGroup() as dripping:
+    async with tasks.task_group() as dripping:
         for beginning in (header, body) * DRIPS:
             dripping.create_task(drip(beginning))
         await eventually(lambda: cut_off.total() > DRIPS, timeout=60)

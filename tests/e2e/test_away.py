@@ -13,6 +13,7 @@ from tests.support.e2e.system import World
 from tests.support.postgres import Server, run
 from tests.support.system import System, running_system
 from tests.support.waiting import eventually
+from tocsin.kernel import tasks
 
 pytestmark = pytest.mark.slow
 
@@ -114,7 +115,7 @@ async def test_two_replicas_of_every_service_page_each_person_once_for_a_storm_o
 
 
 async def test_each_service_ends_within_five_seconds_of_being_asked_to(system: System) -> None:
-    async with asyncio.timeout(5):
+    async with tasks.timeout(5):
         codes = await asyncio.gather(*(replica.stop() for replica in system.everyone))
     assert codes == [0] * 5
 

@@ -12,6 +12,7 @@ from tests.support.incidents.sse import PATH, PATIENCE, Received, follow
 from tests.support.waiting import eventually
 from tocsin.contracts.incidents import Incident, IncidentEvent
 from tocsin.incidents.domain.stream_position import StreamPosition
+from tocsin.kernel import tasks
 
 INSERT = """
     INSERT INTO incidents.timeline (id, incident_id, event_type, actor, detail)
@@ -205,7 +206,7 @@ async def test_an_idle_stream_sends_heartbeats(start_replica: StartReplica) -> N
 
 
 async def test_streams_end_promptly_when_the_process_stops(api: Api) -> None:
-    async with follow(api) as (stream, _), asyncio.timeout(PATIENCE):
+    async with follow(api) as (stream, _), tasks.timeout(PATIENCE):
         closing = asyncio.ensure_future(api.client.server.close())
         assert not await stream.line()
         await closing

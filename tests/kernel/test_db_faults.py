@@ -14,7 +14,7 @@ from tests.support.kernel.sessions import ENDED, answers, ask, backend, terminat
 from tests.support.postgres import run
 from tests.support.tcp_proxy import Way, proxied_database
 from tests.support.waiting import eventually
-from tocsin.kernel import clock
+from tocsin.kernel import clock, tasks
 from tocsin.kernel.db import Database, execute, transaction
 from tocsin.kernel.errors import DatabaseUnavailableError, NotFoundError
 from tocsin.kernel.tasks import create_task
@@ -96,7 +96,7 @@ async def test_an_end_that_is_told_and_a_reset_are_heard_though_the_loop_tells_o
         asking = create_task(ask(db, "SELECT pg_sleep(30)"), name="asking")
         await eventually(lambda: is_asleep(things_dsn))
         proxy.reset_at_once(ENDED)
-        await asyncio.wait({asking}, timeout=10)
+        await tasks.wait({asking}, seconds=10)
         assert isinstance(asking.exception(), DatabaseUnavailableError)
         assert await ask(db) == [{"one": 1}]
 

@@ -9,7 +9,7 @@ from tests.kernel.conftest import OpenDatabase
 from tests.support.kernel.sessions import ask, backend, connections
 from tests.support.postgres import run
 from tests.support.waiting import eventually
-from tocsin.kernel import clock
+from tocsin.kernel import clock, tasks
 from tocsin.kernel.db import Database, execute, fetch_one, required, transaction
 from tocsin.kernel.dsn import check_dsn
 from tocsin.kernel.errors import (
@@ -99,7 +99,7 @@ async def test_waiting_for_a_connection_can_be_cancelled(things_dsn: str, open_d
 async def test_nothing_leaks_however_transactions_end(things_dsn: str, things: Database) -> None:
     async def end(number: int) -> None:
         patience = 5 if number % 3 else 0.001 * (number % 7)
-        async with asyncio.timeout(patience), transaction(things) as cur:
+        async with tasks.timeout(patience), transaction(things) as cur:
             await execute(cur, "SELECT 1" if number % 2 else "SELECT 1/0")
 
     for _ in range(10):

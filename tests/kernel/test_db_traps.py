@@ -19,7 +19,7 @@ from tests.support.lag import loop_lag
 from tests.support.postgres import Server, run
 from tests.support.tcp_proxy import Way, proxied_database
 from tocsin.contracts.model import Text
-from tocsin.kernel import clock
+from tocsin.kernel import clock, tasks
 from tocsin.kernel.db import Cursor, Database, execute, fetch_all, fetch_one, required, transaction
 from tocsin.kernel.errors import CommitLostError, DatabaseUnavailableError
 from tocsin.kernel.tasks import create_task
@@ -79,7 +79,7 @@ async def test_a_commit_that_is_cancelled_has_an_unknown_outcome_too(
         db = open_database(dsn)
 
         async def insert_and_lose_patience() -> None:
-            async with asyncio.timeout(0.2), transaction(db) as cur:
+            async with tasks.timeout(0.2), transaction(db) as cur:
                 await execute(cur, "INSERT INTO thing VALUES (1, 'once')")
                 proxy.drop(Way.DOWN)
 
@@ -201,7 +201,7 @@ async def test_a_cancellation_that_comes_together_with_the_answer_is_not_lost(th
         waiter.add_done_callback(lambda _: task.cancel())
 
     task = create_task(work(), name="work")
-    await asyncio.wait({task}, timeout=5)
+    await tasks.wait({task}, seconds=5)
     assert task.cancelled()
 
 

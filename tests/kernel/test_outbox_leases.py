@@ -16,7 +16,7 @@ from tests.kernel.conftest import Rows, StartReplica
 from tests.support.kernel.outbox_replica import Replica, text_of
 from tests.support.postgres import run
 from tests.support.waiting import eventually
-from tocsin.kernel import clock
+from tocsin.kernel import clock, tasks
 from tocsin.kernel.db import Cursor, execute
 from tocsin.kernel.errors import RejectedError
 
@@ -163,7 +163,7 @@ async def test_a_process_that_stops_lets_its_deliveries_finish(db_dsn: str, rows
         replica.gate.clear()
         await replica.say("x")
         await eventually(lambda: replica.heard)
-        asyncio.get_running_loop().call_later(0.2, replica.gate.set)
+        tasks.call_later(0.2, replica.gate.set)
     assert rows()[0]["done_at"]
 
 

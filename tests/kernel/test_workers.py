@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from tests.support.waiting import eventually
-from tocsin.kernel import clock, workers
+from tocsin.kernel import clock, tasks, workers
 from tocsin.kernel.errors import UnavailableError
 from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.workers import WORKER_METRICS, Wakeup, WorkerMetrics, worker
@@ -106,7 +106,7 @@ async def test_stopping_lets_the_round_finish() -> None:
     rounds.gate.clear()
     async with running(rounds.tick, 60):
         await eventually(lambda: rounds.at)
-        asyncio.get_running_loop().call_later(0.1, rounds.gate.set)
+        tasks.call_later(0.1, rounds.gate.set)
     assert rounds.finished == 1
 
 

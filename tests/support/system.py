@@ -15,6 +15,7 @@ import psutil
 from aiohttp import ClientSession, ClientTimeout
 
 from tests.support.waiting import eventually
+from tocsin.kernel import tasks
 
 SERVICES: Final = ("alerts", "incidents", "oncall", "notifications", "web")
 QUICK: Final = {
@@ -133,7 +134,7 @@ class Replica:
         if self._process is None:
             msg = f"{self.service} was never started"
             raise RuntimeError(msg)
-        async with asyncio.timeout(10):
+        async with tasks.timeout(10):
             return await self._process.wait()
 
     async def kill(self) -> None:

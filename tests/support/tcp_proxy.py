@@ -13,7 +13,7 @@ from typing import TypeAlias
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from tocsin.kernel import clock
-from tocsin.kernel.tasks import create_task
+from tocsin.kernel.tasks import create_task, wait
 
 Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Greet: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bytes | None]]
@@ -122,7 +122,7 @@ class Proxy:
                 create_task(self._pump(reader, up_writer, Way.UP), name="up"),
                 create_task(self._pump(up_reader, writer, Way.DOWN), name="down"),
             ]
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            await wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         except OSError:
             return  # the server is away: so are we
         finally:

@@ -9,7 +9,7 @@ from yarl import URL
 from tests.fakes.upstream import FakeUpstream
 from tests.support.waiting import eventually
 from tests.web.conftest import Client, StartWeb
-from tocsin.kernel import clock
+from tocsin.kernel import clock, tasks
 from tocsin.web.gateway import GATEWAY
 
 ID = "0199f6a2-7c31-7e0b-9d44-51c0a8be2f17"
@@ -101,7 +101,7 @@ async def test_nothing_is_said_that_the_caller_did_not_say(door: Client, upstrea
 async def test_an_upload_streams_before_it_is_whole(door: Client, upstream: FakeUpstream) -> None:
     async def half_then_wait() -> AsyncIterator[bytes]:
         yield b"x" * 1_000
-        async with asyncio.timeout(5):
+        async with tasks.timeout(5):
             await upstream.received.wait()
         yield b"y" * 1_000
 
@@ -167,7 +167,7 @@ async def test_streams_end_when_the_process_stops(door: Client, upstream: FakeUp
         upstream.lines.put_nowait(b"data: 1\n\n")
         await answer.content.readuntil(b"\n\n")
         assert door.app is not None
-        async with asyncio.timeout(1):
+        async with tasks.timeout(1):
             await door.app.shutdown()
             with pytest.raises(ClientPayloadError):
                 await answer.content.read()
@@ -206,7 +206,7 @@ async def test_a_service_that_comes_back_is_used_again(door: Client, upstream: F
 
 async def test_a_silent_service_is_waited_for_only_so_long(door: Client, upstream: FakeUpstream) -> None:
     upstream.gate.clear()
-    async with asyncio.timeout(3), door.get("/api/v1/alerts") as answer:
+    async with tasks.timeout(3), door.get("/api/v1/alerts") as answer:
         assert answer.status == 503
         assert "alert-ingestion does not answer in time" in (await answer.json())["detail"]
 
@@ -216,7 +216,7 @@ async def test_a_frozen_service_is_a_503_although_streams_may_be_silent_for_long
 ) -> None:
     client = await start_web(incident_management_url=upstream.url, gateway_response_seconds=0.3)
     upstream.gate.clear()
-    async with asyncio.timeout(3), client.get("/api/v1/incidents") as answer:
+    async with tasks.timeout(3), client.get("/api/v1/incidents") as answer:
         assert answer.status == 503
         assert int(answer.headers["Retry-After"]) >= 1
         assert "incident-management does not answer in time" in (await answer.json())["detail"]

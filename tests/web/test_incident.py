@@ -1,4 +1,3 @@
-import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from tocsin.contracts.alerts import Link
 from tocsin.contracts.escalations import Level
 from tocsin.contracts.incidents import EventType, IncidentStatus
 from tocsin.contracts.notifications import NotificationStatus
+from tocsin.kernel import tasks
 
 
 def verbs(page: Html) -> list[str]:
@@ -228,7 +228,7 @@ async def test_paging_and_messages_are_asked_for_side_by_side(start_web: StartWe
     services.fill()
     services.schedules.gate.clear()
     services.messages.gate.clear()
-    async with asyncio.TaskGroup() as group:
+    async with tasks.task_group() as group:
         page = group.create_task(read(client, "/incidents/2481"))
         await eventually(lambda: services.schedules.heard and services.messages.heard)
         services.schedules.gate.set()

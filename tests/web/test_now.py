@@ -1,4 +1,3 @@
-import asyncio
 from datetime import timedelta
 
 import pytest
@@ -12,6 +11,7 @@ from tests.web.conftest import Client, StartWeb
 from tocsin.contracts.incidents import IncidentStatus
 from tocsin.contracts.model import Severity
 from tocsin.contracts.notifications import NotificationStatus
+from tocsin.kernel import tasks
 from tocsin.web.ui.cached import Cached
 from tocsin.web.ui.page_loader import CACHE_SIZE, Cache
 
@@ -280,7 +280,7 @@ async def test_everything_is_asked_at_once(start_web: StartWeb, services: Servic
     least = {services.alerts: 1, services.incidents: 5, services.messages: 2, services.schedules: 1}
     for peer in least:
         peer.gate.clear()
-    async with asyncio.TaskGroup() as group:
+    async with tasks.task_group() as group:
         page = group.create_task(read(client, "/"))
         await eventually(lambda: all(len(peer.heard) >= questions for peer, questions in least.items()))
         for peer in least:

@@ -15,7 +15,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 from tocsin.cli import logs
 from tocsin.cli.console import CommandError, Reporter, escape_control
 from tocsin.cli.services import Endpoint, Service
-from tocsin.kernel import clock
+from tocsin.kernel import clock, tasks
 
 LAUNCHER: Final = Path(__file__).with_name("pdeathsig.py")
 READY_SECONDS: Final = 120.0
@@ -80,7 +80,7 @@ class Child:
             env=self._environment,
             process_group=0,  # Ctrl-C reaches the supervisor alone, which stops the services in order
         )
-        async with asyncio.TaskGroup() as group:
+        async with tasks.task_group() as group:
             if process.stdout is not None:  # it never is None: typeshed cannot express that
                 group.create_task(self._read(process.stdout))
             ready = group.create_task(self._await_ready())
@@ -95,7 +95,7 @@ class Child:
             return
         process.terminate()
         try:
-            async with asyncio.timeout(STOP_SECONDS):
+            async with tasks.timeout(STOP_SECONDS):
                 await process.wait()
         except TimeoutError:
             self._reporter.warn(f"{self.service.name} did not stop within {STOP_SECONDS:g} s and was killed")
@@ -128,7 +128,7 @@ class Child:
     async def wait_ready(self) -> None:
         """Wait until the service is ready; raise CommandError when that takes too long."""
         try:
-            async with asyncio.timeout(READY_SECONDS):
+            async with tasks.timeout(READY_SECONDS):
                 await self.ready.wait()
         except TimeoutError as exc:
             msg = f"{self.service.name} is not ready after {READY_SECONDS:g} s: {escape_control(self._last_response)}"

@@ -17,7 +17,7 @@ from tocsin.cli.demo import store
 from tocsin.cli.demo.seed import seed
 from tocsin.cli.services import SERVICES, WEB, Endpoint
 from tocsin.cli.supervisor import Child, launch_command
-from tocsin.kernel import clock
+from tocsin.kernel import clock, tasks
 
 DATABASE_POLL_SECONDS: Final = 1.0
 DATABASE_BACKOFF_SECONDS: Final = 5.0
@@ -48,7 +48,7 @@ async def up(options: Options, settings: DatabaseSettings) -> None:
                 environment["DISK_PATH"] = str(options.data)
             children = [Child(service, options.endpoint, options.reporter, environment) for service in SERVICES]
             stop.kills = [child.kill for child in children]
-            async with asyncio.TaskGroup() as group:
+            async with tasks.task_group() as group:
                 if server is not None:
                     group.create_task(_keep_running(server, options.reporter))
                 for child in children:

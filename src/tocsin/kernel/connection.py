@@ -22,6 +22,8 @@ import aiopg
 import psycopg2
 from psycopg2.extensions import POLL_ERROR, POLL_OK, POLL_WRITE
 
+from tocsin.kernel import tasks
+
 CONNECTION_BAD: Final = 1
 """libpq's status of a lost connection, which psycopg2 does not always notice."""
 
@@ -90,7 +92,7 @@ class Connection(aiopg.Connection):
     async def _poll(self, waiter: asyncio.Future[None], timeout: float) -> None:  # noqa: ASYNC109 - aiopg's signature
         self.advance()
         try:
-            async with asyncio.timeout(timeout):
+            async with tasks.timeout(timeout):
                 await waiter
         except (asyncio.CancelledError, TimeoutError):
             self._close()
@@ -122,6 +124,6 @@ class Connection(aiopg.Connection):
 async def connect(dsn: str, *, connect_timeout: float, statement_timeout: float) -> Connection:
     """Open a connection. Raise psycopg2.Error, TimeoutError or OSError; a statement gives up after its own time."""
     connection = Connection(dsn, statement_timeout, enable_json=False, enable_hstore=False, enable_uuid=False)
-    async with asyncio.timeout(connect_timeout):
+    async with tasks.timeout(connect_timeout):
         _ = await connection  # itself
     return connection

@@ -25,7 +25,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE, make_dsn, parse_dsn
 from psycopg2.extras import Json as Json  # noqa: PLC0414 - the project's one way to pass a JSON document
 from psycopg2.extras import RealDictCursor, register_uuid
 
-from tocsin.kernel import clock
+from tocsin.kernel import clock, tasks
 from tocsin.kernel.connection import Connection, connect
 from tocsin.kernel.database_config import DatabaseConfig
 from tocsin.kernel.dns import addresses
@@ -76,7 +76,7 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """Lend a connection, and close it if it breaks. Raise DatabaseUnavailableError where there is none."""
         try:
-            async with asyncio.timeout(self._config.statement_timeout):
+            async with tasks.timeout(self._config.statement_timeout):
                 await self._slots.acquire()
         except TimeoutError:
             msg = "All database connections are in use; try again in a moment."

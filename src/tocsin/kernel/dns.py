@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 import structlog
 
+from tocsin.kernel import tasks
+
 log = structlog.get_logger(__name__)
 DEFAULT_PORT = "5432"
 
@@ -33,7 +35,7 @@ async def addresses(dsn: Mapping[str, str], seconds: float) -> list[dict[str, st
 
 async def _resolve_within(host: str, seconds: float) -> list[str]:
     try:
-        async with asyncio.timeout(seconds):
+        async with tasks.timeout(seconds):
             return await resolve(host)
     except (OSError, TimeoutError) as exc:
         log.warning("database host name does not resolve", host=host, reason=str(exc) or "timeout")

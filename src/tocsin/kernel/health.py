@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from aiohttp import web
 from pydantic import BaseModel
 
-from tocsin.kernel import build_info, clock
+from tocsin.kernel import build_info, clock, tasks
 from tocsin.kernel.db import DB, execute, transaction
 from tocsin.kernel.errors import DomainError
 from tocsin.kernel.http_client import Budget, ServiceClient
@@ -91,7 +91,7 @@ async def _ask_all(app: web.Application) -> dict[str, str]:
 
 async def _ask(app: web.Application, check: Check) -> str:
     try:
-        async with asyncio.timeout(CHECK_SECONDS):
+        async with tasks.timeout(CHECK_SECONDS):
             await check(app)
     except TimeoutError:
         return "no answer in time"

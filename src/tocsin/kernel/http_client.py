@@ -1,6 +1,5 @@
 """The one way to call another service: typed, bounded, retried where that helps, with one idempotency key."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager
@@ -24,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_random_exponential
 
-from tocsin.kernel import clock, request_id
+from tocsin.kernel import clock, request_id, tasks
 from tocsin.kernel.errors import RejectedError, UpstreamError
 from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.retry_after import retry_seconds
@@ -213,7 +212,7 @@ class ServiceClient:
             raise RuntimeError(msg)
         try:
             async with (
-                asyncio.timeout(min(request.budget.attempt_seconds, request.deadline - clock.monotonic())),
+                tasks.timeout(min(request.budget.attempt_seconds, request.deadline - clock.monotonic())),
                 self._session.request(
                     request.method,
                     self.base_url + request.path,

@@ -18,7 +18,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from pydantic import BaseModel
 
-from tocsin.kernel import outbox_repository, randomness
+from tocsin.kernel import outbox_repository, randomness, tasks
 from tocsin.kernel.db import Cursor, Database, transaction
 from tocsin.kernel.errors import RejectedError, UnavailableError
 from tocsin.kernel.failpoints import Failpoint
@@ -129,7 +129,7 @@ class Outbox:
         event = self._waiters.setdefault(message_id, asyncio.Event())
         self.wake()
         try:
-            async with asyncio.timeout(seconds):
+            async with tasks.timeout(seconds):
                 await event.wait()
         except TimeoutError:
             return False
@@ -145,7 +145,7 @@ class Outbox:
             async for _ in housekeeping(app):
                 yield
         if self._running:
-            _, late = await asyncio.wait(self._running, timeout=STOP_SECONDS)
+            _, late = await tasks.wait(self._running, seconds=STOP_SECONDS)
             for task in late:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
@@ -197,7 +197,7 @@ class Outbox:
 
     async def _deliver(self, message: OutboxMessage) -> None:
         try:
-            async with DELIVER(), asyncio.timeout(self._settings.lease_seconds * CALL_SHARE):
+            async with DELIVER(), tasks.timeout(self._settings.lease_seconds * CALL_SHARE):
                 after = await self._handlers[message.kind](message)
             await self._mark_done(message, after)
         except RejectedError as exc:
@@ -225,7 +225,7 @@ class Outbox:
         delay = backoff(message.attempts, self._settings.retry_min_seconds, self._settings.retry_max_seconds)
         async with transaction(self._db) as cur:
             await outbox_repository.mark_retry(cur, message, reason=reason, delay=delay)
-        asyncio.get_running_loop().call_later(delay, self.wake)  # the next poll may be much later
+        tasks.call_later(delay, self.wake)  # the next poll may be much later
 
     async def _park(self, message: OutboxMessage, reason: str) -> None:
         self._count(message, "parked")

@@ -13,7 +13,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from tocsin.kernel import build_info, clock, logs
+from tocsin.kernel import build_info, clock, logs, tasks
 from tocsin.kernel.health import READINESS, SERVICE
 from tocsin.kernel.settings import ProcessSettings, load
 from tocsin.kernel.tracing import TRACING
@@ -86,7 +86,7 @@ async def _run(app: web.Application, settings: ProcessSettings) -> None:
     finally:
         exit_at = clock.monotonic() + LAST_SECONDS
         try:
-            async with asyncio.timeout(EXIT_SECONDS):
+            async with tasks.timeout(EXIT_SECONDS):
                 await runner.cleanup()
         except TimeoutError:
             log.warning("stopped before all work was finished; what was cut off comes back when its lease ends")

@@ -1,26 +1,49 @@
-"""Tasks, started through here alone, so that a simulation can take their place."""
+"""Tasks, time limits and timers, created through here alone, so that a simulation can replace them."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
-INSIST_SECONDS: Final = 0.1
+F = TypeVar("F", bound="asyncio.Future[Any]")
+CANCEL_AGAIN_SECONDS: Final = 0.1
 
 
 def create_task(coroutine: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
-    """Run *coroutine* beside the caller, who keeps the task and awaits it."""
+    """Run *coroutine* concurrently; the caller keeps the task and awaits it."""
     return asyncio.create_task(coroutine, name=name)
+
+
+def task_group() -> asyncio.TaskGroup:
+    """Return a group whose tasks have ended when its block ends; the first failure cancels the others."""
+    return asyncio.TaskGroup()
+
+
+def timeout(seconds: float | None) -> asyncio.Timeout:
+    """Return a context that cancels its block after *seconds* and raises TimeoutError; None sets no limit yet."""
+    return asyncio.timeout(seconds)
+
+
+async def wait(
+    futures: Iterable[F], *, seconds: float | None = None, return_when: str = asyncio.ALL_COMPLETED
+) -> tuple[set[F], set[F]]:
+    """Wait at most *seconds* for *futures*; return those that are done and those that are not."""
+    return await asyncio.wait(futures, timeout=seconds, return_when=return_when)
+
+
+def call_later(seconds: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+    """Call *callback* in *seconds*."""
+    return asyncio.get_running_loop().call_later(seconds, callback)
 
 
 async def cancel(*tasks: asyncio.Task[Any]) -> None:
     """Cancel *tasks* and wait until they have ended.
 
-    Once is not always enough: `asyncio.wait_for` before Python 3.12 forgets a cancellation that comes together with the
-    result it waits for, and the driver may turn one into an error of the connection.
+    One cancellation is not always enough: before Python 3.12 `asyncio.wait_for` loses one that arrives together with
+    the result, and the driver may turn one into an error of the connection.
     """
     running = {task for task in tasks if not task.done()}
     while running:
         for task in running:
             task.cancel()
-        _, running = await asyncio.wait(running, timeout=INSIST_SECONDS)
+        _, running = await wait(running, seconds=CANCEL_AGAIN_SECONDS)

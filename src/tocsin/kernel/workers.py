@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from tocsin.kernel import clock, randomness, request_id
+from tocsin.kernel import clock, randomness, request_id, tasks
 from tocsin.kernel.errors import UnavailableError
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.tasks import create_task
@@ -75,7 +75,7 @@ def worker(name: str, tick: Tick, *, interval: float, wakeup: Wakeup | None = No
         yield
         stop.set()
         bell.set()
-        done, _ = await asyncio.wait({task}, timeout=STOP_SECONDS)
+        done, _ = await tasks.wait({task}, seconds=STOP_SECONDS)
         if not done:
             log.warning("worker did not stop in time", worker=name)
             task.cancel()
@@ -117,5 +117,5 @@ def _jittered(seconds: float) -> float:
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
+        async with tasks.timeout(seconds):
             await event.wait()

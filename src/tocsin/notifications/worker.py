@@ -1,10 +1,9 @@
 """The background loops of notification-service."""
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from heapq import heappop, heappush
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import structlog
@@ -13,7 +12,7 @@ from aiohttp import web
 from tocsin.channels import CHANNELS
 from tocsin.channels.channel import Transports
 from tocsin.channels.transports import open_transports
-from tocsin.kernel import clock
+from tocsin.kernel import clock, tasks
 from tocsin.kernel.db import transaction
 from tocsin.kernel.errors import UnavailableError
 from tocsin.kernel.idempotency import forget_old_keys
@@ -25,6 +24,9 @@ from tocsin.notifications.repository import cancellations, queue
 from tocsin.notifications.service import DEPS, Deps
 from tocsin.notifications.service.delivery import deliver, lease_due
 from tocsin.notifications.service.relevance import cancel_unwanted
+
+if TYPE_CHECKING:
+    import asyncio
 
 log = structlog.get_logger(__name__)
 CONCURRENCY: Final = 256
@@ -76,7 +78,7 @@ class Dispatcher:
         async for _ in dispatch(app):
             yield
         if self._running:
-            _, late = await asyncio.wait(self._running, timeout=STOP_SECONDS)
+            _, late = await tasks.wait(self._running, seconds=STOP_SECONDS)
             await cancel(*late)
 
     async def _tick(self, _app: web.Application) -> bool | float:
@@ -106,7 +108,7 @@ class Dispatcher:
             for bundle in bundles:
                 if not any(message.id in wanted for message in bundle):
                     self._release(bundle[0])
-        async with asyncio.TaskGroup() as group:
+        async with tasks.task_group() as group:
             for bundle in bundles:
                 left = [message for message in bundle if message.id in wanted]
                 if left:

@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from tocsin.kernel import request_id
+from tocsin.kernel import request_id, tasks
 from tocsin.kernel.errors import NotFoundError, TooLargeError, UpstreamError
 from tocsin.kernel.tracing import TRACING
 from tocsin.web.settings import Settings
@@ -156,7 +156,7 @@ class _Body:
     async def deadline(self) -> AsyncIterator[None]:
         """Raise TimeoutError if the response does not start in time; each chunk of the body extends the deadline."""
         try:
-            async with asyncio.timeout(self._response_seconds) as self._deadline:
+            async with tasks.timeout(self._response_seconds) as self._deadline:
                 yield
         finally:
             self._deadline = None
@@ -213,7 +213,7 @@ async def _answer(request: web.Request, gateway: Gateway, upstream: ClientRespon
 
 async def _pump(response: web.StreamResponse, upstream: ClientResponse, write_seconds: float) -> None:
     async for chunk in upstream.content.iter_any():
-        async with asyncio.timeout(write_seconds):
+        async with tasks.timeout(write_seconds):
             await response.write(chunk)
     await response.write_eof()
 

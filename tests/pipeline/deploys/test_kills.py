@@ -11,7 +11,7 @@ from rollout.errors import RolloutError
 from tests.support.containers.stack import beside, docker
 from tests.support.pipeline.deployed_system import EXITS_IMMEDIATELY, FIRST, DeployedSystem, layer
 from tests.support.sampling import commit
-from tocsin.kernel import randomness
+from tocsin.kernel import randomness, tasks
 
 pytestmark = [
     pytest.mark.pipeline,
@@ -35,7 +35,7 @@ async def test_a_deploy_that_is_killed_is_settled_by_the_next_run(system: Deploy
     good = await system.versions()
     deploy = system.begin("up", tag)
     try:
-        async with asyncio.timeout(randomness.uniform(0.5, LATEST)):
+        async with tasks.timeout(randomness.uniform(0.5, LATEST)):
             await asyncio.to_thread(deploy.communicate)
     except TimeoutError:
         deploy.kill()

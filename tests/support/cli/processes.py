@@ -21,7 +21,7 @@ from coverage import Coverage
 from tests.support.waiting import eventually
 from tocsin.cli.app import main
 from tocsin.cli.services import SERVICES, Endpoint
-from tocsin.kernel import clock
+from tocsin.kernel import clock, tasks
 from tocsin.kernel.tasks import create_task
 
 TOCSIN: Final = Path(sys.executable).with_name("tocsin")
@@ -101,7 +101,7 @@ class Up:
     async def wait_for_exit(self, seconds: float = START_SECONDS) -> int:
         """Wait until it and all of its services have exited; return its exit code."""
         started = clock.monotonic()
-        async with asyncio.timeout(START_SECONDS):
+        async with tasks.timeout(START_SECONDS):
             code = await self.process.wait()
         took = clock.monotonic() - started
         assert took < seconds, f"it took {took:.1f} s to stop:\n{self.output}"

@@ -16,7 +16,7 @@ from tests.support.e2e.system import PRIMARY, SECONDARY, World
 from tests.support.postgres import run
 from tests.support.system import Speaker
 from tests.support.waiting import eventually
-from tocsin.kernel import clock
+from tocsin.kernel import clock, tasks
 from tocsin.kernel.ids import new_id
 
 PATIENCE_SECONDS = 60.0
@@ -38,7 +38,7 @@ class Drill:
 
     async def play(self) -> None:
         """Play all scenes side by side; raise where one does not come to its end."""
-        async with asyncio.TaskGroup() as scenes:
+        async with tasks.task_group() as scenes:
             scenes.create_task(self._recovers_by_itself())
             scenes.create_task(self._is_answered_by_hand())
             scenes.create_task(self._goes_to_the_next_person())
@@ -160,7 +160,7 @@ class Drill:
         watcher = asyncio.get_running_loop().create_task(self._watch(incident, "acknowledged"))
         await self.world.first_page(incident, seconds=self.patience)
         await self.change(incident, "acknowledged")
-        async with asyncio.timeout(self.patience):
+        async with tasks.timeout(self.patience):
             await watcher
 
     async def _watch(self, incident: str, wanted: str) -> None:

@@ -1,6 +1,5 @@
 """A client of server-sent events, as a browser reads them."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +9,7 @@ from typing import Any
 from aiohttp import ClientResponse
 
 from tests.support.incidents.api import Api
+from tocsin.kernel import tasks
 
 PATH = "/api/v1/incidents/stream"
 PATIENCE = 10.0
@@ -32,7 +32,7 @@ class Stream:
 
     async def line(self) -> str:
         """Return the next line; the end of the stream is an empty string, an empty line a line feed."""
-        async with asyncio.timeout(PATIENCE):
+        async with tasks.timeout(PATIENCE):
             return (await self.response.content.readline()).decode()
 
     async def next(self) -> Received:

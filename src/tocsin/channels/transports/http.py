@@ -27,7 +27,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from tocsin.channels.channel import HTTPResponse, NotSentError
 from tocsin.channels.message import Outcome
 from tocsin.channels.transports.ssrf import Network, guarded_socket
-from tocsin.kernel import build_info
+from tocsin.kernel import build_info, tasks
 
 MAX_READ_BYTES: Final = 65_536
 READ_SECONDS: Final = 1.0
@@ -67,7 +67,7 @@ async def _beginning(response: ClientResponse) -> str:
     """Return the beginning of a body. One that trickles, breaks off or never ends does not change the outcome."""
     read = bytearray()
     try:
-        async with asyncio.timeout(READ_SECONDS):
+        async with tasks.timeout(READ_SECONDS):
             while len(read) < MAX_READ_BYTES:
                 chunk = await response.content.read(MAX_READ_BYTES - len(read))
                 if not chunk:

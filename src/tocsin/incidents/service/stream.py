@@ -18,6 +18,7 @@ from prometheus_client import Gauge
 from tocsin.incidents.domain.stream_position import StreamPosition
 from tocsin.incidents.repository import stream
 from tocsin.incidents.repository.stream import StreamEvent
+from tocsin.kernel import tasks
 from tocsin.kernel.db import Database, transaction
 from tocsin.kernel.errors import UnavailableError
 from tocsin.kernel.failpoints import Failpoint
@@ -98,7 +99,7 @@ class Hub:
                     position = event.position
                 if not events:
                     with suppress(TimeoutError):
-                        async with asyncio.timeout(CHECK_SECONDS):
+                        async with tasks.timeout(CHECK_SECONDS):
                             await news.wait()
 
     async def close(self, _app: web.Application) -> None:

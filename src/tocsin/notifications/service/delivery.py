@@ -1,6 +1,5 @@
 """Delivery: lease messages, cancel what is no longer wanted, send, record. No transaction is open during a call."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
@@ -12,7 +11,7 @@ from tocsin.channels import CHANNELS
 from tocsin.channels.channel import Transports
 from tocsin.channels.message import Outcome
 from tocsin.contracts.notifications import NotificationStatus
-from tocsin.kernel import clock, request_id
+from tocsin.kernel import clock, request_id, tasks
 from tocsin.kernel.db import transaction
 from tocsin.kernel.errors import UnavailableError
 from tocsin.kernel.failpoints import Failpoint
@@ -103,7 +102,7 @@ async def _send(deps: Deps, transports: Transports, bundle: Sequence[LeasedMessa
             if left <= 0:
                 log.warning("not sent: the lease ran out", notification_id=str(message.id))
                 return None
-            async with asyncio.timeout(min(left * LEASE_SHARE, settings.send_timeout_seconds)):
+            async with tasks.timeout(min(left * LEASE_SHARE, settings.send_timeout_seconds)):
                 to_send = digest.to_send(bundle, public_url=settings.public_url)
                 return await CHANNELS[message.channel].send(to_send, settings, transports)
     except TimeoutError:

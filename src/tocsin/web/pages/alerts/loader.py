@@ -1,11 +1,10 @@
 """Load the list of alerts."""
 
-import asyncio
-
 from aiohttp import web
 
 from tocsin.clients.alerts import ALERTS
 from tocsin.clients.alerts import PEER as ALERT_INGESTION
+from tocsin.kernel import tasks
 from tocsin.web.pages.alerts.filter import AlertFilter
 from tocsin.web.pages.alerts.view import AlertsData
 from tocsin.web.ui.loaders import PAGE_SIZE, incidents_by_id
@@ -16,7 +15,7 @@ async def load_alerts(app: web.Application, chosen: AlertFilter) -> AlertsData:
     """Load the alerts that are *chosen*, and their incidents."""
     load = PageLoader(app)
     client, budget = app[ALERTS], load.budget
-    async with asyncio.TaskGroup() as group:
+    async with tasks.task_group() as group:
         response = client.list(budget=budget, limit=PAGE_SIZE, **chosen.parameters(load.at))
         page = group.create_task(load.fetch(ALERT_INGESTION, response))
         window = client.summary(budget=budget, since=chosen.begin(load.at).isoformat())

@@ -1,12 +1,12 @@
 """Load the figures of one range."""
 
-import asyncio
 from datetime import datetime, timedelta
 
 from aiohttp import web
 
 from tocsin.clients import incidents, oncall
 from tocsin.contracts.overview import Grain
+from tocsin.kernel import tasks
 from tocsin.web.pages.analytics.view import AnalyticsData, Range
 from tocsin.web.ui.page_loader import PageLoader
 
@@ -17,7 +17,7 @@ async def load_analytics(app: web.Application, chosen: Range, team: str) -> Anal
     since = first_day(chosen, load.at)
     until = since + timedelta(days=chosen.days)
     parameters = {"since": since.isoformat(), "until": until.isoformat(), "team": team or None}
-    async with asyncio.TaskGroup() as group:
+    async with tasks.task_group() as group:
         response = app[incidents.INCIDENTS].overview(budget=load.budget, by=chosen.by.value, **parameters)
         stats = group.create_task(load.fetch(incidents.PEER, response))
         paging = app[oncall.ONCALL].overview(budget=load.budget, **parameters)

@@ -1,6 +1,5 @@
 """Load the list of messages."""
 
-import asyncio
 import re
 from typing import Final
 
@@ -9,6 +8,7 @@ from aiohttp import web
 from tocsin.clients import incidents, notifications
 from tocsin.contracts.model import Page
 from tocsin.contracts.notifications import Notification
+from tocsin.kernel import tasks
 from tocsin.web.pages.delivery.filter import MessageFilter
 from tocsin.web.pages.delivery.view import DeliveryData
 from tocsin.web.ui.loaders import PAGE_SIZE, incidents_by_id, known_schedules
@@ -21,7 +21,7 @@ async def load_delivery(app: web.Application, chosen: MessageFilter) -> Delivery
     """Load the messages that are *chosen*, their incidents, and the channels' figures."""
     load = PageLoader(app)
     client, budget = app[notifications.NOTIFICATIONS], load.budget
-    async with asyncio.TaskGroup() as group:
+    async with tasks.task_group() as group:
         page = group.create_task(_page(app, load, chosen))
         summary = group.create_task(load.fetch(notifications.PEER, client.summary(budget=budget)))
         schedules = group.create_task(known_schedules(app, load))

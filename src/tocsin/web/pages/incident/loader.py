@@ -1,6 +1,5 @@
 """Load one incident with its pages, messages and alerts."""
 
-import asyncio
 from typing import Final
 
 from aiohttp import web
@@ -8,6 +7,7 @@ from aiohttp import web
 from tocsin.clients import alerts, incidents, notifications, oncall
 from tocsin.contracts.incidents import Incident, IncidentStatus, TimelineEntry
 from tocsin.contracts.model import Page
+from tocsin.kernel import tasks
 from tocsin.kernel.pagination import MAX_LIMIT
 from tocsin.web.pages.incident.timeline import TimelineFilter
 from tocsin.web.pages.incident.view import EARLIER, IncidentData
@@ -28,7 +28,7 @@ async def load_incident(app: web.Application, ref: str, chosen: TimelineFilter) 
     incident = await find_incident(app, ref, load)
     budget = load.budget
     same_service = {"service": incident.service, "status": IncidentStatus.RESOLVED, "limit": EARLIER + 1}
-    async with asyncio.TaskGroup() as group:
+    async with tasks.task_group() as group:
         escalations = escalations_by_incident(app, load, [incident.id])
         paging = group.create_task(load.fetch_cached(f"escalation {incident.id}", oncall.PEER, escalations))
         messages = app[notifications.NOTIFICATIONS].list(budget=budget, incident_id=incident.id, limit=MESSAGES)

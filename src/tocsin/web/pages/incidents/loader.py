@@ -12,6 +12,7 @@ from tocsin.clients.oncall import PEER as ONCALL_SERVICE
 from tocsin.contracts.escalations import Escalation
 from tocsin.contracts.incidents import IncidentCounts, IncidentStatus, IncidentSummary
 from tocsin.contracts.model import Page
+from tocsin.kernel import tasks
 from tocsin.web.pages.incidents.filter import ME, IncidentFilter, SavedFilter
 from tocsin.web.pages.incidents.view import IncidentsData
 from tocsin.web.ui.cached import Cached
@@ -26,7 +27,7 @@ async def load_incidents(
     load = PageLoader(app)
     client, budget = app[INCIDENTS], load.budget
     nameless = chosen.assigned == ME and not me
-    async with asyncio.TaskGroup() as group:
+    async with tasks.task_group() as group:
         response = (
             _no_incidents()
             if nameless

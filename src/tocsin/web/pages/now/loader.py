@@ -13,6 +13,7 @@ from tocsin.contracts.escalations import Escalation
 from tocsin.contracts.incidents import IncidentStatus, IncidentSummary
 from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import OnCall
+from tocsin.kernel import tasks
 from tocsin.kernel.errors import RejectedError
 from tocsin.web.pages.now.view import SHOWN, TREND_PERIODS, NowData, Strip
 from tocsin.web.ui.cached import Cached
@@ -32,7 +33,7 @@ async def load_now(app: web.Application) -> NowData:
     load = PageLoader(app)
     cases, messages, budget = app[incidents.INCIDENTS], app[notifications.NOTIFICATIONS], load.budget
     first_day = load.at.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=TREND_PERIODS - 1)
-    async with asyncio.TaskGroup() as group:
+    async with tasks.task_group() as group:
 
         def fetch(peer: str, response: Awaitable[T]) -> asyncio.Task[T | None]:
             return group.create_task(load.fetch(peer, response))
