@@ -7,7 +7,7 @@ import pytest
 from stages.report import Outcome
 from tests.support.pipeline.checkout import Checkout, Result
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.sample("stopped commits", 3)]
+pytestmark = [pytest.mark.pipeline, pytest.mark.sample("stopped commits", 2)]
 FAILING = '''"""A test that fails."""
 
 
@@ -68,9 +68,10 @@ def test_an_unreadable_history_is_an_error(checkout: Checkout) -> None:
 
 
 def test_a_lint_error_and_duplicated_code_stop_at_quality(checkout: Checkout) -> None:
-    for path in sorted((checkout.folder / "src/tocsin/kernel").glob("*.py")):
-        for copy in range(3):
-            checkout.write(f"src/tocsin/copies/{path.stem}_{copy}.py", path.read_text())
+    modules = (checkout.folder / "src/tocsin/kernel").glob("*.py")
+    for path in sorted(modules, key=lambda path: path.stat().st_size)[-3:]:
+        for copy in range(8):
+            checkout.write(f"src/tocsin/kernel/{path.stem}_{copy}.py", path.read_text())
     checkout.write("src/tocsin/alerts/unused.py", '"""Nothing."""\n\nimport os\n')
     checkout.commit("alerts: Duplicate modules.")
     done = is_stopped(checkout, "quality", "ruff: exit code 1", "duplication: exit code 1")
