@@ -92,6 +92,7 @@ async def test_a_resolve_ends_the_open_alert_of_its_key_and_the_next_fire_is_a_n
     stored = await service.alert(first["alert_id"])
     assert stored["status"] == "resolved"
     assert stored["resolved_at"] is not None
+    assert service.rows("SELECT alert_id FROM alerts.open_alert") == []
     again = await service.send(dedup_key="disk")
     assert again["alert_id"] != first["alert_id"]
 

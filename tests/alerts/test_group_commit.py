@@ -152,6 +152,7 @@ async def test_deadlocks_between_replicas_lose_and_duplicate_nothing(start: Star
     assert replicas[0].rows("SELECT count(*), sum(occurrences) AS seen FROM alerts.alert") == [
         {"count": 8, "seen": 640}
     ]
+    assert replicas[0].rows("SELECT count(*) FROM alerts.open_alert") == [{"count": 8}]
 
 
 @pytest.fixture

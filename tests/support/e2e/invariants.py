@@ -16,6 +16,12 @@ BROKEN: Final = {
     "an alert was never correlated": """
         SELECT alert_id AS id FROM alerts.correlation
         WHERE forwarded_version < version OR (incident_id IS NULL AND action <> 'ignored')""",
+    "an open alert and its key disagree": """
+        SELECT COALESCE(a.id, o.alert_id) AS id
+        FROM (SELECT * FROM alerts.alert WHERE resolved_at IS NULL AND dedup_key IS NOT NULL) AS a
+        FULL JOIN alerts.open_alert AS o ON o.alert_id = a.id
+        WHERE (a.integration_id, a.service, a.dedup_key)
+            IS DISTINCT FROM (o.integration_id, o.service, o.dedup_key)""",
     "ingestion and incident management disagree": """
         SELECT alert_id AS id
         FROM alerts.correlation AS theirs FULL JOIN incidents.incident_alert AS ours USING (alert_id)
