@@ -3,31 +3,21 @@
 import importlib
 import pkgutil
 import re
-import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import tocsin
 from tests.support import channels_page, settings_page
+from tests.support.repository import ROOT, tracked
 from tocsin.kernel.errors import DomainError
 from tocsin.kernel.problems import STATUS_OF
 
-ROOT = Path(__file__).parents[1]
-VENDORED = "src/tocsin/kernel/static/", "src/tocsin/web/static/vendor/"
 LINES = 300
 # Places of one machine, and notes of unfinished work.
 FORBIDDEN = re.compile(
     r"/(?:work|root|home)/|(?<!\w)/tmp/|\b(?:TO DO|TODO|FIXME|HACK|XXX)\b|\bissues? #?\d|mark\.skip|pytest\.skip"
 )
-
-
-def tracked(*patterns: str) -> list[Path]:
-    """Return the files that git knows or would add, without those taken over from others."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", *patterns]
-    names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")  # noqa: S603
-    paths = (ROOT / name for name in names if name and not name.startswith(VENDORED))
-    return [path for path in paths if path.is_file() and path.name != "uv.lock"]
 
 
 def subclasses(error: type[DomainError]) -> Iterator[type[DomainError]]:
@@ -115,3 +105,19 @@ def test_each_record_of_a_decision_is_a_page_with_the_same_sections() -> None:
             "## Cost",
             "## When to reverse it",
         ]
+
+
+def test_statements_and_defaults_ask_the_one_clock() -> None:
+    other_clock = re.compile(
+        r"(?<!tocsin\.)(?<!clock\.)(?<!def )\bnow\(\)|\b(?:clock|statement)_timestamp\(|\bCURRENT_TIMESTAMP\b",
+        re.IGNORECASE,
+    )
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in tracked("src/*.py", "sql/*.sql")
+        # process_metrics.py compares the server's own clock with the monotonic one.
+        if path.name not in {"0001_tocsin_create_clock.sql", "migrate.py", "process_metrics.py"}
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if other_clock.search(line) and not line.lstrip().startswith(("--", "#"))
+    ]
+    assert found == []

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 import pytest
 import uvloop
 
+from tests.support.sampling import ALL, seed
+
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Run what touches the driver on both loops: services use uvloop, tools asyncio's own."""
-    if item.path.name.startswith("test_db_"):
+    """Run what touches the driver on both loops where all is tested: services use uvloop, tools asyncio's own."""
+    if item.path.name.startswith("test_db_") and seed() == ALL:
         return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
     return {"uvloop": uvloop.new_event_loop}

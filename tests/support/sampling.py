@@ -6,6 +6,7 @@ TEST_SAMPLE names the seed, by default the commit, so that a run can be repeated
 everything, as `make test-all` does.
 """
 
+import functools
 import hashlib
 import os
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 ALL: Final = "all"
 
 
+@functools.cache
 def seed() -> str:
     """Return the seed of this run."""
     return os.environ.get("TEST_SAMPLE") or commit() or "0"

@@ -40,7 +40,7 @@ class ProcessSettings(BaseSettings):
     )
 
     bind_address: str = "127.0.0.1"
-    """Where to listen. Loopback unless told otherwise."""
+    """Where to listen. Loopback by default."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     """0 takes any free port."""
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
@@ -141,8 +141,8 @@ def load(settings: type[S]) -> S:
     try:
         return settings()
     except ValidationError as exc:
-        told = describe(exc, settings)
+        lines = describe(exc, settings)
     except SettingsError as exc:  # a list or an object that is no JSON; pydantic-settings names the field in words only
-        told = re.sub(r'.*field "(\w+)".*', lambda found: f"{found[1].upper()}: not a JSON document", str(exc))
-    sys.stderr.write(told + "\n")
+        lines = re.sub(r'.*field "(\w+)".*', lambda found: f"{found[1].upper()}: not a JSON document", str(exc))
+    sys.stderr.write(lines + "\n")
     raise SystemExit(os.EX_CONFIG)

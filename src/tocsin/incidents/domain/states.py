@@ -48,7 +48,7 @@ def plan_transition(incident: StoredIncident, target: IncidentStatus, now: datet
         targets = f"from there it can go to {allowed}" if allowed else "that is the end"
         msg = f"Incident #{incident.number} is {incident.status}; {targets}. Nothing was changed."
         raise ConflictError(msg)
-    # now() is fixed when a transaction begins; one that then waited for the row's lock can be behind the holder's time.
+    # tocsin.now() is fixed when a transaction begins; after waiting for the row's lock it can be behind the holder's.
     at = max(now, incident.created_at, incident.acknowledged_at or incident.created_at)
     first, last = incident.acknowledged_at is None, target is IncidentStatus.RESOLVED
     elapsed = (at - incident.created_at).total_seconds()
