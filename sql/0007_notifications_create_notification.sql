@@ -72,8 +72,8 @@ CREATE TABLE notifications.cancellation (
 );
 CREATE INDEX cancellation_created_at_idx ON notifications.cancellation (created_at);
 
--- What must be told to another service: written in the transaction of the change it tells of. `id` is drawn while the
--- parent row is locked, so that it orders the rows of one key.
+-- Calls to other services, written in the transaction of the change that they report. `id` is drawn while the parent row
+-- is locked, so that it orders the rows of one key.
 CREATE TABLE notifications.outbox (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     message_id      uuid NOT NULL UNIQUE,
@@ -94,7 +94,7 @@ CREATE INDEX outbox_due_idx ON notifications.outbox (next_attempt_at) WHERE done
 CREATE INDEX outbox_key_id_idx ON notifications.outbox (key, id) WHERE done_at IS NULL;
 CREATE INDEX outbox_done_at_idx ON notifications.outbox (done_at) WHERE done_at IS NOT NULL;
 
--- A POST or PATCH that carried an Idempotency-Key: what it asked, and the resource that answers for it.
+-- POST and PATCH requests with an Idempotency-Key: a hash of the request, and the resource that it made or changed.
 CREATE TABLE notifications.idempotency (
     scope       text NOT NULL,
     key         text NOT NULL,
