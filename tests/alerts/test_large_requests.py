@@ -67,7 +67,7 @@ async def test_too_many_errors_are_summarised_by_their_number(service: Service) 
     labels = {str(number): number for number in range(2_000)}
     body = {"service": "checkout", "severity": "high", "message": "m", "labels": labels}
     refused = await service.post(ALERTS, body, expect=422)
-    assert refused["errors"] == [{"pointer": "#", "detail": "There are 2000 errors, too many to tell."}]
+    assert refused["errors"] == [{"pointer": "#", "detail": "There are 2000 errors, too many to list."}]
 
 
 @pytest.mark.slow

@@ -162,7 +162,7 @@ async def test_a_neighbour_that_hangs_does_not_keep_readiness_waiting(
     monkeypatch.setattr(health, "NEIGHBOUR_SECONDS", 0.1)
     peer.script = [never]
     asking, _ = await start_service()
-    asking.app[health.READINESS].optional["peer"] = health.neighbour_answers(client)
+    asking.app[health.READINESS].optional["peer"] = health.check_neighbour(client)
     status, told = await ready(asking)
     assert (status, told["peer"]) == (200, "peer does not answer in time; try again in a moment.")
 
@@ -178,7 +178,7 @@ async def test_whoever_asks_while_others_do_shares_their_answer(
 
     peer.script = [answer]
     asking, _ = await start_service()
-    asking.app[health.READINESS].optional["peer"] = health.neighbour_answers(client)
+    asking.app[health.READINESS].optional["peer"] = health.check_neighbour(client)
     together = asyncio.gather(*(ready(asking) for _ in range(20)))
     await eventually(lambda: peer.at)
     everybody_asks.set()

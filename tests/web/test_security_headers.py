@@ -138,3 +138,11 @@ async def test_the_web_service_is_ready_while_others_are_away_and_names_them(
         found = (await answer.json())["dependencies"]
     assert found.keys() == {"alert-ingestion", "incident-management", "oncall-service", "notification-service"}
     assert all("cannot be reached" in word for word in found.values())
+
+
+async def test_a_foreign_host_gets_a_page_that_says_what_to_do(client: Client) -> None:
+    async with client.get("/", headers={"Host": "tocsin.lan"} | BROWSER) as answer:
+        assert answer.status == 421
+        text = await answer.text()
+    assert "tocsin.lan" in text
+    assert "ALLOWED_HOSTS" in text

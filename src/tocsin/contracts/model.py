@@ -17,7 +17,7 @@ class Model(BaseModel):
 
 
 def without_nul(text: str) -> str:
-    """Replace NUL by U+FFFD: PostgreSQL stores no NUL in text, and a sender drops what is answered with 4xx."""
+    """Replace NUL by U+FFFD: PostgreSQL stores no NUL in text, and senders drop an alert that is rejected with 4xx."""
     return text.replace("\0", REPLACEMENT)
 
 
@@ -36,7 +36,7 @@ def storable(value: JsonValue) -> JsonValue:
 
 
 def in_utc(value: datetime) -> datetime:
-    """Bring an instant to UTC; one without offset is taken as UTC. Raise ValueError at the calendar's two ends."""
+    """Convert to UTC; an instant without offset is UTC. Raise ValueError outside the calendar."""
     if value.tzinfo is None:
         return value.replace(tzinfo=UTC)
     try:
@@ -47,7 +47,7 @@ def in_utc(value: datetime) -> datetime:
 
 
 def written_out(value: Any) -> Any:
-    """Refuse numbers where RFC 3339 is meant: whether they are seconds or milliseconds nobody can tell."""
+    """Raise ValueError for a number: whether it means seconds or milliseconds is unknown."""
     if isinstance(value, datetime) or (isinstance(value, str) and value[:4].isdigit() and value[4:5] == "-"):
         return value
     msg = "an instant is written as in RFC 3339, such as 2026-10-22T01:14:08Z"
@@ -55,7 +55,7 @@ def written_out(value: Any) -> Any:
 
 
 def as_lower(value: Any) -> Any:
-    """Let senders write `CRITICAL` where the contract says `critical`."""
+    """Return a string in lower case, so that senders may write `CRITICAL`."""
     return value.lower() if isinstance(value, str) else value
 
 
@@ -74,7 +74,7 @@ Labels = Annotated[
 
 
 class Severity(StrEnum):
-    """How bad it is, worst first."""
+    """Severity, worst first."""
 
     CRITICAL = "critical"
     HIGH = "high"

@@ -75,7 +75,7 @@ def base_app(settings: ProcessSettings, *, service: str, middlewares: tuple[Midd
 def with_database(app: web.Application, settings: ServiceSettings, *, schema: str) -> Database:
     """Give *app* a database (`DB`) that readiness requires. Its cleanup context is the first one, so it closes last."""
     app[DB] = Database(settings.database_config(), schema=schema)
-    app[health.READINESS].required["database"] = health.database_answers
+    app[health.READINESS].required["database"] = health.check_database
     app.cleanup_ctx.extend([database, process_metrics.watch_database(app, app[REGISTRY], settings)])
     return app[DB]
 
@@ -84,4 +84,4 @@ def with_neighbours(app: web.Application, *clients: ServiceClient) -> None:
     """Open *clients* while *app* runs; readiness reports their services without requiring them."""
     for client in clients:
         app.cleanup_ctx.append(client.context)
-        app[health.READINESS].optional[client.peer] = health.neighbour_answers(client)
+        app[health.READINESS].optional[client.peer] = health.check_neighbour(client)

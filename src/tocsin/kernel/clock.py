@@ -1,4 +1,4 @@
-"""Time, reached through here alone, so that a simulation can take its place."""
+"""Time, read through here alone, so that a simulation can replace it."""
 
 import asyncio
 import time
@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """Return this machine's wall clock in UTC. Decisions use the database's clock; this one is for logs and ages."""
+    """Return this machine's time in UTC, for logs and ages; decisions use the database's clock."""
     return datetime.now(UTC)
 
 
 def monotonic() -> float:
-    """Return seconds on a clock that never jumps."""
+    """Return seconds of a clock that never jumps."""
     return time.monotonic()
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong, by name. Messages are for people: what happened, and what to do about it."""
+"""Typed errors. Their messages are for people: what happened, and what to do about it."""
 
 from collections.abc import Sequence
 from typing import ClassVar, TypedDict
@@ -12,19 +12,19 @@ class FieldError(TypedDict):
 
 
 class DomainError(Exception):
-    """An error that a caller is told about; `problems.STATUS_OF` says with which status."""
+    """An error that becomes a problem document, with the status in `problems.STATUS_OF`."""
 
     code: ClassVar[str] = "error"
 
 
 class MalformedRequestError(DomainError):
-    """The body cannot be read at all."""
+    """The request cannot be parsed."""
 
     code = "malformed-request"
 
 
 class InvalidRequestError(DomainError):
-    """The body or the query can be read, but says something that is not allowed."""
+    """The body or the query can be parsed, but is not valid."""
 
     code = "invalid-request"
 
@@ -40,71 +40,71 @@ class ForbiddenError(DomainError):
 
 
 class NotFoundError(DomainError):
-    """There is no such thing."""
+    """The resource does not exist."""
 
     code = "not-found"
 
 
 class ConflictError(DomainError):
-    """The thing is in a state in which this cannot be done."""
+    """The resource's state does not allow the change."""
 
     code = "conflict"
 
 
 class StaleError(DomainError):
-    """The thing has changed since the caller looked at it (RFC 9110, section 13.1.1)."""
+    """The resource has changed since the client read it (RFC 9110, section 13.1.1)."""
 
     code = "stale"
 
 
 class TooLargeError(DomainError):
-    """The body is larger than this path takes."""
+    """The body is larger than the path allows."""
 
     code = "too-large"
 
 
 class UnsupportedMediaTypeError(DomainError):
-    """The body is of a kind, or packed in a way, that this path does not take."""
+    """The body's media type or encoding is not supported."""
 
     code = "unsupported-media-type"
 
 
 class MisdirectedRequestError(DomainError):
-    """The request names a host that this server does not answer for (RFC 9110, section 15.5.20)."""
+    """The request is for a host that this server is not (RFC 9110, section 15.5.20)."""
 
     code = "misdirected-request"
 
 
 class UnavailableError(DomainError):
-    """Something that is needed does not answer now; trying again later helps."""
+    """A dependency is unavailable; a retry may succeed."""
 
     code = "unavailable"
 
 
 class DatabaseUnavailableError(UnavailableError):
-    """The database does not answer, or broke off. A write's outcome is unknown, not failed."""
+    """The database cannot be reached, or the connection was lost: then the outcome of a write is unknown."""
 
     code = "database-unavailable"
 
 
 class StatementTimeoutError(UnavailableError):
-    """The database ended a statement that took too long."""
+    """The database cancelled a statement that took too long."""
 
     code = "statement-timeout"
 
 
 class LockTimeoutError(StatementTimeoutError):
-    """Another transaction has held for too long what a statement waited for."""
+    """A statement waited too long for a lock of another transaction."""
 
 
 class TransactionConflictError(UnavailableError):
-    """The database ended this transaction so that another could go on: repeat it with the same ids."""
+    """The database aborted this transaction in favour of another one: retry it with the same ids."""
 
     code = "transaction-conflict"
 
 
 class CommitLostError(DatabaseUnavailableError):
-    """COMMIT was answered by ROLLBACK: an error inside the transaction was swallowed. A bug, made visible."""
+    """COMMIT became ROLLBACK because an error inside the transaction was swallowed: a bug."""
 
     code = "commit-lost"
 
@@ -114,13 +114,13 @@ class DataRefusedError(Exception):
 
 
 class UpstreamError(UnavailableError):
-    """Another service does not answer: no connection, time-out, or 429, 5xx."""
+    """Another service is unavailable: no connection, a time-out, 429 or 5xx."""
 
     code = "upstream-unavailable"
 
 
 class RejectedError(DomainError):
-    """Another service refuses the request for good (4xx): trying again does not help."""
+    """Another service rejected the request (4xx): a retry does not help."""
 
     code = "upstream-rejected"
 

@@ -1,4 +1,4 @@
-"""Health: alive without touching anything; ready after asking each dependency."""
+"""Health: liveness checks nothing; readiness checks each dependency."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,39 +15,39 @@ from tocsin.kernel.http_client import Budget, ServiceClient
 from tocsin.kernel.tasks import create_task
 
 Check: TypeAlias = Callable[[web.Application], Awaitable[None]]
-"""Returns when the dependency is there; raises DomainError when it is not."""
+"""Returns if the dependency is available; raises DomainError if not."""
 CHECK_SECONDS: Final = 1.0
 NEIGHBOUR_SECONDS: Final = 0.5
-"""Less: whoever asks whether this service is ready must not give up because a neighbour hangs."""
+"""Shorter, so that a probe of this service does not time out because another service hangs."""
 
 
 @dataclass(slots=True)
 class Readiness:
-    """What a service depends on, and whether it is on its way out."""
+    """The dependencies of a service, and whether it is shutting down."""
 
     required: dict[str, Check] = field(default_factory=dict)
     optional: dict[str, Check] = field(default_factory=dict)
-    """Named when away, but the service works on without."""
+    """Reported, but the service is ready without them."""
     stopping: bool = False
-    asking: asyncio.Task[dict[str, str]] | None = None
-    """The round of questions under way."""
+    running: asyncio.Task[dict[str, str]] | None = None
+    """The checks in progress."""
 
 
 SERVICE = web.AppKey("SERVICE", str)
 READINESS = web.AppKey("READINESS", Readiness)
 
 
-async def database_answers(app: web.Application) -> None:
-    """Ask the database for nothing."""
+async def check_database(app: web.Application) -> None:
+    """Run an empty query."""
     db = app[DB]
     if db.in_use == db.size and clock.monotonic() - db.last_used_at < CHECK_SECONDS:
-        return  # every connection is at work, and answered: a busy replica must not be taken out of service for it
+        return  # all connections are busy and work: a busy replica stays in service
     async with transaction(db) as cur:
         await execute(cur, "SELECT 1")
 
 
-def neighbour_answers(client: ServiceClient) -> Check:
-    """Return the check that asks another service whether it is alive, and not how its own neighbours are."""
+def check_neighbour(client: ServiceClient) -> Check:
+    """Return a check of another service's liveness; its readiness would depend on its own dependencies."""
 
     async def check(_app: web.Application) -> None:
         await client.get("/health", _Health, budget=Budget(1, NEIGHBOUR_SECONDS, NEIGHBOUR_SECONDS))
@@ -60,36 +60,36 @@ class _Health(BaseModel):
 
 
 async def get_health(request: web.Request) -> web.Response:
-    """Say that the process is alive, and which version it is."""
+    """Return that the process is alive, and its version."""
     return web.json_response({"status": "ok", "service": request.app[SERVICE], "version": build_info.VERSION})
 
 
 async def get_ready(request: web.Request) -> web.Response:
-    """Say whether the service can do its work, naming each dependency; 503 when it cannot.
+    """Return the state of each dependency; 503 if a required one is unavailable or the service is shutting down.
 
-    Whoever asks while others do shares their answer: after a standstill all that had waited ask at once.
+    Concurrent probes share one check: after a standstill, all waiting probes arrive at once.
     """
     readiness = request.app[READINESS]
-    if readiness.asking is None or readiness.asking.done():
-        readiness.asking = create_task(_ask_all(request.app), name="readiness")
-    found = await asyncio.shield(readiness.asking)
-    ready = not readiness.stopping and all(found[name] == "ok" for name in readiness.required)
+    if readiness.running is None or readiness.running.done():
+        readiness.running = create_task(_check_all(request.app), name="readiness")
+    states = await asyncio.shield(readiness.running)
+    ready = not readiness.stopping and all(states[name] == "ok" for name in readiness.required)
     body = {
         "status": "ok" if ready else "stopping" if readiness.stopping else "unavailable",
         "service": request.app[SERVICE],
         "version": build_info.VERSION,
-        "dependencies": found,
+        "dependencies": states,
     }
     return web.json_response(body, status=200 if ready else 503)
 
 
-async def _ask_all(app: web.Application) -> dict[str, str]:
+async def _check_all(app: web.Application) -> dict[str, str]:
     checks = {**app[READINESS].required, **app[READINESS].optional}
-    answers = await asyncio.gather(*(_ask(app, check) for check in checks.values()))
-    return dict(zip(checks, answers, strict=True))
+    states = await asyncio.gather(*(_check(app, check) for check in checks.values()))
+    return dict(zip(checks, states, strict=True))
 
 
-async def _ask(app: web.Application, check: Check) -> str:
+async def _check(app: web.Application, check: Check) -> str:
     try:
         async with tasks.timeout(CHECK_SECONDS):
             await check(app)

@@ -1,4 +1,4 @@
-"""The one way to call another service: typed, bounded, retried where that helps, with one idempotency key."""
+"""Calls to other services: typed, bounded in time and size, retried if that may help, with one idempotency key."""
 
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -31,12 +31,12 @@ from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
 
 M = TypeVar("M", bound=BaseModel)
 PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
-"""Answers below 500 after which another try may succeed."""
+"""Statuses below 500 after which a retry may succeed."""
 MAX_ANSWER: Final = 32 * 1024 * 1024
-"""Bytes of an answer."""
+"""The maximum size of a response in bytes."""
 MAX_DETAIL: Final = 1_000
 IDLE_SECONDS: Final = 3.0
-"""aiohttp takes the one that waited longest: with its 15, one request a second keeps 15 open that a burst opened."""
+"""aiohttp reuses the connection idle longest: with its 15 s, one request a second keeps 15 open after a burst."""
 IDS: Final = re.compile(r"/([0-9a-f]{8}-[0-9a-f-]{27}|[0-9]+)(?=/|$)")
 
 
@@ -50,13 +50,13 @@ class Budget:
 
 
 INTERACTIVE: Final = Budget(attempts=3, seconds=3.0, attempt_seconds=2.0)
-"""Somebody waits."""
+"""For calls that a person waits for."""
 ONCE: Final = Budget(attempts=1, seconds=5.0, attempt_seconds=5.0)
-"""A queue retries by itself, with its own back-off."""
+"""For calls of a queue, which retries with its own back-off."""
 
 
 class TransientError(UpstreamError):
-    """One attempt failed in a way that may pass."""
+    """One attempt failed, and a retry may succeed."""
 
     def __init__(self, message: str, *, reason: str, retry_after: float = 0.0) -> None:
         super().__init__(message)
@@ -101,7 +101,7 @@ class ServiceClient:
 
     async def context(self, _app: web.Application) -> AsyncIterator[None]:
         """Hold a session while the application runs."""
-        # Answers come as they are: unpacking one would put its size into the peer's hand.
+        # No compression: the peer would decide about the size of the decompressed response.
         async with ClientSession(
             connector=TCPConnector(keepalive_timeout=IDLE_SECONDS),
             cookie_jar=DummyCookieJar(),
@@ -155,7 +155,7 @@ class ServiceClient:
         idempotency_key: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> M:
-        partly = method == "PATCH"  # without what nobody has set
+        partly = method == "PATCH"  # without the fields that are not set
         data = body.__pydantic_serializer__.to_json(body, exclude_unset=partly) if isinstance(body, BaseModel) else body
         sent = {
             "Accept": "application/json",
@@ -179,7 +179,7 @@ class ServiceClient:
         try:
             return model.model_validate_json(raw)
         except ValidationError as exc:
-            msg = f"{self.peer} answered something that cannot be read; are both of the same version?"
+            msg = f"{self.peer} sent a response that cannot be parsed; are both services of the same version?"
             raise UpstreamError(msg) from exc
 
     async def _attempt(self, request: "_Request") -> bytes:
@@ -238,7 +238,7 @@ class ServiceClient:
         return raw
 
     def _detail(self, raw: bytes, status: int) -> str:
-        """Return what a problem document says. What refuses without one is not the service, or broke before it."""
+        """Return the detail of a problem document. A rejection without one is not from the service: retry."""
         try:
             return _ProblemDetail.model_validate_json(raw).detail[:MAX_DETAIL]
         except ValidationError as exc:

@@ -1,4 +1,4 @@
-"""Identifiers, made through here alone, so that a simulation can take their place."""
+"""Identifiers, created through here alone, so that a simulation can replace them."""
 
 from uuid import UUID
 
@@ -6,5 +6,5 @@ import uuid_utils.compat
 
 
 def new_id() -> UUID:
-    """Return a UUID of version 7 (RFC 9562): sorts by the time it was made."""
+    """Return a UUID of version 7 (RFC 9562), which sorts by its time of creation."""
     return uuid_utils.compat.uuid7()

@@ -1,4 +1,4 @@
-"""What happens around every request: its id, one canonical log line, its metrics, whose pages may ask."""
+"""What surrounds every request: its id, one log line, metrics, CORS, the cross-site check, the principal."""
 
 import logging
 from contextlib import AbstractContextManager
@@ -22,7 +22,7 @@ from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
 log = structlog.get_logger("tocsin.request")
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 QUIET_ROUTES = frozenset({"/health", "/health/ready", "/metrics"})
-"""Asked every few seconds: measured, and logged only when they fail."""
+"""Probed every few seconds: measured, and logged only if they fail."""
 METHODS = hdrs.METH_ALL
 PREFLIGHT: Final = {
     hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST, PUT, PATCH",
@@ -33,18 +33,18 @@ PREFLIGHT: Final = {
 }
 SAFE_METHODS: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 OWN_SITES: Final = frozenset({"same-origin", "none"})
-"""Values of `Sec-Fetch-Site` for our own pages, and for what a person starts by hand (Fetch Metadata, section 2.2)."""
+"""`Sec-Fetch-Site` of our own pages, and of a request that the user started directly (Fetch Metadata, section 2.2)."""
 CORS_ORIGINS = web.AppKey("CORS_ORIGINS", frozenset[str])
 
 
 @dataclass(frozen=True, slots=True)
 class HTTPMetrics:
-    """Requests served, by route template: never by path, which a caller chooses."""
+    """Requests by route template, never by path: the client chooses the path."""
 
     seconds: Histogram
     running: Gauge
     known: dict[tuple[str, str, int], Histogram] = field(default_factory=dict)
-    """Those of `seconds` that have been asked for: looking up labels costs more than observing."""
+    """The children of `seconds` used so far: looking up labels costs more than observing."""
 
     @classmethod
     def register(cls, registry: CollectorRegistry) -> Self:
@@ -80,11 +80,11 @@ def route_of(request: web.Request) -> str:
 
 @web.middleware
 async def request_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Bind the request's id and leave one log line and one measurement; the outermost middleware."""
+    """Bind the request's id, log one line and measure once; the outermost middleware."""
     REQUEST_ID.set(request_id.accepted(request.headers.get(request_id.HEADER)))
     metrics = request.app[HTTP_METRICS]
     metrics.running.inc()
-    status = 499  # what nginx made the sign for: the client went away before it was answered
+    status = 499  # nginx's code: the client closed the connection before the response
     started = clock.monotonic()
     with _span(request) if TRACING.on else NO_SPAN:
         try:
@@ -98,7 +98,7 @@ async def request_middleware(request: web.Request, handler: Handler) -> web.Stre
         finally:
             seconds = clock.monotonic() - started
             metrics.running.dec()
-            _leave_traces(request, metrics, status, seconds)
+            _record(request, metrics, status, seconds)
 
 
 def _span(request: web.Request) -> AbstractContextManager[None]:
@@ -118,14 +118,14 @@ def _span(request: web.Request) -> AbstractContextManager[None]:
     )
 
 
-def _leave_traces(request: web.Request, metrics: HTTPMetrics, status: int, seconds: float) -> None:
+def _record(request: web.Request, metrics: HTTPMetrics, status: int, seconds: float) -> None:
     route = route_of(request)
     method = request.method if request.method in METHODS else "other"
     metrics.observe(method, route, status, seconds)
     if TRACING.on and route not in QUIET_ROUTES:
         TRACING.answered(status)
-    telling = route not in QUIET_ROUTES or status >= HTTPStatus.BAD_REQUEST
-    if telling and log.is_enabled_for(logging.INFO):  # the words cost more than leaving them out
+    logged = route not in QUIET_ROUTES or status >= HTTPStatus.BAD_REQUEST
+    if logged and log.is_enabled_for(logging.INFO):  # building the fields costs more than the check
         log.info(
             "request",
             method=method,
@@ -140,7 +140,7 @@ def _leave_traces(request: web.Request, metrics: HTTPMetrics, status: int, secon
 
 @web.middleware
 async def cors_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer the preflight of pages of the configured origins; `add_headers` lets them read the answers."""
+    """Respond to preflight requests of the configured origins; `add_headers` lets them read the responses."""
     preflight = request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
     if preflight and request.headers.get(hdrs.ORIGIN) in request.app[CORS_ORIGINS]:
         return web.Response(status=HTTPStatus.NO_CONTENT, headers=PREFLIGHT)
@@ -149,9 +149,9 @@ async def cors_middleware(request: web.Request, handler: Handler) -> web.StreamR
 
 @web.middleware
 async def cross_site_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse a change that another site's page asks for. Without either header it is no browser and goes through."""
+    """Refuse an unsafe request of another site's page. Without either header it is not a browser's and is allowed."""
     if request.method not in SAFE_METHODS and _is_foreign(request):
-        msg = "This change was asked for by a page of another site, and was not made."
+        msg = "This change was requested by a page of another site, and was not made."
         raise ForbiddenError(msg)
     return await handler(request)
 
@@ -163,7 +163,7 @@ def _is_foreign(request: web.Request) -> bool:
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site not in OWN_SITES
-    # The scheme is left out: behind a proxy that ends TLS, this server does not know its own.
+    # Without the scheme: behind a proxy that terminates TLS, this server does not know its own.
     return origin is not None and urlsplit(origin).netloc.lower() != request.headers.get(hdrs.HOST, "").lower()
 
 
@@ -179,7 +179,7 @@ async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamR
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Say the request's id, and which origin may read; at the last moment, so that streams carry it too."""
+    """Set the request id and CORS headers when the response is prepared, so that streams have them, too."""
     response.headers[request_id.HEADER] = REQUEST_ID.get()
     origins = request.app[CORS_ORIGINS]
     if origins:

@@ -29,7 +29,7 @@ STATUS_OF: Final[dict[type[errors.DomainError], HTTPStatus]] = {
     errors.UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.CommitLostError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
-"""The whole mapping; an error that is not named here has its nearest ancestor's status."""
+"""The complete mapping; an error that is not listed has the status of its nearest ancestor."""
 DETAIL_OF: Final[dict[int, str]] = {
     HTTPStatus.NOT_FOUND: "There is nothing at this address.",
     HTTPStatus.METHOD_NOT_ALLOWED: "This address does not take this method; see the Allow header.",
@@ -49,7 +49,7 @@ class FieldProblem(BaseModel):
 
 
 class Problem(BaseModel):
-    """An error's answer (RFC 9457)."""
+    """The response to an error (RFC 9457)."""
 
     type: str
     title: str
@@ -67,7 +67,7 @@ def problem(
     field_errors: Sequence[errors.FieldError] = (),
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
-    """Build a problem document. An answer of 503 says when to come back."""
+    """Build a problem document; one with 503 has a `Retry-After`."""
     body: dict[str, Any] = {
         "type": f"urn:tocsin:problem:{code}",
         "title": status.phrase,
@@ -90,12 +90,12 @@ def problem_of(exc: errors.DomainError) -> web.Response:
 
 
 def status_of(error: type[errors.DomainError]) -> HTTPStatus:
-    """Return the status that tells a caller of *error*."""
+    """Return the status of *error*."""
     return next(STATUS_OF[kind] for kind in error.__mro__ if kind in STATUS_OF)
 
 
 def problem_of_http(exc: web.HTTPException) -> web.Response:
-    """Build the problem document of what aiohttp itself raises: 404, 405, 413."""
+    """Build the problem document of an error that aiohttp raises: 404, 405, 413."""
     status = HTTPStatus(exc.status)
     allow = {"Allow": exc.headers["Allow"]} if "Allow" in exc.headers else None
     code = status.phrase.lower().replace(" ", "-")
@@ -104,7 +104,7 @@ def problem_of_http(exc: web.HTTPException) -> web.Response:
 
 @web.middleware
 async def problem_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every error with a problem document; the innermost middleware."""
+    """Turn every error into a problem document."""
     try:
         return await handler(request)
     except errors.DomainError as exc:

@@ -1,4 +1,4 @@
-"""Chance, reached through here alone, so that a simulation can seed it. Not for secrets."""
+"""Random numbers, drawn through here alone, so that a simulation can seed them. Not for secrets."""
 
 import random
 
@@ -6,10 +6,10 @@ _rng = random.Random()  # noqa: S311 - jitter needs no cryptographic randomness
 
 
 def uniform(low: float, high: float) -> float:
-    """Return a number between *low* and *high*."""
+    """Return a random number between *low* and *high*."""
     return _rng.uniform(low, high)
 
 
 def seed(value: int) -> None:
-    """Make what follows repeatable."""
+    """Seed the generator, so that its numbers are repeatable."""
     _rng.seed(value)

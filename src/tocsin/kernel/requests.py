@@ -1,4 +1,4 @@
-"""Parsing at the edge: what comes out of here is valid."""
+"""Parsing of requests: whatever is returned from here is valid."""
 
 import re
 from typing import Any, Final, TypeVar
@@ -20,9 +20,9 @@ from tocsin.kernel.idempotency import IdempotentRequest
 
 M = TypeVar("M", bound=BaseModel)
 BODY_LIMIT: Final = 512 * 1024
-"""Bytes of a body that a person or a sender of one alert sends."""
+"""The maximum size in bytes of a body from outside."""
 INTERNAL_BODY_LIMIT: Final = 16 * 1024 * 1024
-"""Bytes of a body between our own services."""
+"""The maximum size in bytes of a body between our own services."""
 MAX_ERRORS: Final = 20
 MANY_ERRORS: Final = 1_000
 MAX_KEY: Final = 255
@@ -42,11 +42,11 @@ async def read_body(request: web.Request, *, limit: int = BODY_LIMIT) -> bytes:
 
 async def _read_body(request: web.Request, limit: int) -> bytes:
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
-        msg = "A compressed body is not taken; send it as it is."
+        msg = "A compressed body is not supported; send it uncompressed."
         raise UnsupportedMediaTypeError(msg)
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
-    if request.content.is_eof():  # a small body came together with its head
+    if request.content.is_eof():  # a small body arrived together with the headers
         arrived = request.content.read_nowait()
         if len(arrived) > limit:
             raise _too_large(limit)
@@ -60,7 +60,7 @@ async def _read_body(request: web.Request, limit: int) -> bytes:
 
 
 def _too_large(limit: int) -> TooLargeError:
-    return TooLargeError(f"The body is larger than the {limit // 1024} KiB that this address takes.")
+    return TooLargeError(f"The body is larger than the {limit // 1024} KiB that this address allows.")
 
 
 async def parse_body(request: web.Request, model: type[M], *, limit: int = BODY_LIMIT) -> M:
@@ -73,8 +73,8 @@ def parse_json(body: bytes, model: type[M]) -> M:
     try:
         return model.model_validate_json(body)
     except ValidationError as exc:
-        if exc.error_count() > MANY_ERRORS:  # making the list of a hundred thousand would keep everybody waiting
-            detail = f"There are {exc.error_count()} errors, too many to tell."
+        if exc.error_count() > MANY_ERRORS:  # building a list of a hundred thousand would block the event loop
+            detail = f"There are {exc.error_count()} errors, too many to list."
             raise InvalidRequestError([{"pointer": "#", "detail": detail}]) from exc
         found = exc.errors(include_url=False, include_context=False, include_input=False)
         if found[0]["type"] == "json_invalid":

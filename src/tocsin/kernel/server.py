@@ -1,4 +1,4 @@
-"""Run one service until it is told to stop, then stop it well: readiness off, finish, flush, exit."""
+"""Run one service until SIGTERM, then shut down gracefully: readiness off, finish requests, flush traces, exit."""
 
 import asyncio
 import gc
@@ -21,16 +21,16 @@ from tocsin.kernel.tracing import TRACING
 S = TypeVar("S", bound=ProcessSettings)
 log = structlog.get_logger(__name__)
 FINISH_SECONDS: Final = 3.0
-"""How long requests in flight may still take after the listening socket has closed."""
+"""How long requests in flight may take after the listening socket has closed."""
 GC_THRESHOLDS: Final = (20_000, 20, 50)
-"""Every request in flight holds some hundred objects, and next to no cycle: Python's 700 new objects between two
-collections would have the collector walk them all many times a second, an eighth of ingestion's work under load."""
+"""A request in flight holds some hundred objects and hardly any reference cycle. With Python's default of 700 new
+objects between collections, the collector would walk them many times a second: an eighth of the CPU time under load."""
 EXIT_SECONDS: Final = 4.5
-"""How long everything may still take then: requests, workers, connections."""
+"""How long shutting down may take: requests, workers, connections."""
 SPANS_SECONDS: Final = 1.0
 """How long sending the last spans may take, within LAST_SECONDS."""
 LAST_SECONDS: Final = 4.8
-"""How long all of it may take. A supervisor kills after five seconds."""
+"""How long shutting down may take with the spans. A supervisor kills the process after five seconds."""
 
 
 def serve(create_app: Callable[[S], web.Application], settings_type: type[S]) -> None:
@@ -55,7 +55,7 @@ def serve(create_app: Callable[[S], web.Application], settings_type: type[S]) ->
 
 
 class _CannotListenError(Exception):
-    """The address is taken, or is none of this machine's."""
+    """The address is in use, or this machine does not have it."""
 
 
 async def _run(app: web.Application, settings: ProcessSettings) -> None:
@@ -63,20 +63,20 @@ async def _run(app: web.Application, settings: ProcessSettings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    # aiohttp waits this long twice; one request that hangs must leave the workers their time to stop.
-    # And left to itself it unpacks bodies: one that cannot be unpacked ends the connection unannounced, which fails the
-    # next request that a proxy sends over it.
+    # aiohttp waits for the time-out twice; a request that hangs must leave the workers time to stop.
+    # By default it decompresses bodies: an invalid one closes the connection without notice, which fails the next
+    # request that a proxy sends over it.
     runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=FINISH_SECONDS / 2)
     try:
         await runner.setup()
         gc.collect()
         gc.set_threshold(*GC_THRESHOLDS)
-        gc.freeze()  # what lives as long as the process need not be looked at in every full collection
+        gc.freeze()  # objects that live as long as the process are left out of full collections
         site = web.TCPSite(runner, settings.bind_address, settings.port, backlog=1024)
         try:
             await site.start()
         except OSError as exc:
-            # uvloop's own text is long; a name that does not resolve has a number below zero.
+            # uvloop's message is long; for a name that does not resolve, errno is negative.
             raise _CannotListenError(os.strerror(exc.errno) if exc.errno and exc.errno > 0 else exc.strerror) from exc
         log.info("listening", addresses=[f"{address[0]}:{address[1]}" for address in runner.addresses])
         await stop.wait()
@@ -89,7 +89,7 @@ async def _run(app: web.Application, settings: ProcessSettings) -> None:
             async with tasks.timeout(EXIT_SECONDS):
                 await runner.cleanup()
         except TimeoutError:
-            log.warning("stopped before all work was finished; what was cut off comes back when its lease ends")
+            log.warning("stopped before all work was finished; interrupted work is retried when its lease ends")
         if TRACING.on:
             await asyncio.to_thread(TRACING.stop, min(SPANS_SECONDS, max(0.0, exit_at - clock.monotonic())))
     log.info("stopped")

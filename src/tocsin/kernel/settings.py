@@ -20,7 +20,7 @@ HOST_NAME = r"(\*|\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)"
 
 
 def http_url(value: str) -> str:
-    """Refuse what is not an absolute http or https URL; drop a trailing slash."""
+    """Return *value* without a trailing slash; raise ValueError if it is not an absolute http or https URL."""
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         msg = "not a URL such as http://127.0.0.1:8002"
@@ -32,19 +32,19 @@ HTTPURL = Annotated[str, AfterValidator(http_url)]
 
 
 class ProcessSettings(BaseSettings):
-    """What every process needs. A name is also read from the file that `<NAME>_FILE` names, for secrets."""
+    """The settings of every process. For secrets, the value of a name can be in the file that `<NAME>_FILE` names."""
 
-    # An empty variable, as compose files make of one that is not set, is none.
+    # An empty variable counts as unset: compose files pass on unset variables as empty ones.
     model_config = SettingsConfigDict(
         env_prefix="", env_ignore_empty=True, frozen=True, extra="ignore", use_attribute_docstrings=True
     )
 
     bind_address: str = "127.0.0.1"
-    """Where to listen. Loopback by default."""
+    """The address to listen on; loopback by default."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     """0 takes any free port."""
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
-    """The least important lines that are logged."""
+    """The lowest level that is logged."""
     cors_origins: Annotated[str, Field(pattern=r"^(https?://[^\s,/]+(,https?://[^\s,/]+)*)?$")] = ""
     """Origins, separated by commas, whose pages may call the API. None by default."""
     public_url: HTTPURL | None = None
@@ -53,7 +53,7 @@ class ProcessSettings(BaseSettings):
     """Host names, separated by commas, that requests may name beside localhost, addresses, the services' own names and
     that of PUBLIC_URL; `*` allows any, also that of a hostile page."""
     drain_seconds: Annotated[float, Field(ge=0, le=60)] = 0.0
-    """How long readiness says no, while requests are still served, before the listening socket closes."""
+    """How long readiness is 503 while requests are still served, before the listening socket closes."""
     failpoint: Annotated[str, Field(pattern=f"^({FAILPOINT}(,{FAILPOINT})*)?$")] = ""
     """For tests of Tocsin itself: where it fails, and how, such as `outbox.deliver:kill`."""
     instance: str = ""
@@ -77,33 +77,33 @@ class ProcessSettings(BaseSettings):
 
 
 class ServiceSettings(ProcessSettings):
-    """What every process with a database needs."""
+    """The settings of every process with a database."""
 
     database_url: SecretStr
     """A libpq address, such as postgresql://user:password@host/name or one with a socket directory."""
     db_pool_size: Annotated[int, Field(ge=2, le=200)] = 10
-    """Connections to the database that one process opens at most, beside one that listens."""
+    """The maximum of database connections of one process, beside the one that listens for notifications."""
     db_connect_timeout_seconds: Seconds = 3.0
     """How long connecting to the database may take."""
     db_statement_timeout_seconds: Seconds = 5.0
     """How long one statement may take; also how long a request waits for a free connection."""
     db_lock_timeout_seconds: Seconds = 2.0
-    """How long one statement may wait for what another transaction holds."""
+    """How long one statement may wait for a lock."""
     lease_seconds: Seconds = 15.0
-    """How long a worker may take over one row before another takes it; also bounds each call it makes."""
+    """How long a worker holds the lease of a row; also the limit of each call that it makes."""
     poll_seconds: Seconds = 2.0
-    """How often a worker looks by itself, should a wake-up have been missed."""
+    """How often a worker polls, for the case of a missed notification."""
     retry_min_seconds: Seconds = 0.5
     """Back-off after the first failure; doubles with each."""
     retry_max_seconds: Seconds = 30.0
     """The longest back-off."""
     disk_path: DirectoryPath = Path("/")
-    """A folder whose file system's free space is exported: PostgreSQL's, where this process can see it."""
+    """A folder on the file system whose free space is exported: PostgreSQL's, if this process can see it."""
 
     @field_validator("database_url")
     @classmethod
     def check_database_url(cls, value: SecretStr) -> SecretStr:
-        """Refuse a database address that libpq cannot parse."""
+        """Raise ValueError for a database address that `check_dsn` refuses."""
         # Imported here: processes without a database need no driver.
         from tocsin.kernel.dsn import check_dsn  # noqa: PLC0415
 
@@ -122,7 +122,7 @@ class ServiceSettings(ProcessSettings):
 
 
 def describe(error: ValidationError, settings: type[BaseSettings]) -> str:
-    """Return one line a wrong setting: the variable, its value unless it is secret, and what is allowed."""
+    """Return one line per wrong setting: the variable, its value unless it is secret, and what is allowed."""
     lines = []
     for item in error.errors(include_url=False):
         name = str(item["loc"][0]).upper() if item["loc"] else ""
@@ -137,12 +137,12 @@ def describe(error: ValidationError, settings: type[BaseSettings]) -> str:
 
 
 def load(settings: type[S]) -> S:
-    """Read *settings* from the environment; exit with 78 (EX_CONFIG) and a line for each that is wrong."""
+    """Read *settings* from the environment; exit with 78 (EX_CONFIG) and a line for each wrong one."""
     try:
         return settings()
     except ValidationError as exc:
-        lines = describe(exc, settings)
-    except SettingsError as exc:  # a list or an object that is no JSON; pydantic-settings names the field in words only
-        lines = re.sub(r'.*field "(\w+)".*', lambda found: f"{found[1].upper()}: not a JSON document", str(exc))
-    sys.stderr.write(lines + "\n")
+        message = describe(exc, settings)
+    except SettingsError as exc:  # a list or an object that is not JSON; only the message names the field
+        message = re.sub(r'.*field "(\w+)".*', lambda found: f"{found[1].upper()}: not a JSON document", str(exc))
+    sys.stderr.write(message + "\n")
     raise SystemExit(os.EX_CONFIG)

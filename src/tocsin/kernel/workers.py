@@ -1,4 +1,4 @@
-"""Background loops as cleanup contexts: a stop event, not a cancel, so that a tick always finishes."""
+"""Background loops as cleanup contexts. They stop by an event, not by cancellation, so that a tick always finishes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,15 +17,15 @@ from tocsin.kernel.tasks import create_task
 
 log = structlog.get_logger(__name__)
 Tick: TypeAlias = Callable[[web.Application], Awaitable[bool | float]]
-"""One round of work; True: it found some and wants to look again at once. Seconds: it knows how soon it must."""
+"""One round of work. True: run again at once, there may be more. Seconds: run again after at most so many."""
 Context: TypeAlias = Callable[[web.Application], AsyncIterator[None]]
 STOP_SECONDS = 3.5
-"""How long a stopping process waits for a tick; the lease brings back what was cut off."""
+"""How long a stopping process waits for a tick; interrupted work is retried when its lease ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerMetrics:
-    """Every background loop says when it last succeeded."""
+    """Rounds of each background loop and the time of its last success."""
 
     ticks: Counter
     last_success: Gauge
@@ -57,7 +57,7 @@ WORKER_METRICS = web.AppKey("WORKER_METRICS", WorkerMetrics)
 
 
 class Wakeup(asyncio.Event):
-    """Set it, and the worker that waits on it looks at once."""
+    """An event that makes the worker waiting on it run at once."""
 
 
 def worker(name: str, tick: Tick, *, interval: float, wakeup: Wakeup | None = None) -> Context:
@@ -65,16 +65,16 @@ def worker(name: str, tick: Tick, *, interval: float, wakeup: Wakeup | None = No
 
     async def context(app: web.Application) -> AsyncIterator[None]:
         stop = asyncio.Event()
-        bell = wakeup or Wakeup()
+        event = wakeup or Wakeup()
         metrics = app[WORKER_METRICS]
         for outcome in ("ok", "error"):
             metrics.ticks.labels(name, outcome)
         metrics.interval.labels(name).set(interval)
         metrics.last_success.labels(name).set(clock.now().timestamp())
-        task = create_task(_loop(app, name, tick, interval, stop, bell), name=name)
+        task = create_task(_loop(app, name, tick, interval, stop, event), name=name)
         yield
         stop.set()
-        bell.set()
+        event.set()
         done, _ = await tasks.wait({task}, seconds=STOP_SECONDS)
         if not done:
             log.warning("worker did not stop in time", worker=name)
@@ -93,7 +93,7 @@ async def _loop(  # noqa: PLR0917
         wakeup.clear()
         request_id.REQUEST_ID.set(f"{name}-{new_id()}")
         try:
-            found = await tick(app)
+            result = await tick(app)
         except Exception as exc:
             failures += 1
             metrics.ticks.labels(name, "error").inc()
@@ -101,14 +101,14 @@ async def _loop(  # noqa: PLR0917
                 log.warning("worker round failed", worker=name, reason=str(exc))
             else:
                 log.exception("worker round failed", worker=name)
-            # Not on the wake-up: under load it would never pause while the database is away.
+            # Does not end at a wake-up: under load it would never pause while the database is unavailable.
             await _wait(stop, _jittered(min(interval, 0.1 * 2 ** min(failures, 10))))
         else:
             failures = 0
             metrics.ticks.labels(name, "ok").inc()
             metrics.last_success.labels(name).set(clock.now().timestamp())
-            if found is not True:
-                await _wait(wakeup, min(_jittered(interval), interval if found is False else found))
+            if result is not True:
+                await _wait(wakeup, min(_jittered(interval), interval if result is False else result))
 
 
 def _jittered(seconds: float) -> float:
