@@ -29,10 +29,17 @@ disable_created_metrics()  # type: ignore[no-untyped-call] # a `_created` gauge 
 REGISTRY = web.AppKey("REGISTRY", CollectorRegistry)
 
 
-def base_app(settings: ProcessSettings, *, service: str, middlewares: tuple[Middleware, ...] = ()) -> web.Application:
+def base_app(
+    settings: ProcessSettings,
+    *,
+    service: str,
+    middlewares: tuple[Middleware, ...] = (),
+    get_openapi: routing.Handler = openapi.get_openapi,
+) -> web.Application:
     """Return an application with request ids, logs, metrics, problem documents, health and API documentation.
 
-    *middlewares* run inside the request's measurement and outside `problem_middleware`.
+    *middlewares* run inside the request's measurement and outside `problem_middleware`. *get_openapi* returns the API's
+    description; by default that of the application's own routes.
     """
     origins = frozenset(filter(None, settings.cors_origins.split(",")))
     cors = [cors_middleware] if origins else []
@@ -66,7 +73,7 @@ def base_app(settings: ProcessSettings, *, service: str, middlewares: tuple[Midd
             routing.get("/health", health.get_health, scope=Scope.PUBLIC),
             routing.get("/health/ready", health.get_ready, scope=Scope.PUBLIC),
             routing.get("/metrics", make_aiohttp_handler(registry), scope=Scope.METRICS),
-            *openapi.documentation_routes(),
+            *openapi.documentation_routes(get_openapi),
         ]
     )
     return app

@@ -209,10 +209,10 @@ async def get_docs(_request: web.Request) -> web.Response:
     return web.Response(text=PAGE, content_type="text/html", headers={"Content-Security-Policy": DOCS_CSP})
 
 
-def documentation_routes() -> list[web.AbstractRouteDef]:
-    """Return the routes of the API documentation, which every service has."""
+def documentation_routes(get_document: routing.Handler) -> list[web.AbstractRouteDef]:
+    """Return the routes of the API documentation, which every service has; *get_document* returns its document."""
     return [
-        routing.get("/openapi.json", get_openapi, scope=Scope.PUBLIC),
+        routing.get("/openapi.json", get_document, scope=Scope.PUBLIC),
         routing.get("/docs", get_docs, scope=Scope.PUBLIC),
         routing.static("/docs/static", str(SWAGGER), scope=Scope.PUBLIC),
     ]

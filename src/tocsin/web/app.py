@@ -8,6 +8,7 @@ from tocsin.clients.notifications import NOTIFICATIONS, NotificationsClient
 from tocsin.clients.oncall import ONCALL, OnCallClient
 from tocsin.kernel.app import base_app, with_neighbours
 from tocsin.kernel.http_client import CLIENT_METRICS
+from tocsin.web.api_description import API_DESCRIPTION, ApiDescription, get_openapi
 from tocsin.web.gateway import GATEWAY, Gateway
 from tocsin.web.pages.analytics.handlers import metrics_redirect_middleware
 from tocsin.web.routes import ROUTES
@@ -19,13 +20,14 @@ from tocsin.web.ui.page_loader import CACHE, Cache
 
 def create_app(settings: Settings) -> web.Application:
     """Wire the service; nothing connects until the application starts."""
-    app = base_app(settings, service="web-ui", middlewares=(error_page_middleware,))
+    app = base_app(settings, service="web-ui", middlewares=(error_page_middleware,), get_openapi=get_openapi)
     # Innermost, so that a rejected request becomes a problem document, and the document a page.
     app.middlewares.append(metrics_redirect_middleware)
     app.on_response_prepare.append(security_headers.add_headers)
     app[SETTINGS] = settings
     app[CACHE] = Cache()
     app[GATEWAY] = Gateway(settings)
+    app[API_DESCRIPTION] = ApiDescription()
     app[ALERTS] = AlertsClient(settings.alert_ingestion_url, app[CLIENT_METRICS])
     app[INCIDENTS] = IncidentsClient(settings.incident_management_url, app[CLIENT_METRICS])
     app[ONCALL] = OnCallClient(settings.oncall_service_url, app[CLIENT_METRICS])

@@ -133,12 +133,22 @@ def forward_to(peer: str, base_url: Callable[[Settings], str]) -> Handler:
 
 def _check_path(request: web.Request) -> None:
     """Raise NotFoundError for what is internal, and for a path that a service could read as another one."""
-    segments = [unquote(segment) for segment in request.rel_url.raw_path.split("/")[3:]]
+    segments = _segments(request.rel_url.raw_path)
     ambiguous = any(segment in {"", ".", ".."} or "/" in segment for segment in segments)
-    shapes = {tuple(segments), (*segments[:1], "*", *segments[2:])}
-    if ambiguous or (request.method == hdrs.METH_POST and shapes & INTERNAL):
+    if ambiguous or is_hidden(request.method, request.rel_url.raw_path):
         msg = "There is nothing at this address."
         raise NotFoundError(msg)
+
+
+def is_hidden(method: str, path: str) -> bool:
+    """Return whether the endpoint is internal: an id or a route's parameter in *path* stands for any."""
+    segments = _segments(path)
+    shapes = {tuple(segments), (*segments[:1], "*", *segments[2:])}
+    return method == hdrs.METH_POST and not shapes.isdisjoint(INTERNAL)
+
+
+def _segments(path: str) -> list[str]:
+    return [unquote(segment) for segment in path.split("/")[3:]]
 
 
 class _Body:
