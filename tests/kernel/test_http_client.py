@@ -63,25 +63,25 @@ async def test_an_answer_of_endless_size_is_not_read(
         await client.get("/x", Answer, budget=Budget(attempts=1, seconds=5, attempt_seconds=5))
 
 
-async def test_an_answer_is_asked_for_and_taken_as_it_is(client: ServiceClient, peer: Peer) -> None:
+async def test_no_compression_is_requested_and_none_is_undone(client: ServiceClient, peer: Peer) -> None:
     async def bomb(_request: web.Request) -> web.StreamResponse:
         return web.Response(body=gzip.compress(b'{"word":"ok"}'), headers={"Content-Encoding": "gzip"})
 
     peer.script = [bomb]
-    with pytest.raises(UpstreamError, match="cannot be read"):
+    with pytest.raises(UpstreamError, match="cannot be parsed"):
         await client.get("/x", Answer, budget=THREE)
     assert peer.headers[0]["Accept-Encoding"] == "identity"
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"word": 1}', b"\xff\xfe", b"<html>"])
-async def test_an_answer_that_is_no_such_thing_is_the_peers_failure(
+async def test_a_response_that_cannot_be_parsed_is_the_peers_failure(
     client: ServiceClient, peer: Peer, body: bytes
 ) -> None:
     async def garbage(_request: web.Request) -> web.StreamResponse:
         return web.Response(body=body, content_type="application/json")
 
     peer.script = [garbage]
-    with pytest.raises(UpstreamError, match="cannot be read"):
+    with pytest.raises(UpstreamError, match="cannot be parsed"):
         await client.get("/x", Answer, budget=THREE)
 
 
