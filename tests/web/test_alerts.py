@@ -30,7 +30,7 @@ async def test_each_alert_says_what_became_of_it_and_why(client: Client, service
         "ignored": "Ignored its sender resolved what never fired",
         "new": "New incident #2481 Checkout answers 5xx for 7.4 % of requests no incident was open for checkout-api"
         " at this severity; assigned to Priya Raman",
-        "recovered": "The severity “page” is not known; taken as high. taken back by its sender after 40 s",
+        "recovered": "The severity “page” is not known; taken as high. resolved by its sender after 40 s",
     }
     for word, sentence in expected.items():
         assert sentence in page.text(f"a-{alerts[word].id}")
@@ -97,7 +97,7 @@ async def test_a_storm_says_what_is_counted(client: Client, services: Services) 
     services.alerts.cut_at = demo_data.ago(minutes=5)
     page = await read(client, LIST)
     assert "More than 6 alerts became at least 2 incidents" in page.text("head")
-    assert "The newest 10,000 are counted: they came in since" in page.text("head")
+    assert "The newest 10,000 are counted, received since" in page.text("head")
 
 
 async def test_all_alerts_of_one_incident_are_read_page_by_page(client: Client, services: Services) -> None:
@@ -121,7 +121,7 @@ async def test_one_alert_shows_its_request_as_it_came(client: Client, services: 
     words = page.text("alert")
     assert "HighErrorRate: checkout-api answers 5xx for 7.4 % of requests" in words
     assert '{"message": "<script>alert(1)</script>' in words
-    assert "It brought the newest of 28 reports" in words
+    assert "The last of 28 reports" in words
     assert "Key checkout-5xx" in words
     assert "Runbook: checkout 5xx" in words
     assert "https://runbooks.halyard.example/checkout-5xx" in [link["href"] for link in page.elements("a")]
@@ -145,7 +145,7 @@ async def test_what_is_away_is_said_and_the_rest_is_shown(client: Client, servic
     alerts = services.storm()
     await services.incidents.go_away()
     page = await read(client, LIST)
-    assert "Incident management has not answered since" in page.text("notices")
+    assert "Incident management has been unavailable since" in page.text("notices")
     assert len(listed(page)) == 6
     assert "#2481" not in page.text("results")
     page = await read(client, f"{LIST}/{alerts['new'].id}")

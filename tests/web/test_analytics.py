@@ -178,7 +178,7 @@ async def test_what_is_away_is_named_and_the_rest_is_shown(client: Client, servi
     quarter.fill(services)
     services.schedules.overview = None
     page = await read(client, PATH)
-    assert "The on-call service has not answered since" in page.text("notices")
+    assert "The on-call service has been unavailable since" in page.text("notices")
     assert page.text("analytics").startswith("Acknowledged in 2:06")
     assert not page.has("pages-per-person")
     async with client.get(f"{PATH}/pages-per-person.csv") as response:
@@ -192,10 +192,10 @@ async def test_a_history_that_is_still_added_up_is_not_passed_off_as_whole(clien
     quarter.fill(services)
     services.incidents.overview = quarter.overview(history_before=quarter.overview().as_of - timedelta(days=20))
     words = (await read(client, PATH)).text("analytics")
-    assert "Incidents opened before Fri 2 Oct 2026, 01:14:08 UTC are still being added up." in words
+    assert "Incidents opened before Fri 2 Oct 2026, 01:14:08 UTC are still being aggregated." in words
     services.schedules.overview = quarter.on_call(history_before=quarter.overview().as_of - timedelta(days=2))
     words = (await read(client, PATH)).text("analytics")
-    assert "Incidents opened before Tue 20 Oct 2026, 01:14:08 UTC are still being added up." in words
+    assert "Incidents opened before Tue 20 Oct 2026, 01:14:08 UTC are still being aggregated." in words
 
 
 async def test_who_asks_metrics_for_html_is_sent_to_the_page_and_prometheus_is_not(client: Client) -> None:

@@ -154,6 +154,7 @@ def test_templates_escape_everything_and_quote_every_attribute() -> None:
     assert len(templates) >= 19
     for path in templates:
         text = path.read_text()
+        assert max(map(len, text.splitlines())) <= 120, path.name
         assert not re.search(r"\|\s*safe|Markup|autoescape|<style|style=|\son[a-z]+=|javascript:", text), path.name
         assert not re.search(r"=\{\{", text), f"{path.name} has an attribute without quotes"
         for script in re.findall(r"<script[^>]*>", text):

@@ -18,9 +18,9 @@ async def test_acknowledge_acts_in_place_and_for_everybody(visit: Visit, service
     other = await live(await visit.open("/incidents/2481"))
     await mine.evaluate("window.untouched = true")
     await mine.get_by_role("button", name="Acknowledge incident 2481").click()
-    await expect(mine.locator("h1")).to_have_text("1 incident waits for an answer")
+    await expect(mine.locator("h1")).to_have_text("1 incident is unacknowledged")
     await expect(mine.locator("li#inc-2481")).to_contain_text("Acknowledged")
-    await expect(other.locator("#response h2")).to_have_text("Answered by somebody via web")
+    await expect(other.locator("#response h2")).to_have_text("Acknowledged by somebody via web")
     await expect(other.get_by_role("button", name="Acknowledge")).to_have_count(0)
     await expect(other.locator("#spoken")).to_have_text("Incident 2481 is acknowledged.")
     assert await mine.evaluate("window.untouched")
@@ -77,10 +77,10 @@ async def test_a_click_that_does_not_arrive_says_so_and_can_be_repeated(visit: V
     page = await live(await visit.open("/incidents/2481"))
     await page.route("**/acknowledge", lambda route: route.abort())
     await page.get_by_role("button", name="Acknowledge").click()
-    await expect(page.locator("#notices")).to_contain_text("This did not reach Tocsin")
+    await expect(page.locator("#notices")).to_contain_text("The request failed")
     await page.unroute("**/acknowledge")
     await page.get_by_role("button", name="Acknowledge").click()
-    await expect(page.locator("#response h2")).to_have_text("Answered by somebody via web")
+    await expect(page.locator("#response h2")).to_have_text("Acknowledged by somebody via web")
     await expect(page.locator("#notices")).to_be_empty()
 
 
@@ -89,7 +89,7 @@ async def test_everything_works_without_javascript(visit: Visit, services: Servi
     page = await visit.open(java_script_enabled=False)
     await expect(page.locator("#clock")).to_contain_text("UTC")
     await page.get_by_role("button", name="Acknowledge incident 2481").click()
-    await expect(page.locator("h1")).to_have_text("1 incident waits for an answer")
+    await expect(page.locator("h1")).to_have_text("1 incident is unacknowledged")
     await page.get_by_role("link", name="Checkout answers 5xx").click()
     await expect(page.locator("#head")).to_contain_text("since")
     await page.get_by_label("Add a note").fill("By hand.")
@@ -113,8 +113,8 @@ async def test_an_acknowledgement_is_seen_in_another_browser_within_a_second_and
     for page, name in ((mine, "Priya Raman"), (other, "Dele Adeyemi")):
         await page.context.add_cookies([{"name": "tocsin_actor", "value": name.replace(" ", "%20"), "url": visit.url}])
     await mine.get_by_role("button", name="Acknowledge").click()
-    await expect(mine.locator("#response h2")).to_have_text("Answered by Priya Raman")
-    await expect(other.locator("#response h2")).to_have_text("Answered by Priya Raman", timeout=1_500)
+    await expect(mine.locator("#response h2")).to_have_text("Acknowledged by Priya Raman")
+    await expect(other.locator("#response h2")).to_have_text("Acknowledged by Priya Raman", timeout=1_500)
 
 
 async def test_a_click_shows_at_once_that_it_is_under_way(visit: Visit, services: Services) -> None:
@@ -126,7 +126,7 @@ async def test_a_click_shows_at_once_that_it_is_under_way(visit: Visit, services
     await expect(button).to_have_accessible_name("Acknowledging")
     await expect(button).to_be_disabled()
     services.incidents.gate.set()
-    await expect(page.locator("#response h2")).to_have_text("Answered by somebody via web")
+    await expect(page.locator("#response h2")).to_have_text("Acknowledged by somebody via web")
 
 
 async def test_what_became_of_a_click_stays_until_the_next_one(visit: Visit, services: Services) -> None:
@@ -145,7 +145,7 @@ async def test_what_became_of_a_click_stays_until_the_next_one(visit: Visit, ser
     await expect(page.locator("main.htmx-request")).to_have_count(0)
     await expect(page.locator("#notices")).to_contain_text("Dele Adeyemi acknowledged it at")
     await page.get_by_role("button", name="Acknowledge incident 2480").click()
-    await expect(page.locator("h1")).to_have_text("Nothing waits for an answer")
+    await expect(page.locator("h1")).to_have_text("No unacknowledged incident")
     await expect(page.locator("#notices")).to_be_empty()
 
 

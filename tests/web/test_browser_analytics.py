@@ -69,7 +69,7 @@ async def test_figures_change_under_who_reads_them_and_leave_an_open_table_open(
     faster = quarter.figures((15, 41, 61, 41), quarter.durations(153, 90), quarter.durations(151, 2_460))
     services.incidents.overview = quarter.overview(total=Figures(**faster))
     services.incidents.add(demo_data.incident(2490, "Orders cannot be placed"))
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Answered in 1:30, repaired in 41 min")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Acknowledged in 1:30, repaired in 41 min")
     await expect(page.get_by_role("row", name=re.compile("^27 Jul")).first).to_be_visible()
 
 
@@ -95,7 +95,7 @@ async def test_what_is_away_is_tried_again_when_the_page_says_so(visit: Visit, s
     await page.clock.install()
     await services.schedules.go_away()
     await page.goto(visit.url + PATH)
-    await expect(page.locator("#notices")).to_contain_text("Tried again in 0:0")
+    await expect(page.locator("#notices")).to_contain_text("Next attempt in 0:0")
     await expect(page.locator("#live-word")).to_have_text("Partly live")
     await services.schedules.come_back()
     await page.clock.run_for(11_000)

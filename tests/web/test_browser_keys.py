@@ -30,7 +30,7 @@ async def test_from_the_first_page_to_resolved_by_keys_alone(visit: Visit, servi
     await page.keyboard.press("Enter")
     await live(page)
     await page.keyboard.press("a")
-    await expect(page.locator("#response h2")).to_have_text("Answered by somebody via web")
+    await expect(page.locator("#response h2")).to_have_text("Acknowledged by somebody via web")
     await page.keyboard.press("n")
     await page.keyboard.type("Rolled back: jk r a")
     await page.keyboard.press("Tab")
@@ -47,7 +47,7 @@ async def test_a_row_that_has_the_focus_is_acknowledged_where_it_is(visit: Visit
     await page.keyboard.press("j")
     await page.keyboard.press("j")
     await page.keyboard.press("a")
-    await expect(page.locator("h1")).to_have_text("1 incident waits for an answer")
+    await expect(page.locator("h1")).to_have_text("1 incident is unacknowledged")
     assert services.incidents.incidents[2480].status is IncidentStatus.ACKNOWLEDGED
     assert services.incidents.incidents[2481].status is IncidentStatus.OPEN
 
@@ -72,7 +72,7 @@ async def test_the_palette_finds_pages_incidents_and_actions(visit: Visit, servi
     await page.keyboard.press("Control+k")
     await page.keyboard.type("acknow")
     await page.keyboard.press("Enter")
-    await expect(page.locator("#response h2")).to_have_text("Answered by somebody via web")
+    await expect(page.locator("#response h2")).to_have_text("Acknowledged by somebody via web")
     await page.keyboard.press("Control+k")
     await page.keyboard.press("Escape")
     await expect(page.locator("#palette")).to_be_hidden()

@@ -201,7 +201,7 @@ async def test_an_incident_is_copied_for_its_review(visit: Visit, services: Serv
     # The page catches up once it is live; what that fetches has the link's first words again.
     await eventually(lambda: [heard.path for heard in services.incidents.heard].count("/api/v1/incidents/2481") == 2)
     await expect(page.locator("main.htmx-request")).to_have_count(0)
-    await page.get_by_role("link", name="Copy a summary for the review").click()
+    await page.get_by_role("link", name="Copy a postmortem summary").click()
     await expect(page.get_by_role("link", name="Copied")).to_be_visible()
     copied = await page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith("# Incident 2481: Checkout answers 5xx")

@@ -23,7 +23,7 @@ async def test_a_new_incident_appears_without_a_reload(visit: Visit, services: S
     await page.evaluate("window.untouched = true")
     services.incidents.add(demo_data.incident(2490, "Orders cannot be placed"))
     await expect(page.locator("#inc-2490 h3")).to_have_text("Orders cannot be placed")
-    await expect(page.locator("h1")).to_have_text("1 incident waits for an answer")
+    await expect(page.locator("h1")).to_have_text("1 incident is unacknowledged")
     await expect(page).to_have_title("(1) Now · Tocsin")
     await expect(page.locator("#spoken")).to_have_text("Incident 2490, critical, is new.")
     await expect(page.locator("#inc-2490")).to_have_class(re.compile("flash"))
@@ -36,7 +36,7 @@ async def test_a_storm_is_fetched_about_once_a_second(visit: Visit, services: Se
     before = services.incidents.lists
     for number in range(3_000, 3_300):
         services.incidents.add(demo_data.incident(number, f"Shard {number}"))
-    await expect(page.locator("h1")).to_have_text("200+ incidents wait for an answer")
+    await expect(page.locator("h1")).to_have_text("200+ incidents are unacknowledged")
     assert services.incidents.lists - before <= 3
 
 
@@ -83,7 +83,7 @@ async def test_rows_do_not_move_under_who_stands_on_one(visit: Visit, services: 
     page = await live(await visit.open())
     await page.locator("#inc-2478 a").focus()
     services.incidents.add(demo_data.incident(2490, "Orders cannot be placed"))
-    await expect(page.locator("h1")).to_have_text("3 incidents wait for an answer")
+    await expect(page.locator("h1")).to_have_text("3 incidents are unacknowledged")
     await expect(page.get_by_role("button", name="1 new, show")).to_be_visible()
     await expect(page.locator("#inc-2490")).to_have_count(0)
     await expect(page.locator("#inc-2478 a")).to_be_focused()
@@ -239,11 +239,11 @@ async def test_a_page_opened_while_incident_management_is_away_becomes_live_by_i
     visit.expect("503", "net::ERR_")
     await services.incidents.go_away()
     page = await visit.open()
-    await expect(page.locator("h1")).to_have_text("What rings cannot be shown now")
+    await expect(page.locator("h1")).to_have_text("Open incidents cannot be shown right now")
     await expect(page.locator("#live-word")).to_contain_text("Reconnecting since")
     await services.incidents.come_back()
     await expect(page.locator("#live-word")).to_have_text("Live", timeout=30_000)
-    await expect(page.locator("h1")).to_have_text("2 incidents wait for an answer")
+    await expect(page.locator("h1")).to_have_text("2 incidents are unacknowledged")
 
 
 async def test_a_service_that_leaves_is_noticed_without_a_reload(visit: Visit, services: Services) -> None:
@@ -252,4 +252,4 @@ async def test_a_service_that_leaves_is_noticed_without_a_reload(visit: Visit, s
     await services.schedules.go_away()
     services.incidents.tell(services.incidents.incidents[2481], EventType.NOTE_ADDED, "Ann")
     await expect(page.locator("#live-word")).to_have_text("Partly live")
-    await expect(page.locator("#inc-2481 .fuse")).to_contain_text("Escalation waits")
+    await expect(page.locator("#inc-2481 .fuse")).to_contain_text("Escalation paused")

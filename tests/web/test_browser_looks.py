@@ -95,7 +95,7 @@ async def test_the_quiet_and_the_degraded_page_are_as_accessible(visit: Visit, s
     assert (await Axe().run(page)).violations_count == 0
     await services.schedules.go_away()
     await page.reload()
-    await expect(page.locator("#notices")).to_contain_text("The on-call service has not answered since")
+    await expect(page.locator("#notices")).to_contain_text("The on-call service has been unavailable since")
     assert (await Axe().run(page)).violations_count == 0
 
 
@@ -119,8 +119,8 @@ async def test_the_browser_writes_durations_as_the_server_does(visit: Visit, ser
     written = await page.evaluate(
         """async ([script, seconds]) => {
              const times = await import(script.replace("start.js", "times.js"));
-             return seconds.map((value) => [times.ticking(value), times.lasting(value)]);
+             return seconds.map((value) => [times.timer(value), times.duration(value)]);
            }""",
         [script, [seconds for seconds, _, _ in DURATIONS]],
     )
-    assert [tuple(pair) for pair in written] == [(ticking, lasting) for _, ticking, lasting in DURATIONS]
+    assert [tuple(pair) for pair in written] == [(timer, duration) for _, timer, duration in DURATIONS]

@@ -23,13 +23,13 @@ async def test_a_schedule_is_made_and_changed(
         await row.get_by_label("Name").fill(name)
         await row.get_by_label("E-mail").fill(f"{name.split()[0].lower()}@example.org")
         await row.get_by_label("Role").select_option(role)
-    await page.get_by_role("button", name="Make the schedule").click()
+    await page.get_by_role("button", name="Create schedule").click()
     await expect(page.locator("h1")).to_have_text("Priya Raman is on call for Payments")
     await page.get_by_role("link", name="Edit the schedule of Payments").click()
-    await page.get_by_role("button", name="More rows").click()
+    await page.get_by_role("button", name="Add rows").click()
     await page.locator("#member-2").get_by_label("Name").fill("Yusuf Demir")
     await page.locator("#member-2").get_by_label("E-mail").fill("yusuf@example.org")
-    await page.get_by_role("button", name="Save the schedule").click()
+    await page.get_by_role("button", name="Save schedule").click()
     await expect(page.locator("#teams")).to_contain_text("Yusuf Demir")
     assert [member.name for member in services.schedules.schedules[0].members] == [
         "Priya Raman",
@@ -47,7 +47,7 @@ async def test_a_day_of_25_hours_is_drawn_wider_and_its_bar_says_169_hours(visit
         "lines => lines.slice(0, 9).map((line) => line.getBoundingClientRect().x)"
     )
     assert (xs[7] - xs[6]) / (xs[6] - xs[5]) == pytest.approx(25 / 24, abs=0.01)
-    await page.get_by_text("Read the schedule as a table").click()
+    await page.get_by_text("Schedule as a table").click()
     await expect(page.locator("#schedule-table")).to_contain_text("169")
 
 

@@ -150,7 +150,7 @@ async def test_messages_say_what_is_away(client: Client, services: Services) -> 
     await services.incidents.go_away()
     page = await read(client, LIST)
     assert "Its incident" in page.text("results")
-    assert "Incident management has not answered since" in page.text("notices")
+    assert "Incident management has been unavailable since" in page.text("notices")
     await services.messages.go_away()
     page = await read(client, LIST)
     assert "Messages cannot be shown right now" in page.text("head")

@@ -13,7 +13,7 @@ OWN = {"Sec-Fetch-Site": "same-origin"}
 async def test_acknowledge_on_now_answers_with_now_without_the_ring(client: Client, services: Services) -> None:
     services.fill()
     page = await submit(client, await read(client, "/"), "/incidents/2481/acknowledge")
-    assert "1 incident waits for an answer" in page.text("head")
+    assert "1 incident is unacknowledged" in page.text("head")
     assert "2Acknowledged" in page.text("head")
     assert services.incidents.incidents[2481].timeline[0].actor == "somebody via web"
 
@@ -54,7 +54,7 @@ async def test_htmx_follows_the_redirect_and_gets_blocks(client: Client, service
         page = Html.read(await answer.text())
     assert page.faults == []
     assert not page.elements("html")
-    assert "1 incident waits" in page.text("head")
+    assert "1 incident is unacknowledged" in page.text("head")
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ async def test_who_acknowledges_second_is_told_who_was_first(client: Client, ser
     assert again.text("notices") == ""
     page = await submit(client, stale, "/incidents/2481/acknowledge", actor="Priya Raman")
     assert "Incident 2481 is already acknowledged Dele Adeyemi acknowledged it at" in page.text("notices")
-    assert "1 incident waits for an answer" in page.text("head")
+    assert "1 incident is unacknowledged" in page.text("head")
 
 
 async def test_single_keys_can_be_turned_off(client: Client) -> None:
@@ -115,7 +115,7 @@ async def test_a_change_refused_on_now_shows_now_with_the_reason(client: Client,
     await submit(client, await read(client, "/incidents/2481"), "/incidents/2481/resolve")
     page = await submit(client, stale, "/incidents/2481/acknowledge", status=409)
     assert "Incident 2481 is already resolved" in page.text("notices")
-    assert "1 incident waits for an answer" in page.text("head")
+    assert "1 incident is unacknowledged" in page.text("head")
 
 
 async def test_a_note_is_kept_whole_and_signed(client: Client, services: Services) -> None:

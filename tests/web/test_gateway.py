@@ -207,7 +207,7 @@ async def test_a_silent_service_is_waited_for_only_so_long(door: Client, upstrea
     upstream.gate.clear()
     async with tasks.timeout(3), door.get("/api/v1/alerts") as answer:
         assert answer.status == 503
-        assert "alert-ingestion does not answer in time" in (await answer.json())["detail"]
+        assert "alert-ingestion does not respond in time" in (await answer.json())["detail"]
 
 
 async def test_a_frozen_service_is_a_503_although_streams_may_be_silent_for_longer(

@@ -49,7 +49,7 @@ async def test_the_steps_carry_their_times_and_what_can_be_done_depends_on_them(
     assert "so far" in ringing.text("head")
     acknowledged = await read(client, "/incidents/2478")
     assert verbs(acknowledged) == ["resolve", "start", "notes"]
-    assert "Nobody more is paged" in acknowledged.text("response")
+    assert "Paging has stopped" in acknowledged.text("response")
     started = await read(client, "/incidents/2475")
     assert verbs(started) == ["resolve", "notes"]
     ended = await read(client, "/incidents/2479")
@@ -66,20 +66,20 @@ async def test_who_answered_is_the_first_who_acted(client: Client, services: Ser
         demo_data.entry(EventType.CREATED, "alert-ingestion", "Opened.", 300),
     ]
     services.incidents.add(answered.model_copy(update={"timeline": told}))
-    assert "Being worked on, answered by Ann" in (await read(client, "/incidents/1")).text("response")
+    assert "Being worked on, acknowledged by Ann" in (await read(client, "/incidents/1")).text("response")
 
 
 async def test_an_open_incident_says_who_was_paged_and_who_is_next(client: Client, services: Services) -> None:
     services.fill()
     page = await read(client, "/incidents/2481")
-    assert "Nobody has answered yet Priya Raman was paged 1:4" in page.text("response")
+    assert "Not acknowledged yet Priya Raman was paged 1:4" in page.text("response")
     assert "on 2 channels. At " in page.text("response")
     assert "the page goes to Carol Mensah" in page.text("response")
     ladder = page.text("escalation")
     assert "Payments, 5 min a level" in ladder
     assert "1 Priya Raman Primary. Paged" in ladder
     assert "2 Carol Mensah Secondary. Paged at" in ladder
-    assert "until someone answers" in ladder
+    assert "until someone acknowledges" in ladder
 
 
 async def test_the_ladder_of_a_stopped_escalation_ends(client: Client, services: Services) -> None:
@@ -89,7 +89,7 @@ async def test_the_ladder_of_a_stopped_escalation_ends(client: Client, services:
         update={"stopped_at": demo_data.ago(seconds=5), "next_action_at": None, "next_people": [], "next_level": None}
     )
     services.schedules.escalations[ringing.id] = stopped
-    assert "nobody more is paged" in (await read(client, "/incidents/2481")).text("escalation")
+    assert "paging has stopped" in (await read(client, "/incidents/2481")).text("escalation")
 
 
 async def test_a_due_page_is_said_to_go_out_now(client: Client, services: Services) -> None:
@@ -144,7 +144,7 @@ async def test_without_the_notification_service_its_report_stays_in_the_timeline
     await services.messages.go_away()
     page = await read(client, "/incidents/2481")
     assert "E-mail to Priya Raman delivered." in page.text("timeline")
-    assert "The notification service has not answered since" in page.text("notices")
+    assert "The notification service has been unavailable since" in page.text("notices")
 
 
 async def test_without_the_on_call_service_the_last_known_paging_is_shown_as_waiting(
@@ -154,10 +154,10 @@ async def test_without_the_on_call_service_the_last_known_paging_is_shown_as_wai
     await read(client, "/incidents/2481")
     await services.schedules.go_away()
     page = await read(client, "/incidents/2481")
-    assert "Escalation waits Would have paged Carol Mensah" in page.text("response").replace(
-        "waitsWould", "waits Would"
+    assert "Escalation paused Would have paged Carol Mensah" in page.text("response").replace(
+        "pausedWould", "paused Would"
     )
-    assert "Waits until the on-call service is back" in page.text("escalation")
+    assert "Paused until the on-call service is back" in page.text("escalation")
 
 
 async def test_without_incident_management_the_page_is_a_problem_with_a_way_out(

@@ -36,7 +36,7 @@ async def test_what_is_not_resolved_is_listed_newest_first(client: Client, servi
     assert "High" in row
     assert "Carrier sync queue is 38 minutes behind #2480carrier-syncFulfilment" in row
     assert "pages everyone in 0:" in row
-    assert "answered in 1:05" in page.text("inc-2478")
+    assert "acknowledged in 1:05" in page.text("inc-2478")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ async def test_mine_is_what_is_assigned_to_my_name(client: Client, services: Ser
     assert "Mine 1" in page.text("chips")
     page = await read(client, f"{LIST}?assigned=me")
     assert "Mine" not in page.text("chips")
-    assert "Say your name in the menu" in page.text("results")
+    assert "Enter your name in the menu" in page.text("results")
 
 
 async def test_each_selected_incident_says_what_became_of_it(client: Client, services: Services) -> None:
@@ -163,7 +163,7 @@ async def test_each_selected_incident_says_what_became_of_it(client: Client, ser
         "#2480 Carrier sync queue is 38 minutes behind: already acknowledged. Dele Adeyemi acknowledged it at" in words
     )
     assert "#2478 Replica lag on ledger-db-2 above 90 s: already resolved. Dele Adeyemi resolved it at" in words
-    assert "Nothing was changed. If it is back, open a new one." in words
+    assert "Nothing was changed. If it recurs, open a new one." in words
     assert "#99 There is no such incident." in words
     assert numbers(answer) == [2481, 2480, 2475, 2471]
 
@@ -207,7 +207,7 @@ async def test_nothing_selected_changes_nothing(client: Client, services: Servic
     services.fill()
     async with client.post("/incidents/bulk", data={"do": "resolve", "back": LIST}, headers=BROWSER | OWN) as response:
         page = Html.read(await response.text())
-    assert "Nothing was selected" in page.text("outcome")
+    assert "Nothing selected" in page.text("outcome")
     assert services.incidents.changes == []
     async with client.post(
         "/incidents/bulk", data={"do": "drop", "incident": "2481"}, headers=BROWSER | OWN
@@ -260,10 +260,10 @@ async def test_without_the_on_call_service_the_list_says_what_it_does_not_know(
     await read(client, LIST)
     await services.schedules.go_away()
     page = await read(client, f"{LIST}?team=Search")
-    assert "The on-call service has not answered since" in page.text("notices")
+    assert "The on-call service has been unavailable since" in page.text("notices")
     assert options(page) == ["unresolved", ""] or "Search" in page.text()
     page = await read(client, LIST)
-    assert "paging cannot be shown" in page.text("inc-2481")
+    assert "next page unknown" in page.text("inc-2481")
     assert "Payments" in page.text("inc-2481")
 
 

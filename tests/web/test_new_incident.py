@@ -63,7 +63,7 @@ async def test_the_form_says_what_is_away_and_that_it_does_not_ask_by_itself(
     client: Client, services: Services
 ) -> None:
     await services.schedules.go_away()
-    assert (await read(client, NEW)).text("notices").endswith("Tried again when you load this page again.")
+    assert (await read(client, NEW)).text("notices").endswith("Next attempt when you reload this page.")
 
 
 async def test_an_address_may_fill_in_what_is_known(client: Client) -> None:

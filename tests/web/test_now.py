@@ -25,7 +25,7 @@ async def test_now_says_in_its_heading_how_many_incidents_wait_and_whom_the_next
 ) -> None:
     services.fill()
     page = await read(client, "/")
-    assert "2 incidents wait for an answer" in page.text("head")
+    assert "2 incidents are unacknowledged" in page.text("head")
     assert "Next page: Fulfilment, everyone in 0:3" in page.text("head")
     assert ", then Carol Mensah in 3:" in page.text("head")
     assert "(2) Now · Tocsin" in page.text()
@@ -64,7 +64,7 @@ async def test_now_counts_each_state_and_lists_what_is_worked_on_and_what_ended(
     assert "Replica lag on ledger-db-2 above 90 s" in page.text("list")
     assert "Tomás Rivera · 26 min" in page.text("list")
     assert "Label printer pool offline in Leipzig" in page.text("done")
-    assert "22 min, answered in 1:05" in page.text("done")
+    assert "22 min, acknowledged in 1:05" in page.text("done")
 
 
 async def test_what_ended_longer_than_a_day_ago_is_not_counted_as_resolved_now(
@@ -82,7 +82,7 @@ async def test_more_than_can_be_counted_is_said_to_be_more(client: Client, servi
     for number in range(1, 206):
         services.incidents.incidents[number] = demo_data.incident(number, f"n{number}")
     page = await read(client, "/")
-    assert "200+ incidents wait for an answer" in page.text("head")
+    assert "200+ incidents are unacknowledged" in page.text("head")
     assert len(order(page)) == 50
 
 
@@ -172,7 +172,7 @@ async def test_work_without_rings_is_neither_quiet_nor_an_alarm(client: Client, 
     quiet_work = demo_data.working(5, "Slow", IncidentStatus.IN_PROGRESS, timedelta(hours=1))
     services.incidents.incidents[5] = quiet_work
     page = await read(client, "/")
-    assert "Nothing waits for an answer 1 incident is being worked on." in page.text("head")
+    assert "No unacknowledged incident 1 incident is being worked on." in page.text("head")
 
 
 async def test_htmx_gets_the_blocks_alone(client: Client, services: Services) -> None:
@@ -204,11 +204,11 @@ async def test_a_service_that_is_away_is_named_with_what_still_works_and_what_is
     await services.schedules.go_away()
     page = await read(client, "/")
     notice = page.text("notices")
-    assert notice.startswith("The on-call service has not answered since ")
+    assert notice.startswith("The on-call service has been unavailable since ")
     assert "Escalations: does not work" in notice
     assert "Acknowledge, resolve, notes: works" in notice
-    assert "No page is timed until the on-call service is back" in page.text("head")
-    assert "Escalation waits" in page.text("inc-2481")
+    assert "Escalations are paused until the on-call service is back" in page.text("head")
+    assert "Escalation paused" in page.text("inc-2481")
     assert "Would have paged Carol Mensah in 3:" in page.text("inc-2481")
     assert "Priya Raman" in page.text("strip")
     assert "As of " in page.text("strip")
@@ -221,7 +221,7 @@ async def test_away_is_counted_from_the_first_failure_and_over_with_the_first_an
 
     async def since() -> str:
         page = await read(client, "/")
-        assert "Alert ingestion has not answered since" in page.text("notices")
+        assert "Alert ingestion has been unavailable since" in page.text("notices")
         return next(given["datetime"] for given in page.elements("time") if given.get("data-as") == "zoned")
 
     assert await since() == await since()
@@ -233,9 +233,9 @@ async def test_without_incident_management_now_says_that_it_does_not_know(client
     services.fill()
     await services.incidents.go_away()
     page = await read(client, "/")
-    assert "What rings cannot be shown now" in page.text("head")
+    assert "Open incidents cannot be shown right now" in page.text("head")
     assert "All quiet" not in page.text()
-    assert "Incident management has not answered since" in page.text("notices")
+    assert "Incident management has been unavailable since" in page.text("notices")
     assert "Priya Raman" in page.text("strip")
 
 
@@ -271,7 +271,7 @@ async def test_a_service_that_hangs_costs_the_page_one_short_time_out(start_web:
     services.fill()
     services.messages.gate.clear()
     page = await read(client, "/")
-    assert "The notification service has not answered since" in page.text("notices")
+    assert "The notification service has been unavailable since" in page.text("notices")
     assert "2 incidents wait" in page.text("head")
 
 

@@ -28,7 +28,7 @@ async def send(client: Client, form: Form, *, status: int = 200, **changed: Any)
 async def test_the_page_says_who_is_on_call_until_when_and_who_is_next(client: Client, services: Services) -> None:
     services.be_quiet()
     page = await read(client, "/oncall")
-    assert "Somebody is on call in all 4 teams" in page.text("head")
+    assert "All 4 teams" in page.text("head")
     cards = page.text("teams")
     assert "Payments Europe/Berlin PR Priya Raman Primary until Mon 09:00, then Yusuf Demir" in cards
     assert "Carol Mensah Secondary until Mon 09:00, then Ines Ferreira" in cards
@@ -43,7 +43,7 @@ async def test_who_is_on_call_is_told_so_and_sees_the_own_team(client: Client, s
     page = await read(client, "/oncall")
     assert "You are on call for Search" in page.text("head")
     assert "Secondary until Mon" in page.text("head")
-    assert "Hannah Weiss takes over." in page.text("head")
+    assert "Hannah Weiss is next." in page.text("head")
     assert page.text("sc").startswith("Search")
 
 
@@ -88,7 +88,7 @@ async def test_a_role_that_nobody_has_is_a_gap_with_its_meaning(client: Client, 
 
 async def test_without_any_team_the_page_says_what_happens_to_pages(client: Client) -> None:
     page = await read(client, "/oncall")
-    assert "No team has a schedule yet Until one has, pages go to the catch-all contact." in page.text("head")
+    assert "No team has a schedule yet Until then, pages go to the catch-all contact." in page.text("head")
 
 
 async def test_while_on_call_is_away_the_page_shows_what_it_knew(client: Client, services: Services) -> None:
@@ -96,11 +96,11 @@ async def test_while_on_call_is_away_the_page_shows_what_it_knew(client: Client,
     await read(client, "/oncall")
     await services.schedules.go_away()
     page = await read(client, "/oncall")
-    assert "The on-call service has not answered since" in page.text("notices")
+    assert "The on-call service has been unavailable since" in page.text("notices")
     assert "Priya Raman" in page.text("teams")
     assert "As of" in page.text("head")
     unknown = await read(client, "/oncall?team=Search")
-    assert "Who is on call cannot be shown now" in unknown.text("head")
+    assert "Who is on call cannot be shown right now" in unknown.text("head")
 
 
 async def test_a_schedule_is_made_by_a_form(client: Client, services: Services) -> None:
@@ -166,7 +166,7 @@ async def test_what_cannot_be_used_is_said_at_its_field_and_nothing_written_is_l
     page = await send(
         client, form, status=422, team="Payments", time_zone="Mars/Olympus", name_at_1="Ada", email_at_1="nonsense"
     )
-    assert "Nothing was made" in page.text("refused")
+    assert "Not saved" in page.text("refused")
     assert "'Mars/Olympus' is not an IANA time zone" in page.text("wrong-time_zone")
     assert page.text("wrong-email-1")
     again = page.form("/oncall/new").fields
@@ -195,7 +195,7 @@ async def test_who_comes_late_is_told_and_can_start_from_the_present_one(client:
     await send(client, other, handoff_time="10:00")
     page = await send(client, mine, status=412, handoff_time="11:00")
     assert "has changed since you looked at it" in page.text("main")
-    assert "Start from the present one" in page.text("main")
+    assert "Start from the current version" in page.text("main")
     assert f"{services.schedules.schedules[0].handoff_time:%H:%M}" == "10:00"
 
 

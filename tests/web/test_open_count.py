@@ -1,4 +1,4 @@
-"""How many incidents wait for an answer: said beside Incidents on every page that asks the services."""
+"""How many incidents are unacknowledged: said beside Incidents on every page that asks the services."""
 
 import pytest
 from playwright.async_api import expect

@@ -77,7 +77,7 @@ async def test_a_timeline_shows_what_people_did_or_whom_it_paged(
     assert gone not in page.text("timeline")
     main = next(found for found in page.elements("main") if found["id"] == "main")
     assert main["hx-get"] == (PAGE if show == "lost" else f"{PAGE}?show={show}")
-    assert "No person has done anything yet." in (await read(client, "/incidents/2480?show=people")).text("timeline")
+    assert "No action by a person yet." in (await read(client, "/incidents/2480?show=people")).text("timeline")
 
 
 async def test_an_incident_names_its_responders_its_links_and_what_was_before(
@@ -101,7 +101,7 @@ async def test_without_alert_ingestion_the_incident_is_shown_all_the_same(client
     services.fill()
     await services.alerts.go_away()
     page = await read(client, PAGE)
-    assert "Alert ingestion has not answered since" in page.text("notices")
+    assert "Alert ingestion has been unavailable since" in page.text("notices")
     assert "Checkout answers 5xx" in page.text("head")
 
 

@@ -125,7 +125,7 @@ async def test_a_problem_is_a_page_for_people_and_a_document_for_programs(client
 
 async def test_a_problem_page_carries_the_request_s_id(client: Client) -> None:
     page = await read(client, "/nothing", status=404, headers={"X-Request-ID": "night-7"})
-    assert "night-7 Quote this when you ask for help" in page.text()
+    assert "night-7 Include this when you report a problem" in page.text()
 
 
 async def test_the_web_service_is_ready_while_others_are_away_and_names_them(

@@ -21,6 +21,8 @@ def check(stage: Stage) -> None:
         "complexity", "xenon", "--max-absolute=C", "--max-modules=B", "--max-average=A", "src", ".github/pipeline"
     )
     stage.check("duplication", ".ci/check-duplication", "3", figure=r"duplicated: (\S+ %)")
+    stage.check("templates", "djlint", "--lint", "--quiet", "src/tocsin/web")
+    stage.check("scripts and styles", "biome", "check", "--error-on-warnings")
     stage.check("migrations", "squawk", *sorted(map(str, Path("sql").glob("*.sql"))))
     stage.check("hadolint", "hadolint", "docker/Dockerfile")
     stage.check("actionlint", "actionlint")

@@ -1,4 +1,4 @@
-"""The one door for programs: `/api/v1/...` goes to the service that owns it, as it streams, both ways."""
+"""Forward `/api/v1/...` to the service that owns it, streaming in both directions."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -34,7 +34,7 @@ HOP_BY_HOP: Final = frozenset(
         "upgrade",
     }
 )
-"""Between two neighbours only (RFC 9110, section 7.6.1; RFC 2616, section 13.5.1)."""
+"""Headers of one connection only (RFC 9110, section 7.6.1; RFC 2616, section 13.5.1)."""
 NOT_FORWARDED: Final = HOP_BY_HOP | {
     "host",
     "expect",
@@ -45,9 +45,9 @@ NOT_FORWARDED: Final = HOP_BY_HOP | {
     "forwarded",
     "x-real-ip",
 }
-"""Ours alone, or a claim about the way here that a service must not believe; so are `X-Forwarded-*`."""
-OWN_WORDS: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
-"""What the client library would add: the caller speaks for itself, or says nothing."""
+"""Headers for this service alone, or claims about the client that a service must not trust, like `X-Forwarded-*`."""
+CLIENT_HEADERS: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+"""Headers that the client library would add: only the caller's own are forwarded."""
 INTERNAL: Final = frozenset(
     {
         ("incidents", "correlate"),
@@ -59,19 +59,19 @@ INTERNAL: Final = frozenset(
         ("notifications", "void"),
     }
 )
-"""POSTs between our own services, `*` for an id: from outside they do not exist."""
+"""POST endpoints between our own services, `*` for an id: not reachable from outside."""
 
 
 @dataclass(slots=True)
 class Gateway:
-    """The session to the services, and the answers that are streaming through."""
+    """The session to the services, and the responses being streamed."""
 
     settings: Settings
     streams: set[ClientResponse] = field(default_factory=set)
     _session: ClientSession | None = None
 
     async def context(self, _app: web.Application) -> AsyncIterator[None]:
-        """Hold a session while the application runs."""
+        """Open the session while the application runs."""
         timeout = ClientTimeout(
             total=None,
             sock_connect=self.settings.gateway_connect_seconds,
@@ -82,7 +82,7 @@ class Gateway:
             cookie_jar=DummyCookieJar(),
             timeout=timeout,
             auto_decompress=False,
-            skip_auto_headers=OWN_WORDS,
+            skip_auto_headers=CLIENT_HEADERS,
         ) as self._session:
             yield
 
@@ -95,7 +95,7 @@ class Gateway:
         return self._session
 
     async def end_streams(self, _app: web.Application) -> None:
-        """End what is streaming, so that a stopping process does not wait for readers; they come back by themselves."""
+        """Close every stream, so that a stopping process does not wait for readers; they reconnect by themselves."""
         for upstream in list(self.streams):
             upstream.close()
 
@@ -104,7 +104,7 @@ GATEWAY = web.AppKey("GATEWAY", Gateway)
 
 
 def forward_to(peer: str, base_url: Callable[[Settings], str]) -> Handler:
-    """Return a handler that passes requests on to *peer*."""
+    """Return a handler that forwards requests to *peer*."""
 
     async def forward(request: web.Request) -> web.StreamResponse:
         gateway = request.app[GATEWAY]
@@ -120,19 +120,19 @@ def forward_to(peer: str, base_url: Callable[[Settings], str]) -> Handler:
                     allow_redirects=False,
                 )
             async with upstream:
-                return await _answer(request, gateway, upstream)
+                return await _stream_response(request, gateway, upstream)
         except TimeoutError as exc:
-            raise _away(peer, "does not answer in time") from exc
+            raise _unavailable(peer, "does not respond in time") from exc
         except ClientError as exc:
             if body.too_large:
                 raise _too_large() from exc
-            raise _away(peer, "cannot be reached") from exc
+            raise _unavailable(peer, "cannot be reached") from exc
 
     return forward
 
 
 def _check_path(request: web.Request) -> None:
-    """Raise NotFoundError for what is internal, and for a path that a service could read as another one."""
+    """Raise NotFoundError for an internal endpoint, and for a path that a service could interpret as another one."""
     segments = _segments(request.rel_url.raw_path)
     ambiguous = any(segment in {"", ".", ".."} or "/" in segment for segment in segments)
     if ambiguous or is_hidden(request.method, request.rel_url.raw_path):
@@ -152,7 +152,7 @@ def _segments(path: str) -> list[str]:
 
 
 class _Body:
-    """The request's body on its way through, bounded."""
+    """The body of a forwarded request, limited in size."""
 
     def __init__(self, request: web.Request, response_seconds: float) -> None:
         if (request.content_length or 0) > MAX_BODY:
@@ -178,7 +178,7 @@ class _Body:
                 self._deadline.reschedule(asyncio.get_running_loop().time() + self._response_seconds)
             sent += len(chunk)
             if sent > MAX_BODY:
-                # The client library turns this into an error of the connection; the flag tells why.
+                # The client library turns this into a connection error; the flag keeps the reason.
                 self.too_large = True
                 raise _too_large()
             yield chunk
@@ -201,7 +201,7 @@ def _end_to_end(given: CIMultiDictProxy[str], dropped: frozenset[str]) -> CIMult
     )
 
 
-async def _answer(request: web.Request, gateway: Gateway, upstream: ClientResponse) -> web.StreamResponse:
+async def _stream_response(request: web.Request, gateway: Gateway, upstream: ClientResponse) -> web.StreamResponse:
     headers = _end_to_end(upstream.headers, HOP_BY_HOP)
     headers[request_id.HEADER] = request_id.REQUEST_ID.get()
     response = web.StreamResponse(status=upstream.status, reason=upstream.reason, headers=headers)
@@ -210,10 +210,10 @@ async def _answer(request: web.Request, gateway: Gateway, upstream: ClientRespon
     gateway.streams.add(upstream)
     try:
         await response.prepare(request)
-        await _pump(response, upstream, gateway.settings.gateway_write_seconds)
+        await _copy(response, upstream, gateway.settings.gateway_write_seconds)
     except (ClientError, ConnectionError, TimeoutError) as exc:
-        # The answer has begun: nothing can be said any more but that it is not whole, if anybody still listens.
-        log.info("a forwarded answer broke off", path=request.path, reason=type(exc).__name__)
+        # The response has started: the only way left to report an error is to abort the connection.
+        log.info("a forwarded response was interrupted", path=request.path, reason=type(exc).__name__)
         if request.transport is not None:
             request.transport.abort()
     finally:
@@ -221,7 +221,7 @@ async def _answer(request: web.Request, gateway: Gateway, upstream: ClientRespon
     return response
 
 
-async def _pump(response: web.StreamResponse, upstream: ClientResponse, write_seconds: float) -> None:
+async def _copy(response: web.StreamResponse, upstream: ClientResponse, write_seconds: float) -> None:
     async for chunk in upstream.content.iter_any():
         async with tasks.timeout(write_seconds):
             await response.write(chunk)
@@ -232,5 +232,5 @@ def _too_large() -> TooLargeError:
     return TooLargeError(f"The body is larger than {MAX_BODY // 1024 // 1024} MiB.")
 
 
-def _away(peer: str, what: str) -> UpstreamError:
+def _unavailable(peer: str, what: str) -> UpstreamError:
     return UpstreamError(f"{peer} {what}; try again in a moment.")

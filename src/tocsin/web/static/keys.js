@@ -1,9 +1,9 @@
-// The keyboard: moves over rows, acts on the one that has the focus, and finds everything by name.
+// Keyboard shortcuts: move between rows, act on the focused one, and the command palette.
 
 const ROWS = ".ring, .rows > li, .table tbody tr";
 const LINK = "h3 a, th a";
 const PLACES = ".nav a, .page-head a.btn";
-const DEEDS = ".actbar button, .theme button";
+const ACTIONS = ".actbar button, .theme button";
 
 const main = document.getElementById("main");
 const palette = document.getElementById("palette");
@@ -23,8 +23,7 @@ function move(step) {
   next?.querySelector(LINK).focus();
 }
 
-// On the row that has the focus, else on the page's own incident, else on what is selected: never on a row that nobody
-// chose.
+// Acts on the focused row, else on the page's incident, else on the selection: never on a row that was not chosen.
 function act(verb) {
   const button = `form[action$="/${verb}"] button`;
   (row()?.querySelector(button) ?? first(`.actbar ${button}, .bulk button[value="${verb}"]`))?.click();
@@ -56,56 +55,68 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || palette.open || writes(event.target)) return;
   const run = document.body.hasAttribute("data-keys") && KEYS[event.key];
   if (!run) return;
-  event.preventDefault(); // before the focus goes into a field, which would take the letter
+  event.preventDefault(); // before a field gets the focus and the letter
   run();
 });
 
-// ---- The palette: every place, and everything that can be done here
+// ---- The palette: every page, and every action of this one
 
-let found = [], chosen = 0;
+let found = [],
+  chosen = 0;
 
-function everything(asked) {
+function find(text) {
   const words = (element) => [...element.childNodes].filter(({ nodeName }) => nodeName !== "KBD");
-  const name = (element) => words(element).map(({ textContent }) => textContent).join(" ").replace(/\s+/g, " ").trim();
+  const name = (element) =>
+    words(element)
+      .map(({ textContent }) => textContent)
+      .join(" ")
+      .replace(/\s+/g, " ")
+      .trim();
   const all = [
-    ...[...main.querySelectorAll(DEEDS)].filter(seen).map((button) => [name(button), "Do", () => button.click()]),
+    ...[...main.querySelectorAll(ACTIONS)].filter(seen).map((button) => [name(button), "Do", () => button.click()]),
     ...[...document.querySelectorAll(PLACES)].map((link) => [name(link), "Go to", () => link.click()]),
     ["Keyboard shortcuts", "Show", () => document.getElementById("keys").showPopover()],
   ];
-  const wanted = asked.toLowerCase();
+  const wanted = text.toLowerCase();
   const matching = all.filter(([word]) => word.toLowerCase().includes(wanted));
-  const number = /^#?([1-9]\d{0,17})$/.exec(asked);
+  const number = /^#?([1-9]\d{0,17})$/.exec(text);
   if (number) matching.unshift([`Incident #${number[1]}`, "Go to", () => location.assign(`/incidents/${number[1]}`)]);
-  const search = document.getElementById("q");
-  if (asked && search) {
-    matching.push([`“${asked}”`, "Search", () => {
-      search.value = asked;
-      search.form.requestSubmit();
-    }]);
+  const searchField = document.getElementById("q");
+  if (text && searchField) {
+    matching.push([
+      `“${text}”`,
+      "Search",
+      () => {
+        searchField.value = text;
+        searchField.form.requestSubmit();
+      },
+    ]);
   }
   return matching;
 }
 
 function choose(index) {
   chosen = found.length ? (index + found.length) % found.length : 0;
-  [...list.children].forEach((option, at) => option.setAttribute("aria-selected", at === chosen));
+  for (const [at, option] of [...list.children].entries()) option.setAttribute("aria-selected", at === chosen);
   const option = list.children[chosen];
   field.setAttribute("aria-activedescendant", option?.id ?? "");
   option?.scrollIntoView({ block: "nearest" });
 }
 
 function fill() {
-  found = everything(field.value.trim());
-  list.replaceChildren(...found.map(([word, kind], index) => {
-    const option = document.createElement("li");
-    const hint = document.createElement("span");
-    option.id = `palette-${index}`;
-    option.role = "option";
-    hint.textContent = kind;
-    option.append(word, hint);
-    option.addEventListener("click", () => run(index));
-    return option;
-  }));
+  found = find(field.value.trim());
+  list.replaceChildren(
+    ...found.map(([word, kind], index) => {
+      const option = document.createElement("li");
+      const hint = document.createElement("span");
+      option.id = `palette-${index}`;
+      option.role = "option";
+      hint.textContent = kind;
+      option.append(word, hint);
+      option.addEventListener("click", () => run(index));
+      return option;
+    }),
+  );
   choose(0);
 }
 
@@ -123,7 +134,9 @@ function show() {
 
 field.addEventListener("input", fill);
 field.addEventListener("keydown", (event) => {
-  const step = { ArrowDown: () => choose(chosen + 1), ArrowUp: () => choose(chosen - 1), Enter: () => run(chosen) }[event.key];
+  const step = { ArrowDown: () => choose(chosen + 1), ArrowUp: () => choose(chosen - 1), Enter: () => run(chosen) }[
+    event.key
+  ];
   if (!step) return;
   event.preventDefault();
   step();

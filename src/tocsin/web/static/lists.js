@@ -1,4 +1,4 @@
-// What is selected in a list: counted, and kept while the list around it is brought up to date.
+// The selection in a list: counted, and kept while the list is refreshed.
 
 const CHECKED = 'input[name="incident"]:checked';
 const results = () => document.getElementById("results");
@@ -17,7 +17,7 @@ document.addEventListener("reset", () => setTimeout(count));
 
 let kept = [];
 document.addEventListener("htmx:before:swap", (event) => {
-  const acted = event.detail.ctx.sourceElement?.id === "results"; // what was selected has been dealt with
+  const acted = event.detail.ctx.sourceElement?.id === "results"; // the selection has been processed
   kept = acted ? [] : [...(results()?.querySelectorAll(CHECKED) ?? [])].map((box) => box.value);
 });
 
@@ -25,6 +25,6 @@ document.addEventListener("htmx:after:swap", () => {
   for (const box of results()?.querySelectorAll('input[name="incident"]') ?? []) box.checked = kept.includes(box.value);
   count();
 });
-document.addEventListener("htmx:finally:request", () => setTimeout(count)); // which enables what it had disabled
+document.addEventListener("htmx:finally:request", () => setTimeout(count)); // after htmx has enabled the buttons
 
 count();

@@ -1,13 +1,16 @@
-// Keeps a page up to date: the event stream says that something changed, htmx fetches the page's blocks and swaps them.
+// Keeps a page up to date: on an event of the stream, htmx fetches the page's blocks and swaps them.
 
-import htmx from "./vendor/htmx.esm.min.js";
 import { Stream } from "./stream.js";
 import { local, serverNow, write } from "./times.js";
+import htmx from "./vendor/htmx.esm.min.js";
 
-const BETWEEN_REFRESHES = 800, IN_BACKGROUND = 10000, WITHOUT_NEWS = 30000, WHILE_AWAY = 10000;
-const AT_ONCE = 2; // so many refreshes need no pause after a quiet time
-const PATIENCE = 3000; // a connection that is back by then was not worth a word
-const SETTLE = 700; // for how long a block whose buttons changed takes no click: a finger may be on its way
+const BETWEEN_REFRESHES = 800,
+  IN_BACKGROUND = 10000,
+  WITHOUT_EVENTS = 30000,
+  IN_OUTAGE = 10000;
+const AT_ONCE = 2; // refreshes that need no pause after a quiet time
+const PATIENCE = 3000; // a shorter interruption is not shown
+const SETTLE = 700; // how long a block whose buttons changed ignores clicks: a finger may be on its way
 const SPOKEN = { acknowledged: "is acknowledged", in_progress: "is being worked on", resolved: "is resolved" };
 
 const main = document.getElementById("main");
@@ -16,21 +19,30 @@ const word = document.getElementById("live-word");
 const clock = document.getElementById("clock");
 const waiting = document.getElementById("waiting");
 const spoken = document.getElementById("spoken");
-const OF_THIS_PAGE = Number(main.dataset.pause) || BETWEEN_REFRESHES; // some pages cost the services more
+const OF_THIS_PAGE = Number(main.dataset.pause) || BETWEEN_REFRESHES; // some pages are expensive
 
-let state = "connecting", downSince = null, downTimer = 0, ticker = 0;
-let refreshTimer = 0, refreshedAt = 0, saved = AT_ONCE, forced = false, pressed = null, acting = 0, refreshing = false;
+let state = "connecting",
+  downSince = null,
+  downTimer = 0,
+  ticker = 0;
+let refreshTimer = 0,
+  refreshedAt = 0,
+  saved = AT_ONCE,
+  forced = false,
+  pressed = null,
+  acting = 0,
+  refreshing = false;
 
-// ---- The sign in the header
+// ---- The indicator in the header
 
 const degraded = () => document.querySelector("#notices .works") !== null;
 
 function show() {
-  const away = degraded();
-  dot.className = `live ${state === "down" ? "fail" : state === "connecting" ? "mute" : away ? "wait" : "ok"}`;
+  const outage = degraded();
+  dot.className = `live ${state === "down" ? "fail" : state === "connecting" ? "mute" : outage ? "wait" : "ok"}`;
   const text = {
     connecting: "Connecting",
-    live: away ? "Partly live" : "Live",
+    live: outage ? "Partly live" : "Live",
     down: downSince && `Reconnecting since ${local(new Date(downSince), "clock")}, timers stopped`,
   }[state];
   if (word.textContent !== text) word.textContent = text;
@@ -38,10 +50,13 @@ function show() {
 
 function goDown(since) {
   downSince ??= since + serverNow() - Date.now();
-  downTimer ||= setTimeout(() => {
-    state = "down";
-    show();
-  }, PATIENCE - (Date.now() - since));
+  downTimer ||= setTimeout(
+    () => {
+      state = "down";
+      show();
+    },
+    PATIENCE - (Date.now() - since),
+  );
 }
 
 function goLive() {
@@ -52,61 +67,64 @@ function goLive() {
   show();
 }
 
-// ---- The stream: the browser's one, in a shared worker; where there is none, this tab's own while it is seen
+// ---- The stream: one per browser, in a shared worker; without shared workers one per visible tab
 
 function connect() {
   if (!("SharedWorker" in window)) return connectAlone();
   const worker = new SharedWorker(new URL("worker.js", import.meta.url), { type: "module", name: "tocsin" });
-  worker.addEventListener("error", connectAlone); // a browser that cannot load modules there
-  worker.port.addEventListener("message", ({ data }) => hear(data));
+  worker.addEventListener("error", connectAlone); // no modules in workers
+  worker.port.addEventListener("message", ({ data }) => onMessage(data));
   worker.port.start();
   addEventListener("pagehide", () => worker.port.postMessage("going"));
   addEventListener("pageshow", (event) => event.persisted && location.reload());
 }
 
 function connectAlone() {
-  const stream = new Stream(main.dataset.stream, hear);
+  const stream = new Stream(main.dataset.stream, onMessage);
   const follow = () => (document.hidden ? stream.close() : stream.open());
   document.addEventListener("visibilitychange", follow);
   follow();
 }
 
-function hear({ kind, since, event }) {
+function onMessage({ kind, since, event }) {
   if (kind === "down") goDown(since);
-  else if (kind === "incident") heard(event);
+  else if (kind === "incident") onEvent(event);
   else {
     goLive();
-    refresh(); // what happened before this page followed
+    refresh(); // events before this page connected
   }
 }
 
-function heard(event) {
+function onEvent(event) {
   const created = event.event_type === "created";
   const changed = ["acknowledged", "status_changed", "resolved"].includes(event.event_type);
   const elsewhere = main.dataset.incident && event.incident_id !== main.dataset.incident;
-  if (elsewhere && !created && !changed) return; // it changes nothing on this page, not even how many wait
+  if (elsewhere && !created && !changed) return; // it changes nothing on this page, not even the count
   if (created) spoken.textContent = `Incident ${event.number}, ${event.severity}, is new.`;
   else if (changed && !elsewhere) spoken.textContent = `Incident ${event.number} ${SPOKEN[event.status]}.`;
   refresh();
 }
 
-// ---- Refreshing: what happens is seen within a second, and a storm is fetched about once a second
+// ---- Refreshing: within a second of an event, and about once a second in a storm
 
 function refresh() {
   if (refreshTimer) return;
-  const awaited = degraded() ? BETWEEN_REFRESHES : OF_THIS_PAGE;
-  const pause = Math.max(awaited, document.hidden ? IN_BACKGROUND : 0);
+  const interval = degraded() ? BETWEEN_REFRESHES : OF_THIS_PAGE;
+  const pause = Math.max(interval, document.hidden ? IN_BACKGROUND : 0);
   const allowed = () => Math.min(AT_ONCE, saved + (performance.now() - refreshedAt) / pause);
-  refreshTimer = setTimeout(() => {
-    refreshTimer = 0;
-    if (acting) return; // the end of the action refreshes
-    saved = allowed() - 1;
-    refreshedAt = performance.now();
-    htmx.trigger(main, "refresh");
-  }, Math.max(0, 1 - allowed()) * pause + Math.random() * 100); // so that a thousand pages do not ask in the same millisecond
+  refreshTimer = setTimeout(
+    () => {
+      refreshTimer = 0;
+      if (acting) return; // its end refreshes
+      saved = allowed() - 1;
+      refreshedAt = performance.now();
+      htmx.trigger(main, "refresh");
+    },
+    Math.max(0, 1 - allowed()) * pause + Math.random() * 100,
+  ); // spread the requests of a thousand pages
 }
 
-// ---- Swapping: never under a finger
+// ---- Swapping: never below a finger
 
 const rows = (root) =>
   [...root.querySelectorAll("article[id], li[id], tr[id], form[action]")].map((row) => row.id || row.action).join();
@@ -125,8 +143,8 @@ function busy({ target, fragment }) {
 
 function prepare({ target, fragment }) {
   write(fragment, state === "live");
-  const told = target?.id === "notices" && refreshing && target.querySelector(".refused");
-  if (told) fragment.firstElementChild.prepend(told.cloneNode(true)); // it answers a click, and stays until the next
+  const notice = target?.id === "notices" && refreshing && target.querySelector(".refused");
+  if (notice) fragment.firstElementChild.prepend(notice.cloneNode(true)); // the response to a click stays until the next
   for (const details of fragment.querySelectorAll("details[id]")) {
     details.open = document.getElementById(details.id)?.open ?? false;
   }
@@ -134,12 +152,14 @@ function prepare({ target, fragment }) {
     if (!document.getElementById(ring.id)) ring.classList.add("flash");
   }
   if (target?.id === "actions" && rows(target) !== rows(fragment)) {
-    fragment.firstElementChild.inert = true; // on what comes: the swap copies its attributes
-    setTimeout(() => (document.getElementById("actions").inert = false), SETTLE);
+    fragment.firstElementChild.inert = true; // on the new element: the swap copies its attributes
+    setTimeout(() => {
+      document.getElementById("actions").inert = false;
+    }, SETTLE);
   }
 }
 
-// What a person would read there, without what goes on in the browser: times, and how much is chosen.
+// The text of an element, without what changes in the browser: times, and the number of selected rows.
 function readable(root) {
   const copy = root.cloneNode(true);
   for (const element of copy.querySelectorAll("time, .fuse, [aria-live]")) element.remove();
@@ -148,7 +168,8 @@ function readable(root) {
 
 function announce(kept) {
   const added = kept.flatMap(({ target, fragment }) =>
-    [...fragment.querySelectorAll("article[id], li[id], tr[id]")].filter(({ id }) => !target.querySelector(`#${id}`)));
+    [...fragment.querySelectorAll("article[id], li[id], tr[id]")].filter(({ id }) => !target.querySelector(`#${id}`)),
+  );
   waiting.hidden = kept.length === 0;
   waiting.firstElementChild.textContent = added.length ? `${added.length} new, show` : "Something changed, show it";
 }
@@ -182,34 +203,35 @@ document.addEventListener("htmx:after:swap", (event) => {
 
 function written(form) {
   form.elements.text.value = "";
-  // Another note of the same words is another note: it needs a key of its own.
+  // The same text again is another note: it needs a new key.
   form.elements.key.value = `${Date.now()}-${Math.random()}`;
 }
 
-// A click shows itself at once, as under way: it is done when the answer says so.
-const UNDER_WAY = { acknowledge: "Acknowledging", start: "Starting", resolve: "Resolving", escalate: "Escalating" };
+// A click shows at once that the action is in progress.
+const IN_PROGRESS = { acknowledge: "Acknowledging", start: "Starting", resolve: "Resolving", escalate: "Escalating" };
 
-function underWay(form) {
-  const word = UNDER_WAY[form.getAttribute("action")?.split("/").at(-1)];
-  const text = word && [...form.querySelector("button").childNodes].findLast((node) => node.nodeType === 3 && node.data.trim());
+function inProgress(form) {
+  const word = IN_PROGRESS[form.getAttribute("action")?.split("/").at(-1)];
+  const text =
+    word && [...form.querySelector("button").childNodes].findLast((node) => node.nodeType === 3 && node.data.trim());
   if (!text) return;
-  form.underWay = [text, text.data];
+  form.inProgress = [text, text.data];
   text.data = word;
 }
 
 function settle(form) {
-  const [text, before] = form.underWay ?? [];
-  delete form.underWay;
-  if (text && Object.values(UNDER_WAY).includes(text.data)) text.data = before;
+  const [text, before] = form.inProgress ?? [];
+  delete form.inProgress;
+  if (text && Object.values(IN_PROGRESS).includes(text.data)) text.data = before;
 }
 
-// What was fetched before a person acted must not be shown after it.
+// A response requested before an action must not be shown after it.
 document.addEventListener("htmx:before:request", (event) => {
   const { sourceElement } = event.detail.ctx;
   if (sourceElement === main) return;
   acting++;
   htmx.trigger(main, "htmx:abort");
-  underWay(sourceElement);
+  inProgress(sourceElement);
 });
 document.addEventListener("htmx:finally:request", (event) => {
   const { sourceElement } = event.detail.ctx;
@@ -226,10 +248,16 @@ document.addEventListener("htmx:error", (event) => {
   }
 });
 
-// ---- What a person does
+// ---- Input
 
 const settled = () => waiting.hidden || refresh();
-document.addEventListener("pointerdown", (event) => (pressed = event.target), { passive: true });
+document.addEventListener(
+  "pointerdown",
+  (event) => {
+    pressed = event.target;
+  },
+  { passive: true },
+);
 for (const name of ["pointerup", "pointercancel"]) {
   document.addEventListener(name, () => {
     pressed = null;
@@ -248,12 +276,12 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) refresh();
 });
 
-// ---- Time: goes on while somebody looks
+// ---- Time: ticks while the tab is visible
 
 function tick() {
   clock.textContent = local(new Date(serverNow()), "zoned");
   write(document, state === "live" || !main.dataset.stream);
-  const pause = state === "live" && !degraded() ? WITHOUT_NEWS : WHILE_AWAY;
+  const pause = state === "live" && !degraded() ? WITHOUT_EVENTS : IN_OUTAGE;
   if (main.dataset.stream && performance.now() - refreshedAt > pause) refresh();
 }
 

@@ -1,6 +1,9 @@
-// Loads what makes a page live once the page is there to read: nothing in it needs a script to be read or to act.
+// Loads the other scripts after the first frame: a page can be read and its forms work without them.
 
-const load = () => ["live", "keys", "lists", "copy"].forEach((part) => import(`./${part}.js`));
+const load = () => {
+  for (const part of ["live", "keys", "lists", "copy"]) import(`./${part}.js`);
+};
 
-if (document.hidden) load(); // where no frame is drawn until somebody looks
+if (document.hidden)
+  load(); // no frame is drawn in a hidden tab
 else requestAnimationFrame(() => setTimeout(load)); // after that frame

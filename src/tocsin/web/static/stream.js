@@ -1,22 +1,24 @@
-// One connection to the stream of changes, resumed where it broke off. It lives in the browser's shared worker, or in
-// a tab. The browser's own reconnection is not used: it gives up for good when a restarting server refuses it.
+// One connection to the event stream, resumed where it was interrupted. It lives in the browser's shared worker, or in
+// a tab. The browser's own reconnection is not used: it gives up for good when a restarting server rejects it.
 
-const LOOK = 5000, ASLEEP = 15000, LONGEST_WAIT = 15000;
+const LOOK = 5000,
+  ASLEEP = 15000,
+  LONGEST_WAIT = 15000;
 
 export class Stream {
   #url;
-  #tell;
+  #listener;
   #source = null;
   #last = "";
   #failures = 0;
   #timer = 0;
   #looked = Date.now();
 
-  // `tell` gets {kind: "live"}, {kind: "down", since} and {kind: "incident", event}; `since` is in milliseconds.
-  constructor(url, tell) {
+  // `listener` gets {kind: "live"}, {kind: "down", since} and {kind: "incident", event}; `since` is in milliseconds.
+  constructor(url, listener) {
     this.#url = url;
-    this.#tell = tell;
-    // A machine that slept finds its connection dead, and may not be told.
+    this.#listener = listener;
+    // After sleep the connection is dead, possibly without an event.
     setInterval(() => {
       const slept = Date.now() - this.#looked > ASLEEP;
       this.#looked = Date.now();
@@ -27,21 +29,23 @@ export class Stream {
 
   open() {
     this.close();
-    const source = new EventSource(this.#last ? `${this.#url}?last_event_id=${encodeURIComponent(this.#last)}` : this.#url);
+    const source = new EventSource(
+      this.#last ? `${this.#url}?last_event_id=${encodeURIComponent(this.#last)}` : this.#url,
+    );
     this.#source = source;
     source.addEventListener("ready", (message) => {
       this.#last = message.lastEventId;
       this.#failures = 0;
-      this.#tell({ kind: "live" });
+      this.#listener({ kind: "live" });
     });
     source.addEventListener("incident", (message) => {
       this.#last = message.lastEventId;
-      this.#tell({ kind: "incident", event: JSON.parse(message.data) });
+      this.#listener({ kind: "incident", event: JSON.parse(message.data) });
     });
     source.addEventListener("error", () => {
       if (source !== this.#source) return;
       this.close();
-      if (this.#failures === 0) this.#tell({ kind: "down", since: Date.now() });
+      if (this.#failures === 0) this.#listener({ kind: "down", since: Date.now() });
       const wait = Math.min(LONGEST_WAIT, 250 * 2 ** this.#failures++) * (0.5 + Math.random());
       this.#timer = setTimeout(() => this.open(), wait);
     });

@@ -1,20 +1,20 @@
-// How times are written, in the viewer's zone and by the rules of views/words.py; and what ticks.
+// Formats times in the viewer's zone, by the rules of ui/format.py, and updates running times.
 
-const MINUTE = 60, HOUR = 3600, DAY = 86400;
+const MINUTE = 60,
+  HOUR = 3600,
+  DAY = 86400;
 const two = (number) => String(number).padStart(2, "0");
 
-export function ticking(seconds) {
+export function duration(seconds, clockUnder = 0) {
   const whole = Math.max(0, Math.floor(seconds));
-  return whole < HOUR ? `${Math.floor(whole / MINUTE)}:${two(whole % MINUTE)}` : lasting(whole);
-}
-
-export function lasting(seconds) {
-  const whole = Math.max(0, Math.floor(seconds));
+  if (whole < clockUnder) return `${Math.floor(whole / MINUTE)}:${two(whole % MINUTE)}`;
   if (whole < MINUTE) return `${whole} s`;
   if (whole < HOUR) return `${Math.floor(whole / MINUTE)} min`;
   if (whole < DAY) return `${Math.floor(whole / HOUR)} h ${two(Math.floor((whole % HOUR) / MINUTE))}`;
   return `${Math.floor(whole / DAY)} d ${Math.floor((whole % DAY) / HOUR)} h`;
 }
+
+export const timer = (seconds) => duration(seconds, HOUR);
 
 const clock = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
 const zone = { timeZoneName: "short" };
@@ -32,14 +32,14 @@ export function local(date, as) {
   return formats[as].format(date).replace(/^([A-Z][a-z]{2}),/, "$1");
 }
 
-// The server's clock less ours, in milliseconds: the page says when it was made, the browser when it arrived.
+// The server's clock minus ours, in milliseconds: when the page was rendered, and when it arrived.
 const navigation = performance.getEntriesByType("navigation")[0];
 const arrived = performance.timeOrigin + (navigation ? navigation.responseStart : performance.now());
 const ahead = Date.parse(document.documentElement.dataset.now) - arrived;
 
 export const serverNow = () => Date.now() + ahead;
 
-// Rewrite what is in `root`. Countdowns stand still where `counting` is false.
+// Updates the times in `root`; countdowns stop if `counting` is false.
 export function write(root, counting) {
   const now = serverNow();
   for (const element of root.querySelectorAll("time[data-as][datetime]:not([data-since])")) {
@@ -47,13 +47,13 @@ export function write(root, counting) {
   }
   for (const element of root.querySelectorAll("time[data-since]")) {
     const seconds = (now - Date.parse(element.dataset.since)) / 1000;
-    set(element, element.dataset.as === "lasting" ? lasting(seconds) : ticking(seconds));
+    set(element, element.dataset.as === "duration" ? duration(seconds) : timer(seconds));
   }
   if (!counting) return;
   for (const element of root.querySelectorAll("[data-until]")) {
     const seconds = (Date.parse(element.dataset.until) - now) / 1000;
     if (element instanceof HTMLProgressElement) element.value = Math.max(0, seconds);
-    else set(element, seconds > 0 ? ticking(seconds) : "now");
+    else set(element, seconds > 0 ? timer(seconds) : "now");
   }
 }
 

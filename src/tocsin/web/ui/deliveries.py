@@ -12,7 +12,7 @@ OUTCOMES: Final = {
     NotificationStatus.QUEUED: ("wait", "clock", "Queued"),
     NotificationStatus.SENT: ("ok", "check", "Delivered"),
     NotificationStatus.FAILED: ("fail", "cross", "Failed"),
-    NotificationStatus.CANCELLED: ("mute", "mute", "Not sent"),
+    NotificationStatus.CANCELLED: ("mute", "mute", "Cancelled"),
 }
 TENTHS_UNDER: Final = 10.0
 """Seconds; deliveries are expected to be fast."""
