@@ -165,7 +165,7 @@ async def test_a_stopped_escalation_cannot_be_pushed_and_the_page_says_why(clien
     stopped = {"stopped_at": demo_data.ago(seconds=1)}
     services.schedules.escalations[incident_id] = services.schedules.escalations[incident_id].model_copy(update=stopped)
     answer = await submit(client, page, "/incidents/2481/escalate", status=409)
-    assert "The escalation has stopped: somebody has answered." in answer.text("notices")
+    assert "Paging has stopped: acknowledged by somebody." in answer.text("notices")
 
 
 async def test_a_change_while_incident_management_is_away_says_so_and_changes_nothing(
