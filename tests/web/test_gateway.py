@@ -218,7 +218,7 @@ async def test_a_frozen_service_is_a_503_although_streams_may_be_silent_for_long
     async with tasks.timeout(3), client.get("/api/v1/incidents") as answer:
         assert answer.status == 503
         assert int(answer.headers["Retry-After"]) >= 1
-        assert "incident-management does not answer in time" in (await answer.json())["detail"]
+        assert "incident-management does not respond in time" in (await answer.json())["detail"]
 
 
 async def test_a_slow_upload_is_not_cut_off_while_it_sends(start_web: StartWeb, upstream: FakeUpstream) -> None:

@@ -55,7 +55,7 @@ async def test_the_steps_carry_their_times_and_what_can_be_done_depends_on_them(
     ended = await read(client, "/incidents/2479")
     assert verbs(ended) == ["notes"]
     assert "resolved after 22 min" in ended.text("head")
-    assert "answered after 1:05" in ended.text("response")
+    assert "acknowledged after 1:05" in ended.text("response")
 
 
 async def test_who_answered_is_the_first_who_acted(client: Client, services: Services) -> None:
