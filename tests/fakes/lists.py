@@ -43,7 +43,7 @@ class FakeAlerts(FakePeer):
         return [item for item in self.alerts if item.created_at >= begin]
 
     async def _list(self, request: web.Request) -> web.Response:
-        names = ("service", "severity", "status", "incident_id", "action")
+        names = ("service", "severity", "status", "incident_id", "action", "integration")
         words = request.query.get("q", "").lower()
         shown = [item for item in self._since(request) if asked_for(request, item, *names)]
         return page_of(request, Page[Alert], [item for item in shown if words in item.message.lower()])

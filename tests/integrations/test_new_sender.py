@@ -12,7 +12,7 @@ from tests.fakes.incidents import FakeIncidents
 from tests.support import integrations_table
 from tests.support.made_up_sender import INTEGRATION, PAYLOADS
 from tests.support.waiting import PATIENT
-from tests.support.web.server import Client
+from tests.support.web.server import Client, fake_services, web_before
 from tocsin.alerts.app import create_app
 from tocsin.alerts.settings import Settings
 from tocsin.integrations import INTEGRATIONS, register
@@ -37,18 +37,29 @@ async def ingestion(db_dsn: str) -> AsyncIterator[Client]:
         yield await stack.enter_async_context(TestClient(TestServer(app, host="127.0.0.1")))
 
 
+@pytest.fixture
+async def web(ingestion: Client) -> AsyncIterator[Client]:
+    """The web service in front of it."""
+    async with AsyncExitStack() as stack:
+        services = await stack.enter_async_context(fake_services())
+        url = str(ingestion.make_url("")).rstrip("/")
+        yield await stack.enter_async_context(web_before(services, alert_ingestion_url=url))
+
+
 async def post(client: Client, body: bytes) -> tuple[int, Any]:
     async with client.post(INTEGRATION.path, data=body) as response:
         return response.status, await response.json()
 
 
-async def test_its_requests_are_parsed_and_answered_in_its_own_format(ingestion: Client) -> None:
-    async with ingestion.post(INTEGRATION.path, data=SMOKE) as response:
+async def test_its_requests_pass_the_gateway_and_are_parsed_and_answered_in_its_own_format(
+    web: Client, ingestion: Client
+) -> None:
+    async with web.post(INTEGRATION.path, data=SMOKE) as response:
         assert (response.status, await response.json()) == (202, {"beep": 1})
         assert response.headers["X-Beeps"] == "1"
-    assert await post(ingestion, CLEAR) == (202, {"beep": 1})
-    assert await post(ingestion, b"{}") == (418, {"beep": 0})
-    status, problem = await post(ingestion, b"x" * 65)
+    assert await post(web, CLEAR) == (202, {"beep": 1})
+    assert await post(web, b"{}") == (418, {"beep": 0})
+    status, problem = await post(web, b"x" * 65)
     assert (status, problem["type"]) == (413, "urn:tocsin:problem:too-large")
     async with ingestion.get("/api/v1/alerts", params={"integration": "smoke-detector"}) as response:
         (stored,) = (await response.json())["items"]
@@ -75,6 +86,16 @@ async def test_the_api_describes_its_address(ingestion: Client) -> None:
     assert operation["summary"] == INTEGRATION.summary
     assert operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/Reading")
     assert "202" in operation["responses"]
+
+
+async def test_the_alerts_page_names_it_and_filters_by_it(web: Client) -> None:
+    await post(web, SMOKE)
+    async with web.get("/alerts", params={"integration": "smoke-detector"}) as response:
+        page = await response.text()
+    assert '<option value="smoke-detector" selected>Smoke detector</option>' in page
+    assert "Smoke: cellar" in page
+    async with web.get("/alerts", params={"integration": "generic"}) as response:
+        assert "Smoke: cellar" not in await response.text()
 
 
 def test_the_table_of_senders_lists_it() -> None:

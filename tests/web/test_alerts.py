@@ -47,6 +47,8 @@ async def test_each_alert_says_what_became_of_it_and_why(client: Client, service
         ("severity=high", ["recovered"]),
         ("status=resolved", ["ignored", "recovered"]),
         ("service=search-index", ["waiting"]),
+        ("integration=generic", ["ignored"]),
+        ("integration=alertmanager&action=pending", ["waiting"]),
         ("q=heap&service=&severity=&status=", ["waiting"]),
         ("since=1h&q=nothing", []),
     ],

@@ -105,7 +105,7 @@ async def test_an_upload_streams_before_it_is_whole(door: Client, upstream: Fake
             await upstream.received.wait()
         yield b"y" * 1_000
 
-    async with door.post("/api/v1/receivers/upload", data=half_then_wait()) as answer:
+    async with door.post("/api/v1/alerts/upload", data=half_then_wait()) as answer:
         assert await answer.json() == {"size": 2_000}
 
 
@@ -118,7 +118,8 @@ async def test_a_body_of_eight_mebibytes_goes_through_and_a_byte_more_does_not(
         for start in range(0, size, 65_536):
             yield b"x" * min(65_536, size - start)
 
-    async with door.post("/api/v1/receivers/upload", data=pieces() if chunked else BytesIO(b"x" * size)) as answer:
+    body = pieces() if chunked else BytesIO(b"x" * size)
+    async with door.post("/api/v1/alerts/upload", data=body) as answer:
         told = await answer.json()
     if size <= 8 * 1024 * 1024:
         assert told == {"size": size}

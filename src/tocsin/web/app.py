@@ -11,7 +11,7 @@ from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.web.api_description import API_DESCRIPTION, ApiDescription, get_openapi
 from tocsin.web.gateway import GATEWAY, Gateway
 from tocsin.web.pages.analytics.handlers import metrics_redirect_middleware
-from tocsin.web.routes import ROUTES
+from tocsin.web.routes import ROUTES, integration_routes
 from tocsin.web.settings import SETTINGS, Settings
 from tocsin.web.ui import security_headers, templating
 from tocsin.web.ui.error_page import error_page_middleware
@@ -32,7 +32,7 @@ def create_app(settings: Settings) -> web.Application:
     app[INCIDENTS] = IncidentsClient(settings.incident_management_url, app[CLIENT_METRICS])
     app[ONCALL] = OnCallClient(settings.oncall_service_url, app[CLIENT_METRICS])
     app[NOTIFICATIONS] = NotificationsClient(settings.notification_service_url, app[CLIENT_METRICS])
-    app.add_routes(ROUTES)
+    app.add_routes([*ROUTES, *integration_routes()])
     templating.set_up(app)
     with_neighbours(app, app[ALERTS], app[INCIDENTS], app[ONCALL], app[NOTIFICATIONS])
     app.cleanup_ctx.append(app[GATEWAY].context)

@@ -1,8 +1,9 @@
 """Every address of the web service, except health, metrics and the API's description (kernel)."""
 
 from tocsin.clients import alerts, incidents, notifications, oncall
+from tocsin.integrations import INTEGRATIONS
 from tocsin.kernel.auth import Scope
-from tocsin.kernel.routing import any_method, get, post
+from tocsin.kernel.routing import Route, any_method, get, post
 from tocsin.web import gateway, incident_actions
 from tocsin.web.pages.alert import handlers as alert_page
 from tocsin.web.pages.alerts import handlers as alerts_page
@@ -22,6 +23,7 @@ TO_INCIDENTS = gateway.forward_to(incidents.PEER, lambda settings: settings.inci
 TO_ONCALL = gateway.forward_to(oncall.PEER, lambda settings: settings.oncall_service_url)
 TO_NOTIFICATIONS = gateway.forward_to(notifications.PEER, lambda settings: settings.notification_service_url)
 REST = "{rest:(/.*)?}"
+ALERTS = "/api/v1/alerts"
 
 ROUTES = [
     get("/", now_page.get_now, name="now", scope=Scope.READ),
@@ -53,8 +55,7 @@ ROUTES = [
     post("/preferences/theme", preferences.post_theme, scope=Scope.READ),
     post("/preferences/keys", preferences.post_keys, scope=Scope.READ),
     get("/static/{digest}/{name:.+}", assets.get_asset, name="static", scope=Scope.PUBLIC),
-    any_method("/api/v1/alerts" + REST, TO_ALERTS, scope=Scope.FORWARD),
-    any_method("/api/v1/receivers" + REST, TO_ALERTS, scope=Scope.FORWARD),
+    any_method(ALERTS + REST, TO_ALERTS, scope=Scope.FORWARD),
     any_method("/api/v1/incidents" + REST, TO_INCIDENTS, scope=Scope.FORWARD),
     any_method("/api/v1/schedules" + REST, TO_ONCALL, scope=Scope.FORWARD),
     any_method("/api/v1/oncall" + REST, TO_ONCALL, scope=Scope.FORWARD),
@@ -63,3 +64,9 @@ ROUTES = [
     any_method("/api/v1/notify", TO_NOTIFICATIONS, scope=Scope.FORWARD),
     any_method("/api/v1/notifications" + REST, TO_NOTIFICATIONS, scope=Scope.FORWARD),
 ]
+
+
+def integration_routes() -> list[Route]:
+    """Return the gateway's routes to the integrations whose path is not among those above."""
+    paths = [integration.path for integration in INTEGRATIONS.values() if integration.path != ALERTS]
+    return [any_method(path + REST, TO_ALERTS, scope=Scope.FORWARD) for path in paths]

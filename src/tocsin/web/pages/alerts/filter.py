@@ -19,6 +19,8 @@ class AlertFilter(PageFilter):
     status: AlertStatus | None = None
     severity: Severity | None = None
     service: SearchText = ""
+    integration: SearchText = ""
+    """The name of the sender's integration."""
     incident: UUID | None = None
     """All its alerts, whatever their age."""
     since: Since = Since.DAY
@@ -35,6 +37,7 @@ class AlertFilter(PageFilter):
             "status": self.status,
             "severity": self.severity,
             "service": self.service or None,
+            "integration": self.integration or None,
             "incident_id": self.incident,
             "since": None if self.incident else self.begin(at).isoformat(),
             "cursor": self.cursor,

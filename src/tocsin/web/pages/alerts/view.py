@@ -9,6 +9,7 @@ from uuid import UUID
 from tocsin.contracts.alerts import Alert, AlertAction, AlertSummary
 from tocsin.contracts.incidents import IncidentSummary
 from tocsin.contracts.model import Page
+from tocsin.integrations import INTEGRATIONS
 from tocsin.web.pages.alerts.filter import AlertFilter
 from tocsin.web.ui import format as fmt
 from tocsin.web.ui.chips import Chip
@@ -56,6 +57,8 @@ class AlertsView:
     ranges: list[Chip]
     chips: list[Chip]
     services: list[str]
+    senders: list[tuple[str, str]]
+    """The names and labels of the integrations to choose from."""
     rows: list[TreatedAlert] | None
     """None while alert ingestion is unavailable."""
     incident: IncidentSummary | None
@@ -78,6 +81,7 @@ def alerts_view(data: AlertsData) -> AlertsView:
         ranges=_ranges(chosen),
         chips=[] if chosen.incident else _chips(summary, chosen),
         services=sorted(services, key=str.casefold),
+        senders=[("", "Any sender"), *((name, sender.label) for name, sender in INTEGRATIONS.items())],
         rows=[treated(alert, data.incidents) for alert in page.items] if page else None,
         incident=incident,
         links=page_links(chosen, page),
