@@ -168,7 +168,7 @@ async def test_neither_password_nor_mail_goes_out_in_the_clear_unasked(
     service = await start(smtp_url="smtp://" + form.format(mail.port), smtp_from=SENDER)
     found = await service.ended(await service.notify(page(PRIYA, channel="email")))
     assert found["status"] == "failed"
-    assert "offers no STARTTLS" in found["reason"]
+    assert "does not support STARTTLS" in found["reason"]
     assert mail.received == []
 
 

@@ -20,7 +20,7 @@ from tests.support.notifications.api import Service, message
 from tocsin.channels.transports.ssrf import METADATA, Network, refusal
 
 FORBIDDEN = "webhooks must not reach it"
-NO_URL = "this URL cannot be called"
+NO_URL = "this URL is invalid"
 THIS_MACHINE = [
     *("127.0.0.1", "127.1", "2130706433", "0x7f.0.0.1", "0177.0.0.1", "0", "0.0.0.0", "localhost", "[::1]", "[::]"),  # noqa: S104
     *("[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[::127.0.0.1]"),

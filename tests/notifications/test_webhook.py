@@ -173,7 +173,7 @@ async def test_a_success_that_trickles_is_a_success(service: Service, receiver: 
     receiver.script.append(trickles)
     found = await service.ended(await service.notify(message(receiver.url)))
     assert found["status"] == "sent"
-    assert found["attempts"][0]["answer"].endswith("(the response broke off)")
+    assert found["attempts"][0]["answer"].endswith("(the response is incomplete)")
     assert len(receiver.received) == 1
 
 

@@ -1,4 +1,4 @@
-"""The channels over which people are reached. A new one is a module of this package and its line here."""
+"""The registered channels. To add one, write a module of this package and list it below."""
 
 from typing import Annotated, Final
 
@@ -14,9 +14,9 @@ CHANNELS: Final = Registry.load(
 
 
 def registered(name: str) -> str:
-    """Refuse what is not the name of a channel."""
+    """Return *name* if a channel has it. Raise UnknownChannelError otherwise."""
     return CHANNELS[name].name
 
 
 RegisteredName = Annotated[str, AfterValidator(registered), WithJsonSchema(CHANNELS.name_schema())]
-"""The type of a filter; bodies carry a `ChannelName`, and `CHANNELS.contact_errors` checks it with its address."""
+"""For query filters. Bodies use `ChannelName`, which `CHANNELS.contact_errors` validates together with the address."""

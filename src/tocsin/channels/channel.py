@@ -1,4 +1,4 @@
-"""What a channel is: one module each, with everything that Tocsin knows of it."""
+"""The interface of a channel. Everything that is specific to one channel is in its own module."""
 
 import re
 from abc import ABC, abstractmethod
@@ -17,14 +17,14 @@ URL_CREDENTIALS: Final = re.compile(r"^https?://([^/?#]*)@", re.IGNORECASE)
 
 
 class ChannelSettings(ProcessSettings):
-    """Settings of one channel. notification-service reads those of all channels beside its own."""
+    """Settings of one channel. notification-service loads those of all channels with its own."""
 
 
 class NotSentError(Exception):
     """The request failed before a response arrived."""
 
     def __init__(self, outcome: Outcome) -> None:
-        super().__init__(outcome.answer)
+        super().__init__(outcome.detail)
         self.outcome: Final = outcome
 
 
@@ -38,7 +38,7 @@ class HTTPResponse:
 
 
 class HTTPTransport(Protocol):
-    """Sends HTTP requests to addresses that users typed."""
+    """Sends HTTP requests to user-supplied URLs."""
 
     async def post(self, url: str, *, body: bytes, headers: Mapping[str, str]) -> HTTPResponse:
         """POST once, follow no redirect. Raise NotSentError."""
@@ -46,24 +46,24 @@ class HTTPTransport(Protocol):
 
 
 class MailTransport(Protocol):
-    """Speaks SMTP."""
+    """Sends mail over SMTP."""
 
     async def send(self, server: SMTPServer, mail: EmailMessage, *, sender: str, recipient: str) -> Outcome:
-        """Hand *mail* to *server*, over a connection of its own."""
+        """Send *mail* through *server*, over a new connection."""
         ...
 
 
 class Terminal(Protocol):
     """The console of notification-service."""
 
-    def write(self, line: str, **facts: object) -> None:
-        """Print *line*, and log *facts*."""
+    def write(self, line: str, **fields: object) -> None:
+        """Print *line*, and log *fields*."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Transports:
-    """What sending takes. Only notification-service has one, so that nothing else can send."""
+    """The clients that channels send with. Only notification-service creates them, so no other service can send."""
 
     http: HTTPTransport
     mail: MailTransport
@@ -79,41 +79,41 @@ class Channel(ABC, Generic[S]):
     name: ClassVar[str]
     """Its name in the API and the database; never changes."""
     label: ClassVar[str]
-    """Its name as a heading."""
+    """Its display name."""
     label_in_text: ClassVar[str]
-    """Its name within a sentence."""
+    """Its display name within a sentence."""
     address_help: ClassVar[str]
-    """What an address is, such as "an e-mail address"."""
+    """Describes its addresses, such as "an e-mail address"."""
     address_example: ClassVar[str]
     set_up: ClassVar[str]
-    """What an operator has to do before it delivers, as an imperative."""
+    """What an operator must configure before it can deliver, as an imperative."""
     secret_in_address: ClassVar[re.Pattern[str] | None] = None
-    """Its first group is the part of an address that must never be shown; None where the whole may be shown."""
+    """The first group matches the secret part of an address; None if no part is secret."""
     sends_at_once: ClassVar[int | None] = None
-    """Messages of one `rate_limit_key` that one process sends at once; None for SENDS_PER_RECEIVER."""
+    """How many messages of one `rate_limit_key` a process sends concurrently; None for SENDS_PER_RECEIVER."""
     settings_type: type[S]
 
     @abstractmethod
     def check_address(self, address: str) -> None:
-        """Raise ValueError, saying what an address is, where *address* cannot be one."""
+        """Raise ValueError, with a description of valid addresses, if *address* is invalid."""
 
     def is_set_up(self, _settings: S) -> bool:
-        """Return whether *settings* suffice for sending."""
+        """Return whether *settings* are complete, so that it can send."""
         return True
 
     def rate_limit_key(self, _address: str) -> str:
-        """Return what shares `sends_at_once`: the channel's name, or the name, a space and a part of the address."""
+        """Return the key that `sends_at_once` applies to: the name, or the name, a space and part of the address."""
         return self.name
 
     def shown_address(self, address: str) -> str:
-        """Return *address* without what is secret in it."""
+        """Return *address* with its secret part masked."""
         found = self.secret_in_address.search(address) if self.secret_in_address else None
         return address if found is None else address[: found.start(1)] + HIDDEN + address[found.end(1) :]
 
     @abstractmethod
     def render(self, message: Message, settings: S) -> Any:
-        """Return what goes out for *message*. Pure: equal arguments, equal result."""
+        """Return *message* in the channel's format. Pure: equal arguments give an equal result."""
 
     @abstractmethod
     async def send(self, message: Message, settings: S, transports: Transports) -> Outcome:
-        """Try once. A failure of the provider or the network is an outcome; the caller bounds the time."""
+        """Attempt to send once. A failure of the provider or network is an outcome; the caller sets the time-out."""

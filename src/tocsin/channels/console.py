@@ -1,4 +1,4 @@
-"""The console of notification-service, for a first look and until another channel is set up."""
+"""The console of notification-service, for trying Tocsin before another channel is set up."""
 
 from tocsin.channels.channel import URL_CREDENTIALS, Channel, ChannelSettings, Transports
 from tocsin.channels.message import Message, Outcome, one_line
@@ -7,22 +7,22 @@ MAX_LINE = 400
 
 
 class ConsoleChannel(Channel[ChannelSettings]):
-    """Prints a line for people on standard error, and a line for machines in the log."""
+    """Prints a readable line on standard error, and logs a structured one."""
 
     name = "mock"
     label = "Console"
     label_in_text = "console"
     address_help = "any name"
     address_example = "priya"
-    set_up = "nothing to set; the messages are in the output of notification-service"
-    secret_in_address = URL_CREDENTIALS  # any text is an address here, so a URL, too
+    set_up = "no configuration required; the messages are in the output of notification-service"
+    secret_in_address = URL_CREDENTIALS  # any text is a valid address, even a URL
     settings_type = ChannelSettings
 
     def check_address(self, address: str) -> None:
-        """Accept everything."""
+        """Accept any address."""
 
     def render(self, message: Message, _settings: ChannelSettings) -> str:
-        """Return the line for people."""
+        """Return the line to print."""
         incident = message.page.incident if message.page is not None and not message.digest else None
         about = f"#{incident.number} {incident.severity}: " if incident is not None else ""
         person = f"{message.page.person} " if message.page is not None else ""
@@ -30,7 +30,7 @@ class ConsoleChannel(Channel[ChannelSettings]):
         return one_line(f"{message.kind.upper()} to {person}<{address}>: {about}{message.text}", MAX_LINE)
 
     async def send(self, message: Message, settings: ChannelSettings, transports: Transports) -> Outcome:
-        """Print and log."""
+        """Print the message and log it."""
         transports.terminal.write(
             self.render(message, settings),
             delivery_id=str(message.delivery_id),

@@ -1,4 +1,4 @@
-"""E-mail, handed to the mail server that SMTP_URL names."""
+"""E-mail, sent through the mail server in SMTP_URL."""
 
 import hashlib
 from email.headerregistry import Address
@@ -24,7 +24,7 @@ BUTTON: Final = (
 
 
 def checked_smtp_url(url: SecretStr) -> SecretStr:
-    """Refuse what is not the URL of a mail server, without showing it."""
+    """Validate the URL of a mail server. The error does not contain it, because it may contain a password."""
     parse_smtp_url(url.get_secret_value())
     return url
 
@@ -33,15 +33,15 @@ class EmailSettings(ChannelSettings):
     """The mail server and the sender."""
 
     smtp_url: Annotated[SecretStr, AfterValidator(checked_smtp_url)] | None = None
-    """The mail server, such as smtp://user:password@mail.example.com:587 or smtps://…:465; without it, e-mail fails."""
+    """The mail server, such as smtp://user:password@mail.example.com:587 or smtps://…:465; if unset, e-mail fails."""
     smtp_from: Email | None = None
-    """The sender of e-mail; by default the user in SMTP_URL."""
+    """The sender's address; by default the user in SMTP_URL."""
 
     @model_validator(mode="after")
     def check_sender(self) -> Self:
-        """Refuse a mail server without a sender."""
+        """Require a sender if a mail server is set."""
         if self.smtp_url is not None and self.sender() is None:
-            msg = "SMTP_FROM is not set: with SMTP_URL, it is the sender of e-mail"
+            msg = "SMTP_FROM is not set, and SMTP_URL contains no e-mail address"
             raise ValueError(msg)
         return self
 
@@ -50,14 +50,14 @@ class EmailSettings(ChannelSettings):
         return None if self.smtp_url is None else parse_smtp_url(self.smtp_url.get_secret_value())
 
     def sender(self) -> str | None:
-        """Return the address that e-mail is sent from, if one is set."""
+        """Return the sender's address, if one is set."""
         server = self.smtp_server()
         user = server.username if server is not None else None
         return self.smtp_from or (user if user and "@" in user else None)
 
 
 class EmailChannel(Channel[EmailSettings]):
-    """Hands mail to one server, which is responsible for it from then on."""
+    """Sends mail through one server, which is then responsible for its delivery."""
 
     name = "email"
     label = "E-mail"
@@ -68,18 +68,18 @@ class EmailChannel(Channel[EmailSettings]):
     settings_type = EmailSettings
 
     def check_address(self, address: str) -> None:
-        """Refuse what no mail server would accept, and what would end a header line."""
+        """Reject an address that mail servers reject, or that would inject a header."""
         mail_address(address)
 
     def is_set_up(self, settings: EmailSettings) -> bool:
-        """Return whether there is a mail server; a sender comes with it."""
+        """Return whether a mail server is set; `check_sender` then guarantees a sender."""
         return settings.smtp_url is not None
 
     def render(self, message: Message, settings: EmailSettings) -> EmailMessage:
-        """Return text and HTML, with the headers by which mail programs thread an incident.
+        """Return text and HTML, with the headers by which mail clients thread an incident.
 
         All mail of one incident replies to one message that was never sent (RFC 5322, section 3.6.4). Auto-Submitted
-        suppresses absence replies (RFC 3834, section 5).
+        suppresses out-of-office replies (RFC 3834, section 5).
         """
         sender = settings.sender() or ""
         domain = sender.rpartition("@")[2]
@@ -96,12 +96,12 @@ class EmailChannel(Channel[EmailSettings]):
         text, html = _text(message), _html(message)
         mail.set_content(text)
         mail.add_alternative(html, subtype="html")
-        # Chosen at random by default: a retry would be other bytes. No text contains a hash of itself.
+        # Random by default, but a retry must send the same bytes. A text cannot contain its own hash.
         mail.set_boundary(hashlib.sha256(f"{text}\0{html}".encode(errors="replace")).hexdigest())
         return mail
 
     async def send(self, message: Message, settings: EmailSettings, transports: Transports) -> Outcome:
-        """Hold one conversation with the mail server."""
+        """Send the message in one SMTP session."""
         server, sender = settings.smtp_server(), settings.sender()
         if server is None or sender is None:
             return Outcome.failed(f"e-mail is not set up: {self.set_up}")
@@ -111,7 +111,7 @@ class EmailChannel(Channel[EmailSettings]):
 
 
 def subject_of(message: Message) -> str:
-    """Return a subject that is the same for all pages of an incident: some mail programs thread by it alone."""
+    """Return the subject. It is the same for all pages of an incident: some mail clients thread by it alone."""
     if message.page is None:
         return one_line(message.text, MAX_SUBJECT)
     if len(message.digest) > 1:
@@ -126,16 +126,16 @@ def _parts(address: str) -> tuple[str, str]:
 
 
 def _heading(message: Message) -> str:
-    """Return what introduces the text; empty where the text itself names the incident."""
+    """Return the heading, or an empty string if the text names the incident itself."""
     if message.page is None or len(message.digest) > 1 or message.page.incident.title in message.text:
         return ""
     incident = message.page.incident
     return f"#{incident.number} {incident.title}: {incident.severity} in {incident.service}"
 
 
-def _facts(message: Message) -> dict[str, str]:
+def _details(message: Message) -> dict[str, str]:
     page = None if len(message.digest) > 1 else message.page
-    about = {} if page is None else {"Opened": f"{page.incident.created_at:%Y-%m-%d %H:%M} UTC", "Why you": page.reason}
+    about = {} if page is None else {"Opened": f"{page.incident.created_at:%Y-%m-%d %H:%M} UTC", "Reason": page.reason}
     return {**about, "Delivery": str(message.delivery_id)}
 
 
@@ -145,15 +145,15 @@ def _link_text(message: Message) -> str:
 
 def _text(message: Message) -> str:
     link = f"{_link_text(message)}: {message.incident_url}" if message.incident_url else ""
-    facts = "\n".join(f"{name + ':':9} {value}" for name, value in _facts(message).items())
-    return "\n\n".join(part for part in (_heading(message), message.text, link, facts) if part) + "\n"
+    details = "\n".join(f"{name + ':':9} {value}" for name, value in _details(message).items())
+    return "\n\n".join(part for part in (_heading(message), message.text, link, details) if part) + "\n"
 
 
 def _html(message: Message) -> str:
     heading, url = _heading(message), message.incident_url
     rows = [
         f'<tr><td style="padding:2px 16px 2px 0">{name}</td><td style="padding:2px 0">{escape(value)}</td></tr>'
-        for name, value in _facts(message).items()
+        for name, value in _details(message).items()
     ]
     parts = [
         '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>Tocsin</title></head>',

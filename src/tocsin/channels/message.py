@@ -1,4 +1,4 @@
-"""A message as a channel sends it, and how an attempt to send it ended."""
+"""A message for a channel to send, and the outcome of an attempt to send it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from uuid import UUID
 
 from tocsin.contracts.notifications import AttemptOutcome, DigestEntry, NotificationKind, PageDetails
 
-MAX_ANSWER_BYTES: Final = 2_048
+MAX_DETAIL_BYTES: Final = 2_048
 """How much of a provider's response is stored."""
 
 
@@ -17,7 +17,7 @@ class Message:
     """One message to one address."""
 
     delivery_id: UUID
-    """The same at every attempt."""
+    """The same for every attempt."""
     incident_id: UUID
     kind: NotificationKind
     address: str
@@ -28,48 +28,48 @@ class Message:
     """Counted from 1."""
     request_id: str = ""
     digest: Sequence[DigestEntry] = ()
-    """The incidents that it names; empty where it is about one alone."""
+    """The incidents of a digest; empty if the message is about one incident."""
     public_url: str | None = None
-    """Where people open the web pages."""
+    """Base URL of the web pages."""
 
     @property
     def incident_url(self) -> str | None:
-        """The page of the incident, or of a digest's newest; None where `PUBLIC_URL` is not set."""
+        """URL of the incident, or of a digest's newest incident; None if `PUBLIC_URL` is not set."""
         return None if self.public_url is None else f"{self.public_url}/incidents/{self.incident_id}"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one attempt ended."""
+    """The outcome of one attempt."""
 
     outcome: AttemptOutcome
-    answer: str
-    """The provider's response, at most MAX_ANSWER_BYTES of it, or why no request was made."""
+    detail: str
+    """The first MAX_DETAIL_BYTES of the provider's response, or the reason why there is none."""
     code: int | None = None
-    """The provider's status code, where it has one."""
+    """The provider's status code, if any."""
     retry_after: float = 0.0
-    """Seconds before which the provider wants no further attempt."""
+    """Seconds that the provider wants between this attempt and the next one."""
 
     @classmethod
-    def sent(cls, answer: str, code: int | None = None) -> "Outcome":
+    def sent(cls, detail: str, code: int | None = None) -> "Outcome":
         """Return the outcome of a message that the provider accepted."""
-        return cls(AttemptOutcome.SENT, storable(answer), code)
+        return cls(AttemptOutcome.SENT, storable(detail), code)
 
     @classmethod
-    def retry(cls, answer: str, code: int | None = None, retry_after: float = 0.0) -> "Outcome":
-        """Return the outcome of a failure that another attempt may not meet."""
-        return cls(AttemptOutcome.RETRY, storable(answer), code, retry_after)
+    def retry(cls, detail: str, code: int | None = None, retry_after: float = 0.0) -> "Outcome":
+        """Return the outcome of a temporary failure."""
+        return cls(AttemptOutcome.RETRY, storable(detail), code, retry_after)
 
     @classmethod
-    def failed(cls, answer: str, code: int | None = None) -> "Outcome":
-        """Return the outcome of a failure that every further attempt would meet."""
-        return cls(AttemptOutcome.FAILED, storable(answer), code)
+    def failed(cls, detail: str, code: int | None = None) -> "Outcome":
+        """Return the outcome of a permanent failure."""
+        return cls(AttemptOutcome.FAILED, storable(detail), code)
 
 
-def storable(answer: str) -> str:
-    """Return the first MAX_ANSWER_BYTES of *answer* as PostgreSQL stores them: no NUL, no half character."""
-    clean = answer.replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return clean.encode(errors="replace")[:MAX_ANSWER_BYTES].decode(errors="ignore")
+def storable(text: str) -> str:
+    """Return *text*, cut to MAX_DETAIL_BYTES, without what PostgreSQL rejects: NUL and incomplete characters."""
+    clean = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return clean.encode(errors="replace")[:MAX_DETAIL_BYTES].decode(errors="ignore")
 
 
 def one_line(text: str, limit: int) -> str:

@@ -1,4 +1,4 @@
-"""The set of channels, and what every part of Tocsin needs to know of them."""
+"""The registry of channels: their names, labels, settings, and the validation of contacts."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -18,7 +18,7 @@ class UnknownChannelError(ValueError):
 
 
 class Registry:
-    """Channels by their names, in the order in which they are shown."""
+    """Channels by name, in display order."""
 
     def __init__(self, *channels: Channel[Any]) -> None:
         self._channels = {channel.name: channel for channel in channels}
@@ -35,7 +35,7 @@ class Registry:
         return name in self._channels
 
     def __getitem__(self, name: str) -> Channel[Any]:
-        """Return the channel *name*. Raise UnknownChannelError, which names all that exist."""
+        """Return the channel *name*. Raise UnknownChannelError, which lists the names that exist."""
         try:
             return self._channels[name]
         except KeyError:
@@ -50,25 +50,25 @@ class Registry:
 
     @property
     def labels(self) -> dict[str, str]:
-        """The labels by name, for a list to choose from."""
+        """The labels by name, for a select field."""
         return {channel.name: channel.label for channel in self}
 
     def label(self, name: str) -> str:
-        """Return a channel's label; its name where another release sent by a channel that this one does not have."""
+        """Return a channel's label, or its name if this release does not have the channel."""
         return self[name].label if name in self else name
 
     def label_in_text(self, name: str) -> str:
-        """Return a channel's label for use within a sentence; its name where this release does not have it."""
+        """Return a channel's label for use within a sentence, or its name if this release does not have the channel."""
         return self[name].label_in_text if name in self else name
 
     def shown_address(self, address: str) -> str:
-        """Return *address* without what any channel keeps secret."""
+        """Return *address* with the secret parts of every channel masked."""
         for channel in self:
             address = channel.shown_address(address)
         return address
 
     def contact_errors(self, name: str, address: str, *, pointer: str = "#") -> list[FieldError]:
-        """Return why channel *name* cannot deliver to *address*, both members of the object at *pointer*."""
+        """Return the validation errors of channel *name* and *address*, both members of the object at *pointer*."""
         try:
             channel = self[name]
         except UnknownChannelError as exc:
@@ -84,7 +84,7 @@ class Registry:
         return {"description": "How a person is reached.", "enum": list(self.names), "type": "string"}
 
     def with_settings(self, settings: type[T]) -> type[T]:
-        """Return the class *settings* with the settings of every channel added (a class decorator)."""
+        """Add the settings of every channel to the class *settings*; a class decorator."""
         own = [channel.settings_type for channel in self if channel.settings_type is not ChannelSettings]
         return create_model(
             settings.__name__,

@@ -12,17 +12,17 @@ DEFAULT_PORTS: Final = {"smtp": 587, "smtps": 465}
 
 
 class StartTLS(StrEnum):
-    """When a connection that begins unencrypted is encrypted."""
+    """Whether a connection that begins unencrypted is upgraded to TLS."""
 
     AUTO = "auto"
-    """When the server offers it; a password is never sent unencrypted."""
+    """If the server supports it; a password is never sent unencrypted."""
     REQUIRED = "required"
     OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)
 class SMTPServer:
-    """A server that accepts mail for any recipient."""
+    """A mail server that relays to any recipient."""
 
     host: str
     port: int
@@ -33,7 +33,7 @@ class SMTPServer:
 
 
 def parse_smtp_url(url: str) -> SMTPServer:
-    """Parse `smtp://` or `smtps://`. Raise ValueError, without the password in it, for anything else."""
+    """Parse an `smtp://` or `smtps://` URL. Raise ValueError, without the password, for any other text."""
     msg = f"not of the form {FORM}"
     try:
         parts = urlsplit(url)

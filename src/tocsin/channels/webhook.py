@@ -1,4 +1,4 @@
-"""Webhooks: a POST of JSON to a URL that a user typed."""
+"""Webhooks: POST JSON to a user-supplied URL."""
 
 from http import HTTPStatus
 from typing import Final
@@ -12,7 +12,7 @@ from tocsin.kernel.retry_after import retry_seconds
 
 SUCCESS: Final = range(200, 300)
 MAX_HOST: Final = 253
-"""Characters of a host name that count; the longest that DNS knows (RFC 1035)."""
+"""The maximum length of a host name (RFC 1035); the rest is ignored."""
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -24,12 +24,12 @@ class WebhookChannel(Channel[ChannelSettings]):
     label_in_text = "webhook"
     address_help = "an http or https URL"
     address_example = "https://chat.example.org/hooks/priya"
-    set_up = "nothing to set for public addresses; WEBHOOK_ALLOWED_NETWORKS allows private networks"
+    set_up = "no configuration required for public addresses; WEBHOOK_ALLOWED_NETWORKS allows private networks"
     secret_in_address = URL_CREDENTIALS
     settings_type = ChannelSettings
 
     def check_address(self, address: str) -> None:
-        """Refuse what is not an absolute http or https URL. The host is checked when the connection is made."""
+        """Require an absolute http or https URL. The host is checked when the connection is made."""
         msg = "the address of a webhook is an http or https URL"
         try:
             parts = urlsplit(address)
@@ -40,12 +40,12 @@ class WebhookChannel(Channel[ChannelSettings]):
             raise ValueError(msg)
 
     def rate_limit_key(self, address: str) -> str:
-        """Return the host and port: a slow receiver holds up its own messages alone."""
+        """Return the host and port, so that a slow receiver delays only its own messages."""
         parts = urlsplit(address)
         return f"{self.name} {(parts.hostname or '')[:MAX_HOST]}:{parts.port or DEFAULT_PORTS[parts.scheme]}"
 
     def render(self, message: Message, _settings: ChannelSettings) -> bytes:
-        """Return the JSON to post: the same bytes at every attempt, since they share one idempotency key."""
+        """Return the JSON to post: the same bytes for every attempt, since all share one idempotency key."""
         body = WebhookBody(
             kind=message.kind,
             delivery_id=message.delivery_id,

@@ -1,4 +1,4 @@
-"""How channels reach the network and the console. Only notification-service may import this package."""
+"""The clients that channels send with: HTTP, SMTP, console. Only notification-service may import this package."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ from tocsin.channels.transports.tls import tls_context
 
 @asynccontextmanager
 async def open_transports(*, allowed_networks: Sequence[Network], ca_bundle: Path | None) -> AsyncIterator[Transports]:
-    """Yield the transports. HTTP reaches public addresses and *allowed_networks*; *ca_bundle* adds authorities."""
+    """Yield the transports. HTTP reaches public addresses and *allowed_networks*; *ca_bundle* adds trusted CAs."""
     tls = tls_context(ca_bundle)
     async with open_http(allowed_networks, tls) as http:
         yield Transports(http=http, mail=SMTPTransport(tls), terminal=StandardError())

@@ -1,4 +1,4 @@
-"""HTTP to addresses that users typed, protected against what may be behind them."""
+"""HTTP requests to user-supplied URLs, protected against SSRF and hostile responses."""
 
 import asyncio
 import errno
@@ -31,7 +31,7 @@ from tocsin.kernel import build_info, tasks
 
 MAX_READ_BYTES: Final = 65_536
 READ_SECONDS: Final = 1.0
-"""How long a response's body may take: its status has decided already."""
+"""The time-out for a response's body, which is short because the status alone decides the outcome."""
 RESOLVER_THREADS: Final = 32
 
 
@@ -45,14 +45,14 @@ class HTTPClient:
         """POST once, follow no redirect. Raise NotSentError."""
         try:
             async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
-                return HTTPResponse(response.status, response.headers, await _beginning(response))
+                return HTTPResponse(response.status, response.headers, await _read_start(response))
         except (ClientError, OSError) as exc:
             raise NotSentError(_failure(exc)) from exc
 
 
 def _failure(exc: ClientError | OSError) -> Outcome:
     if isinstance(exc, InvalidURL):
-        return Outcome.failed("this URL cannot be called")
+        return Outcome.failed("this URL is invalid")
     if isinstance(exc, ClientConnectorCertificateError):
         return Outcome.failed(f"the certificate is refused: {exc.certificate_error}")
     if isinstance(exc, ClientConnectorError):
@@ -63,8 +63,8 @@ def _failure(exc: ClientError | OSError) -> Outcome:
     return Outcome.retry(f"no readable response: {str(exc) or type(exc).__name__}")
 
 
-async def _beginning(response: ClientResponse) -> str:
-    """Return the beginning of a body. One that trickles, breaks off or never ends does not change the outcome."""
+async def _read_start(response: ClientResponse) -> str:
+    """Return the start of a body. A slow, incomplete or endless body does not change the outcome."""
     read = bytearray()
     try:
         async with tasks.timeout(READ_SECONDS):
@@ -74,14 +74,14 @@ async def _beginning(response: ClientResponse) -> str:
                     break
                 read += chunk
     except (TimeoutError, ClientError, OSError):
-        return f"{read.decode(errors='replace')} (the response broke off)"
+        return f"{read.decode(errors='replace')} (the response is incomplete)"
     finally:
         response.close()
     return read.decode(errors="replace")
 
 
 class ThreadResolver(AbstractResolver):
-    """Resolves names in threads of its own: slow name servers must not delay the resolution of the database's name."""
+    """Resolves names in its own threads, so that slow name servers do not delay resolving the database's name."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="webhook-resolver")
@@ -94,30 +94,30 @@ class ThreadResolver(AbstractResolver):
         try:
             found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
         except UnicodeError as exc:  # a label of over 63 characters
-            raise OSError(errno.EINVAL, "this is no name of a host") from exc
+            raise OSError(errno.EINVAL, "invalid host name") from exc
         return [
             ResolveResult(
-                hostname=host, host=str(place[0]), port=port, family=kin, proto=protocol, flags=socket.AI_NUMERICHOST
+                hostname=host, host=str(sockaddr[0]), port=port, family=kind, proto=proto, flags=socket.AI_NUMERICHOST
             )
-            for kin, _, protocol, _, place in found
+            for kind, _, proto, _, sockaddr in found
         ]
 
     async def close(self) -> None:
-        """Shut the threads down without waiting for lookups that hang."""
+        """Shut down the threads without waiting for hanging lookups."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 @asynccontextmanager
 async def open_http(allowed: Sequence[Network], tls: ssl.SSLContext) -> AsyncIterator[HTTPClient]:
-    """Yield a client for hostile receivers: no cookie, decompression or proxy, a new connection for each request."""
+    """Yield a client for untrusted receivers: no cookies, decompression or proxy; a new connection for each request."""
     resolver = ThreadResolver()
     connector = TCPConnector(
         socket_factory=guarded_socket(allowed),
         resolver=resolver,
         ssl=tls,
-        # A connection kept alive may be closed at the other end just when the next page is written to it.
+        # The receiver might close a kept-alive connection just when the next page is sent over it.
         force_close=True,
-        limit=0,  # the dispatcher bounds how many run
+        limit=0,  # the dispatcher limits the concurrency
     )
     async with ClientSession(
         connector=connector,

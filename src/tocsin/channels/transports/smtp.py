@@ -1,4 +1,4 @@
-"""SMTP: a conversation with a mail server, a new one for each message."""
+"""SMTP: one session with a mail server for each message."""
 
 import socket
 import ssl
@@ -25,29 +25,29 @@ QUIT_SECONDS: Final = 1.0
 
 
 class NoEncryptionError(Exception):
-    """The server offers no encryption, but the settings require it, or there is a password to send."""
+    """The server does not support STARTTLS, but the settings or a password require encryption."""
 
 
 class SMTPTransport:
-    """Hands messages to a mail server."""
+    """Sends mail through a mail server."""
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         self._tls = tls
 
     async def send(self, server: SMTPServer, mail: EmailMessage, *, sender: str, recipient: str) -> Outcome:
-        """Hold one conversation. A refusal of 5xx is final; everything else may pass."""
+        """Send in one session. 5xx responses, bad certificates and missing encryption are permanent failures."""
         mail["Date"] = format_datetime(clock.now())
         try:
-            answer = await self._converse(server, mail, sender, recipient)
+            response = await self._send(server, mail, sender, recipient)
         except (SMTPException, OSError, NoEncryptionError) as exc:
             return _failure(exc)
-        return Outcome.sent(answer, ACCEPTED)
+        return Outcome.sent(response, ACCEPTED)
 
-    async def _converse(self, server: SMTPServer, mail: EmailMessage, sender: str, recipient: str) -> str:
+    async def _send(self, server: SMTPServer, mail: EmailMessage, sender: str, recipient: str) -> str:
         client = SMTP(
             hostname=server.host,
             port=server.port,
-            # The library's default asks the name server for this machine's full name.
+            # The library's default looks up this machine's full name in DNS.
             local_hostname=socket.gethostname(),
             use_tls=server.implicit_tls,
             start_tls=False,
@@ -59,13 +59,13 @@ class SMTPTransport:
             await _encrypt(client, server)
             if server.username is not None:
                 await client.login(server.username, server.password or "")
-            _, answer = await client.send_message(mail, sender=sender, recipients=[recipient])
-            # The server has the message: an error after that must not send it again.
+            _, response = await client.send_message(mail, sender=sender, recipients=[recipient])
+            # The server has accepted the message: a later error must not send it again.
             with suppress(SMTPException, OSError):
                 await client.quit(timeout=QUIT_SECONDS)
         finally:
             client.close()
-        return answer
+        return response
 
 
 async def _encrypt(client: SMTP, server: SMTPServer) -> None:
@@ -75,7 +75,7 @@ async def _encrypt(client: SMTP, server: SMTPServer) -> None:
     if client.supports_extension("starttls"):
         await client.starttls()
     elif server.starttls is StartTLS.REQUIRED or server.username is not None:
-        msg = "the mail server offers no STARTTLS, and mail or password must not go out in the clear; see SMTP_URL"
+        msg = "the mail server does not support STARTTLS, and SMTP_URL or its password requires encryption"
         raise NoEncryptionError(msg)
 
 
@@ -85,7 +85,7 @@ def _failure(exc: SMTPException | OSError | NoEncryptionError) -> Outcome:
         text = f"SMTP {refusal.code}: {refusal.message}"
         final = refusal.code in PERMANENT
         return Outcome.failed(text, refusal.code) if final else Outcome.retry(text, refusal.code)
-    # A certificate is not replaced, nor an extension installed, within the minutes that a page may take.
+    # Permanent: operators do not fix a certificate or TLS within the minutes for which a page is retried.
     cause = exc.__cause__ or exc
     if isinstance(cause, ssl.SSLCertVerificationError):
         return Outcome.failed(f"the certificate is refused: {cause}")

@@ -1,7 +1,7 @@
-"""Protection against server-side request forgery: which addresses a URL that a user typed may lead to.
+"""Protection against server-side request forgery (SSRF): the addresses that user-supplied URLs may reach.
 
-The check is made where the socket is created, after every spelling and every name has become an address. A check of the
-URL or in the resolver would miss an address written as a number, and a name that changes between check and connect.
+The check runs when a socket is created, on the resolved address. A check of the URL or in the resolver would miss an
+address in another notation, and a name that resolves to another address between check and connect.
 """
 
 import errno
@@ -25,21 +25,21 @@ METADATA: Final = frozenset(
         "192.0.0.192",  # Oracle Cloud at Customer
     )
 )
-"""Where virtual machines get their cloud credentials: never reached."""
+"""The metadata services of clouds, which return credentials: never reachable."""
 TRANSLATED: Final = ipaddress.IPv6Network("64:ff9b::/96")
 """IPv4 behind NAT64 (RFC 6052): the last four bytes are the IPv4 address."""
 
 
 class ForbiddenAddressError(OSError):
-    """A URL leads to an address that must not be reached."""
+    """Webhooks must not reach the address that a URL resolves to."""
 
     def __init__(self, reason: str) -> None:
-        # An OSError with this number: aiohttp passes it on even after it has tried several addresses.
+        # aiohttp keeps the errno of an OSError, even after it has tried several addresses.
         super().__init__(errno.EACCES, reason)
 
 
 def refusal(address: Address, allowed: Sequence[Network]) -> str | None:
-    """Return why *address* must not be reached; None when it may be. *allowed* are private networks to permit."""
+    """Return why *address* is forbidden, or None if it is not. *allowed* are the permitted private networks."""
     target = _destination(address)
     if _never(target):
         return f"{target} is loopback, link-local, reserved or cloud metadata: webhooks must not reach it"
@@ -49,7 +49,7 @@ def refusal(address: Address, allowed: Sequence[Network]) -> str | None:
 
 
 def never_allowed(network: Network) -> bool:
-    """Return whether no setting can allow *network*."""
+    """Return whether *network* is forbidden whatever the settings are."""
     return network.is_loopback or network.is_link_local or network.is_multicast or network.is_unspecified
 
 
@@ -57,8 +57,8 @@ def guarded_socket(allowed: Sequence[Network]) -> SocketFactoryType:
     """Return a socket factory that raises ForbiddenAddressError for forbidden addresses."""
 
     def make(info: AddrInfoType) -> socket.socket:
-        family, kind, protocol, _, place = info
-        reason = refusal(ipaddress.ip_address(place[0]), allowed)
+        family, kind, protocol, _, sockaddr = info
+        reason = refusal(ipaddress.ip_address(sockaddr[0]), allowed)
         if reason is not None:
             raise ForbiddenAddressError(reason)
         return socket.socket(family, kind, protocol)
@@ -67,7 +67,7 @@ def guarded_socket(allowed: Sequence[Network]) -> SocketFactoryType:
 
 
 def _destination(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 *address* stands for, if it does: there are three notations."""
+    """Return the IPv4 address that an IPv6 *address* contains in one of three notations, else *address*."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in TRANSLATED:

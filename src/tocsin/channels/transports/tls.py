@@ -1,4 +1,4 @@
-"""Which certificates are trusted."""
+"""The trusted certificate authorities."""
 
 import ssl
 from functools import cache

@@ -51,9 +51,9 @@ def decide(outcome: Outcome, *, tries: int, waited_seconds: float, pause: float,
     if outcome.outcome is AttemptOutcome.SENT:
         return Decision(NotificationStatus.SENT, None, None)
     if outcome.outcome is AttemptOutcome.FAILED:
-        return Decision(NotificationStatus.FAILED, outcome.answer, None)
+        return Decision(NotificationStatus.FAILED, outcome.detail, None)
     delay = max(pause, min(outcome.retry_after, MAX_RETRY_AFTER_SECONDS))
     if tries >= limits.tries or waited_seconds + delay > limits.seconds:
-        reason = f"given up after {tries} {'try' if tries == 1 else 'tries'}; the last: {outcome.answer}"
+        reason = f"given up after {tries} {'try' if tries == 1 else 'tries'}; the last: {outcome.detail}"
         return Decision(NotificationStatus.FAILED, storable(reason), None)
-    return Decision(NotificationStatus.QUEUED, outcome.answer, delay)
+    return Decision(NotificationStatus.QUEUED, outcome.detail, delay)

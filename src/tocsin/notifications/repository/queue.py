@@ -131,7 +131,7 @@ async def insert_attempts(cur: Cursor, messages: Sequence[LeasedMessage], outcom
         numbers=[message.attempts for message in messages],
         outcome=outcome.outcome.value,
         code=outcome.code,
-        answer=outcome.answer,
+        answer=outcome.detail,
         seconds=seconds,
     )
 
