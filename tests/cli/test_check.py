@@ -42,7 +42,7 @@ async def test_failed_checks_are_crossed_with_advice(
     monkeypatch.setenv("DATABASE_URL", empty_dsn)
     monkeypatch.setenv("CORRELATION_WINDOW_MINUTES", "soon")
     monkeypatch.setenv("ONCALL_SERVICE_URL", "http://127.0.0.1:1")
-    services.responses["GET /health/ready"] = (503, {"dependencies": {"database": "no answer in time"}})
+    services.responses["GET /health/ready"] = (503, {"dependencies": {"database": "no response in time"}})
     result = await tocsin("check")
     assert result.status == 1
     lines = {line.split("  ")[1].strip(): line for line in result.out.splitlines()}
@@ -51,7 +51,7 @@ async def test_failed_checks_are_crossed_with_advice(
     assert "not applied: 0001_" in lines["database"]
     assert "tocsin migrate" in lines["database"]
     assert "tocsin serve oncall" in lines["oncall"]
-    assert "no answer in time" in lines["alerts"]
+    assert "no response in time" in lines["alerts"]
     assert "7 of 11 checks failed" in result.err
     assert inspect(empty_dsn).pending, "a check must change nothing"
 

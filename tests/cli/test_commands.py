@@ -283,7 +283,7 @@ async def test_a_service_that_is_down_behind_the_gateway_is_named(gateway: FakeG
     gateway.responses["GET /api/v1/incidents"] = (503, problem(503, "incident-management cannot be reached."))
     result = await tocsin("incidents", "list")
     assert result.status == 1
-    assert f"{gateway.url}: incident-management answers 503" in result.err
+    assert f"{gateway.url}: incident-management returns 503" in result.err
     assert "tocsin check" in result.err
 
 

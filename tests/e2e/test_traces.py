@@ -139,7 +139,7 @@ async def test_a_setting_that_cannot_be_followed_is_one_line(db_dsn: str) -> Non
     )
     _, said = await process.communicate()
     assert (process.returncode, said.count(b"\n")) == (os.EX_CONFIG, 1)
-    assert said.startswith(b"Traces cannot be sent as the OTEL_ variables say: ")
+    assert said.startswith(b"The OTEL_ variables are not valid: ")
 
 
 async def test_nothing_of_it_is_imported_where_nobody_asks_for_it() -> None:

@@ -108,4 +108,4 @@ async def test_a_request_without_the_routes_scope_is_refused(
     assert (await client.get("/nowhere")).status == 404
     async with client.post("/a") as response:
         assert response.status == 403
-        assert (await response.json())["detail"] == "This needs the scope respond."
+        assert (await response.json())["detail"] == "This requires the scope respond."

@@ -80,7 +80,7 @@ async def test_a_silent_database_is_told_in_bounded_time(
     client, proxy = await start_service(db_statement_timeout_seconds=20, db_connect_timeout_seconds=20)
     proxy.drop()
     started = clock.monotonic()
-    assert await ready(client) == (503, {"": "unavailable", "database": "no answer in time"})
+    assert await ready(client) == (503, {"": "unavailable", "database": "no response in time"})
     assert clock.monotonic() - started < 1.0
 
 
@@ -127,7 +127,7 @@ async def test_a_busy_service_stays_ready_and_one_whose_statements_all_hang_does
     hanging = [create_task(work(10, 1), name="hanging") for _ in range(2)]
     await eventually(lambda: db.in_use == 2)
     await clock.sleep(0.4)
-    assert await ready(client) == (503, {"": "unavailable", "database": "no answer in time"})
+    assert await ready(client) == (503, {"": "unavailable", "database": "no response in time"})
     for task in hanging:
         task.cancel()
     await asyncio.gather(*hanging, return_exceptions=True)
@@ -159,12 +159,12 @@ async def test_each_service_is_ready_without_its_neighbours_and_names_them(
 async def test_a_neighbour_that_hangs_does_not_keep_readiness_waiting(
     start_service: StartService, peer: Peer, client: ServiceClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "NEIGHBOUR_SECONDS", 0.1)
+    monkeypatch.setattr(health, "SERVICE_SECONDS", 0.1)
     peer.script = [never]
     asking, _ = await start_service()
-    asking.app[health.READINESS].optional["peer"] = health.check_neighbour(client)
+    asking.app[health.READINESS].optional["peer"] = health.check_service(client)
     status, told = await ready(asking)
-    assert (status, told["peer"]) == (200, "peer does not answer in time; try again in a moment.")
+    assert (status, told["peer"]) == (200, "peer does not respond in time; try again in a moment.")
 
 
 async def test_whoever_asks_while_others_do_shares_their_answer(
@@ -178,7 +178,7 @@ async def test_whoever_asks_while_others_do_shares_their_answer(
 
     peer.script = [answer]
     asking, _ = await start_service()
-    asking.app[health.READINESS].optional["peer"] = health.check_neighbour(client)
+    asking.app[health.READINESS].optional["peer"] = health.check_service(client)
     together = asyncio.gather(*(ready(asking) for _ in range(20)))
     await eventually(lambda: peer.at)
     everybody_asks.set()

@@ -23,7 +23,7 @@ async def test_a_refusal_without_a_problem_document_is_not_the_services_and_is_t
     peer.script = [broken, status(200)]
     assert await client.get("/x", Answer, budget=THREE) == Answer(word="ok")
     peer.script = [broken]
-    with pytest.raises(UpstreamError, match="peer answers 400 without a problem document"):
+    with pytest.raises(UpstreamError, match="peer returns 400 without a problem document"):
         await client.get("/x", Answer, budget=THREE)
 
 
@@ -43,14 +43,14 @@ async def test_a_body_that_never_ends_is_given_up(client: ServiceClient, peer: P
             await clock.sleep(0.01)
 
     peer.script = [drip]
-    with pytest.raises(UpstreamError, match="does not answer in time"):
+    with pytest.raises(UpstreamError, match="does not respond in time"):
         await client.get("/x", Answer, budget=Budget(attempts=1, seconds=5, attempt_seconds=0.2))
 
 
 async def test_an_answer_of_endless_size_is_not_read(
     client: ServiceClient, peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_client, "MAX_ANSWER", 100_000)
+    monkeypatch.setattr(http_client, "MAX_RESPONSE", 100_000)
 
     async def flood(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -59,7 +59,7 @@ async def test_an_answer_of_endless_size_is_not_read(
             await response.write(b"x" * 10_000)
 
     peer.script = [flood]
-    with pytest.raises(UpstreamError, match="more than can be read"):
+    with pytest.raises(UpstreamError, match="response that is too large"):
         await client.get("/x", Answer, budget=Budget(attempts=1, seconds=5, attempt_seconds=5))
 
 

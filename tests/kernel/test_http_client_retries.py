@@ -42,7 +42,7 @@ async def test_what_will_not_pass_is_not_tried_again(client: ServiceClient, peer
 
 async def test_attempts_are_bounded(client: ServiceClient, peer: Peer) -> None:
     peer.script = [status(503)]
-    with pytest.raises(UpstreamError, match="peer answers 503"):
+    with pytest.raises(UpstreamError, match="peer returns 503"):
         await client.get("/x", Answer, budget=THREE)
     assert len(peer.at) == 3
 
@@ -80,7 +80,7 @@ async def test_a_peer_that_does_not_answer_is_given_up(
     client: ServiceClient, peer: Peer, registry: CollectorRegistry
 ) -> None:
     peer.script = [never]
-    with pytest.raises(UpstreamError, match="does not answer in time"):
+    with pytest.raises(UpstreamError, match="does not respond in time"):
         await client.get("/x", Answer, budget=Budget(attempts=2, seconds=5, attempt_seconds=0.1))
     assert retries(registry, "timeout") == 1
 

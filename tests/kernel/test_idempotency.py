@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 from tocsin.kernel import idempotency
 from tocsin.kernel.db import DB, Database, transaction
 from tocsin.kernel.errors import InvalidRequestError
-from tocsin.kernel.idempotency import IdempotentRequest, forget_old_keys, replay
+from tocsin.kernel.idempotency import IdempotentRequest, delete_expired_keys, replay
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.workers import WORKER_METRICS, WorkerMetrics
 
@@ -108,7 +108,7 @@ async def test_old_keys_are_forgotten(db: Database, db_dsn: str, monkeypatch: py
     app = web.Application()
     app[DB] = db
     app[WORKER_METRICS] = WorkerMetrics.register(CollectorRegistry())
-    app.cleanup_ctx.append(forget_old_keys())
+    app.cleanup_ctx.append(delete_expired_keys())
     runner = web.AppRunner(app)
     await runner.setup()
     await eventually(lambda: [row["key"] for row in run(db_dsn, "SELECT key FROM incidents.idempotency")] == ["1"])

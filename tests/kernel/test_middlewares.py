@@ -116,14 +116,14 @@ async def test_what_is_not_http_is_refused_in_one_line_without_a_traceback(
     edge: EdgeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    logging.getLogger("aiohttp.server").addFilter(logs.blame_the_sender)
+    logging.getLogger("aiohttp.server").addFilter(logs.log_bad_requests_as_info)
     try:
         reader, writer = await asyncio.open_connection(edge.host, edge.port)
         writer.write(b"\x16\x03\x01\x02\x00 nonsense\r\n\r\n")
         assert b" 400 Bad Request" in await reader.read()
         writer.close()
     finally:
-        logging.getLogger("aiohttp.server").removeFilter(logs.blame_the_sender)
+        logging.getLogger("aiohttp.server").removeFilter(logs.log_bad_requests_as_info)
     (record,) = caplog.records
     assert record.levelno == logging.INFO
     assert record.exc_info is None

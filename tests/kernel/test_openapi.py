@@ -82,7 +82,7 @@ def test_two_applications_do_not_describe_each_others_routes() -> None:
     assert set(document(first)["paths"]) == {"/api/v1/things"}
     operation = operation_of(post_thing)
     assert operation is not None
-    assert operation.answers == {HTTPStatus.CREATED: Thing}
+    assert operation.responses == {HTTPStatus.CREATED: Thing}
 
 
 async def test_the_page_loads_nothing_from_elsewhere(edge: EdgeClient) -> None:

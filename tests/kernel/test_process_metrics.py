@@ -17,7 +17,7 @@ from tests.support.waiting import eventually
 from tocsin.kernel import build_info, clock
 from tocsin.kernel.app import REGISTRY, base_app, with_database
 from tocsin.kernel.db import Database, autocommit, execute, transaction
-from tocsin.kernel.process_metrics import DatabaseMetrics, Vitals
+from tocsin.kernel.process_metrics import DatabaseMetrics, DatabaseMonitor
 
 
 @asynccontextmanager
@@ -41,8 +41,8 @@ async def things_registry(things_dsn: str) -> AsyncIterator[CollectorRegistry]:
 
 
 @pytest.fixture
-def vitals(things: Database, registry: CollectorRegistry, things_dsn: str) -> Vitals:
-    return Vitals(things, DatabaseMetrics.register(registry, things), quick_settings(things_dsn))
+def vitals(things: Database, registry: CollectorRegistry, things_dsn: str) -> DatabaseMonitor:
+    return DatabaseMonitor(things, DatabaseMetrics.register(registry, things), quick_settings(things_dsn))
 
 
 async def test_every_process_exports_its_memory_time_files_and_version(edge: EdgeClient) -> None:
@@ -103,14 +103,16 @@ async def test_the_disk_is_measured_while_the_database_is_away(
 ) -> None:
     nowhere = f"host={tmp_path} dbname=x"
     database = open_database(nowhere)
-    vitals = Vitals(database, DatabaseMetrics.register(registry, database), quick_settings(nowhere, disk_path=tmp_path))
+    vitals = DatabaseMonitor(
+        database, DatabaseMetrics.register(registry, database), quick_settings(nowhere, disk_path=tmp_path)
+    )
     with pytest.raises(Exception, match="cannot be reached"):
         await vitals.measure(web.Application())
     assert registry.get_sample_value("tocsin_disk_free_bytes")
 
 
 async def test_a_clock_that_is_not_the_databases_is_seen(
-    vitals: Vitals, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+    vitals: DatabaseMonitor, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await vitals.measure(web.Application())
     assert registry.get_sample_value("tocsin_clock_skew_seconds") == pytest.approx(0, abs=0.5)
@@ -121,7 +123,7 @@ async def test_a_clock_that_is_not_the_databases_is_seen(
 
 
 async def test_a_database_clock_that_jumps_is_noticed_by_one_that_does_not(
-    vitals: Vitals, things: Database, registry: CollectorRegistry
+    vitals: DatabaseMonitor, things: Database, registry: CollectorRegistry
 ) -> None:
     # A function of the same name, found first, is how the database's clock is moved without moving the machine's.
     async with transaction(things) as cur:

@@ -64,7 +64,7 @@ async def test_any_two_weeks_of_any_team_can_be_looked_at(client: Client, servic
         ("team=Nobody", 404, "There is no team 'Nobody'."),
         ("begin=yesterday", 422, "?begin"),
         ("begin=9999-12-31", 422, "1970 to 2999"),
-        ("page=2", 422, "There is no such parameter here."),
+        ("page=2", 422, "Unknown parameter."),
     ],
 )
 async def test_what_cannot_be_shown_is_said(

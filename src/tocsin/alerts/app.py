@@ -11,7 +11,7 @@ from tocsin.alerts.service.parsing import BodyParser
 from tocsin.alerts.settings import Settings
 from tocsin.alerts.worker import workers
 from tocsin.clients.incidents import IncidentsClient
-from tocsin.kernel.app import REGISTRY, base_app, with_database, with_neighbours
+from tocsin.kernel.app import REGISTRY, base_app, with_clients, with_database
 from tocsin.kernel.http_client import CLIENT_METRICS
 
 
@@ -31,6 +31,6 @@ def create_app(settings: Settings) -> web.Application:
         forwarder=forwarder,
     )
     app.add_routes([*integration_routes(), *ROUTES])
-    with_neighbours(app, incidents)
+    with_clients(app, incidents)
     app.cleanup_ctx.extend(workers(app))
     return app

@@ -12,7 +12,7 @@ from tocsin.incidents.service import DEPS, Deps
 from tocsin.incidents.service.stream import HUB, Hub
 from tocsin.incidents.settings import SETTINGS, Settings
 from tocsin.incidents.worker import workers
-from tocsin.kernel.app import REGISTRY, base_app, with_database, with_neighbours
+from tocsin.kernel.app import REGISTRY, base_app, with_clients, with_database
 from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.kernel.outbox import OUTBOX, Outbox
 from tocsin.kernel.pg_notify import NotifyChannel
@@ -45,6 +45,6 @@ def create_app(settings: Settings) -> web.Application:
     channel.wake_on_notify(hub.wakeup)
     app.add_routes(ROUTES)
     app.on_shutdown.append(hub.close)
-    with_neighbours(app, oncall)
+    with_clients(app, oncall)
     app.cleanup_ctx.extend(workers(app))
     return app

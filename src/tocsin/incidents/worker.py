@@ -5,7 +5,7 @@ from aiohttp import web
 from tocsin.incidents.service import DEPS, escalations, gauges, rollup
 from tocsin.incidents.service.stream import HUB
 from tocsin.incidents.settings import SETTINGS
-from tocsin.kernel.idempotency import forget_old_keys
+from tocsin.kernel.idempotency import delete_expired_keys
 from tocsin.kernel.outbox import OUTBOX
 from tocsin.kernel.workers import Context, worker
 
@@ -20,7 +20,7 @@ def workers(app: web.Application) -> list[Context]:
         worker("incident_reconciler", reconcile, interval=settings.reconcile_seconds),
         worker("incident_rollup", roll_up, interval=settings.rollup_seconds),
         worker("incident_stream", app[HUB].tick, interval=settings.stream_poll_seconds, wakeup=app[HUB].wakeup),
-        forget_old_keys(),
+        delete_expired_keys(),
     ]
 
 

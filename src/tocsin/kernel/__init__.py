@@ -1,1 +1,1 @@
-"""Shared and boring: what every service needs and no service owns. Knows no domain."""
+"""Infrastructure that every service uses. It knows nothing of alerts, incidents or on-call."""

@@ -1,4 +1,4 @@
-"""The application factory of every service: it wires and connects nothing."""
+"""Build the aiohttp application that every service starts from; nothing connects yet."""
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -38,8 +38,8 @@ def base_app(
 ) -> web.Application:
     """Return an application with request ids, logs, metrics, problem documents, health and API documentation.
 
-    *middlewares* run inside the request's measurement and outside `problem_middleware`. *get_openapi* returns the API's
-    description; by default that of the application's own routes.
+    *middlewares* run after `request_middleware` and before `problem_middleware`. *get_openapi* returns the OpenAPI
+    document; by default that of the application's own routes.
     """
     origins = frozenset(filter(None, settings.cors_origins.split(",")))
     cors = [cors_middleware] if origins else []
@@ -80,15 +80,15 @@ def base_app(
 
 
 def with_database(app: web.Application, settings: ServiceSettings, *, schema: str) -> Database:
-    """Give *app* a database (`DB`) that readiness requires. Its cleanup context is the first one, so it closes last."""
+    """Add a database (`DB`) that readiness requires. Call it first, so that the database closes last."""
     app[DB] = Database(settings.database_config(), schema=schema)
     app[health.READINESS].required["database"] = health.check_database
     app.cleanup_ctx.extend([database, process_metrics.watch_database(app, app[REGISTRY], settings)])
     return app[DB]
 
 
-def with_neighbours(app: web.Application, *clients: ServiceClient) -> None:
+def with_clients(app: web.Application, *clients: ServiceClient) -> None:
     """Open *clients* while *app* runs; readiness reports their services without requiring them."""
     for client in clients:
         app.cleanup_ctx.append(client.context)
-        app[health.READINESS].optional[client.peer] = health.check_neighbour(client)
+        app[health.READINESS].optional[client.peer] = health.check_service(client)

@@ -1,8 +1,8 @@
-"""Who sends a request and what they may do.
+"""The principal of a request and its scopes.
 
-There is no log-in yet: every request comes from the open principal, who names themselves. This module is where that
-changes: routes name the scope that they need (`routing`), a middleware sets the principal, and handlers take the actor
-from it.
+There is no login yet: every request has the open principal, with the name in `X-Actor` and every scope. Login will be
+added here: routes declare the scope that they require (`routing`), a middleware sets the principal, and handlers take
+the actor from it.
 """
 
 from dataclasses import dataclass
@@ -17,36 +17,36 @@ DEFAULT_ACTOR: Final = "api"
 
 
 class Scope(StrEnum):
-    """What a route needs, from the least to the most; each route has exactly one."""
+    """A permission, from least to most privileged. Each route requires exactly one."""
 
     PUBLIC = "public"
-    """Nothing: health, API documentation, static files."""
+    """No permission: health, API documentation, static files."""
     METRICS = "metrics"
-    """To scrape metrics."""
+    """Scrape metrics."""
     FORWARD = "forward"
-    """To reach the gateway: the forwarded route's own scope decides."""
+    """Use the gateway; the service that it forwards to checks the scope of its own route."""
     SEND = "send"
-    """To send alerts; nothing can be read with it."""
+    """Send alerts, but read nothing."""
     READ = "read"
-    """To read everything but contact addresses and raw alert requests."""
+    """Read everything except contact addresses and raw alert requests."""
     RESPOND = "respond"
-    """To open and change incidents, escalate, redeliver."""
+    """Open and change incidents, escalate, redeliver messages."""
     MANAGE = "manage"
-    """To change a team: its people, schedules, policy, services."""
+    """Change a team's people, schedules, policy and services."""
     ADMIN = "admin"
-    """To change accounts, integrations, keys, settings."""
+    """Change accounts, integrations, keys and settings."""
     SERVICE = "service"
-    """To call what our own services call of each other."""
+    """Call the internal endpoints of our services."""
 
 
 class PrincipalKind(StrEnum):
-    """How a principal proved who they are."""
+    """How a principal was authenticated."""
 
     OPEN = "open"
-    """Not at all: whoever reaches the address."""
+    """Not authenticated."""
     PERSON = "person"
     LINK = "link"
-    """By the token of a message."""
+    """By the token in a message's link."""
     SENDER = "sender"
     """By an integration's key."""
     SERVICE = "service"
@@ -57,21 +57,21 @@ class PrincipalKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who sends a request."""
+    """The identity behind a request."""
 
     kind: PrincipalKind
     name: str | None
-    """How people call them; None for an open principal who gave no name."""
+    """The display name; None if an open principal gave none."""
     scopes: frozenset[Scope]
 
     @property
     def key_scope(self) -> str:
-        """Return the scope of their idempotency keys: two principals may use the same key."""
+        """Return the namespace of the principal's idempotency keys: two principals may use the same key."""
         return self.kind if self.kind is PrincipalKind.OPEN else f"{self.kind}/{self.name}"
 
     @property
     def may_act_for_others(self) -> bool:
-        """Say whether a body may name somebody else as the actor: a service reports what a person did."""
+        """Return whether a body may name another actor: a service reports what a person did."""
         return self.kind in {PrincipalKind.OPEN, PrincipalKind.SERVICE}
 
 
@@ -79,16 +79,16 @@ PRINCIPAL: Final = web.RequestKey("PRINCIPAL", Principal)
 
 
 def open_principal(request: web.Request) -> Principal:
-    """Return the principal of a request without proof of identity, with the name in `X-Actor` and every scope."""
+    """Return the principal of an unauthenticated request: the name in `X-Actor` and every scope."""
     # aiohttp decodes bytes that are not UTF-8 as lone surrogates, which PostgreSQL does not store.
     name = request.headers.get(ACTOR_HEADER, "").encode(errors="replace").decode().strip()[:MAX_ACTOR]
     return Principal(PrincipalKind.OPEN, name or None, frozenset(Scope))
 
 
 def actor_of(request: web.Request, reported: str | None = None) -> str:
-    """Return the name under which *request* changes something: the principal's.
+    """Return the actor to record for the changes that *request* makes: the principal's name.
 
-    *reported* is the `actor` of the body, which counts only for principals who may act for others.
+    *reported*, the `actor` of the body, replaces it if the principal may act for others.
     """
     principal = request[PRINCIPAL]
     if reported and principal.may_act_for_others:

@@ -1,8 +1,8 @@
-"""Which build this is."""
+"""The version of this build."""
 
 import os
 from importlib.metadata import version
 from typing import Final
 
 VERSION: Final = os.environ.get("TOCSIN_VERSION") or version("tocsin")
-"""The release, or what `TOCSIN_VERSION` says: an image carries its commit there."""
+"""`TOCSIN_VERSION`, which an image sets to its commit; otherwise the package's version."""

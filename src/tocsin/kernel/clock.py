@@ -1,4 +1,4 @@
-"""Time, read through here alone, so that a simulation can replace it."""
+"""The only source of time, so that a simulation can replace it."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ def now() -> datetime:
 
 
 def monotonic() -> float:
-    """Return seconds of a clock that never jumps."""
+    """Return the monotonic clock in seconds."""
     return time.monotonic()
 
 

@@ -33,7 +33,7 @@ class Connection(aiopg.Connection):
 
     _connected = False
     clock_offset = timedelta()
-    """What `Database` has set on this connection."""
+    """The offset that `Database` has set on this connection."""
 
     @staticmethod
     def _ready(weak_self: Any) -> None:
@@ -64,7 +64,7 @@ class Connection(aiopg.Connection):
             self._connected = True
             self._finish_wait(None)
             if self._has_hung_up():
-                self.advance()  # the result is delivered; the end of the connection is still to be noticed
+                self.advance()  # the result is delivered, but the disconnect is not handled yet
 
     def _poll_libpq(self) -> int:
         state: int = self._conn.poll()
@@ -74,11 +74,11 @@ class Connection(aiopg.Connection):
         return state
 
     def _has_hung_up(self) -> bool:
-        """Say whether the server closed the connection: then another poll makes libpq read what is left."""
+        """Return whether the server closed the connection; if so, another poll makes libpq read the rest."""
         if self._conn.closed or self._conn.fileno() < 0:
             return True
         watch = select.poll()
-        watch.register(self._conn.fileno(), 0)  # errors and hang-ups are reported without being asked for
+        watch.register(self._conn.fileno(), 0)  # errors and hang-ups are always reported
         return bool(watch.poll(0))
 
     def _finish_wait(self, exc: psycopg2.Error | None) -> None:
@@ -122,8 +122,8 @@ class Connection(aiopg.Connection):
 
 
 async def connect(dsn: str, *, connect_timeout: float, statement_timeout: float) -> Connection:
-    """Open a connection. Raise psycopg2.Error, TimeoutError or OSError; a statement gives up after its own time."""
+    """Open a connection with a time-out per statement. Raise psycopg2.Error, TimeoutError or OSError."""
     connection = Connection(dsn, statement_timeout, enable_json=False, enable_hstore=False, enable_uuid=False)
     async with tasks.timeout(connect_timeout):
-        _ = await connection  # itself
+        _ = await connection  # returns the connection itself
     return connection

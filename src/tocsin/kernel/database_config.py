@@ -1,11 +1,11 @@
-"""What a pool of database connections needs to know."""
+"""The configuration of a pool of database connections."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseConfig:
-    """An address and its limits, the times in seconds."""
+    """The address, the size of the pool and its time-outs in seconds."""
 
     dsn: str = field(repr=False)
     """A libpq address; it may contain a password."""

@@ -46,7 +46,7 @@ log = structlog.get_logger(__name__)
 Row: TypeAlias = dict[str, Any]
 Cursor: TypeAlias = aiopg.Cursor
 BREAKER_SECONDS: Final = 0.25
-"""For how long after a failed connect further ones fail immediately."""
+"""How long further connects fail immediately after a failed one."""
 SOCKET_TIMEOUT_MS: Final = 2_000
 UNREACHABLE: Final = "The database cannot be reached; try again in a moment."
 TOO_LONG: Final = "The database took too long; try again in a moment."
@@ -66,15 +66,15 @@ class Database:
         self._broken_until = 0.0
         self._closed = False
         self.clock_offset = timedelta()
-        """By how much tocsin.now() differs from the server's clock on this database's connections."""
+        """The difference between tocsin.now() and the server's clock on this database's connections."""
         self.size: Final = config.pool_size
         self.in_use = 0
         self.last_used_at = 0.0
-        """When a connection was last returned in good order, by the monotonic clock."""
+        """When a working connection was last returned, by the monotonic clock."""
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Lend a connection, and close it if it breaks. Raise DatabaseUnavailableError where there is none."""
+        """Lend a connection, and close it if it breaks. Raise DatabaseUnavailableError if none is available."""
         try:
             async with tasks.timeout(self._config.statement_timeout):
                 await self._slots.acquire()
@@ -175,7 +175,7 @@ class Database:
                 "options": f"{given} {options}".strip(),
             }
         )
-        # The client's time-out is longer than the server's: it would leave the statement running.
+        # Longer than the server's time-out: the client's would leave the statement running.
         return await connect(
             dsn, connect_timeout=self._config.connect_timeout, statement_timeout=self._config.statement_timeout + 1
         )
@@ -213,8 +213,8 @@ def translated_errors() -> Iterator[None]:
 async def transaction(db: Database) -> AsyncIterator[Cursor]:
     """Yield a cursor inside BEGIN and COMMIT; any exception rolls back.
 
-    Raise DatabaseUnavailableError where the connection is lost: a write's outcome is unknown then, and a retry must use
-    the same ids.
+    Raise DatabaseUnavailableError if the connection is lost: the outcome of a write is then unknown, and a retry must
+    use the same ids.
     """
     async with db.connection() as conn, conn.cursor(cursor_factory=RealDictCursor) as cur:
         await execute(cur, "BEGIN")
@@ -236,13 +236,13 @@ async def _roll_back(conn: Connection, cur: Cursor) -> None:
     try:
         await execute(cur, "ROLLBACK")
     except (psycopg2.Error, UnavailableError) as exc:
-        log.info("connection closed: it could not roll back", reason=str(exc))
+        log.info("connection closed because its rollback failed", reason=str(exc))
         _ = conn.close()
 
 
 @asynccontextmanager
 async def autocommit(db: Database) -> AsyncIterator[Cursor]:
-    """Yield a cursor whose every statement is its own transaction: this saves two round trips for a single statement.
+    """Yield a cursor that commits each statement by itself, which saves two round trips for a single statement.
 
     Raise DatabaseUnavailableError as `transaction` does.
     """
@@ -272,8 +272,8 @@ async def fetch_one(cur: Cursor, sql: str, **params: Any) -> Row | None:
     return row
 
 
-def required(row: Row | None, message: str = "There is no such thing.") -> Row:
-    """Return *row*; raise NotFoundError with *message* where there is none."""
+def required(row: Row | None, message: str = "This resource does not exist.") -> Row:
+    """Return *row*; raise NotFoundError with *message* if it is None."""
     if row is None:
         raise NotFoundError(message)
     return row

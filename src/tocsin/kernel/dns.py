@@ -43,6 +43,6 @@ async def _resolve_within(host: str, seconds: float) -> list[str]:
 
 
 async def resolve(host: str) -> list[str]:
-    """Return the addresses of *host*, off the event loop. Raise OSError where it has none."""
+    """Return the addresses of *host*, off the event loop. Raise OSError if it has none."""
     found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return [str(info[4][0]) for info in found]

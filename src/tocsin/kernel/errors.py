@@ -1,11 +1,11 @@
-"""Typed errors. Their messages are for people: what happened, and what to do about it."""
+"""Typed errors. Their messages are for people: the problem and what to do about it."""
 
 from collections.abc import Sequence
 from typing import ClassVar, TypedDict
 
 
 class FieldError(TypedDict):
-    """One thing wrong with a body: a JSON Pointer fragment and a sentence."""
+    """One validation error: a JSON Pointer fragment and a message."""
 
     pointer: str
     detail: str
@@ -70,7 +70,7 @@ class UnsupportedMediaTypeError(DomainError):
 
 
 class MisdirectedRequestError(DomainError):
-    """The request is for a host that this server is not (RFC 9110, section 15.5.20)."""
+    """The request names a host that this server does not serve (RFC 9110, section 15.5.20)."""
 
     code = "misdirected-request"
 
@@ -82,7 +82,7 @@ class UnavailableError(DomainError):
 
 
 class DatabaseUnavailableError(UnavailableError):
-    """The database cannot be reached, or the connection was lost: then the outcome of a write is unknown."""
+    """The database cannot be reached, or the connection was lost: the outcome of a write is then unknown."""
 
     code = "database-unavailable"
 
@@ -110,7 +110,7 @@ class CommitLostError(DatabaseUnavailableError):
 
 
 class DataRefusedError(Exception):
-    """The server refuses the values of a statement, so no retry will help: a bug, unless they are a sender's."""
+    """The server refuses a statement's values: a bug, unless a sender supplied them. A retry does not help."""
 
 
 class UpstreamError(UnavailableError):

@@ -17,7 +17,7 @@ from tocsin.kernel.tasks import create_task
 Check: TypeAlias = Callable[[web.Application], Awaitable[None]]
 """Returns if the dependency is available; raises DomainError if not."""
 CHECK_SECONDS: Final = 1.0
-NEIGHBOUR_SECONDS: Final = 0.5
+SERVICE_SECONDS: Final = 0.5
 """Shorter, so that a probe of this service does not time out because another service hangs."""
 
 
@@ -41,16 +41,16 @@ async def check_database(app: web.Application) -> None:
     """Run an empty query."""
     db = app[DB]
     if db.in_use == db.size and clock.monotonic() - db.last_used_at < CHECK_SECONDS:
-        return  # all connections are busy and work: a busy replica stays in service
+        return  # all connections are busy but working: a busy replica stays in service
     async with transaction(db) as cur:
         await execute(cur, "SELECT 1")
 
 
-def check_neighbour(client: ServiceClient) -> Check:
+def check_service(client: ServiceClient) -> Check:
     """Return a check of another service's liveness; its readiness would depend on its own dependencies."""
 
     async def check(_app: web.Application) -> None:
-        await client.get("/health", _Health, budget=Budget(1, NEIGHBOUR_SECONDS, NEIGHBOUR_SECONDS))
+        await client.get("/health", _Health, budget=Budget(1, SERVICE_SECONDS, SERVICE_SECONDS))
 
     return check
 
@@ -60,14 +60,14 @@ class _Health(BaseModel):
 
 
 async def get_health(request: web.Request) -> web.Response:
-    """Return that the process is alive, and its version."""
+    """Return 200 and the version while the process is alive."""
     return web.json_response({"status": "ok", "service": request.app[SERVICE], "version": build_info.VERSION})
 
 
 async def get_ready(request: web.Request) -> web.Response:
     """Return the state of each dependency; 503 if a required one is unavailable or the service is shutting down.
 
-    Concurrent probes share one check: after a standstill, all waiting probes arrive at once.
+    Concurrent probes share one check: after a stall, all waiting probes arrive at once.
     """
     readiness = request.app[READINESS]
     if readiness.running is None or readiness.running.done():
@@ -94,7 +94,7 @@ async def _check(app: web.Application, check: Check) -> str:
         async with tasks.timeout(CHECK_SECONDS):
             await check(app)
     except TimeoutError:
-        return "no answer in time"
+        return "no response in time"
     except DomainError as exc:
         return str(exc)
     return "ok"

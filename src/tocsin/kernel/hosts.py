@@ -1,7 +1,7 @@
 """The `Host` check: a page of another site cannot reach a service through a browser by DNS rebinding.
 
 A hostile page makes its own name resolve to this machine; its requests then count as same-origin and differ from ours
-in the `Host` header alone. A literal address cannot be rebound, and Prometheus addresses replicas by it.
+only in the `Host` header. A literal address cannot be rebound; Prometheus scrapes replicas by address.
 """
 
 import ipaddress
@@ -17,24 +17,24 @@ from tocsin.kernel.errors import MalformedRequestError, MisdirectedRequestError
 from tocsin.kernel.settings import ProcessSettings
 
 ALWAYS: Final = ("localhost", "edge")
-"""Loopback by name, and the edge, whose name our services use for each other in compose."""
+"""Loopback, and the edge proxy through which the services of compose call each other."""
 HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]*)?")
 
 
 class AllowedHosts:
-    """The names under which a service may be addressed."""
+    """The host names that a service accepts."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(name.strip("[]").lower() for name in names if name)
 
     @classmethod
     def of(cls, settings: ProcessSettings, *, service: str) -> "AllowedHosts":
-        """Return the names of *service*: its own, those of `ALLOWED_HOSTS`, and the host of `PUBLIC_URL`."""
+        """Return the names that *service* accepts: its own, those of `ALLOWED_HOSTS`, and the host of `PUBLIC_URL`."""
         public = urlsplit(settings.public_url or "").hostname or ""
         return cls([*ALWAYS, service, settings.bind_address, public, *settings.allowed_hosts.split(",")])
 
     def __contains__(self, host: str) -> bool:
-        """Say whether *host*, in the form of a `Host` header, is allowed."""
+        """Return whether *host*, in the form of a `Host` header, is allowed."""
         if "*" in self._names:
             return True
         found = HOST.fullmatch(host)
@@ -50,14 +50,14 @@ async def host_middleware(request: web.Request, handler: Handler) -> web.StreamR
     """Refuse a request for another host (RFC 9110, section 7.4), or without exactly one `Host` (RFC 9112, 3.2)."""
     given = request.headers.getall(hdrs.HOST, [])
     if len(given) != 1:
-        msg = "A request has exactly one Host header."
+        msg = "A request must have exactly one Host header."
         raise MalformedRequestError(msg)
-    # `request.host` is that of the request line where it has one.
+    # `request.host` is the host of the request line if that has one.
     for host in {given[0], request.host}:
         if host not in request.app[ALLOWED_HOSTS]:
             msg = (
-                f"This server is not {host[:100]!r}. To use this name, add it to ALLOWED_HOSTS, or set PUBLIC_URL to "
-                "the address that people use."
+                f"This server does not accept the host {host[:100]!r}. To allow it, add it to ALLOWED_HOSTS, or set "
+                "PUBLIC_URL to the address that people use."
             )
             raise MisdirectedRequestError(msg)
     return await handler(request)

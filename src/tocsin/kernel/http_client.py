@@ -30,19 +30,19 @@ from tocsin.kernel.retry_after import retry_seconds
 from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
 
 M = TypeVar("M", bound=BaseModel)
-PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+RETRYABLE_STATUSES: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 """Statuses below 500 after which a retry may succeed."""
-MAX_ANSWER: Final = 32 * 1024 * 1024
+MAX_RESPONSE: Final = 32 * 1024 * 1024
 """The maximum size of a response in bytes."""
 MAX_DETAIL: Final = 1_000
 IDLE_SECONDS: Final = 3.0
-"""aiohttp reuses the connection idle longest: with its 15 s, one request a second keeps 15 open after a burst."""
+"""aiohttp reuses the connection idle longest: with its default of 15 s, one request a second keeps 15 open."""
 IDS: Final = re.compile(r"/([0-9a-f]{8}-[0-9a-f-]{27}|[0-9]+)(?=/|$)")
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How much a caller spends on one call: at most *attempts* tries of *attempt_seconds* each, *seconds* in all."""
+    """The limits of one call: at most *attempts* attempts of *attempt_seconds* each, *seconds* in total."""
 
     attempts: int
     seconds: float
@@ -77,12 +77,12 @@ class ClientMetrics:
         return cls(
             Histogram(
                 "tocsin_client_request_duration_seconds",
-                "How long single attempts to call another service took.",
+                "Duration of an attempt to call another service.",
                 ["peer", "outcome"],
                 registry=registry,
             ),
             Counter(
-                "tocsin_client_retries_total", "Attempts that were repeated.", ["peer", "reason"], registry=registry
+                "tocsin_client_retries_total", "Attempts that were retried.", ["peer", "reason"], registry=registry
             ),
         )
 
@@ -100,8 +100,8 @@ class ServiceClient:
         self._session: ClientSession | None = None
 
     async def context(self, _app: web.Application) -> AsyncIterator[None]:
-        """Hold a session while the application runs."""
-        # No compression: the peer would decide about the size of the decompressed response.
+        """Keep a session open while the application runs."""
+        # No compression: a small response could decompress to any size.
         async with ClientSession(
             connector=TCPConnector(keepalive_timeout=IDLE_SECONDS),
             cookie_jar=DummyCookieJar(),
@@ -134,13 +134,13 @@ class ServiceClient:
         headers: Mapping[str, str] | None = None,
         budget: Budget = INTERACTIVE,
     ) -> M:
-        """PATCH *path* with what *body* has set. Raise UpstreamError, RejectedError."""
+        """PATCH *path* with the fields that are set in *body*. Raise UpstreamError, RejectedError."""
         return await self._call(
             "PATCH", path, model, budget=budget, body=body, idempotency_key=idempotency_key, headers=headers
         )
 
     async def put(self, path: str, body: BaseModel, model: type[M], *, headers: Mapping[str, str]) -> M:
-        """PUT *body* in the place of what is there. Raise UpstreamError, RejectedError."""
+        """PUT *body* to *path*. Raise UpstreamError, RejectedError."""
         return await self._call("PUT", path, model, budget=INTERACTIVE, body=body, headers=headers)
 
     async def _call(
@@ -155,8 +155,8 @@ class ServiceClient:
         idempotency_key: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> M:
-        partly = method == "PATCH"  # without the fields that are not set
-        data = body.__pydantic_serializer__.to_json(body, exclude_unset=partly) if isinstance(body, BaseModel) else body
+        sparse = method == "PATCH"  # leaves out fields that are not set
+        data = body.__pydantic_serializer__.to_json(body, exclude_unset=sparse) if isinstance(body, BaseModel) else body
         sent = {
             "Accept": "application/json",
             request_id.HEADER: request_id.accepted(REQUEST_ID.get()),
@@ -217,39 +217,39 @@ class ServiceClient:
                     request.method,
                     self.base_url + request.path,
                     data=request.data,
-                    headers=TRACING.carried(request.headers) if TRACING.on else request.headers,
+                    headers=TRACING.with_traceparent(request.headers) if TRACING.on else request.headers,
                     params=request.query,
                     allow_redirects=False,
                 ) as response,
             ):
                 raw = await self._read(response)
         except TimeoutError as exc:
-            self._fail("does not answer in time", "timeout", cause=exc)
+            self._fail("does not respond in time", "timeout", cause=exc)
         except (ClientConnectionError, ClientPayloadError, OSError) as exc:
             self._fail("cannot be reached", "connection", cause=exc)
         except ClientResponseError as exc:
-            self._fail("answers something that is not HTTP", "protocol", cause=exc)
-        if response.status in PASSING or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._fail("sent a response that is not HTTP", "protocol", cause=exc)
+        if response.status in RETRYABLE_STATUSES or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self._fail(
-                f"answers {response.status}", "status", retry_after=retry_seconds(response.headers.get("Retry-After"))
+                f"returns {response.status}", "status", retry_after=retry_seconds(response.headers.get("Retry-After"))
             )
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise RejectedError(response.status, self._detail(raw, response.status))
         return raw
 
     def _detail(self, raw: bytes, status: int) -> str:
-        """Return the detail of a problem document. A rejection without one is not from the service: retry."""
+        """Return the detail of a problem document. A rejection without one is not from the service and is retried."""
         try:
             return _ProblemDetail.model_validate_json(raw).detail[:MAX_DETAIL]
         except ValidationError as exc:
-            self._fail(f"answers {status} without a problem document", "protocol", cause=exc)
+            self._fail(f"returns {status} without a problem document", "protocol", cause=exc)
 
     async def _read(self, response: ClientResponse) -> bytes:
         raw = bytearray()
         async for chunk in response.content.iter_any():
             raw += chunk
-            if len(raw) > MAX_ANSWER:
-                self._fail("answers more than can be read", "too_large")
+            if len(raw) > MAX_RESPONSE:
+                self._fail("sent a response that is too large", "too_large")
         return bytes(raw)
 
     def _fail(
@@ -280,8 +280,8 @@ _backoff = wait_random_exponential(multiplier=0.05, max=2)
 
 def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after if isinstance(error, TransientError) else 0.0
-    return max(asked, _backoff(state))
+    requested = error.retry_after if isinstance(error, TransientError) else 0.0
+    return max(requested, _backoff(state))
 
 
 def _plain(query: Mapping[str, Any] | None) -> list[tuple[str, str]] | None:

@@ -1,8 +1,8 @@
 """`Idempotency-Key` on POST and PATCH: a retry within a day has no second effect and gets the first response.
 
 The response is rebuilt from the rows, not stored: the table keeps the id of the resource and a hash of the request as
-it was sent. A hash of the parsed model would change with every defaulted field that a release adds, and refuse a retry
-that crosses a deploy.
+it was sent. A hash of the parsed model would change with every defaulted field that a release adds, so that a retry
+that crosses a deploy would be refused.
 """
 
 import hashlib
@@ -22,14 +22,14 @@ SWEEP_SECONDS: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class IdempotentRequest:
-    """A request that carried an `Idempotency-Key`, with its body as it was sent."""
+    """A request that carries an `Idempotency-Key`, with its body as it was sent."""
 
     key: str
     method: str
     path: str
     body: bytes
     scope: str
-    """Whose key it is: two principals may use the same key."""
+    """The namespace of the key: two principals may use the same key."""
 
     def digest(self) -> bytes:
         """Return a hash of method, path and body: the same key with another digest is a client's mistake."""
@@ -37,11 +37,11 @@ class IdempotentRequest:
 
 
 async def replay(cur: Cursor, request: IdempotentRequest | None, resource_id: UUID) -> UUID | None:
-    """Return the id of the resource that an earlier try of *request* made; None for the first try.
+    """Return the id of the resource that an earlier attempt of *request* created; None for the first attempt.
 
-    The first try records its key with *resource_id* in the caller's transaction; a simultaneous one waits here until
-    the first has committed or rolled back. A request without a key is always a first try. Raise InvalidRequestError
-    where the key was used for another request.
+    The first attempt records its key with *resource_id* in the caller's transaction; a concurrent one waits here until
+    the first has committed or rolled back. A request without a key is always a first attempt. Raise InvalidRequestError
+    if the key was used for another request.
     """
     if request is None:
         return None
@@ -93,6 +93,6 @@ async def _delete_expired(app: web.Application) -> bool:
     return deleted > 0
 
 
-def forget_old_keys() -> Context:
+def delete_expired_keys() -> Context:
     """Return the cleanup context that deletes keys older than a day."""
     return worker("idempotency_keys", _delete_expired, interval=SWEEP_SECONDS)

@@ -1,4 +1,4 @@
-"""Identifiers, created through here alone, so that a simulation can replace them."""
+"""The only source of identifiers, so that a simulation can replace it."""
 
 from uuid import UUID
 
@@ -6,5 +6,5 @@ import uuid_utils.compat
 
 
 def new_id() -> UUID:
-    """Return a UUID of version 7 (RFC 9562), which sorts by its time of creation."""
+    """Return a UUIDv7 (RFC 9562), which sorts by its time of creation."""
     return uuid_utils.compat.uuid7()

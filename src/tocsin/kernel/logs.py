@@ -1,7 +1,7 @@
-"""Structured logs: one JSON object a line on standard output, with the request's id in each.
+"""Structured logs: one JSON object per line on standard output, with the request's id.
 
-Everything is escaped to ASCII, so that nothing a caller chose (a line break, a terminal's control sequence, U+2028) is
-anything but text; and no line is longer than MAX_LINE bytes.
+Everything is escaped to ASCII, so that a caller's line breaks, terminal control sequences and U+2028 stay text. No line
+is longer than MAX_LINE bytes.
 """
 
 import json
@@ -24,7 +24,7 @@ _encoder: Final = json.JSONEncoder(default=repr)
 
 
 def configure(*, service: str, level: str, instance: str = "") -> None:
-    """Set up logging for a process. Standard-library loggers (aiohttp's, asyncio's) come out in the same form."""
+    """Set up logging for a process. Standard-library loggers (aiohttp's, asyncio's) use the same format."""
     head: list[Processor] = [_context(service, instance or str(os.getpid())), structlog.processors.add_log_level]
     tail: list[Processor] = [structlog.processors.format_exc_info, render]
     structlog.configure(
@@ -44,11 +44,11 @@ def configure(*, service: str, level: str, instance: str = "") -> None:
     root.handlers = [handler]
     root.setLevel(level)
     logging.getLogger("asyncio").setLevel(max(logging.WARNING, root.level))
-    logging.getLogger("aiohttp.server").addFilter(blame_the_sender)
+    logging.getLogger("aiohttp.server").addFilter(log_bad_requests_as_info)
 
 
-def blame_the_sender(record: logging.LogRecord) -> bool:
-    """Make a request that is no HTTP one line of information; aiohttp takes it for an error of ours, with traceback."""
+def log_bad_requests_as_info(record: logging.LogRecord) -> bool:
+    """Log a request that is not valid HTTP as one line at INFO; aiohttp logs it as an error with a traceback."""
     if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
         record.levelno, record.levelname = logging.INFO, "INFO"
         record.exc_info = None
@@ -56,7 +56,7 @@ def blame_the_sender(record: logging.LogRecord) -> bool:
 
 
 def render(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-    """Return *event* as one line of at most MAX_LINE bytes: where it would be longer, its longest texts are cut."""
+    """Return *event* as one line; its longest values are cut until it fits into MAX_LINE bytes."""
     line = _encoder.encode(event)
     most = MAX_LINE
     while len(line) > MAX_LINE and most:
@@ -69,7 +69,7 @@ def _cut(name: str, value: Any, most: int) -> Any:
     text = value if isinstance(value, str) else _encoder.encode(value)
     if len(text) <= most:
         return value
-    # A traceback says at its end what went wrong.
+    # The error is at the end of a traceback.
     return "…" + text[len(text) - most :] if name == "exception" else text[:most] + "…"
 
 
@@ -89,14 +89,14 @@ def _context(service: str, instance: str) -> Processor:
 
 
 def _write(line: str) -> None:
-    # A full disk or a reader that has gone must not fail the request that is being told of.
+    # A full disk or a closed pipe must not fail the request that is being logged.
     with suppress(OSError):
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
 
 class _StandardOutput:
-    """Where structlog's lines go."""
+    """Writes the lines of structlog."""
 
     def msg(self, line: str) -> None:
         _write(line)
@@ -105,7 +105,7 @@ class _StandardOutput:
 
 
 class _Handler(logging.Handler):
-    """Where the standard library's lines go."""
+    """Writes the lines of the standard library's loggers."""
 
     def emit(self, record: logging.LogRecord) -> None:
         _write(self.format(record))

@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, one log line, metrics, CORS, the cross-site check, the principal."""
+"""The middlewares of every service: request id, log line, metrics, CORS, cross-site check, principal."""
 
 import logging
 from contextlib import AbstractContextManager
@@ -22,7 +22,7 @@ from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
 log = structlog.get_logger("tocsin.request")
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 QUIET_ROUTES = frozenset({"/health", "/health/ready", "/metrics"})
-"""Probed every few seconds: measured, and logged only if they fail."""
+"""Polled every few seconds; logged only if they fail."""
 METHODS = hdrs.METH_ALL
 PREFLIGHT: Final = {
     hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST, PUT, PATCH",
@@ -39,12 +39,12 @@ CORS_ORIGINS = web.AppKey("CORS_ORIGINS", frozenset[str])
 
 @dataclass(frozen=True, slots=True)
 class HTTPMetrics:
-    """Requests by route template, never by path: the client chooses the path."""
+    """Requests by route template, not by path: clients choose paths, so their number has no bound."""
 
     seconds: Histogram
     running: Gauge
     known: dict[tuple[str, str, int], Histogram] = field(default_factory=dict)
-    """The children of `seconds` used so far: looking up labels costs more than observing."""
+    """The children of `seconds` used so far: a lookup by labels costs more than an observation."""
 
     @classmethod
     def register(cls, registry: CollectorRegistry) -> Self:
@@ -52,7 +52,7 @@ class HTTPMetrics:
         return cls(
             Histogram(
                 "tocsin_http_request_duration_seconds",
-                "How long requests took.",
+                "Duration of requests.",
                 ["method", "route", "status"],
                 buckets=BUCKETS,
                 registry=registry,
@@ -80,7 +80,7 @@ def route_of(request: web.Request) -> str:
 
 @web.middleware
 async def request_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Bind the request's id, log one line and measure once; the outermost middleware."""
+    """Set the request's id, log it and record its metrics; the outermost middleware."""
     REQUEST_ID.set(request_id.accepted(request.headers.get(request_id.HEADER)))
     metrics = request.app[HTTP_METRICS]
     metrics.running.inc()
@@ -123,7 +123,7 @@ def _record(request: web.Request, metrics: HTTPMetrics, status: int, seconds: fl
     method = request.method if request.method in METHODS else "other"
     metrics.observe(method, route, status, seconds)
     if TRACING.on and route not in QUIET_ROUTES:
-        TRACING.answered(status)
+        TRACING.set_status(status)
     logged = route not in QUIET_ROUTES or status >= HTTPStatus.BAD_REQUEST
     if logged and log.is_enabled_for(logging.INFO):  # building the fields costs more than the check
         log.info(
@@ -149,9 +149,12 @@ async def cors_middleware(request: web.Request, handler: Handler) -> web.StreamR
 
 @web.middleware
 async def cross_site_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse an unsafe request of another site's page. Without either header it is not a browser's and is allowed."""
+    """Refuse an unsafe request from a page of another site.
+
+    A request without `Sec-Fetch-Site` and `Origin` is not from a browser and is allowed.
+    """
     if request.method not in SAFE_METHODS and _is_foreign(request):
-        msg = "This change was requested by a page of another site, and was not made."
+        msg = "This change was requested by a page of another site and was refused."
         raise ForbiddenError(msg)
     return await handler(request)
 
@@ -163,23 +166,23 @@ def _is_foreign(request: web.Request) -> bool:
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site not in OWN_SITES
-    # Without the scheme: behind a proxy that terminates TLS, this server does not know its own.
+    # The scheme is not compared: behind a proxy that terminates TLS, this server does not know it.
     return origin is not None and urlsplit(origin).netloc.lower() != request.headers.get(hdrs.HOST, "").lower()
 
 
 @web.middleware
 async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Set the request's principal, and refuse what it has no scope for."""
+    """Set the request's principal; refuse the request if it lacks the route's scope."""
     principal = request[PRINCIPAL] = open_principal(request)
     scope = scope_of(request.match_info.route)
     if scope is not None and scope not in principal.scopes:
-        msg = f"This needs the scope {scope}."
+        msg = f"This requires the scope {scope}."
         raise ForbiddenError(msg)
     return await handler(request)
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Set the request id and CORS headers when the response is prepared, so that streams have them, too."""
+    """Set the request id and CORS headers when a response is prepared, which includes streams."""
     response.headers[request_id.HEADER] = REQUEST_ID.get()
     origins = request.app[CORS_ORIGINS]
     if origins:

@@ -1,4 +1,4 @@
-"""OpenAPI 3.1, built from the route table and the models; each handler is described where it is written."""
+"""OpenAPI 3.1, built from the routes, the models and the `describes` decorator of each handler."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -32,14 +32,14 @@ DOCS_CSP: Final = (
 class Operation:
     """The requests and responses of a handler."""
 
-    answers: Mapping[HTTPStatus, Model]
+    responses: Mapping[HTTPStatus, Model]
     body: Model | None = None
     query: Model | None = None
     problems: tuple[HTTPStatus, ...] = ()
     headers: tuple[str, ...] = ()
     media_type: str = "application/json"
     internal: bool = False
-    """Called by our own services only: tagged so, and not forwarded by the gateway."""
+    """Called by our own services only: tagged `internal` and not forwarded by the gateway."""
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class _Cache:
 _OPERATIONS: Final[dict[Any, Operation]] = {}
 CACHE = web.AppKey("OPENAPI", _Cache)
 SCHEMAS = web.AppKey[Mapping[str, Any]]("OPENAPI_SCHEMAS")
-"""Schemas by component name that an application knows better than the models do, such as registered names."""
+"""Schemas by component name that replace the models' own, such as the names of a registry."""
 
 
 def new_cache() -> _Cache:
@@ -59,7 +59,7 @@ def new_cache() -> _Cache:
 
 
 def describes(
-    answers: Model | Mapping[HTTPStatus, Model],
+    responses: Model | Mapping[HTTPStatus, Model],
     *,
     body: Model | None = None,
     query: Model | None = None,
@@ -69,7 +69,7 @@ def describes(
     internal: bool = False,
 ) -> Callable[[F], F]:
     """Describe the handler's requests and responses; its docstring is the description. 422 and 503 are implied."""
-    found = answers if isinstance(answers, Mapping) else {HTTPStatus.OK: answers}
+    found = responses if isinstance(responses, Mapping) else {HTTPStatus.OK: responses}
 
     def register(handler: F) -> F:
         _OPERATIONS[handler] = Operation(found, body, query, problems, headers, media_type, internal)
@@ -111,7 +111,7 @@ def _schemas(operations: list[Operation], *, known: Mapping[str, Any]) -> tuple[
     """Return a reference to the schema of each model in each mode, and the schemas by name."""
     models: dict[tuple[Model, JsonSchemaMode], None] = {(Problem, "serialization"): None}
     for operation in operations:
-        models.update({(model, "serialization"): None for model in operation.answers.values()})
+        models.update({(model, "serialization"): None for model in operation.responses.values()})
         if operation.body is not None:
             models[operation.body, "validation"] = None
     refs, schema = models_json_schema(list(models), ref_template=REFS)
@@ -142,7 +142,7 @@ def _responses(operation: Operation, refs: Refs) -> dict[str, Any]:
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         ]
     responses = {
-        status: (operation.media_type, refs[model, "serialization"]) for status, model in operation.answers.items()
+        status: (operation.media_type, refs[model, "serialization"]) for status, model in operation.responses.items()
     }
     responses |= dict.fromkeys(
         (*problems, *operation.problems), ("application/problem+json", refs[Problem, "serialization"])
@@ -205,12 +205,12 @@ PAGE: Final = """<!doctype html>
 
 
 async def get_docs(_request: web.Request) -> web.Response:
-    """Return the page that shows the API and lets one try it."""
+    """Return Swagger UI."""
     return web.Response(text=PAGE, content_type="text/html", headers={"Content-Security-Policy": DOCS_CSP})
 
 
 def documentation_routes(get_document: routing.Handler) -> list[web.AbstractRouteDef]:
-    """Return the routes of the API documentation, which every service has; *get_document* returns its document."""
+    """Return the routes of the API documentation; *get_document* handles `/openapi.json`."""
     return [
         routing.get("/openapi.json", get_document, scope=Scope.PUBLIC),
         routing.get("/docs", get_docs, scope=Scope.PUBLIC),

@@ -113,7 +113,7 @@ class Outbox:
     ) -> None:
         """Insert (message id, key, body) rows with one statement, in this order.
 
-        *trace_contexts* has the trace context of each row, where that is not the current one.
+        *trace_contexts* has the trace context of each row; None stands for the current one.
         """
         if kind not in self._handlers:
             msg = f"no handler delivers {kind!r}"
@@ -125,7 +125,7 @@ class Outbox:
         self.wakeup.set()
 
     async def settled(self, message_id: UUID, seconds: float) -> bool:
-        """Wait until *message_id* has been delivered; False when that takes longer than *seconds*."""
+        """Wait until *message_id* has been delivered; return False if that takes longer than *seconds*."""
         event = self._waiters.setdefault(message_id, asyncio.Event())
         self.wake()
         try:

@@ -1,4 +1,4 @@
-"""Keyset pages: newest first by (created_at, id), at any depth for the same price."""
+"""Keyset pages: newest first by (created_at, id), at the same cost at any depth."""
 
 import base64
 import binascii
@@ -18,23 +18,23 @@ MAX_LIMIT: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Keyset:
-    """Where a page ended."""
+    """The position of a page's last row."""
 
     created_at: datetime
     id: UUID
 
     def encode(self) -> str:
-        """Return it as an opaque cursor."""
+        """Return the opaque cursor."""
         return base64.urlsafe_b64encode(f"{self.created_at.isoformat()}|{self.id}".encode()).decode().rstrip("=")
 
     @classmethod
     def decode(cls, cursor: str) -> Self:
-        """Read a cursor. Raise ValueError where it is none of ours."""
+        """Parse a cursor. Raise ValueError if it is not valid."""
         try:
             at, _, row_id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition("|")
             return cls(datetime.fromisoformat(at), UUID(row_id))
         except (binascii.Error, ValueError) as exc:
-            msg = "not a cursor of this list; take `next_cursor` of the page before"
+            msg = "not a cursor of this list; use the `next_cursor` of the previous page"
             raise ValueError(msg) from exc
 
 
@@ -44,11 +44,11 @@ def _checked(cursor: str) -> str:
 
 
 PageCursor = Annotated[str, AfterValidator(_checked)]
-"""The `next_cursor` of the page before."""
+"""The `next_cursor` of the previous page."""
 
 
 class ListQuery(BaseModel):
-    """What every list takes; lists add their filters by subclassing."""
+    """The query parameters of every list; subclasses add filters."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,13 +56,13 @@ class ListQuery(BaseModel):
     cursor: PageCursor | None = None
 
     def after(self) -> dict[str, Any]:
-        """Return the statement's `after_at`, `after_id` (null on the first page) and `fetch` (one more than asked)."""
+        """Return the statement's `after_at`, `after_id` (null on the first page) and `fetch` (the limit plus 1)."""
         key = Keyset.decode(self.cursor) if self.cursor else None
         return {"after_at": key and key.created_at, "after_id": key and key.id, "fetch": self.limit + 1}
 
 
 def page_of(rows: Sequence[Row], limit: int, to_item: Callable[[Row], Item]) -> tuple[list[Item], str | None]:
-    """Return the page's items and the next cursor, from *rows* fetched one more than *limit*."""
+    """Return the page's items and the next cursor; a row beyond *limit* shows that there is a next page."""
     shown = rows[:limit]
     more = len(rows) > limit
     cursor = Keyset(shown[-1]["created_at"], shown[-1]["id"]).encode() if more else None

@@ -1,4 +1,4 @@
-"""The one place that turns errors into HTTP: RFC 9457 problem documents."""
+"""Map errors to HTTP responses: RFC 9457 problem documents."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -32,17 +32,15 @@ STATUS_OF: Final[dict[type[errors.DomainError], HTTPStatus]] = {
 """The complete mapping; an error that is not listed has the status of its nearest ancestor."""
 DETAIL_OF: Final[dict[int, str]] = {
     HTTPStatus.NOT_FOUND: "There is nothing at this address.",
-    HTTPStatus.METHOD_NOT_ALLOWED: "This address does not take this method; see the Allow header.",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than this address takes.",
-    HTTPStatus.BAD_REQUEST: "The request cannot be read.",
-    HTTPStatus.INTERNAL_SERVER_ERROR: (
-        "Something went wrong here, not with your request. Give the request id to whoever runs Tocsin."
-    ),
+    HTTPStatus.METHOD_NOT_ALLOWED: "This address does not support this method; see the Allow header.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than this address allows.",
+    HTTPStatus.BAD_REQUEST: "The request cannot be parsed.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: ("An internal error occurred. Give the request id to the operator of Tocsin."),
 }
 
 
 class FieldProblem(BaseModel):
-    """One thing wrong with a request: where (a JSON Pointer fragment, RFC 6901, or a parameter) and what."""
+    """One validation error: where (a JSON Pointer fragment, RFC 6901, or a parameter) and what."""
 
     pointer: str
     detail: str
@@ -67,7 +65,7 @@ def problem(
     field_errors: Sequence[errors.FieldError] = (),
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
-    """Build a problem document; one with 503 has a `Retry-After`."""
+    """Build a problem document; a 503 also has a `Retry-After`."""
     body: dict[str, Any] = {
         "type": f"urn:tocsin:problem:{code}",
         "title": status.phrase,

@@ -1,4 +1,4 @@
-"""How a process is, how late its event loop is, and how the database, the disk and the clock below it are."""
+"""Metrics of the process, its event loop, and the database, disk and clock that it depends on."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -21,20 +21,20 @@ LAG_BUCKETS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
 LAG_EVERY_SECONDS: Final = 0.25
 MEASURE_EVERY_SECONDS: Final = 10.0
 ROUND_TRIP_SECONDS: Final = 0.5
-"""A database that takes longer than this to say its time leaves too much room for guesses: that answer is not used."""
+"""The database's time is not used if the query for it took longer: it would be too inaccurate."""
 JUMP_SECONDS: Final = 1.0
-"""By how much the database's clock may move against ours between two measurements before it counts as a jump."""
+"""The database's clock has jumped if it moved further than this against ours between two measurements."""
 
 
 def watch_process(app: web.Application, registry: CollectorRegistry) -> None:
-    """Export what the kernel and the interpreter know of this process, and how late its event loop is."""
+    """Export metrics of this process, its interpreter and the lag of its event loop."""
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
-    build = Gauge("tocsin_build_info", "Which build this is; always 1.", ["version"], registry=registry)
+    build = Gauge("tocsin_build_info", "The version of this build; always 1.", ["version"], registry=registry)
     build.labels(build_info.VERSION).set(1)
     lag = Histogram(
         "tocsin_event_loop_lag_seconds",
-        "By how much a timer of the event loop was late: what blocks it blocks everybody.",
+        "Delay of the event loop's timers; a blocked loop delays every request.",
         buckets=LAG_BUCKETS,
         registry=registry,
     )
@@ -55,7 +55,7 @@ def watch_process(app: web.Application, registry: CollectorRegistry) -> None:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseMetrics:
-    """The database as this process sees it, and the disk and the clock that decide with it."""
+    """Metrics of the database, its disk and its clock."""
 
     connections: Gauge
     connections_limit: Gauge
@@ -67,42 +67,42 @@ class DatabaseMetrics:
 
     @classmethod
     def register(cls, registry: CollectorRegistry, db: Database) -> Self:
-        """Declare the metrics on *registry*; those of the pool are read when they are asked for."""
+        """Declare the metrics on *registry*; the pool's are read at each scrape."""
         in_use = Gauge(
             "tocsin_database_pool_in_use_connections",
-            "Connections of this process that are at work.",
+            "Connections of this process in use.",
             registry=registry,
         )
         in_use.set_function(lambda: db.in_use)
         Gauge(
             "tocsin_database_pool_limit_connections",
-            "Connections that this process opens at most, beside one that listens.",
+            "Maximum connections of this process, without the one for LISTEN.",
             registry=registry,
         ).set(db.size)
         return cls(
-            Gauge("tocsin_database_connections", "Connections of everybody to the server.", registry=registry),
+            Gauge("tocsin_database_connections", "Connections of all clients to the server.", registry=registry),
             Gauge(
                 "tocsin_database_limit_connections",
-                "Connections that the server allows to those who are not superusers.",
+                "Connections that the server allows to ordinary roles.",
                 registry=registry,
             ),
-            Gauge("tocsin_database_size_bytes", "What the database takes on its disk.", registry=registry),
-            Gauge("tocsin_disk_free_bytes", "Free on the file system of DISK_PATH.", registry=registry),
+            Gauge("tocsin_database_size_bytes", "Size of the database on disk.", registry=registry),
+            Gauge("tocsin_disk_free_bytes", "Free space of the file system of DISK_PATH.", registry=registry),
             Gauge("tocsin_disk_size_bytes", "Size of the file system of DISK_PATH.", registry=registry),
             Gauge(
                 "tocsin_clock_skew_seconds",
-                "By how much this process's clock is ahead of the database's.",
+                "How far this process's clock is ahead of the database's.",
                 registry=registry,
             ),
             Counter(
                 "tocsin_database_clock_jumps_total",
-                "Times that the database's clock moved by more than a second against one that never jumps.",
+                "Jumps of the database's clock by over a second, against the monotonic clock.",
                 registry=registry,
             ),
         )
 
 
-class Vitals:
+class DatabaseMonitor:
     """Measures the database, its disk and its clock."""
 
     def __init__(self, db: Database, metrics: DatabaseMetrics, settings: ServiceSettings) -> None:
@@ -110,10 +110,10 @@ class Vitals:
         self._metrics = metrics
         self._disk_path = settings.disk_path
         self._offset: float | None = None
-        """The database's clock less our monotonic one, when last measured."""
+        """The database's clock minus our monotonic one at the last measurement."""
 
     async def measure(self, _app: web.Application) -> bool:
-        """Measure everything once; the disk first, since a full one takes the database along."""
+        """Measure once; the disk first, because a full disk can stop the database."""
         disk = shutil.disk_usage(self._disk_path)
         self._metrics.disk_free.set(disk.free)
         self._metrics.disk_size.set(disk.total)
@@ -150,6 +150,6 @@ class Vitals:
 
 
 def watch_database(app: web.Application, registry: CollectorRegistry, settings: ServiceSettings) -> Context:
-    """Return the cleanup context that measures `app[DB]` and what is below it, every ten seconds."""
-    vitals = Vitals(app[DB], DatabaseMetrics.register(registry, app[DB]), settings)
+    """Return the cleanup context that measures `app[DB]`, its disk and its clock every ten seconds."""
+    vitals = DatabaseMonitor(app[DB], DatabaseMetrics.register(registry, app[DB]), settings)
     return worker("vitals", vitals.measure, interval=MEASURE_EVERY_SECONDS)

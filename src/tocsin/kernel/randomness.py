@@ -1,4 +1,4 @@
-"""Random numbers, drawn through here alone, so that a simulation can seed them. Not for secrets."""
+"""The only source of random numbers, so that a simulation can seed it. Not for secrets."""
 
 import random
 

@@ -8,13 +8,13 @@ from tocsin.kernel.ids import new_id
 
 HEADER: Final = "X-Request-ID"
 NO_REQUEST: Final = "-"
-"""Stands where nothing has been asked."""
+"""The id outside a request."""
 REQUEST_ID: Final[ContextVar[str]] = ContextVar("request_id", default=NO_REQUEST)
 _ALLOWED: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
 def accepted(given: str | None) -> str:
-    """Return the caller's id where it is harmless in a log and a header, else a new one."""
+    """Return the caller's id if it is safe in logs and headers, otherwise a new one."""
     if given is None or given == NO_REQUEST or not _ALLOWED.fullmatch(given):
         return str(new_id())
     return given

@@ -1,4 +1,4 @@
-"""Parsing of requests: whatever is returned from here is valid."""
+"""Parse and validate requests."""
 
 import re
 from typing import Any, Final, TypeVar
@@ -31,9 +31,9 @@ BODY: Final = web.RequestKey("BODY", bytes)
 
 
 async def read_body(request: web.Request, *, limit: int = BODY_LIMIT) -> bytes:
-    """Return the body, of at most *limit* bytes; raise TooLargeError beyond. It may be called more than once.
+    """Return the body; later calls return the same bytes. Raise TooLargeError if it has more than *limit* bytes.
 
-    Raise UnsupportedMediaTypeError where it is compressed: a small body may unpack to gigabytes.
+    Raise UnsupportedMediaTypeError if it is compressed: a small body may decompress to gigabytes.
     """
     if BODY not in request:
         request[BODY] = await _read_body(request, limit)
@@ -83,12 +83,12 @@ def parse_json(body: bytes, model: type[M]) -> M:
 
 
 def parse_query(request: web.Request, model: type[M]) -> M:
-    """Validate the query against *model*, whose list fields take a repeated name; an unknown parameter is refused."""
+    """Validate the query against *model*, whose list fields accept a repeated parameter; an unknown one is refused."""
     values: dict[str, Any] = {}
     for name in set(request.query):
         field = model.model_fields.get(name)
         if field is None:
-            raise InvalidRequestError([{"pointer": f"?{name}", "detail": "There is no such parameter here."}])
+            raise InvalidRequestError([{"pointer": f"?{name}", "detail": "Unknown parameter."}])
         given = request.query.getall(name)
         if "list[" in str(field.annotation):
             values[name] = given
@@ -109,7 +109,7 @@ def parse_query(request: web.Request, model: type[M]) -> M:
 
 
 def path_uuid(request: web.Request, name: str) -> UUID:
-    """Return the id in the path. Raise NotFoundError where it is none: nothing has such an address."""
+    """Return the id in the path. Raise NotFoundError if it is not a UUID."""
     try:
         return UUID(request.match_info[name])
     except ValueError as exc:
@@ -118,7 +118,7 @@ def path_uuid(request: web.Request, name: str) -> UUID:
 
 
 def idempotency_key(request: web.Request) -> str | None:
-    """Return the `Idempotency-Key` header. Raise InvalidRequestError where it is empty or over 255 characters."""
+    """Return the `Idempotency-Key` header. Raise InvalidRequestError if it is empty or over 255 characters."""
     key = request.headers.get("Idempotency-Key")
     if key is not None and not (0 < len(key) <= MAX_KEY and key.isprintable()):
         raise InvalidRequestError([{"pointer": "Idempotency-Key", "detail": "Must be 1 to 255 printable characters."}])
@@ -136,7 +136,7 @@ async def idempotent_request(request: web.Request) -> IdempotentRequest | None:
 
 
 def if_match(request: web.Request) -> int | None:
-    """Return the version that `If-Match: "<version>"` asks for; None without one, and for `*`."""
+    """Return the version in `If-Match: "<version>"`; None without the header, and for `*`."""
     given = request.headers.get(hdrs.IF_MATCH, "*").strip()
     if given == "*":
         return None

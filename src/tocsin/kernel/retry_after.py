@@ -1,4 +1,4 @@
-"""`Retry-After`: when to come back, in seconds or as a date (RFC 9110, section 10.2.3)."""
+"""Parse `Retry-After`: a number of seconds or a date (RFC 9110, section 10.2.3)."""
 
 import re
 from email.utils import parsedate_to_datetime
@@ -10,9 +10,9 @@ MOST_SECONDS: Final = 86_400.0
 
 
 def retry_seconds(value: str | None) -> float:
-    """Return the seconds that *value* asks for, from 0 to a day; 0 for what cannot be read.
+    """Return the seconds to wait, from 0 to a day; 0 if *value* cannot be parsed.
 
-    A date is compared with this machine's clock, which may be another than the sender's: take it for a wish.
+    A date is compared with this machine's clock, which may differ from the sender's: the result is approximate.
     """
     if value is None:
         return 0.0

@@ -1,4 +1,4 @@
-"""Route definitions that name the scope a caller needs; an application with a route without one does not start."""
+"""Route definitions with the scope that a caller needs. An application does not start if a route has none."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class Route(web.AbstractRouteDef):
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def register(self, router: web.UrlDispatcher) -> list[web.AbstractRoute]:
-        """Register the route, and remember its scope."""
+        """Register the route and its scope."""
         routes = web.RouteDef(self.method, self.path, self.handler, dict(self.options)).register(router)
         return _remember(routes, self.scope)
 
@@ -38,7 +38,7 @@ class StaticRoute(web.AbstractRouteDef):
     scope: Scope
 
     def register(self, router: web.UrlDispatcher) -> list[web.AbstractRoute]:
-        """Register the folder, and remember its scope."""
+        """Register the folder and its scope."""
         return _remember(web.static(self.prefix, self.folder).register(router), self.scope)
 
 
@@ -91,8 +91,8 @@ def scope_of(route: web.AbstractRoute) -> Scope | None:
 
 
 async def require_scopes(app: web.Application) -> None:
-    """Raise RuntimeError where a route of *app* has no scope (a start-up callback)."""
+    """Raise RuntimeError if a route of *app* has no scope (a start-up callback)."""
     missing = [f"{route.method} {route.resource}" for route in app.router.routes() if route not in _SCOPES]
     if missing:
-        msg = f"routes without a scope: {', '.join(missing)}; make them with tocsin.kernel.routing"
+        msg = f"routes without a scope: {', '.join(missing)}; define them with tocsin.kernel.routing"
         raise RuntimeError(msg)

@@ -26,11 +26,11 @@ GC_THRESHOLDS: Final = (20_000, 20, 50)
 """A request in flight holds some hundred objects and hardly any reference cycle. With Python's default of 700 new
 objects between collections, the collector would walk them many times a second: an eighth of the CPU time under load."""
 EXIT_SECONDS: Final = 4.5
-"""How long shutting down may take: requests, workers, connections."""
+"""How long shutdown may take: requests, workers, connections."""
 SPANS_SECONDS: Final = 1.0
 """How long sending the last spans may take, within LAST_SECONDS."""
 LAST_SECONDS: Final = 4.8
-"""How long shutting down may take with the spans. A supervisor kills the process after five seconds."""
+"""How long shutdown may take with the last spans. A supervisor kills the process after five seconds."""
 
 
 def serve(create_app: Callable[[S], web.Application], settings_type: type[S]) -> None:
@@ -42,7 +42,7 @@ def serve(create_app: Callable[[S], web.Application], settings_type: type[S]) ->
     try:
         TRACING.start(service=app[SERVICE], version=build_info.VERSION, instance=instance)
     except ValueError as exc:
-        sys.stderr.write(f"Traces cannot be sent as the OTEL_ variables say: {exc}\n")
+        sys.stderr.write(f"The OTEL_ variables are not valid: {exc}\n")
         raise SystemExit(os.EX_CONFIG) from exc
     try:
         uvloop.run(_run(app, settings))
@@ -71,7 +71,7 @@ async def _run(app: web.Application, settings: ProcessSettings) -> None:
         await runner.setup()
         gc.collect()
         gc.set_threshold(*GC_THRESHOLDS)
-        gc.freeze()  # objects that live as long as the process are left out of full collections
+        gc.freeze()  # full collections skip objects that live as long as the process
         site = web.TCPSite(runner, settings.bind_address, settings.port, backlog=1024)
         try:
             await site.start()

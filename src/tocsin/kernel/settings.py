@@ -1,4 +1,4 @@
-"""Settings: read from the environment, once, at start-up, and refused there when they are wrong."""
+"""Settings, read from the environment and validated once, at start-up."""
 
 import os
 import re
@@ -32,7 +32,7 @@ HTTPURL = Annotated[str, AfterValidator(http_url)]
 
 
 class ProcessSettings(BaseSettings):
-    """The settings of every process. For secrets, the value of a name can be in the file that `<NAME>_FILE` names."""
+    """The settings of every process. A secret can be in the file that `<NAME>_FILE` names."""
 
     # An empty variable counts as unset: compose files pass on unset variables as empty ones.
     model_config = SettingsConfigDict(
@@ -48,21 +48,21 @@ class ProcessSettings(BaseSettings):
     cors_origins: Annotated[str, Field(pattern=r"^(https?://[^\s,/]+(,https?://[^\s,/]+)*)?$")] = ""
     """Origins, separated by commas, whose pages may call the API. None by default."""
     public_url: HTTPURL | None = None
-    """The URL of the web pages: with it, messages link to their incident, and requests may name its host."""
+    """The URL of the web pages. Messages link to it, and its host is allowed in the `Host` header."""
     allowed_hosts: Annotated[str, Field(pattern=rf"^({HOST_NAME}(,{HOST_NAME})*)?$")] = ""
-    """Host names, separated by commas, that requests may name beside localhost, addresses, the services' own names and
-    that of PUBLIC_URL; `*` allows any, also that of a hostile page."""
+    """Host names, separated by commas, that requests may use besides localhost, IP addresses, the services' own names
+    and the host of PUBLIC_URL. `*` allows any name, also that of a hostile page."""
     drain_seconds: Annotated[float, Field(ge=0, le=60)] = 0.0
     """How long readiness is 503 while requests are still served, before the listening socket closes."""
     failpoint: Annotated[str, Field(pattern=f"^({FAILPOINT}(,{FAILPOINT})*)?$")] = ""
-    """For tests of Tocsin itself: where it fails, and how, such as `outbox.deliver:kill`."""
+    """For tests of Tocsin itself: the failpoints to arm, such as `outbox.deliver:kill`."""
     instance: str = ""
-    """Names this replica in its logs and traces; the host and the process id when empty."""
+    """The name of this replica in logs and traces; by default the host name and the process id."""
 
     @model_validator(mode="before")
     @classmethod
     def read_secret_files(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Fill `<name>` from the file named by `<NAME>_FILE`, unless `<NAME>` is given; an empty file is none."""
+        """Fill `<name>` from the file named by `<NAME>_FILE`, unless `<NAME>` is set; an empty file counts as unset."""
         for name in cls.model_fields:
             path = os.environ.get(name.upper() + FILE_SUFFIX)
             if path and name not in values:
@@ -82,7 +82,7 @@ class ServiceSettings(ProcessSettings):
     database_url: SecretStr
     """A libpq address, such as postgresql://user:password@host/name or one with a socket directory."""
     db_pool_size: Annotated[int, Field(ge=2, le=200)] = 10
-    """The maximum of database connections of one process, beside the one that listens for notifications."""
+    """The maximum number of database connections of one process, without the one for notifications."""
     db_connect_timeout_seconds: Seconds = 3.0
     """How long connecting to the database may take."""
     db_statement_timeout_seconds: Seconds = 5.0
@@ -92,7 +92,7 @@ class ServiceSettings(ProcessSettings):
     lease_seconds: Seconds = 15.0
     """How long a worker holds the lease of a row; also the limit of each call that it makes."""
     poll_seconds: Seconds = 2.0
-    """How often a worker polls, for the case of a missed notification."""
+    """How often a worker polls, in case it misses a notification."""
     retry_min_seconds: Seconds = 0.5
     """Back-off after the first failure; doubles with each."""
     retry_max_seconds: Seconds = 30.0
@@ -111,7 +111,7 @@ class ServiceSettings(ProcessSettings):
         return value
 
     def database_config(self) -> DatabaseConfig:
-        """Return the part that the database needs."""
+        """Return the configuration of the database pool."""
         return DatabaseConfig(
             dsn=self.database_url.get_secret_value(),
             pool_size=self.db_pool_size,

@@ -1,4 +1,4 @@
-"""Tasks, time limits and timers, created through here alone, so that a simulation can replace them."""
+"""The only place that creates tasks, time limits and timers, so that a simulation can replace them."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable

@@ -1,4 +1,4 @@
-"""The window that a figure looks at."""
+"""The time range of statistics."""
 
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -12,13 +12,14 @@ LONGEST: Final = timedelta(days=366)
 def window_of(since: datetime | None, until: datetime | None, now: datetime) -> tuple[datetime, datetime]:
     """Return begin and end: by default the last 30 days, or the 30 days before *until*.
 
-    Raise InvalidRequestError where that is empty, or longer than 366 days.
+    Raise InvalidRequestError if the range is empty or longer than 366 days.
     """
     end = until or now
     try:
         begin = since or end - DEFAULT
     except OverflowError as exc:
-        raise InvalidRequestError([{"pointer": "?until", "detail": "There is no time so far before it."}]) from exc
+        detail = "The 30 days before it are outside the calendar."
+        raise InvalidRequestError([{"pointer": "?until", "detail": detail}]) from exc
     if begin >= end:
         raise InvalidRequestError([{"pointer": "?since", "detail": f"Must be before {end.isoformat()}."}])
     if end - begin > LONGEST:
@@ -27,9 +28,10 @@ def window_of(since: datetime | None, until: datetime | None, now: datetime) -> 
 
 
 def days_of(since: datetime, until: datetime, *, whole_weeks: bool = False) -> tuple[date, date, date]:
-    """Return the days, or ISO weeks, of UTC that a window touches: first, day after the last, and as many days before.
+    """Return (before, first, after) for the UTC days, or whole ISO weeks, that a range touches.
 
-    In the order of the calendar: before, first, after. Raise InvalidRequestError where the calendar has no such days.
+    *after* is the day after the last; *before* starts the preceding range of the same length. Raise InvalidRequestError
+    if the calendar ends before *after* or starts after *before*.
     """
     first, last = since.date(), (until - timedelta(microseconds=1)).date()
     try:
@@ -38,5 +40,5 @@ def days_of(since: datetime, until: datetime, *, whole_weeks: bool = False) -> t
         after = last + timedelta(1)
         return first - (after - first), first, after
     except OverflowError as exc:
-        detail = "The calendar ends before as many days before it, or after it."
+        detail = "The range, or the one before it, is outside the calendar."
         raise InvalidRequestError([{"pointer": "?since", "detail": detail}]) from exc

@@ -1,9 +1,9 @@
-"""Traces, for whoever sets OTEL_EXPORTER_OTLP_ENDPOINT.
+"""OpenTelemetry traces, exported if OTEL_EXPORTER_OTLP_ENDPOINT is set.
 
-Without that nothing of OpenTelemetry is imported, and each place that could leave a span asks one attribute,
-`TRACING.on`. With it spans are queued and sent by a thread: a receiver that is away or slow costs the spans that no
-longer fit into the queue, and nothing else. What is gone on with later is a `traceparent` (W3C Trace Context, section
-3.2), stored in the row. All settings are OpenTelemetry's own.
+Otherwise OpenTelemetry is not imported, and recording a span costs one check of `TRACING.on`. Spans are queued and
+exported by a thread: while the collector is slow or unavailable, spans that do not fit into the queue are dropped. Work
+that continues later stores a `traceparent` (W3C Trace Context, section 3.2) in its row. All settings are
+OpenTelemetry's own.
 """
 
 import logging
@@ -25,7 +25,7 @@ NO_SPAN: Final[AbstractContextManager[None]] = nullcontext()
 
 
 class Kind(StrEnum):
-    """On which side of a wire or a queue a span is."""
+    """The kind of a span, as OpenTelemetry defines it."""
 
     SERVER = "SERVER"
     CLIENT = "CLIENT"
@@ -34,7 +34,7 @@ class Kind(StrEnum):
 
 
 class Tracing:
-    """The traces of this process. Its methods, but for `start` and `context`, are called only while it is `on`."""
+    """The traces of this process. Call its methods, except `start` and `context`, only while `on`."""
 
     def __init__(self) -> None:
         self.on = False
@@ -42,7 +42,7 @@ class Tracing:
         self._provider: TracerProvider
 
     def start(self, *, service: str, version: str, instance: str) -> None:
-        """Begin, where the environment asks for it."""
+        """Start exporting if the environment configures an endpoint."""
         wanted = any(os.environ.get(name) for name in ENDPOINTS)
         if not wanted or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
             return
@@ -51,7 +51,7 @@ class Tracing:
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
-        # It says of each span that does not fit into the queue that it does not.
+        # It would log a warning for every dropped span.
         logging.getLogger("opentelemetry").setLevel(logging.ERROR)
         named = {"service.name": service, "service.version": version, "service.instance.id": instance}
         own = {name: value for name, value in named.items() if name != "service.name" or not _name_given()}
@@ -61,15 +61,15 @@ class Tracing:
         self.on = True
 
     def stop(self, seconds: float) -> None:
-        """Send what is queued, for at most *seconds*."""
+        """Export the queued spans, for at most *seconds*."""
         self.on = False
-        # It waits for a receiver as long as it likes; as a daemon it does not keep the process.
+        # The shutdown has no time limit; a daemon thread does not delay the exit of the process.
         last = threading.Thread(target=self._provider.shutdown, name="last-spans", daemon=True)
         last.start()
         last.join(seconds)
 
     def context(self) -> str | None:
-        """Return the `traceparent` of the current span; None where there is none."""
+        """Return the `traceparent` of the current span, or None."""
         if not self.on:
             return None
         from opentelemetry.trace import get_current_span  # noqa: PLC0415
@@ -95,11 +95,11 @@ class Tracing:
         fails: bool = True,
         **attributes: str | int | None,
     ) -> Iterator[None]:
-        """Leave a span of the block.
+        """Record the block as a span.
 
-        It is a child of *parent* (a `traceparent`, or a request's headers), else of the current span. *links* name
-        other traces that it serves as well. With *fails* an exception marks it as failed. Attributes are named with
-        `__` in the place of a dot.
+        It is a child of *parent* (a `traceparent`, or a request's headers), else of the current span. *links* are the
+        other traces that it belongs to. With *fails* an exception marks it as failed. In the name of an attribute, `__`
+        stands for a dot.
         """
         from opentelemetry.trace import Link, SpanKind, get_current_span  # noqa: PLC0415
 
@@ -115,17 +115,17 @@ class Tracing:
         ):
             yield
 
-    def answered(self, status: int) -> None:
-        """Note with what status the current span's request was answered."""
+    def set_status(self, status: int) -> None:
+        """Record the HTTP status of the response on the current span."""
         from opentelemetry.trace import Status, StatusCode, get_current_span  # noqa: PLC0415
 
         span = get_current_span()
         span.set_attribute("http.response.status_code", status)
-        if status >= 500:  # noqa: PLR2004 - of HTTP
+        if status >= 500:  # noqa: PLR2004 - an HTTP status
             span.set_status(Status(StatusCode.ERROR))
 
-    def carried(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Return *headers* with those that carry the current span to another process."""
+    def with_traceparent(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return *headers* with the `traceparent` of the current span."""
         context = self.context()
         others = {name: value for name, value in headers.items() if name.lower() not in HEADERS}
         return others if context is None else {**others, "traceparent": context}

@@ -40,13 +40,13 @@ class WorkerMetrics:
             ),
             Gauge(
                 "tocsin_worker_last_success_timestamp_seconds",
-                "When a background loop last ended a round without an error; until it has, when it began.",
+                "When a background loop last finished a round without an error; before that, when it started.",
                 ["worker"],
                 registry=registry,
             ),
             Gauge(
                 "tocsin_worker_interval_seconds",
-                "How long a background loop waits at most between two rounds.",
+                "Maximum wait of a background loop between two rounds.",
                 ["worker"],
                 registry=registry,
             ),
@@ -101,7 +101,7 @@ async def _loop(  # noqa: PLR0917
                 log.warning("worker round failed", worker=name, reason=str(exc))
             else:
                 log.exception("worker round failed", worker=name)
-            # Does not end at a wake-up: under load it would never pause while the database is unavailable.
+            # A wake-up does not end this wait: under load there would be no pause while the database is unavailable.
             await _wait(stop, _jittered(min(interval, 0.1 * 2 ** min(failures, 10))))
         else:
             failures = 0

@@ -5,7 +5,7 @@ from aiohttp import web
 from tocsin.channels import CHANNELS
 from tocsin.clients.incidents import INCIDENTS, IncidentsClient
 from tocsin.clients.oncall import ONCALL, OnCallClient
-from tocsin.kernel.app import REGISTRY, base_app, with_database, with_neighbours
+from tocsin.kernel.app import REGISTRY, base_app, with_clients, with_database
 from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.kernel.openapi import SCHEMAS
 from tocsin.kernel.outbox import Outbox
@@ -34,6 +34,6 @@ def create_app(settings: Settings) -> web.Application:
         queue=NotifyChannel(db, "notifications"),
     )
     app.add_routes(ROUTES)
-    with_neighbours(app, app[INCIDENTS], app[ONCALL])
+    with_clients(app, app[INCIDENTS], app[ONCALL])
     app.cleanup_ctx.extend(workers(app))
     return app

@@ -15,7 +15,7 @@ from tocsin.channels.transports import open_transports
 from tocsin.kernel import clock, tasks
 from tocsin.kernel.db import transaction
 from tocsin.kernel.errors import UnavailableError
-from tocsin.kernel.idempotency import forget_old_keys
+from tocsin.kernel.idempotency import delete_expired_keys
 from tocsin.kernel.tasks import cancel, create_task
 from tocsin.kernel.workers import STOP_SECONDS, Context, Wakeup, worker
 from tocsin.notifications.domain.digest import bundled
@@ -41,7 +41,7 @@ def workers(app: web.Application) -> list[Context]:
     deps = app[DEPS]
     return [
         deps.outbox.context,
-        forget_old_keys(),
+        delete_expired_keys(),
         worker("notification_housekeeping", _keep_house, interval=HOUSEKEEPING_POLLS * deps.settings.poll_seconds),
         deps.queue.context,
         _dispatch,

@@ -5,7 +5,7 @@ from aiohttp import web
 from tocsin.channels import CHANNELS
 from tocsin.clients.incidents import INCIDENTS, IncidentsClient
 from tocsin.clients.notifications import NOTIFICATIONS, NotificationsClient
-from tocsin.kernel.app import REGISTRY, base_app, with_database, with_neighbours
+from tocsin.kernel.app import REGISTRY, base_app, with_clients, with_database
 from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.kernel.openapi import SCHEMAS
 from tocsin.kernel.outbox import Outbox
@@ -38,6 +38,6 @@ def create_app(settings: Settings) -> web.Application:
         schedules_changed=Wakeup(),
     )
     app.add_routes(ROUTES)
-    with_neighbours(app, app[INCIDENTS], app[NOTIFICATIONS])
+    with_clients(app, app[INCIDENTS], app[NOTIFICATIONS])
     app.cleanup_ctx.extend(workers(app))
     return app

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from tocsin.kernel.idempotency import forget_old_keys
+from tocsin.kernel.idempotency import delete_expired_keys
 from tocsin.kernel.workers import Context, Wakeup, worker
 from tocsin.oncall.metrics import METRICS
 from tocsin.oncall.service import DEPS, escalations, next_step, pager_load, shifts
@@ -19,7 +19,7 @@ def workers(app: web.Application) -> list[Context]:
         worker("escalations", execute_due_steps, interval=settings.poll_seconds, wakeup=step_due),
         worker("gauges", refresh_gauges, interval=settings.gauge_seconds, wakeup=deps.schedules_changed),
         worker("rollup", roll_up, interval=settings.rollup_seconds),
-        forget_old_keys(),
+        delete_expired_keys(),
         deps.notify_channel.context,
     ]
 

@@ -6,7 +6,7 @@ from tocsin.clients.alerts import ALERTS, AlertsClient
 from tocsin.clients.incidents import INCIDENTS, IncidentsClient
 from tocsin.clients.notifications import NOTIFICATIONS, NotificationsClient
 from tocsin.clients.oncall import ONCALL, OnCallClient
-from tocsin.kernel.app import base_app, with_neighbours
+from tocsin.kernel.app import base_app, with_clients
 from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.web.api_description import API_DESCRIPTION, ApiDescription, get_openapi
 from tocsin.web.gateway import GATEWAY, Gateway
@@ -34,7 +34,7 @@ def create_app(settings: Settings) -> web.Application:
     app[NOTIFICATIONS] = NotificationsClient(settings.notification_service_url, app[CLIENT_METRICS])
     app.add_routes([*ROUTES, *integration_routes()])
     templating.set_up(app)
-    with_neighbours(app, app[ALERTS], app[INCIDENTS], app[ONCALL], app[NOTIFICATIONS])
+    with_clients(app, app[ALERTS], app[INCIDENTS], app[ONCALL], app[NOTIFICATIONS])
     app.cleanup_ctx.append(app[GATEWAY].context)
     app.on_shutdown.append(app[GATEWAY].end_streams)
     return app
