@@ -1,4 +1,4 @@
-"""How the services answer the web pages."""
+"""How the fake services respond to the web pages."""
 
 from collections.abc import Iterable
 from operator import attrgetter
@@ -22,7 +22,7 @@ def refuse(status: int, detail: str) -> web.Response:
 
 
 def page_of(request: web.Request, page: type[Page[M]], items: Iterable[M]) -> web.Response:
-    """Answer with the newest items, as many as were asked for, or those after a cursor."""
+    """Return a page of the newest items, or of those after a cursor."""
     limit = int(request.query.get("limit", "50"))
     newest = sorted(items, key=attrgetter("created_at"), reverse=True)
     if "cursor" in request.query:
@@ -35,5 +35,5 @@ def page_of(request: web.Request, page: type[Page[M]], items: Iterable[M]) -> we
 
 
 def asked_for(request: web.Request, item: object, *names: str) -> bool:
-    """Say whether *item* is what the query asks for in each of the fields *names*; any of the values given."""
+    """Return whether *item* matches the query in each of the fields *names*, with any of the values given."""
     return all(str(getattr(item, name)) in request.query.getall(name, [str(getattr(item, name))]) for name in names)

@@ -1,4 +1,7 @@
-"""An incident management that speaks real HTTP, correlates by service and severity, and can be away, slow or wrong."""
+"""A fake of incident management over real HTTP.
+
+It correlates by service and severity, and can be unavailable, slow or wrong.
+"""
 
 import asyncio
 from collections import deque
@@ -19,7 +22,7 @@ from tocsin.kernel.responses import respond
 
 @dataclass
 class Known:
-    """An alert as it was told."""
+    """A received alert."""
 
     incident_id: UUID
     state: AlertState
@@ -28,23 +31,23 @@ class Known:
 
 
 class FakeIncidents:
-    """Keeps what it was told."""
+    """Records the alerts that it receives."""
 
     def __init__(self) -> None:
         self.url = ""
         self.statuses: deque[int] = deque()
-        """What it answers to the next calls, before it does its work again; 0 closes the connection."""
+        """Status codes for the next calls, before it works normally again; 0 closes the connection."""
         self.refuses: Callable[[AlertState], bool] = lambda _: False
-        """A batch with such an alert is answered 422."""
+        """A batch with such an alert gets a 422."""
         self.holds_up: Callable[[AlertState], bool] = lambda _: False
-        """Such an alert is left out of the answer, as one that waits for what another transaction holds."""
+        """Such an alert is left out of the response, like one that waits for a lock."""
         self.batches: list[list[AlertState]] = []
-        """What arrived, refused or not."""
+        """Received alerts, rejected ones included."""
         self.keys: list[str] = []
         self.request_ids: list[str] = []
         self.known: dict[UUID, Known] = {}
         self.loses_answers = 0
-        """How many calls it carries out and then answers 503."""
+        """The number of calls that it executes and then fails with 503."""
         self._open: dict[tuple[str, str], UUID] = {}
         self._resolved: set[UUID] = set()
         self._late: asyncio.Event | None = None
@@ -55,7 +58,7 @@ class FakeIncidents:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Self]:
-        """Listen on a port of its own, which it keeps while it is away."""
+        """Listen on a port of its own, which it keeps while it is unavailable."""
         await self.come_back()
         yield self
         self.release()
@@ -78,15 +81,15 @@ class FakeIncidents:
         self._runner = None
 
     def hold(self) -> None:
-        """Take what comes and answer nothing."""
+        """Accept requests without responding."""
         self._answers.clear()
 
     def release(self) -> None:
-        """Answer again, first what was held."""
+        """Respond again, first to held requests."""
         self._answers.set()
 
     def delay_next(self) -> asyncio.Event:
-        """Carry out the next call at once, and answer it once the event that this returns is set."""
+        """Execute the next call at once, and respond once the returned event is set."""
         self._late = asyncio.Event()
         return self._late
 
@@ -97,7 +100,7 @@ class FakeIncidents:
 
     @property
     def told(self) -> list[AlertState]:
-        """Every state that arrived, in order."""
+        """Every received state, in order."""
         return [state for batch in self.batches for state in batch]
 
     async def _correlate(self, request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""What came in and what went out, as the web pages see them."""
+"""Fakes of alert ingestion and the notification service, as far as the web pages use them."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from tocsin.kernel.ids import new_id
 
 
 class FakeAlerts(FakePeer):
-    """The alerts that came in, and the requests that brought them."""
+    """Alerts with their raw requests."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -33,9 +33,9 @@ class FakeAlerts(FakePeer):
         )
         self.alerts: list[Alert] = []
         self.older: list[Alert] = []
-        """Known by their ids alone."""
+        """Alerts that are found by id but not listed."""
         self.body = "{}"
-        """What every request said."""
+        """The body of every raw request."""
         self.cut_at: datetime | None = None
 
     def _since(self, request: web.Request) -> list[Alert]:
@@ -76,7 +76,7 @@ class FakeAlerts(FakePeer):
 
 
 class FakeMessages(FakePeer):
-    """The messages that went out, or did not; what failed can be sent again."""
+    """Messages; a failed one can be sent again."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""An on-call service that speaks real HTTP, keeps what it was told, and can be away."""
+"""A fake of the on-call service over real HTTP: it records requests and can be unavailable."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,11 +18,11 @@ class FakeOnCall:
         self.team = "platform"
         self.person: str | None = "Alice"
         self.status: int | None = None
-        """What it answers to everything, when set."""
+        """The status code of every response, if set."""
         self._may_answer = asyncio.Event()
         self._may_answer.set()
         self.calls: list[tuple[str, UUID]] = []
-        """What was asked of it, in order: `start`, `stop` or `ask`, for which incident."""
+        """Its calls in order: `start`, `stop` or `ask`, with the incident."""
         self.starts: list[StartEscalation] = []
         self.stops: list[tuple[UUID, StopEscalation]] = []
         self.keys: list[str] = []
@@ -42,15 +42,15 @@ class FakeOnCall:
         return app
 
     def hold(self) -> None:
-        """Take what comes and answer nothing."""
+        """Accept requests without responding."""
         self._may_answer.clear()
 
     def release(self) -> None:
-        """Answer again, first what was held."""
+        """Respond again, first to held requests."""
         self._may_answer.set()
 
     def told(self, what: str, incident_id: UUID) -> int:
-        """Return how often it was told *what* of an incident."""
+        """Return the number of calls *what* for an incident."""
         return self.calls.count((what, incident_id))
 
     async def _start(self, request: web.Request) -> web.Response:
@@ -85,7 +85,7 @@ class FakeOnCall:
         )
 
     def escalation(self, incident_id: UUID) -> Escalation:
-        """Return an escalation of this incident, whose first step is taken."""
+        """Return an escalation of this incident after its first step."""
         return Escalation(
             incident_id=incident_id,
             team=self.team,

@@ -1,4 +1,4 @@
-"""Incident management as the web pages see it: with what it was given, changing it as told."""
+"""A fake of incident management, as far as the web pages use it."""
 
 import asyncio
 from collections import Counter
@@ -43,7 +43,7 @@ def nothing_measured() -> StatsSummary:
 
 
 class FakeIncidents(FakePeer):
-    """Keeps incidents, changes their states by the rules, and tells its stream."""
+    """Stores incidents, changes their status by the rules, and publishes events."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -63,32 +63,32 @@ class FakeIncidents(FakePeer):
         self.summary = nothing_measured()
         self.overview: StatsOverview | None = None
         self.overviews: list[dict[str, str]] = []
-        """What overviews were asked for."""
+        """The queries of every overview request."""
         self.changes: list[tuple[int, ChangeIncident]] = []
         self.lists = 0
-        """How often the open incidents were asked for: once a page, once a refresh."""
+        """The number of requests for the open incidents: one per page and refresh."""
         self.resumed: list[str] = []
-        """From where streams were asked to go on."""
+        """The event ids from which streams were resumed."""
         self._told: list[bytes] = []
         self.older: dict[str, list[TimelineEntry]] = {}
-        """By a cursor: the entries from before those that an incident comes with."""
+        """Older timeline entries, by cursor."""
         self._opened: dict[str, Incident] = {}
         self._readers: list[asyncio.Queue[bytes]] = []
         self._serial = count(1)
 
     @property
     def readers(self) -> int:
-        """How many streams are open."""
+        """The number of open streams."""
         return len(self._readers)
 
     def add(self, incident: Incident, *, heard: bool = True) -> Incident:
-        """Keep *incident* and tell the stream of it."""
+        """Store *incident* and publish an event."""
         self.incidents[incident.number] = incident
         self.tell(incident, EventType.CREATED, "alert-ingestion", heard=heard)
         return incident
 
     def tell(self, incident: Incident, event_type: EventType, actor: str, *, heard: bool = True) -> None:
-        """Send one event to every stream; unless *heard*, those that are open now are dead, and nobody knows."""
+        """Publish one event; unless *heard*, the open streams are dead without anyone noticing."""
         event = IncidentEvent(
             incident_id=incident.id,
             number=incident.number,
@@ -107,7 +107,7 @@ class FakeIncidents(FakePeer):
             reader.put_nowait(self._told[-1])
 
     def change(self, number: int, status: IncidentStatus, actor: str, *, told: bool = True) -> Incident:
-        """Bring an incident into another state; without a word to the streams unless *told*."""
+        """Change the status of an incident; publish an event only if *told*."""
         readers = self._readers
         if not told:
             self._readers = []

@@ -1,4 +1,4 @@
-"""A neighbour that a test controls: on a real port, it can go away and come back, answer badly or not at all."""
+"""A service on a real port that a test can stop, restart, freeze, or make fail."""
 
 import asyncio
 from collections import deque
@@ -12,7 +12,7 @@ from aiohttp import web
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A request as it came."""
+    """A received request."""
 
     path: str
     body: Any
@@ -21,7 +21,7 @@ class Heard:
 
 
 class FakePeer:
-    """A service that remembers what it heard, and answers as told."""
+    """A service that records its requests and responds as configured."""
 
     def __init__(self, routes: Iterable[web.RouteDef]) -> None:
         self._routes = list(routes)
@@ -29,21 +29,21 @@ class FakePeer:
         self._site: web.TCPSite | None = None
         self.port = 0
         self.heard: list[Heard] = []
-        """Every request but for its health, also those that were answered badly."""
+        """Every request except health checks, including those that failed."""
         self.statuses: deque[int] = deque()
-        """Answer the next requests with these instead of doing anything."""
+        """Status codes for the next requests, which are not processed."""
         self.gate = asyncio.Event()
-        """While it is not set, requests are heard and not answered."""
+        """While it is not set, requests are recorded but get no response."""
         self.gate.set()
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The base URL."""
         return f"http://127.0.0.1:{self.port}"
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Self]:
-        """Listen until the end of the block."""
+        """Listen for the duration of the block."""
         app = web.Application(middlewares=[self._middleware()])
         app.add_routes(self._routes)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -56,7 +56,7 @@ class FakePeer:
             await self._runner.cleanup()
 
     async def go_away(self) -> None:
-        """Refuse connections, and cut those that are open."""
+        """Refuse connections, and close open ones."""
         if self._site is not None and self._runner is not None and self._runner.server is not None:
             await self._site.stop()
             self._site = None
@@ -64,7 +64,7 @@ class FakePeer:
                 connection.force_close()
 
     async def come_back(self) -> None:
-        """Listen again, on the port of before."""
+        """Listen again on the same port."""
         if self._runner is None:
             msg = "not serving"
             raise RuntimeError(msg)

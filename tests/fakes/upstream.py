@@ -1,4 +1,4 @@
-"""A service behind the gateway: says what reached it, streams both ways, and can break off."""
+"""A service behind the gateway that echoes requests, streams both ways, and can abort."""
 
 import asyncio
 from typing import Any
@@ -9,17 +9,17 @@ from tests.fakes.peer import FakePeer
 
 
 class FakeUpstream(FakePeer):
-    """Answers everything under `/api/v1/` with what it got, but for a few paths that behave otherwise."""
+    """Echoes every request under `/api/v1/`, except for a few special paths."""
 
     def __init__(self) -> None:
         super().__init__([web.route("*", "/{path:.*}", self._behave)])
         self.requests: list[dict[str, Any]] = []
         self.lines: asyncio.Queue[bytes] = asyncio.Queue()
-        """What the stream says next; empty ends it."""
+        """The next lines of the stream; an empty one ends it."""
         self.streams = 0
-        """How many streams are open."""
+        """The number of open streams."""
         self.received = asyncio.Event()
-        """Set once the first bytes of an upload are here."""
+        """Set once the first bytes of an upload have arrived."""
 
     def _middleware(self) -> Any:
         @web.middleware

@@ -55,7 +55,7 @@ def current_state(incident: Incident) -> CurrentState:
 
 
 def overtaken(incident: Incident) -> Rejection | None:
-    """Return who brought *incident* into its present state; None if its timeline does not say."""
+    """Return who brought *incident* into its present state; None if its timeline does not reach back that far."""
     state = current_state(incident)
     if not state.by or incident.status is IncidentStatus.OPEN:
         return None

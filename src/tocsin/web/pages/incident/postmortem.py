@@ -43,8 +43,8 @@ def _events(incident: Incident) -> Iterator[str]:
         yield ""
     for entry in reversed(incident.timeline):
         note = notes.get(str(entry.data.get("note_id"))) if entry.event_type is EventType.NOTE_ADDED else None
-        said = "wrote:" if note is not None else plain(entry.detail)
-        yield f"- {_at(entry.created_at)}, **{plain(entry.actor)}**: {said}"
+        text = "wrote:" if note is not None else plain(entry.detail)
+        yield f"- {_at(entry.created_at)}, **{plain(entry.actor)}**: {text}"
         if note is not None:
             yield ""
             yield from (f"  {line}" for line in _quoted(note))
