@@ -14,7 +14,7 @@ def listed(page: Html) -> list[str]:
     return [row["id"].removeprefix("a-") for row in page.elements("tr") if row.get("id", "").startswith("a-")]
 
 
-async def test_each_alert_says_what_became_of_it_and_why(client: Client, services: Services) -> None:
+async def test_each_alert_shows_how_it_was_treated_and_why(client: Client, services: Services) -> None:
     alerts = services.storm()
     page = await read(client, LIST)
     assert page.text("head").startswith(
@@ -53,7 +53,7 @@ async def test_each_alert_says_what_became_of_it_and_why(client: Client, service
         ("since=1h&q=nothing", []),
     ],
 )
-async def test_the_address_says_which_alerts_are_shown(
+async def test_the_address_filters_the_alerts(
     client: Client, services: Services, query: str, expected: list[str]
 ) -> None:
     alerts = services.storm()
@@ -62,7 +62,7 @@ async def test_the_address_says_which_alerts_are_shown(
     assert "6 alerts became 2 incidents" in page.text("head")
 
 
-async def test_the_window_is_said_and_chosen(client: Client, services: Services) -> None:
+async def test_the_time_window_is_shown_and_can_be_changed(client: Client, services: Services) -> None:
     services.storm()
     services.alerts.alerts += [demo_data.alert(7_000), demo_data.alert(9_000)]
     page = await read(client, f"{LIST}?since=3h&q=high")
@@ -83,7 +83,7 @@ async def test_the_window_is_said_and_chosen(client: Client, services: Services)
         ([AlertAction.NEW_INCIDENT, AlertAction.ATTACHED], "2 alerts became 1 incident"),
     ],
 )
-async def test_none_one_and_two_alerts_are_worded_right(
+async def test_no_alert_one_and_two_have_correct_grammar(
     client: Client, services: Services, actions: list[AlertAction], heading: str
 ) -> None:
     incident = services.incidents.add(demo_data.incident(1, "Slow"))
@@ -94,7 +94,7 @@ async def test_none_one_and_two_alerts_are_worded_right(
     assert page.text("head").startswith(heading + " In the last")
 
 
-async def test_a_storm_says_what_is_counted(client: Client, services: Services) -> None:
+async def test_a_storm_shows_which_alerts_are_counted(client: Client, services: Services) -> None:
     services.storm()
     services.alerts.cut_at = demo_data.ago(minutes=5)
     page = await read(client, LIST)
@@ -116,7 +116,7 @@ async def test_all_alerts_of_one_incident_are_read_page_by_page(client: Client, 
     assert seen + listed(page) == [str(alert.id) for alert in services.alerts.alerts[:70]]
 
 
-async def test_one_alert_shows_its_request_as_it_came(client: Client, services: Services) -> None:
+async def test_one_alert_shows_its_raw_request(client: Client, services: Services) -> None:
     alerts = services.storm()
     services.alerts.body = '{"message": "<script>alert(1)</script>\u0000"}'
     page = await read(client, f"{LIST}/{alerts['repeated'].id}")
@@ -129,7 +129,7 @@ async def test_one_alert_shows_its_request_as_it_came(client: Client, services: 
     assert "https://runbooks.halyard.example/checkout-5xx" in [link["href"] for link in page.elements("a")]
 
 
-async def test_of_a_huge_request_the_beginning_is_shown(client: Client, services: Services) -> None:
+async def test_a_huge_request_is_truncated(client: Client, services: Services) -> None:
     alerts = services.storm()
     services.alerts.body = "a" * 65_536 + "END"
     page = await read(client, f"{LIST}/{alerts['new'].id}")
@@ -138,12 +138,12 @@ async def test_of_a_huge_request_the_beginning_is_shown(client: Client, services
 
 
 @pytest.mark.parametrize("ref", ["7", "01a1fddf-ead3-73fb-b54c-3f17b2c82759"])
-async def test_an_alert_that_does_not_exist_is_said(client: Client, ref: str) -> None:
+async def test_an_unknown_alert_is_not_found(client: Client, ref: str) -> None:
     page = await read(client, f"{LIST}/{ref}", status=404)
     assert "There is no alert" in page.text("notices")
 
 
-async def test_what_is_away_is_said_and_the_rest_is_shown(client: Client, services: Services) -> None:
+async def test_an_outage_is_shown_with_the_rest_of_the_page(client: Client, services: Services) -> None:
     alerts = services.storm()
     await services.incidents.go_away()
     page = await read(client, LIST)

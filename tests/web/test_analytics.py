@@ -25,7 +25,7 @@ async def table(client: Client, name: str, query: str = "") -> list[dict[str, st
         return list(csv.DictReader(io.StringIO(await response.text())))
 
 
-async def test_the_heading_is_the_answer_and_says_its_window(client: Client, services: Services) -> None:
+async def test_the_heading_summarises_the_range(client: Client, services: Services) -> None:
     quarter.fill(services)
     page = await read(client, PATH)
     words = page.text("analytics")
@@ -37,7 +37,7 @@ async def test_the_heading_is_the_answer_and_says_its_window(client: Client, ser
     assert "Nights interrupted 13 of 88 2 worse, was 11" in words
 
 
-async def test_every_chart_names_its_unit_and_says_in_words_what_it_shows(client: Client, services: Services) -> None:
+async def test_every_chart_has_a_unit_and_a_text_alternative(client: Client, services: Services) -> None:
     quarter.fill(services)
     page = await read(client, PATH)
     assert page.text("time-to-acknowledge") == "Time to acknowledge minutes, by week"
@@ -91,7 +91,7 @@ async def test_a_table_has_the_figures_with_their_units(client: Client, services
     assert {row["state"]: row["share_percent"] for row in await table(client, "time-by-state")}["In progress"] == "68.1"
 
 
-async def test_range_and_team_stand_in_the_url_and_are_asked_for(client: Client, services: Services) -> None:
+async def test_range_and_team_are_in_the_url_and_requested(client: Client, services: Services) -> None:
     quarter.fill(services)
     services.incidents.overview = quarter.overview(team="Search")
     page = await read(client, f"{PATH}?range=1y&team=Search")
@@ -112,7 +112,7 @@ async def test_range_and_team_stand_in_the_url_and_are_asked_for(client: Client,
     assert services.incidents.overviews[-1]["by"] == "day"
 
 
-async def test_one_incident_none_and_weeks_without_any_are_said_right(client: Client, services: Services) -> None:
+async def test_one_incident_none_and_empty_weeks_have_correct_headings(client: Client, services: Services) -> None:
     one = quarter.figures((1, 0, 0, 0), quarter.durations(1, 61), quarter.nothing())
     none = quarter.figures((0, 0, 0, 0), quarter.nothing(), quarter.nothing())
     found = quarter.overview()
@@ -152,7 +152,7 @@ async def test_one_incident_none_and_weeks_without_any_are_said_right(client: Cl
     )
 
 
-async def test_a_figure_is_as_before_only_where_it_is(client: Client, services: Services) -> None:
+async def test_a_figure_is_as_before_only_if_it_is_equal(client: Client, services: Services) -> None:
     some = quarter.figures((1, 2, 3, 4), quarter.durations(10, 61), quarter.nothing())
     none = quarter.figures((0, 0, 0, 0), quarter.nothing(), quarter.nothing())
     for total, before, expected in ((some, none, "10 was 0"), (some, some, "10 as before, 10"), (none, none, "0 as")):
@@ -162,7 +162,7 @@ async def test_a_figure_is_as_before_only_where_it_is(client: Client, services: 
     assert "MTTA, median none was 1:01" in (await read(client, PATH)).text("analytics")
 
 
-async def test_names_of_strangers_are_shown_as_text_and_are_no_formulas(client: Client, services: Services) -> None:
+async def test_hostile_names_are_escaped_in_html_and_csv(client: Client, services: Services) -> None:
     hostile = '=HYPERLINK("http://evil")<script>alert(1)</script>'
     noisy = NoisyService(service=hostile, team="@team", incidents=1, mtta=quarter.nothing(), mttr=quarter.nothing())
     services.incidents.overview = quarter.overview(services=[noisy], teams=[hostile])
@@ -174,7 +174,7 @@ async def test_names_of_strangers_are_shown_as_text_and_are_no_formulas(client: 
     assert (row["service"], row["team"]) == (f"'{hostile}", "'@team")
 
 
-async def test_what_is_away_is_named_and_the_rest_is_shown(client: Client, services: Services) -> None:
+async def test_an_outage_is_named_with_the_rest_of_the_page(client: Client, services: Services) -> None:
     quarter.fill(services)
     services.schedules.overview = None
     page = await read(client, PATH)
@@ -188,7 +188,7 @@ async def test_what_is_away_is_named_and_the_rest_is_shown(client: Client, servi
     assert page.text("analytics").startswith("Metrics cannot be shown right now")
 
 
-async def test_a_history_that_is_still_added_up_is_not_passed_off_as_whole(client: Client, services: Services) -> None:
+async def test_incomplete_figures_are_marked(client: Client, services: Services) -> None:
     quarter.fill(services)
     services.incidents.overview = quarter.overview(history_before=quarter.overview().as_of - timedelta(days=20))
     words = (await read(client, PATH)).text("analytics")
@@ -198,7 +198,7 @@ async def test_a_history_that_is_still_added_up_is_not_passed_off_as_whole(clien
     assert "Incidents opened before Tue 20 Oct 2026, 01:14:08 UTC are still being aggregated." in words
 
 
-async def test_who_asks_metrics_for_html_is_sent_to_the_page_and_prometheus_is_not(client: Client) -> None:
+async def test_a_browser_is_redirected_from_metrics_and_prometheus_is_not(client: Client) -> None:
     async with client.get("/metrics", headers=BROWSER, allow_redirects=False) as response:
         assert (response.status, response.headers["Location"], response.headers["Vary"]) == (303, PATH, "Accept")
     prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1"
@@ -208,13 +208,13 @@ async def test_who_asks_metrics_for_html_is_sent_to_the_page_and_prometheus_is_n
 
 
 @pytest.mark.parametrize("name", ["nothing", "..%2Fsecret", "time-to-acknowledge.csv"])
-async def test_a_table_that_there_is_not_is_a_404(client: Client, services: Services, name: str) -> None:
+async def test_an_unknown_table_is_a_404(client: Client, services: Services, name: str) -> None:
     quarter.fill(services)
     async with client.get(f"{PATH}/{name}.csv") as response:
         assert response.status == 404
 
 
-async def test_the_fragment_is_the_page_s_own_part(client: Client, services: Services) -> None:
+async def test_htmx_gets_the_block_alone(client: Client, services: Services) -> None:
     quarter.fill(services)
     page = await read(client, PATH, headers=FRAGMENTS)
     assert page.has("analytics")

@@ -19,7 +19,7 @@ VENDOR = WEB / "static" / "vendor"
 KIB = 1024
 
 
-def test_each_file_of_others_is_the_one_that_was_published_with_its_licence() -> None:
+def test_each_vendored_file_is_the_published_one_with_its_licence() -> None:
     listed = json.loads((VENDOR / "VENDORED.json").read_text())
     for item in listed:
         assert hashlib.sha256((VENDOR / item["file"]).read_bytes()).hexdigest() == item["sha256"], item["file"]
@@ -41,7 +41,7 @@ async def test_a_file_is_kept_for_ever_under_its_digest_and_not_at_all_under_ano
         assert answer.headers["Cache-Control"] == "no-cache"
 
 
-async def test_files_come_packed_to_who_can_unpack_them(client: Client) -> None:
+async def test_files_are_compressed_for_clients_that_accept_it(client: Client) -> None:
     async with client.get("/static/x/live.js", headers={"Accept-Encoding": "identity"}) as answer:
         assert "Content-Encoding" not in answer.headers
         assert answer.headers["Vary"] == "Accept-Encoding"
@@ -74,7 +74,7 @@ async def test_a_file_that_the_browser_has_is_not_sent_again(client: Client) -> 
         ("br;q=much, gzip;level=3", ""),
     ],
 )
-def test_bodies_are_packed_as_the_browser_can_unpack_them(accepted: str, coding: str) -> None:
+def test_the_coding_is_one_that_the_client_accepts(accepted: str, coding: str) -> None:
     assert compression.choose(accepted) == coding
     assert len(compression.compress(b"x" * 1000, coding, compression.FAST)) < (100 if coding else 1001)
 

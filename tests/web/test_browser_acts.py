@@ -12,7 +12,7 @@ from tocsin.contracts.incidents import EventType, IncidentStatus
 pytestmark = pytest.mark.slow
 
 
-async def test_acknowledge_acts_in_place_and_for_everybody(visit: Visit, services: Services) -> None:
+async def test_an_acknowledgement_appears_in_place_and_in_other_browsers(visit: Visit, services: Services) -> None:
     services.fill()
     mine = await live(await visit.open())
     other = await live(await visit.open("/incidents/2481"))
@@ -27,7 +27,7 @@ async def test_acknowledge_acts_in_place_and_for_everybody(visit: Visit, service
     assert mine.url.endswith("/")
 
 
-async def test_an_incident_is_answered_noted_and_resolved_on_its_page(visit: Visit, services: Services) -> None:
+async def test_an_incident_is_acknowledged_commented_and_resolved_on_its_page(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open("/incidents/2481"))
     await page.evaluate("window.untouched = true")
@@ -54,7 +54,7 @@ async def test_the_same_words_twice_are_two_notes(visit: Visit, services: Servic
     assert len(set(keys)) == 2
 
 
-async def test_a_refused_change_shows_the_present_state_in_place(visit: Visit, services: Services) -> None:
+async def test_a_rejected_change_shows_the_present_state_in_place(visit: Visit, services: Services) -> None:
     services.fill()
     visit.expect("409")
     page = await live(await visit.open("/incidents/2481"))
@@ -71,7 +71,7 @@ async def test_a_refused_change_shows_the_present_state_in_place(visit: Visit, s
     await expect(page.locator(".steps [aria-current]")).to_contain_text("Resolved")
 
 
-async def test_a_click_that_does_not_arrive_says_so_and_can_be_repeated(visit: Visit, services: Services) -> None:
+async def test_a_failed_request_is_reported_and_can_be_repeated(visit: Visit, services: Services) -> None:
     services.fill()
     visit.expect("Failed to fetch", "net::ERR_FAILED")
     page = await live(await visit.open("/incidents/2481"))
@@ -117,7 +117,7 @@ async def test_an_acknowledgement_is_seen_in_another_browser_within_a_second_and
     await expect(other.locator("#response h2")).to_have_text("Acknowledged by Priya Raman", timeout=1_500)
 
 
-async def test_a_click_shows_at_once_that_it_is_under_way(visit: Visit, services: Services) -> None:
+async def test_a_click_shows_at_once_that_it_is_in_progress(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open("/incidents/2481"))
     services.incidents.gate.clear()
@@ -129,7 +129,7 @@ async def test_a_click_shows_at_once_that_it_is_under_way(visit: Visit, services
     await expect(page.locator("#response h2")).to_have_text("Acknowledged by somebody via web")
 
 
-async def test_what_became_of_a_click_stays_until_the_next_one(visit: Visit, services: Services) -> None:
+async def test_the_result_of_a_click_stays_until_the_next_one(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open())
     await page.context.add_cookies([{"name": "tocsin_actor", "value": "Priya%20Raman", "url": visit.url}])

@@ -60,9 +60,7 @@ async def test_without_javascript_a_range_is_chosen_a_table_opened_and_a_file_sa
     assert (tmp_path / "saved.csv").read_text().startswith("week_of,median_seconds,")
 
 
-async def test_figures_change_under_who_reads_them_and_leave_an_open_table_open(
-    visit: Visit, services: Services
-) -> None:
+async def test_a_refresh_updates_figures_and_leaves_an_open_table_open(visit: Visit, services: Services) -> None:
     quarter.fill(services)
     page = await live(await visit.open(PATH))
     await page.get_by_text("As a table").first.click()
@@ -89,7 +87,7 @@ async def test_figures_are_fetched_twice_and_then_once_in_half_a_minute(visit: V
     await eventually(lambda: len(services.incidents.overviews) > 3)
 
 
-async def test_what_is_away_is_tried_again_when_the_page_says_so(visit: Visit, services: Services) -> None:
+async def test_an_unavailable_service_is_retried_at_the_time_shown(visit: Visit, services: Services) -> None:
     quarter.fill(services)
     page = await visit.open("/handbook/operations.md")
     await page.clock.install()

@@ -62,9 +62,7 @@ async def test_many_are_acknowledged_at_once_in_place(
     assert services.incidents.incidents[2480].status is IncidentStatus.ACKNOWLEDGED
 
 
-async def test_a_list_in_which_something_is_selected_waits_with_what_is_new_and_keeps_the_selection(
-    visit: Visit, services: Services
-) -> None:
+async def test_a_list_with_a_selection_delays_updates_and_keeps_it(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open("/incidents"))
     await page.get_by_label("Select incident 2478").check()
@@ -78,7 +76,7 @@ async def test_a_list_in_which_something_is_selected_waits_with_what_is_new_and_
     await expect(page.get_by_role("button", name="Resolve")).to_be_disabled()
 
 
-async def test_the_keyboard_alone_finds_selects_and_answers(visit: Visit, services: Services) -> None:
+async def test_the_keyboard_alone_finds_selects_and_acknowledges(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open("/incidents"))
     await page.keyboard.press("j")
@@ -98,7 +96,7 @@ async def test_the_keyboard_alone_finds_selects_and_answers(visit: Visit, servic
     await expect(page.locator("h1")).to_have_text("Label printer pool offline in Leipzig")
 
 
-async def test_finding_saving_and_answering_work_without_javascript(visit: Visit, services: Services) -> None:
+async def test_searching_saving_and_acknowledging_work_without_javascript(visit: Visit, services: Services) -> None:
     services.fill()
     page = await visit.open("/incidents", java_script_enabled=False)
     await page.get_by_label("Severity").select_option("high")
@@ -158,7 +156,7 @@ async def test_targets_on_a_phone_are_large_enough_for_a_thumb(visit: Visit, ser
     assert small == []
 
 
-async def test_what_failed_is_sent_again_in_place(visit: Visit, services: Services) -> None:
+async def test_a_failed_message_is_sent_again_in_place(visit: Visit, services: Services) -> None:
     services.fill()
     sent = services.messages.messages[0]
     failed = sent.model_copy(update={"status": NotificationStatus.FAILED, "reason": "mailbox is full", "id": new_id()})
@@ -184,7 +182,7 @@ async def test_alerts_and_messages_are_read_without_javascript(visit: Visit, ser
     await expect(page.locator("tbody tr")).to_have_count(2)
 
 
-async def test_the_page_of_an_alert_says_by_itself_what_became_of_it(visit: Visit, services: Services) -> None:
+async def test_the_page_of_an_alert_updates_its_treatment(visit: Visit, services: Services) -> None:
     waiting = services.storm()["waiting"]
     page = await live(await visit.open(f"/alerts/{waiting.id}"))
     await expect(page.locator("#alert")).to_contain_text("incident management has not answered yet")
@@ -195,7 +193,7 @@ async def test_the_page_of_an_alert_says_by_itself_what_became_of_it(visit: Visi
     await expect(page.locator("#alert").get_by_role("link", name="#2490")).to_be_visible()
 
 
-async def test_an_incident_is_copied_for_its_review(visit: Visit, services: Services) -> None:
+async def test_an_incident_is_copied_for_its_postmortem(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open("/incidents/2481", permissions=["clipboard-read", "clipboard-write"]))
     # The page catches up once it is live; what that fetches has the link's first words again.
@@ -207,7 +205,7 @@ async def test_an_incident_is_copied_for_its_review(visit: Visit, services: Serv
     assert copied.startswith("# Incident 2481: Checkout answers 5xx")
 
 
-async def test_a_list_prints_without_what_is_there_to_act(visit: Visit, services: Services) -> None:
+async def test_a_list_prints_without_buttons(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open("/incidents"))
     await page.emulate_media(media="print")

@@ -40,7 +40,7 @@ async def test_a_storm_is_fetched_about_once_a_second(visit: Visit, services: Se
     assert services.incidents.lists - before <= 3
 
 
-async def test_what_happens_right_after_a_refresh_is_not_kept_waiting(visit: Visit, services: Services) -> None:
+async def test_an_event_right_after_a_refresh_is_shown_without_delay(visit: Visit, services: Services) -> None:
     services.be_quiet()
     page = await visit.open("/handbook/operations.md")
     await page.clock.install()
@@ -66,7 +66,7 @@ async def test_a_refresh_dims_no_button(visit: Visit, services: Services) -> Non
     services.messages.gate.set()
 
 
-async def test_what_somebody_types_is_not_swapped_away(visit: Visit, services: Services) -> None:
+async def test_typed_text_survives_a_refresh(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open("/incidents/2481"))
     await page.get_by_label("Add a note").press_sequentially("Half a though")
@@ -78,7 +78,7 @@ async def test_what_somebody_types_is_not_swapped_away(visit: Visit, services: S
     await expect(page.get_by_label("Add a note")).to_be_focused()
 
 
-async def test_rows_do_not_move_under_who_stands_on_one(visit: Visit, services: Services) -> None:
+async def test_rows_do_not_move_while_one_has_the_focus(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open())
     await page.locator("#inc-2478 a").focus()
@@ -92,9 +92,7 @@ async def test_rows_do_not_move_under_who_stands_on_one(visit: Visit, services: 
     await expect(page.locator("#waiting button")).to_be_hidden()
 
 
-async def test_a_list_that_somebody_chooses_from_says_that_it_changed_only_when_it_did(
-    visit: Visit, services: Services
-) -> None:
+async def test_a_list_with_a_selection_announces_real_changes_only(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open("/incidents"))
     await page.get_by_label("Select incident 2481").check()
@@ -119,7 +117,7 @@ async def test_an_open_fold_stays_open(visit: Visit, services: Services) -> None
     await expect(page.locator("#more-alerts")).to_have_attribute("open", "")
 
 
-async def test_buttons_that_changed_take_no_click_that_was_on_its_way(visit: Visit, services: Services) -> None:
+async def test_changed_buttons_ignore_clicks_for_a_moment(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open("/incidents/2481"))
     await page.evaluate(
@@ -143,7 +141,7 @@ async def test_buttons_that_changed_take_no_click_that_was_on_its_way(visit: Vis
 
 
 @pytest.mark.parametrize("first", [None, NO_SHARED_WORKER], ids=["shared worker", "none"])
-async def test_a_restart_of_the_web_service_is_said_and_nothing_is_missed(
+async def test_a_restart_of_the_web_service_is_shown_and_no_event_is_missed(
     visit: Visit, client: Client, start_web: StartWeb, services: Services, first: str | None
 ) -> None:
     services.fill()
@@ -164,7 +162,7 @@ async def test_a_restart_of_the_web_service_is_said_and_nothing_is_missed(
     await expect(page.locator("#spoken")).to_have_text("Incident 2490, critical, is new.")
 
 
-async def test_a_break_of_a_moment_is_not_worth_a_word(visit: Visit, services: Services) -> None:
+async def test_a_short_interruption_is_not_shown(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open())
     await page.evaluate(
@@ -181,7 +179,7 @@ async def test_a_break_of_a_moment_is_not_worth_a_word(visit: Visit, services: S
     assert await page.evaluate("said") == []
 
 
-async def test_without_a_shared_worker_a_hidden_tab_follows_nothing_and_catches_up_when_it_is_seen(
+async def test_without_a_shared_worker_a_hidden_tab_disconnects_and_catches_up_later(
     visit: Visit, services: Services
 ) -> None:
     services.fill()
@@ -207,9 +205,7 @@ async def test_without_a_shared_worker_a_hidden_tab_follows_nothing_and_catches_
     await expect(page.locator("#inc-2481 .fuse time")).not_to_have_text(str(clock))
 
 
-async def test_a_machine_that_slept_catches_up_though_nobody_said_that_its_connection_is_dead(
-    visit: Visit, services: Services
-) -> None:
+async def test_a_machine_that_slept_reconnects_without_an_error_event(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open(first=NO_SHARED_WORKER))
     services.incidents.add(demo_data.incident(2490, "Orders cannot be placed"), heard=False)
@@ -232,9 +228,7 @@ async def test_the_tabs_of_a_browser_share_one_stream(visit: Visit, services: Se
     assert services.incidents.readers == 1
 
 
-async def test_a_page_opened_while_incident_management_is_away_becomes_live_by_itself(
-    visit: Visit, services: Services
-) -> None:
+async def test_a_page_opened_during_an_outage_becomes_live_by_itself(visit: Visit, services: Services) -> None:
     services.fill()
     visit.expect("503", "net::ERR_")
     await services.incidents.go_away()
@@ -246,7 +240,7 @@ async def test_a_page_opened_while_incident_management_is_away_becomes_live_by_i
     await expect(page.locator("h1")).to_have_text("2 incidents are unacknowledged")
 
 
-async def test_a_service_that_leaves_is_noticed_without_a_reload(visit: Visit, services: Services) -> None:
+async def test_an_outage_is_noticed_without_a_reload(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open())
     await services.schedules.go_away()

@@ -27,7 +27,7 @@ async def test_no_page_is_wider_than_its_window(visit: Visit, services: Services
             assert beyond <= 0, f"{path} at {width}"
 
 
-async def test_on_a_phone_answering_is_at_the_thumb(visit: Visit, services: Services) -> None:
+async def test_on_a_phone_the_actions_are_at_the_thumb(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open(viewport=PHONE, has_touch=True, is_mobile=True))
     first = await page.get_by_role("button", name="Acknowledge incident 2481").bounding_box()
@@ -46,7 +46,7 @@ async def test_on_a_phone_answering_is_at_the_thumb(visit: Visit, services: Serv
 @pytest.mark.parametrize(
     ("system", "theme", "dark"), [("dark", None, True), ("light", None, False), ("light", "dark", True)]
 )
-async def test_dark_is_the_system_s_choice_or_one_s_own(
+async def test_dark_mode_follows_the_system_or_the_visitor(
     visit: Visit, services: Services, system: str, theme: str | None, *, dark: bool
 ) -> None:
     services.fill()
@@ -99,7 +99,7 @@ async def test_the_quiet_and_the_degraded_page_are_as_accessible(visit: Visit, s
     assert (await Axe().run(page)).violations_count == 0
 
 
-async def test_times_are_the_viewer_s_and_durations_tick(visit: Visit, services: Services) -> None:
+async def test_times_are_in_the_viewer_s_zone_and_durations_run(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open("/incidents/2481", timezone_id="Asia/Kolkata"))
     await expect(page.locator("#clock")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d GMT\+5:30$"))

@@ -51,7 +51,7 @@ async def test_a_day_of_25_hours_is_drawn_wider_and_its_bar_says_169_hours(visit
     await expect(page.locator("#schedule-table")).to_contain_text("169")
 
 
-async def test_two_weeks_and_teams_are_gone_through_by_links(visit: Visit, services: Services) -> None:
+async def test_links_lead_to_other_weeks_and_teams(visit: Visit, services: Services) -> None:
     services.be_quiet()
     page = await live(await visit.open("/oncall?team=Search&begin=2026-10-19"))
     await page.get_by_role("link", name="Later").click()

@@ -45,9 +45,7 @@ def refused_webhook(services: Services) -> Notification:
     return failed
 
 
-async def test_each_message_says_whether_it_arrived_and_what_the_provider_answered(
-    client: Client, services: Services
-) -> None:
+async def test_each_message_shows_its_delivery_and_the_provider_s_response(client: Client, services: Services) -> None:
     services.fill()
     failed = refused_webhook(services)
     page = await read(client, LIST)
@@ -78,7 +76,7 @@ async def test_each_message_says_whether_it_arrived_and_what_the_provider_answer
         ("q=Nobody", []),
     ],
 )
-async def test_the_address_says_which_messages_are_shown(
+async def test_the_address_filters_the_messages(
     client: Client, services: Services, query: str, expected: list[int]
 ) -> None:
     services.fill()
@@ -87,7 +85,7 @@ async def test_the_address_says_which_messages_are_shown(
     assert sorted(listed(page)) == sorted(str(services.messages.messages[index].id) for index in expected)
 
 
-async def test_what_failed_is_sent_again(client: Client, services: Services) -> None:
+async def test_a_failed_message_is_sent_again(client: Client, services: Services) -> None:
     services.fill()
     failed = refused_webhook(services)
     page = await read(client, f"{LIST}?channel=webhook")
@@ -97,7 +95,7 @@ async def test_what_failed_is_sent_again(client: Client, services: Services) -> 
     assert services.messages.messages[-1].status is NotificationStatus.QUEUED
 
 
-async def test_what_arrived_meanwhile_is_not_sent_again_and_says_so(client: Client, services: Services) -> None:
+async def test_a_message_delivered_meanwhile_is_not_sent_again(client: Client, services: Services) -> None:
     services.fill()
     failed = refused_webhook(services)
     page = await read(client, LIST)
@@ -123,7 +121,7 @@ async def test_what_arrived_meanwhile_is_not_sent_again_and_says_so(client: Clie
         (["sent", "voided"], "1 other was cancelled, as the incident had been acknowledged."),
     ],
 )
-async def test_none_one_and_two_messages_are_worded_right(
+async def test_no_message_one_and_two_have_correct_grammar(
     client: Client, services: Services, statuses: list[str], heading: str
 ) -> None:
     services.fill()
@@ -145,7 +143,7 @@ async def test_a_message_to_an_address_is_shown_with_it(client: Client, services
     assert "<script>alert(1)</script>xxx" in page.text("results")
 
 
-async def test_messages_say_what_is_away(client: Client, services: Services) -> None:
+async def test_an_outage_is_shown_above_the_messages(client: Client, services: Services) -> None:
     services.fill()
     await services.incidents.go_away()
     page = await read(client, LIST)

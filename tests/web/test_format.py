@@ -96,7 +96,7 @@ def test_every_name_has_initials_and_one_of_six_tints(name: str) -> None:
         (["Ann", "Bo", "Cy", "Di"], "Ann, Bo, Cy and 1 more"),
     ],
 )
-def test_names_are_listed_as_people_say_them(names: list[str], expected: str) -> None:
+def test_names_are_joined_with_commas_and_and(names: list[str], expected: str) -> None:
     assert fmt.listed(names) == expected
 
 

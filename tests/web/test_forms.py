@@ -10,7 +10,7 @@ from tocsin.contracts.incidents import IncidentStatus
 OWN = {"Sec-Fetch-Site": "same-origin"}
 
 
-async def test_acknowledge_on_now_answers_with_now_without_the_ring(client: Client, services: Services) -> None:
+async def test_acknowledging_on_now_returns_now_without_the_incident(client: Client, services: Services) -> None:
     services.fill()
     page = await submit(client, await read(client, "/"), "/incidents/2481/acknowledge")
     assert "1 incident is unacknowledged" in page.text("head")
@@ -26,7 +26,7 @@ async def test_acknowledge_on_now_answers_with_now_without_the_ring(client: Clie
         ("resolve", IncidentStatus.RESOLVED),
     ],
 )
-async def test_each_action_of_an_incident_answers_with_the_incident_as_it_is_now(
+async def test_each_action_of_an_incident_returns_its_new_state(
     client: Client, services: Services, verb: str, status: IncidentStatus
 ) -> None:
     services.fill()
@@ -36,9 +36,7 @@ async def test_each_action_of_an_incident_answers_with_the_incident_as_it_is_now
     assert f"/incidents/2481/{verb}" not in [form.action for form in page.forms]
 
 
-async def test_a_form_answers_with_a_redirect_so_that_a_reload_does_not_send_it_again(
-    client: Client, services: Services
-) -> None:
+async def test_a_form_redirects_so_that_a_reload_does_not_resubmit_it(client: Client, services: Services) -> None:
     services.fill()
     fields = {"back": "/incidents/2481"}
     async with client.post(
@@ -69,7 +67,7 @@ async def test_htmx_follows_the_redirect_and_gets_blocks(client: Client, service
         "",
     ],
 )
-async def test_the_way_back_never_leads_elsewhere(client: Client, services: Services, back: str) -> None:
+async def test_a_form_never_redirects_to_another_site(client: Client, services: Services, back: str) -> None:
     services.fill()
     async with client.post(
         "/incidents/2481/acknowledge", data={"back": back}, headers=OWN, allow_redirects=False
@@ -77,7 +75,7 @@ async def test_the_way_back_never_leads_elsewhere(client: Client, services: Serv
         assert answer.headers["Location"] == "/incidents/2481"
 
 
-async def test_a_refused_change_shows_the_present_state_with_the_reason(client: Client, services: Services) -> None:
+async def test_a_rejected_change_shows_the_present_state_with_the_reason(client: Client, services: Services) -> None:
     services.fill()
     stale = await read(client, "/incidents/2481")
     await submit(client, stale, "/incidents/2481/resolve", actor="Dele Adeyemi")
@@ -87,7 +85,7 @@ async def test_a_refused_change_shows_the_present_state_with_the_reason(client: 
     assert "Resolved by Dele Adeyemi" in page.text("response")
 
 
-async def test_who_acknowledges_second_is_told_who_was_first(client: Client, services: Services) -> None:
+async def test_the_second_to_acknowledge_sees_who_was_first(client: Client, services: Services) -> None:
     services.fill()
     stale = await read(client, "/")
     incident = await read(client, "/incidents/2481")
@@ -109,7 +107,7 @@ async def test_single_keys_can_be_turned_off(client: Client) -> None:
     assert "data-keys" in page.elements("body")[0]
 
 
-async def test_a_change_refused_on_now_shows_now_with_the_reason(client: Client, services: Services) -> None:
+async def test_a_change_rejected_on_now_shows_now_with_the_reason(client: Client, services: Services) -> None:
     services.fill()
     stale = await read(client, "/")
     await submit(client, await read(client, "/incidents/2481"), "/incidents/2481/resolve")
@@ -141,7 +139,7 @@ async def test_the_same_note_sent_twice_carries_the_same_key_and_another_one_its
     assert keys[0] == keys[1] != keys[2]
 
 
-async def test_an_empty_note_is_refused_with_a_reason(client: Client, services: Services) -> None:
+async def test_an_empty_note_is_rejected_with_a_reason(client: Client, services: Services) -> None:
     services.fill()
     page = await submit(
         client, await read(client, "/incidents/2481"), "/incidents/2481/notes", status=422, text=" \r\n"
@@ -150,7 +148,7 @@ async def test_an_empty_note_is_refused_with_a_reason(client: Client, services: 
     assert not services.incidents.changes
 
 
-async def test_escalate_asks_the_on_call_service_in_the_name_of_who_clicked(client: Client, services: Services) -> None:
+async def test_escalating_names_the_visitor_to_the_on_call_service(client: Client, services: Services) -> None:
     services.fill()
     await submit(client, await read(client, "/incidents/2481"), "/incidents/2481/escalate", actor="Ann Li")
     (order,) = services.schedules.escalated
@@ -158,7 +156,9 @@ async def test_escalate_asks_the_on_call_service_in_the_name_of_who_clicked(clie
     assert order.actor == "Ann Li"
 
 
-async def test_a_stopped_escalation_cannot_be_pushed_and_the_page_says_why(client: Client, services: Services) -> None:
+async def test_a_stopped_escalation_cannot_be_escalated_and_the_page_shows_why(
+    client: Client, services: Services
+) -> None:
     services.fill()
     page = await read(client, "/incidents/2481")
     incident_id = services.incidents.incidents[2481].id
@@ -168,9 +168,7 @@ async def test_a_stopped_escalation_cannot_be_pushed_and_the_page_says_why(clien
     assert "Paging has stopped: acknowledged by somebody." in answer.text("notices")
 
 
-async def test_a_change_while_incident_management_is_away_says_so_and_changes_nothing(
-    client: Client, services: Services
-) -> None:
+async def test_a_change_during_an_outage_fails_with_a_reason(client: Client, services: Services) -> None:
     services.fill()
     page = await read(client, "/")
     await services.incidents.go_away()
@@ -178,7 +176,7 @@ async def test_a_change_while_incident_management_is_away_says_so_and_changes_no
     assert "incident-management cannot be reached" in answer.text()
 
 
-async def test_acting_on_what_is_no_incident_is_not_found(client: Client) -> None:
+async def test_acting_on_an_unknown_incident_is_not_found(client: Client) -> None:
     for ref in ("99", "nonsense"):
         async with client.post(f"/incidents/{ref}/acknowledge", data={}, headers=BROWSER | OWN) as answer:
             assert answer.status == 404
@@ -232,7 +230,7 @@ async def test_the_theme_is_a_cookie_and_the_system_s_needs_none(client: Client)
         (b"text=" + b"x" * 300_000, "application/x-www-form-urlencoded", 413),
     ],
 )
-async def test_what_is_no_small_form_is_refused(client: Client, body: bytes, kind: str, status: int) -> None:
+async def test_anything_but_a_small_form_is_rejected(client: Client, body: bytes, kind: str, status: int) -> None:
     async with client.post("/incidents/1/notes", data=body, headers=OWN | {"Content-Type": kind}) as answer:
         assert answer.status == status
         assert answer.content_type == "application/problem+json"

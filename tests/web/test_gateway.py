@@ -54,9 +54,7 @@ async def test_the_request_id_is_passed_on_and_returned(door: Client, upstream: 
     assert [heard["headers"]["X-Request-ID"] for heard in upstream.requests] == ["night-1", made]
 
 
-async def test_what_concerns_one_connection_or_claims_a_way_here_is_dropped(
-    door: Client, upstream: FakeUpstream
-) -> None:
+async def test_hop_by_hop_and_forwarding_headers_are_dropped(door: Client, upstream: FakeUpstream) -> None:
     given = {
         "Connection": "keep-alive, X-Private",
         "X-Private": "1",
@@ -79,18 +77,18 @@ async def test_what_concerns_one_connection_or_claims_a_way_here_is_dropped(
 
 
 @pytest.mark.parametrize("status", [201, 202, 304, 409, 412, 422, 500])
-async def test_the_service_s_status_is_the_answer_s(door: Client, status: int) -> None:
+async def test_the_service_s_status_is_returned(door: Client, status: int) -> None:
     async with door.get("/api/v1/incidents", headers={"X-Answer": str(status)}) as answer:
         assert answer.status == status
 
 
-async def test_a_packed_answer_stays_packed(door: Client) -> None:
+async def test_a_compressed_response_stays_compressed(door: Client) -> None:
     async with door.get("/api/v1/incidents/packed", headers={"Accept-Encoding": "gzip"}) as answer:
         assert answer.headers["Content-Encoding"] == "gzip"
         assert await answer.json() == {"long": "x" * 5_000}
 
 
-async def test_nothing_is_said_that_the_caller_did_not_say(door: Client, upstream: FakeUpstream) -> None:
+async def test_no_header_is_added_to_the_caller_s(door: Client, upstream: FakeUpstream) -> None:
     reader, writer = await asyncio.open_connection(door.host, door.port)
     writer.write(b"GET /api/v1/alerts HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert b" 200 " in await reader.readline()
@@ -139,7 +137,7 @@ async def test_events_pass_one_by_one_as_they_come(door: Client, upstream: FakeU
         assert await answer.content.read() == b""
 
 
-async def test_a_reader_that_leaves_is_left(door: Client, upstream: FakeUpstream) -> None:
+async def test_a_disconnected_reader_ends_the_upstream_request(door: Client, upstream: FakeUpstream) -> None:
     async with door.get("/api/v1/incidents/stream") as answer:
         upstream.lines.put_nowait(b"data: 1\n\n")
         await answer.content.readuntil(b"\n\n")
@@ -151,7 +149,7 @@ async def test_a_reader_that_leaves_is_left(door: Client, upstream: FakeUpstream
     await eventually(let_go, every=0.05)
 
 
-async def test_a_reader_that_takes_nothing_is_cut_off(door: Client) -> None:
+async def test_a_reader_that_stops_reading_is_disconnected(door: Client) -> None:
     reader, writer = await asyncio.open_connection(door.host, door.port, limit=1_024)
     writer.write(b"GET /api/v1/alerts/large HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert door.app is not None
@@ -182,7 +180,7 @@ async def test_streams_end_when_the_process_stops(door: Client, upstream: FakeUp
         ("notification_service_url", "notification-service", "/api/v1/notifications"),
     ],
 )
-async def test_a_service_that_is_away_is_named_and_the_sender_told_when_to_come_back(
+async def test_an_unavailable_service_is_named_with_retry_after(
     start_web: StartWeb, owner: str, peer: str, path: str
 ) -> None:
     client = await start_web(**{owner: "http://127.0.0.1:9"})
@@ -195,7 +193,7 @@ async def test_a_service_that_is_away_is_named_and_the_sender_told_when_to_come_
     assert problem["request_id"] == answer.headers["X-Request-ID"]
 
 
-async def test_a_service_that_comes_back_is_used_again(door: Client, upstream: FakeUpstream) -> None:
+async def test_a_recovered_service_is_used_again(door: Client, upstream: FakeUpstream) -> None:
     await upstream.go_away()
     async with door.get("/api/v1/alerts") as answer:
         assert answer.status == 503
@@ -204,7 +202,7 @@ async def test_a_service_that_comes_back_is_used_again(door: Client, upstream: F
         assert answer.status == 200
 
 
-async def test_a_silent_service_is_waited_for_only_so_long(door: Client, upstream: FakeUpstream) -> None:
+async def test_a_silent_service_times_out(door: Client, upstream: FakeUpstream) -> None:
     upstream.gate.clear()
     async with tasks.timeout(3), door.get("/api/v1/alerts") as answer:
         assert answer.status == 503
@@ -235,7 +233,7 @@ async def test_a_slow_upload_is_not_cut_off_while_it_sends(start_web: StartWeb, 
         assert answer.status == 200
 
 
-async def test_an_answer_that_breaks_off_does_not_end_as_if_it_were_whole(door: Client) -> None:
+async def test_an_interrupted_response_does_not_end_as_if_complete(door: Client) -> None:
     async with door.get("/api/v1/incidents/breaks") as answer:
         assert answer.status == 200
         with pytest.raises(ClientPayloadError):

@@ -30,7 +30,7 @@ def filled(path: str) -> str:
 
 
 @pytest.mark.parametrize(("method", "path"), [(method, filled(path)) for method, path in INTERNAL])
-async def test_what_services_say_among_themselves_does_not_exist_outside(
+async def test_internal_endpoints_are_not_found_from_outside(
     door: Client, upstream: FakeUpstream, method: str, path: str
 ) -> None:
     async with door.request(method, path, json={}) as answer:
@@ -61,7 +61,9 @@ def test_the_services_have_internal_endpoints_to_hide() -> None:
         "/api/v1",
     ],
 )
-async def test_no_way_of_writing_a_path_reaches_what_is_hidden(door: Client, upstream: FakeUpstream, path: str) -> None:
+async def test_no_spelling_of_a_path_reaches_an_internal_endpoint(
+    door: Client, upstream: FakeUpstream, path: str
+) -> None:
     reader, writer = await asyncio.open_connection(door.host, door.port)
     writer.write(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{{}}".encode())
     status = await reader.readline()

@@ -34,5 +34,5 @@ async def test_each_alert_finds_its_runbook(client: Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["no-such-page.md", "..%2Fcompose.yaml", "adr", "operations"])
-async def test_there_is_nothing_but_the_pages(client: Client, name: str) -> None:
+async def test_other_files_are_not_found(client: Client, name: str) -> None:
     assert "operations.md" in (await read(client, f"/handbook/{name}", status=404)).text()

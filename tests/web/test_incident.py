@@ -32,15 +32,13 @@ async def test_an_incident_is_shown_by_number_and_by_id(client: Client, services
 @pytest.mark.parametrize(
     "ref", ["99", "0", "-1", "01", "abc", "99999999999999999999", "1%2Fmetrics", "stream", "'><b>"]
 )
-async def test_what_is_no_incident_is_a_page_that_says_so(client: Client, ref: str) -> None:
+async def test_an_unknown_incident_is_a_page_not_found(client: Client, ref: str) -> None:
     page = await read(client, f"/incidents/{ref}", status=404)
     assert page.text("h") == "Page not found"
     assert "urn:tocsin:problem:not-found" in page.text()
 
 
-async def test_the_steps_carry_their_times_and_what_can_be_done_depends_on_them(
-    client: Client, services: Services
-) -> None:
+async def test_the_steps_have_their_times_and_determine_the_actions(client: Client, services: Services) -> None:
     services.fill()
     ringing = await read(client, "/incidents/2481")
     assert verbs(ringing) == ["acknowledge", "resolve", "start", "escalate", "notes"]
@@ -58,7 +56,7 @@ async def test_the_steps_carry_their_times_and_what_can_be_done_depends_on_them(
     assert "acknowledged after 1:05" in ended.text("response")
 
 
-async def test_who_answered_is_the_first_who_acted(client: Client, services: Services) -> None:
+async def test_the_first_to_act_has_acknowledged(client: Client, services: Services) -> None:
     answered = demo_data.working(1, "Slow", IncidentStatus.IN_PROGRESS, timedelta(minutes=5))
     told = [
         demo_data.entry(EventType.STATUS_CHANGED, "Bo", "Work has begun.", 10),
@@ -69,7 +67,7 @@ async def test_who_answered_is_the_first_who_acted(client: Client, services: Ser
     assert "Being worked on, acknowledged by Ann" in (await read(client, "/incidents/1")).text("response")
 
 
-async def test_an_open_incident_says_who_was_paged_and_who_is_next(client: Client, services: Services) -> None:
+async def test_an_open_incident_shows_who_was_paged_and_who_is_next(client: Client, services: Services) -> None:
     services.fill()
     page = await read(client, "/incidents/2481")
     assert "Not acknowledged yet Priya Raman was paged 1:4" in page.text("response")
@@ -92,7 +90,7 @@ async def test_the_ladder_of_a_stopped_escalation_ends(client: Client, services:
     assert "paging has stopped" in (await read(client, "/incidents/2481")).text("escalation")
 
 
-async def test_a_due_page_is_said_to_go_out_now(client: Client, services: Services) -> None:
+async def test_a_due_page_is_shown_as_now(client: Client, services: Services) -> None:
     services.fill()
     ringing = services.incidents.incidents[2481]
     due: dict[str, Any] = {"next_action_at": demo_data.ago(seconds=3), "next_people": [], "next_level": Level.CATCH_ALL}
@@ -101,7 +99,7 @@ async def test_a_due_page_is_said_to_go_out_now(client: Client, services: Servic
     assert "Pages the catch-all contact in now" in (await read(client, "/incidents/2481")).text("response")
 
 
-async def test_alerts_are_listed_with_labels_and_the_rest_folded_away(client: Client, services: Services) -> None:
+async def test_alerts_are_listed_with_labels_and_the_rest_collapsed(client: Client, services: Services) -> None:
     services.fill()
     page = await read(client, "/incidents/2481")
     table = page.text("alerts")
@@ -113,7 +111,7 @@ async def test_alerts_are_listed_with_labels_and_the_rest_folded_away(client: Cl
     assert "HighErrorRate on pod 43" in page.text("more-alerts")
 
 
-async def test_an_incident_opened_by_hand_says_so(client: Client, services: Services) -> None:
+async def test_an_incident_opened_by_hand_has_no_alerts(client: Client, services: Services) -> None:
     services.incidents.add(demo_data.incident(3, "By hand", description="The *bridge*\nis out."))
     page = await read(client, "/incidents/3")
     assert "Opened by hand" in page.text("alerts")
@@ -130,7 +128,7 @@ async def test_the_timeline_draws_each_message_under_its_page_and_not_twice(clie
     assert "E-mail to Priya Raman delivered." not in timeline
 
 
-async def test_a_message_that_failed_says_why(client: Client, services: Services) -> None:
+async def test_a_failed_message_shows_why(client: Client, services: Services) -> None:
     services.fill()
     failed = {"status": NotificationStatus.FAILED, "reason": "410 Gone"}
     services.messages.messages = [message.model_copy(update=failed) for message in services.messages.messages]
@@ -160,7 +158,7 @@ async def test_without_the_on_call_service_the_last_known_paging_is_shown_as_wai
     assert "Paused until the on-call service is back" in page.text("escalation")
 
 
-async def test_without_incident_management_the_page_is_a_problem_with_a_way_out(
+async def test_without_incident_management_the_page_is_a_problem_with_a_link(
     client: Client, services: Services
 ) -> None:
     await services.incidents.go_away()
@@ -170,9 +168,7 @@ async def test_without_incident_management_the_page_is_a_problem_with_a_way_out(
     assert {"class": "btn primary", "href": "/"} in page.elements("a")
 
 
-async def test_a_hundred_labels_and_long_texts_are_cut_and_not_lost_count_of(
-    client: Client, services: Services
-) -> None:
+async def test_a_hundred_labels_and_long_texts_are_truncated_and_counted(client: Client, services: Services) -> None:
     labels = {f"label-{number:03}": "v" * 4_000 for number in range(100)}
     long = demo_data.attached("m" * 60_000, 1, 1, **labels)
     services.incidents.add(demo_data.incident(4, "t" * 512).model_copy(update={"alerts": [long], "alerts_total": 1}))
@@ -223,7 +219,7 @@ async def test_htmx_gets_the_blocks_alone(client: Client, services: Services) ->
     ]
 
 
-async def test_paging_and_messages_are_asked_for_side_by_side(start_web: StartWeb, services: Services) -> None:
+async def test_paging_and_messages_are_loaded_concurrently(start_web: StartWeb, services: Services) -> None:
     client = await start_web(part_seconds=10)
     services.fill()
     services.schedules.gate.clear()
@@ -236,7 +232,7 @@ async def test_paging_and_messages_are_asked_for_side_by_side(start_web: StartWe
     assert page.result().text("notices") == ""
 
 
-async def test_where_the_senders_say_to_look_is_linked_once(client: Client, services: Services) -> None:
+async def test_each_link_of_the_senders_is_shown_once(client: Client, services: Services) -> None:
     services.fill()
     runbook = Link(href="https://runbooks.example.net/HighErrorRate", text="Runbook")
     graph = Link(href="https://prometheus.example.net/graph?a=1&b=2")

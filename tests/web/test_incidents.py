@@ -27,7 +27,7 @@ def options(page: Html) -> list[str]:
     return [each["value"] for each in page.elements("option") if "selected" in each and "value" in each]
 
 
-async def test_what_is_not_resolved_is_listed_newest_first(client: Client, services: Services) -> None:
+async def test_unresolved_incidents_are_listed_newest_first(client: Client, services: Services) -> None:
     services.fill()
     page = await read(client, LIST)
     assert numbers(page) == [2481, 2480, 2478, 2475, 2471]
@@ -54,7 +54,7 @@ async def test_what_is_not_resolved_is_listed_newest_first(client: Client, servi
         ("q=nothing+like+it", []),
     ],
 )
-async def test_the_address_says_what_is_shown(
+async def test_the_address_filters_the_incidents(
     client: Client, services: Services, query: str, expected: list[int]
 ) -> None:
     services.fill()
@@ -72,7 +72,7 @@ async def test_the_form_shows_what_is_filtered_by(client: Client, services: Serv
 
 
 @pytest.mark.parametrize("query", ["status=broken", "severity=worst", "since=1y", "cursor=zzz", "q=" + 257 * "a"])
-async def test_what_cannot_be_asked_for_is_said_and_not_guessed(client: Client, services: Services, query: str) -> None:
+async def test_an_invalid_filter_is_an_error(client: Client, services: Services, query: str) -> None:
     page = await read(client, f"{LIST}?{query}", status=422)
     assert "This address has a filter that the list does not support." in page.text("notices")
     assert services.incidents.heard == []
@@ -88,7 +88,7 @@ async def test_what_cannot_be_asked_for_is_said_and_not_guessed(client: Client, 
         (["open", "in_progress"], "2 are not resolved. 1 of them is unacknowledged."),
     ],
 )
-async def test_none_one_and_two_are_worded_right(
+async def test_no_incident_one_and_two_have_correct_grammar(
     client: Client, services: Services, statuses: list[str], sentence: str
 ) -> None:
     for number, status in enumerate(statuses, 1):
@@ -121,7 +121,7 @@ async def test_a_number_leads_to_its_incident(client: Client, services: Services
         assert (answer.status, answer.headers["Location"]) == (303, "/incidents/2481")
 
 
-async def test_mine_is_what_is_assigned_to_my_name(client: Client, services: Services) -> None:
+async def test_mine_are_the_incidents_assigned_to_my_name(client: Client, services: Services) -> None:
     services.fill()
     mine = {"Cookie": "tocsin_actor=Tom%C3%A1s%20Rivera"}
     page = await read(client, f"{LIST}?assigned=me", headers=mine)
@@ -132,7 +132,7 @@ async def test_mine_is_what_is_assigned_to_my_name(client: Client, services: Ser
     assert "Enter your name in the menu" in page.text("results")
 
 
-async def test_each_selected_incident_says_what_became_of_it(client: Client, services: Services) -> None:
+async def test_each_selected_incident_has_a_result(client: Client, services: Services) -> None:
     services.fill()
     page = await read(client, LIST)
     told = demo_data.entry(EventType.RESOLVED, "Dele Adeyemi", "Resolved.", 60)
@@ -168,7 +168,7 @@ async def test_each_selected_incident_says_what_became_of_it(client: Client, ser
     assert numbers(answer) == [2481, 2480, 2475, 2471]
 
 
-async def test_the_same_click_twice_does_what_it_does_once(client: Client, services: Services) -> None:
+async def test_the_same_click_twice_acts_once(client: Client, services: Services) -> None:
     services.fill()
     data = [
         ("key", "k1"),
@@ -188,7 +188,9 @@ async def test_the_same_click_twice_does_what_it_does_once(client: Client, servi
     assert len(set(keys)) == 2
 
 
-async def test_what_was_not_tried_is_said(client: Client, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_changes_that_were_not_tried_are_reported(
+    client: Client, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tocsin.web.pages.incidents.bulk.CONCURRENCY", 1)
     services.fill()
     page = await read(client, LIST)
@@ -217,7 +219,7 @@ async def test_nothing_selected_changes_nothing(client: Client, services: Servic
         assert response.headers["Location"] == LIST
 
 
-async def test_a_list_is_saved_under_a_name_and_forgotten_again(client: Client, services: Services) -> None:
+async def test_a_filter_is_saved_under_a_name_and_deleted_again(client: Client, services: Services) -> None:
     services.fill()
     page = await read(client, f"{LIST}?q=&status=any&severity=low&save=1")
     assert page.form("/incidents/filters").fields["name"] == "Low"
@@ -234,7 +236,7 @@ async def test_a_list_is_saved_under_a_name_and_forgotten_again(client: Client, 
     assert numbers(page) == [2476, 2471]
 
 
-async def test_a_browser_keeps_so_many_filters_and_says_when_it_is_full(client: Client, services: Services) -> None:
+async def test_a_browser_keeps_a_limited_number_of_filters(client: Client, services: Services) -> None:
     services.fill()
     for number in range(12):
         await submit(client, await read(client, f"{LIST}?q=w{number}&save=1"), "/incidents/filters", name=f"n{number}")
@@ -247,15 +249,13 @@ async def test_a_browser_keeps_so_many_filters_and_says_when_it_is_full(client: 
 
 
 @pytest.mark.parametrize("cookie", ["%5B", "x", "%5B%5B1%5D%5D", "%5B%5B%22a%22%2C%22/incidents?status=gone%22%5D%5D"])
-async def test_a_cookie_that_cannot_be_read_is_no_filter(client: Client, services: Services, cookie: str) -> None:
+async def test_an_invalid_cookie_is_ignored(client: Client, services: Services, cookie: str) -> None:
     services.fill()
     page = await read(client, LIST, headers={"Cookie": f"tocsin_filters={cookie}"})
     assert page.text("chips") == "Not resolved 5 Unacknowledged 2 All"
 
 
-async def test_without_the_on_call_service_the_list_says_what_it_does_not_know(
-    client: Client, services: Services
-) -> None:
+async def test_without_the_on_call_service_next_pages_are_unknown(client: Client, services: Services) -> None:
     services.fill()
     await read(client, LIST)
     await services.schedules.go_away()

@@ -13,7 +13,9 @@ PAGES = ("/", "/incidents", "/incidents/2481", "/alerts", "/notifications", "/on
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_nothing_that_was_begun_for_it_is_left_lying_about(client: Client, services: Services, path: str) -> None:
+async def test_nothing_started_for_a_disconnected_browser_is_left_behind(
+    client: Client, services: Services, path: str
+) -> None:
     services.fill()
     await read(client, path)
     for _ in range(20):

@@ -33,7 +33,7 @@ async def test_the_same_form_twice_opens_one_incident(client: Client, services: 
     assert len(services.incidents.incidents) == 1
 
 
-async def test_what_is_missing_is_asked_for_and_what_was_written_is_kept(client: Client, services: Services) -> None:
+async def test_missing_fields_are_errors_and_the_input_is_kept(client: Client, services: Services) -> None:
     page = await read(client, NEW)
     answer = await submit(
         client, page, "/incidents", status=422, title="  ", service="checkout", description="<b>It</b>"
@@ -47,7 +47,7 @@ async def test_what_is_missing_is_asked_for_and_what_was_written_is_kept(client:
     assert services.incidents.incidents == {}
 
 
-async def test_while_incident_management_is_away_nothing_written_is_lost(client: Client, services: Services) -> None:
+async def test_during_an_outage_the_input_is_kept(client: Client, services: Services) -> None:
     page = await read(client, NEW)
     await services.incidents.go_away()
     fields = page.form("/incidents").fields | {"title": "Slow", "service": "checkout", "severity": "low"}
@@ -59,14 +59,12 @@ async def test_while_incident_management_is_away_nothing_written_is_lost(client:
     assert answer.form("/incidents").fields["title"] == "Slow"
 
 
-async def test_the_form_says_what_is_away_and_that_it_does_not_ask_by_itself(
-    client: Client, services: Services
-) -> None:
+async def test_the_form_shows_an_outage_and_does_not_retry_by_itself(client: Client, services: Services) -> None:
     await services.schedules.go_away()
     assert (await read(client, NEW)).text("notices").endswith("Next attempt when you reload this page.")
 
 
-async def test_an_address_may_fill_in_what_is_known(client: Client) -> None:
+async def test_the_query_prefills_the_form(client: Client) -> None:
     page = await read(client, f"{NEW}?service=checkout&severity=high")
     assert page.form("/incidents").fields["service"] == "checkout"
     assert page.form("/incidents").fields["severity"] == "high"

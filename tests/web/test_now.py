@@ -20,7 +20,7 @@ def order(page: Html) -> list[str]:
     return [given["id"] for _, given in page.attributes if given.get("id", "").startswith("inc-")]
 
 
-async def test_now_says_in_its_heading_how_many_incidents_wait_and_whom_the_next_pages_go_to(
+async def test_the_heading_of_now_counts_unacknowledged_incidents_and_names_the_next_pages(
     client: Client, services: Services
 ) -> None:
     services.fill()
@@ -31,16 +31,16 @@ async def test_now_says_in_its_heading_how_many_incidents_wait_and_whom_the_next
     assert "(2) Now · Tocsin" in page.text()
 
 
-async def test_the_worst_ring_first_and_the_longest_waiting_of_a_kind_before_the_others(
-    client: Client, services: Services
-) -> None:
+async def test_incidents_are_sorted_by_severity_and_age(client: Client, services: Services) -> None:
     for number, severity, minutes in ((1, Severity.LOW, 9), (2, Severity.CRITICAL, 1), (3, Severity.CRITICAL, 5)):
         created = demo_data.ago(minutes=minutes)
         services.incidents.add(demo_data.incident(number, f"n{number}", severity=severity, created_at=created))
     assert order(await read(client, "/")) == ["inc-3", "inc-2", "inc-1"]
 
 
-async def test_a_ring_shows_who_was_paged_and_offers_one_click_to_answer(client: Client, services: Services) -> None:
+async def test_an_unacknowledged_incident_shows_who_was_paged_and_an_acknowledge_button(
+    client: Client, services: Services
+) -> None:
     services.fill()
     page = await read(client, "/")
     card = page.text("inc-2481")
@@ -67,9 +67,7 @@ async def test_now_counts_each_state_and_lists_what_is_worked_on_and_what_ended(
     assert "22 min, acknowledged in 1:05" in page.text("done")
 
 
-async def test_what_ended_longer_than_a_day_ago_is_not_counted_as_resolved_now(
-    client: Client, services: Services
-) -> None:
+async def test_incidents_resolved_over_a_day_ago_are_not_counted(client: Client, services: Services) -> None:
     old = demo_data.resolved(1, "Old", timedelta(minutes=5))
     old = old.model_copy(update={"resolved_at": demo_data.ago(hours=25)})
     services.incidents.incidents[1] = old
@@ -78,7 +76,7 @@ async def test_what_ended_longer_than_a_day_ago_is_not_counted_as_resolved_now(
     assert "The last one, Old, was resolved 1 d 1 h ago" in page.text("head")
 
 
-async def test_more_than_can_be_counted_is_said_to_be_more(client: Client, services: Services) -> None:
+async def test_more_incidents_than_are_counted_have_a_plus(client: Client, services: Services) -> None:
     for number in range(1, 206):
         services.incidents.incidents[number] = demo_data.incident(number, f"n{number}")
     page = await read(client, "/")
@@ -94,7 +92,7 @@ async def test_the_strip_names_who_is_on_call_for_each_team_and_until_when(clien
     assert "09:00 UTC" in strip
 
 
-async def test_you_are_told_that_you_are_on_call(client: Client, services: Services) -> None:
+async def test_the_visitor_on_call_is_marked(client: Client, services: Services) -> None:
     services.be_quiet()
     cookie = {"Cookie": "tocsin_actor=Tom%C3%A1s%20Rivera"}
     strip = (await read(client, "/", headers=cookie)).text("strip")
@@ -110,7 +108,7 @@ async def test_a_team_without_a_primary_is_shown_as_such(client: Client, service
     assert "Nobody is primary for Search" in page.text("list")
 
 
-async def test_a_team_that_vanished_since_it_was_listed_is_left_out(client: Client, services: Services) -> None:
+async def test_a_team_deleted_since_it_was_listed_is_left_out(client: Client, services: Services) -> None:
     services.be_quiet()
     del services.schedules.on_call["Search"]
     page = await read(client, "/")
@@ -132,14 +130,14 @@ async def test_without_a_measurement_no_figure_is_made_up(client: Client, servic
     assert "MTTA 7 days - Nothing measured yet." in rail
 
 
-async def test_the_pulse_covers_three_hours_or_says_how_much_less(client: Client, services: Services) -> None:
+async def test_the_pulse_covers_three_hours_or_shows_how_much_less(client: Client, services: Services) -> None:
     services.alerts.alerts += [demo_data.alert(seconds) for seconds in (10, 4_000, 20_000)]
     assert "Alerts last 3 hours 2" in (await read(client, "/")).text("rail")
     services.alerts.alerts += [demo_data.alert(seconds) for seconds in range(120)]
     assert "Alerts last 1 min 100+" in (await read(client, "/")).text("rail")
 
 
-async def test_all_quiet_proves_itself(client: Client, services: Services) -> None:
+async def test_all_quiet_shows_health_checks(client: Client, services: Services) -> None:
     services.be_quiet()
     page = await read(client, "/")
     assert page.text("head").startswith("All quiet No incident is open. The last one, ")
@@ -150,14 +148,14 @@ async def test_all_quiet_proves_itself(client: Client, services: Services) -> No
     assert "All services respond" in proofs
 
 
-async def test_quiet_without_any_alert_schedule_or_page_is_not_called_proven(client: Client) -> None:
+async def test_quiet_without_alerts_schedules_or_pages_is_unproven(client: Client) -> None:
     proofs = (await read(client, "/")).text("list")
     assert "No alert received yet" in proofs
     assert "No page has been sent yet" in proofs
     assert "No team has a schedule" in proofs
 
 
-async def test_an_undelivered_page_of_today_disturbs_the_quiet(client: Client, services: Services) -> None:
+async def test_an_undelivered_page_of_today_is_a_failed_check(client: Client, services: Services) -> None:
     ended = demo_data.resolved(7, "Over", timedelta(minutes=3))
     page_sent = demo_data.escalation(ended, paged={"Priya Raman": 60}, following=[], seconds=0).pages[0]
     dead = demo_data.message(ended, page_sent, NotificationStatus.FAILED, reason="550 no such user")
@@ -168,7 +166,9 @@ async def test_an_undelivered_page_of_today_disturbs_the_quiet(client: Client, s
     assert "Nobody was paged" not in page.text("head")
 
 
-async def test_work_without_rings_is_neither_quiet_nor_an_alarm(client: Client, services: Services) -> None:
+async def test_work_without_unacknowledged_incidents_is_neither_quiet_nor_an_alarm(
+    client: Client, services: Services
+) -> None:
     quiet_work = demo_data.working(5, "Slow", IncidentStatus.IN_PROGRESS, timedelta(hours=1))
     services.incidents.incidents[5] = quiet_work
     page = await read(client, "/")
@@ -196,9 +196,7 @@ async def test_htmx_gets_the_blocks_alone(client: Client, services: Services) ->
     assert page.elements("div")[1]["data-title"] == "(2) Now · Tocsin"
 
 
-async def test_a_service_that_is_away_is_named_with_what_still_works_and_what_is_remembered(
-    client: Client, services: Services
-) -> None:
+async def test_an_outage_is_shown_with_what_still_works_and_cached_values(client: Client, services: Services) -> None:
     services.fill()
     await read(client, "/")
     await services.schedules.go_away()
@@ -214,9 +212,7 @@ async def test_a_service_that_is_away_is_named_with_what_still_works_and_what_is
     assert "As of " in page.text("strip")
 
 
-async def test_away_is_counted_from_the_first_failure_and_over_with_the_first_answer(
-    client: Client, services: Services
-) -> None:
+async def test_an_outage_lasts_from_the_first_failure_to_the_first_response(client: Client, services: Services) -> None:
     await services.alerts.go_away()
 
     async def since() -> str:
@@ -229,7 +225,7 @@ async def test_away_is_counted_from_the_first_failure_and_over_with_the_first_an
     assert (await read(client, "/")).text("notices") == ""
 
 
-async def test_without_incident_management_now_says_that_it_does_not_know(client: Client, services: Services) -> None:
+async def test_without_incident_management_open_incidents_are_unknown(client: Client, services: Services) -> None:
     services.fill()
     await services.incidents.go_away()
     page = await read(client, "/")
@@ -239,14 +235,12 @@ async def test_without_incident_management_now_says_that_it_does_not_know(client
     assert "Priya Raman" in page.text("strip")
 
 
-async def test_with_nothing_remembered_the_strip_does_not_invent_anybody(client: Client, services: Services) -> None:
+async def test_with_an_empty_cache_the_strip_names_nobody(client: Client, services: Services) -> None:
     await services.schedules.go_away()
     assert "Who is on call cannot be shown" in (await read(client, "/")).text("strip")
 
 
-async def test_a_question_that_is_refused_leaves_its_part_out_and_is_no_outage(
-    client: Client, services: Services
-) -> None:
+async def test_a_rejected_request_leaves_its_part_out_and_is_no_outage(client: Client, services: Services) -> None:
     services.be_quiet()
     services.alerts.statuses.append(422)
     page = await read(client, "/")
@@ -254,7 +248,7 @@ async def test_a_question_that_is_refused_leaves_its_part_out_and_is_no_outage(
     assert page.text("notices") == ""
 
 
-def test_memory_forgets_what_was_not_renewed_for_longest() -> None:
+def test_the_cache_evicts_the_least_recently_stored_value() -> None:
     cache = Cache()
     answers = {str(number): Cached(number, demo_data.ago(), fresh=False) for number in range(CACHE_SIZE + 1)}
     for key, answer in answers.items():
@@ -275,7 +269,7 @@ async def test_a_service_that_hangs_costs_the_page_one_short_time_out(start_web:
     assert "2 incidents wait" in page.text("head")
 
 
-async def test_everything_is_asked_at_once(start_web: StartWeb, services: Services) -> None:
+async def test_everything_is_loaded_concurrently(start_web: StartWeb, services: Services) -> None:
     client = await start_web(part_seconds=10)
     least = {services.alerts: 1, services.incidents: 5, services.messages: 2, services.schedules: 1}
     for peer in least:

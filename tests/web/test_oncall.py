@@ -25,7 +25,7 @@ async def send(client: Client, form: Form, *, status: int = 200, **changed: Any)
     return page
 
 
-async def test_the_page_says_who_is_on_call_until_when_and_who_is_next(client: Client, services: Services) -> None:
+async def test_the_page_shows_who_is_on_call_until_when_and_who_is_next(client: Client, services: Services) -> None:
     services.be_quiet()
     page = await read(client, "/oncall")
     assert "All 4 teams" in page.text("head")
@@ -35,7 +35,7 @@ async def test_the_page_says_who_is_on_call_until_when_and_who_is_next(client: C
     assert "Tomás Rivera Primary until Mon 09:00 SW Sam" in cards
 
 
-async def test_who_is_on_call_is_told_so_and_sees_the_own_team(client: Client, services: Services) -> None:
+async def test_the_visitor_on_call_sees_the_own_team(client: Client, services: Services) -> None:
     services.be_quiet()
     client.session.cookie_jar.update_cookies({"tocsin_actor": quote("Hannah Weiss")}, client.make_url("/"))
     assert "You are on call" not in (await read(client, "/oncall")).text("head")
@@ -47,7 +47,7 @@ async def test_who_is_on_call_is_told_so_and_sees_the_own_team(client: Client, s
     assert page.text("sc").startswith("Search")
 
 
-async def test_any_two_weeks_of_any_team_can_be_looked_at(client: Client, services: Services) -> None:
+async def test_any_two_weeks_of_any_team_can_be_shown(client: Client, services: Services) -> None:
     services.be_quiet()
     page = await read(client, "/oncall?team=Payments&begin=2026-10-19")
     assert page.text("sc") == "Payments Mon 19 Oct to Sun 1 Nov, Europe/Berlin"
@@ -67,14 +67,14 @@ async def test_any_two_weeks_of_any_team_can_be_looked_at(client: Client, servic
         ("page=2", 422, "Unknown parameter."),
     ],
 )
-async def test_what_cannot_be_shown_is_said(
+async def test_an_unknown_team_or_date_is_an_error(
     client: Client, services: Services, query: str, status: int, said: str
 ) -> None:
     services.be_quiet()
     assert said in (await read(client, f"/oncall?{query}", status=status)).text("main")
 
 
-async def test_a_role_that_nobody_has_is_a_gap_with_its_meaning(client: Client, services: Services) -> None:
+async def test_a_role_that_nobody_has_is_a_gap_with_its_consequence(client: Client, services: Services) -> None:
     services.be_quiet()
     search = services.schedules.schedules[3]
     only = [member for member in search.members if member.role is Role.SECONDARY]
@@ -86,12 +86,12 @@ async def test_a_role_that_nobody_has_is_a_gap_with_its_meaning(client: Client, 
     assert "Nobody" in page.text("schedule")
 
 
-async def test_without_any_team_the_page_says_what_happens_to_pages(client: Client) -> None:
+async def test_without_any_team_the_page_says_where_pages_go(client: Client) -> None:
     page = await read(client, "/oncall")
     assert "No team has a schedule yet Until then, pages go to the catch-all contact." in page.text("head")
 
 
-async def test_while_on_call_is_away_the_page_shows_what_it_knew(client: Client, services: Services) -> None:
+async def test_during_an_outage_of_on_call_the_page_shows_cached_values(client: Client, services: Services) -> None:
     services.be_quiet()
     await read(client, "/oncall")
     await services.schedules.go_away()
@@ -103,7 +103,7 @@ async def test_while_on_call_is_away_the_page_shows_what_it_knew(client: Client,
     assert "Who is on call cannot be shown right now" in unknown.text("head")
 
 
-async def test_a_schedule_is_made_by_a_form(client: Client, services: Services) -> None:
+async def test_a_schedule_is_created_by_a_form(client: Client, services: Services) -> None:
     form = (await read(client, "/oncall/new")).form("/oncall/new")
     page = await send(
         client,
@@ -141,7 +141,7 @@ async def test_a_schedule_is_made_by_a_form(client: Client, services: Services) 
     )
 
 
-async def test_sent_untouched_the_form_changes_nothing_and_one_field_changes_that_alone(
+async def test_an_unchanged_form_changes_nothing_and_a_changed_field_only_itself(
     client: Client, services: Services
 ) -> None:
     services.be_quiet()
@@ -159,9 +159,7 @@ async def test_sent_untouched_the_form_changes_nothing_and_one_field_changes_tha
     assert services.schedules.schedules[0].rotation_type is RotationType.DAILY
 
 
-async def test_what_cannot_be_used_is_said_at_its_field_and_nothing_written_is_lost(
-    client: Client, services: Services
-) -> None:
+async def test_an_invalid_field_shows_its_error_and_the_input_is_kept(client: Client, services: Services) -> None:
     form = (await read(client, "/oncall/new")).form("/oncall/new")
     page = await send(
         client, form, status=422, team="Payments", time_zone="Mars/Olympus", name_at_1="Ada", email_at_1="nonsense"
@@ -180,7 +178,7 @@ async def test_what_cannot_be_used_is_said_at_its_field_and_nothing_written_is_l
     assert services.schedules.schedules == []
 
 
-async def test_more_rows_keep_what_is_written(client: Client) -> None:
+async def test_adding_rows_keeps_the_input(client: Client) -> None:
     form = (await read(client, "/oncall/new")).form("/oncall/new")
     filled: dict[str, Any] = {f"name_at_{number}": f"Person {number}" for number in range(3)}
     page = await send(client, form, more="1", **filled)
@@ -188,7 +186,9 @@ async def test_more_rows_keep_what_is_written(client: Client) -> None:
     assert [fields[f"name-{number}"] for number in range(6)] == ["Person 0", "Person 1", "Person 2", "", "", ""]
 
 
-async def test_who_comes_late_is_told_and_can_start_from_the_present_one(client: Client, services: Services) -> None:
+async def test_an_outdated_form_is_rejected_with_a_link_to_the_current_version(
+    client: Client, services: Services
+) -> None:
     services.be_quiet()
     path = f"/oncall/{services.schedules.schedules[0].id}"
     mine, other = (await read(client, path)).form(path), (await read(client, path)).form(path)
@@ -199,12 +199,12 @@ async def test_who_comes_late_is_told_and_can_start_from_the_present_one(client:
     assert f"{services.schedules.schedules[0].handoff_time:%H:%M}" == "10:00"
 
 
-async def test_a_team_that_exists_is_not_made_again(client: Client, services: Services) -> None:
+async def test_an_existing_team_is_not_created_again(client: Client, services: Services) -> None:
     services.be_quiet()
     form = (await read(client, "/oncall/new")).form("/oncall/new")
     page = await send(client, form, status=409, team="Payments", name_at_0="Ada", email_at_0="ada@example.org")
     assert "The team 'Payments' has a schedule already." in page.text("main")
 
 
-async def test_a_schedule_that_is_not_there_is_a_404(client: Client) -> None:
+async def test_an_unknown_schedule_is_a_404(client: Client) -> None:
     await read(client, "/oncall/01a1fddf-ead3-73fb-b54c-3f17b2c82759", status=404)

@@ -14,16 +14,14 @@ PAGES = ("/", "/incidents", "/incidents/2481", "/incidents/2479", "/alerts", "/n
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/analytics"])
-async def test_a_page_says_how_many_wait(client: Client, services: Services, path: str) -> None:
+async def test_every_page_counts_unacknowledged_incidents(client: Client, services: Services, path: str) -> None:
     services.fill()
     assert (await read(client, path)).text("count") == ", unacknowledged: 2"
     assert (await read(client, path, headers=FRAGMENTS)).text("count") == ", unacknowledged: 2"
 
 
 @pytest.mark.parametrize("path", ["/", "/incidents", "/alerts", "/notifications", "/oncall", "/analytics"])
-async def test_a_page_says_nothing_of_it_while_that_cannot_be_told_or_none_waits(
-    client: Client, services: Services, path: str
-) -> None:
+async def test_an_unknown_or_zero_count_is_not_shown(client: Client, services: Services, path: str) -> None:
     services.be_quiet()
     assert (await read(client, path)).text("count") == ""
     services.fill()
@@ -31,14 +29,14 @@ async def test_a_page_says_nothing_of_it_while_that_cannot_be_told_or_none_waits
     assert (await read(client, path)).text("count") == ""
 
 
-async def test_the_page_of_an_alert_says_it_too(client: Client, services: Services) -> None:
+async def test_the_page_of_an_alert_shows_the_count_too(client: Client, services: Services) -> None:
     alert = services.storm()["attached"]
     assert (await read(client, f"/alerts/{alert.id}")).text("count") == ", unacknowledged: 2"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", ["/incidents/2481", "/notifications"])
-async def test_an_incident_elsewhere_is_counted_and_said_while_somebody_looks_at_something_else(
+async def test_a_new_incident_is_counted_and_announced_on_another_page(
     visit: Visit, services: Services, path: str
 ) -> None:
     services.fill()

@@ -21,7 +21,7 @@ async def review(client: Client, ref: str = "2481") -> str:
         return await response.text()
 
 
-async def test_a_summary_for_the_review_tells_the_course_of_things_in_order(client: Client, services: Services) -> None:
+async def test_the_postmortem_lists_the_timeline_in_order(client: Client, services: Services) -> None:
     services.fill()
     text = await review(client)
     assert text.startswith("# Incident 2481: Checkout answers 5xx for 7.4 % of requests\n\n- Severity: Critical\n")
@@ -35,7 +35,7 @@ async def test_a_summary_for_the_review_tells_the_course_of_things_in_order(clie
     assert "- Resolved: " in await review(client, "2479")
 
 
-async def test_what_senders_wrote_is_text_in_markdown_too(client: Client, services: Services) -> None:
+async def test_a_sender_s_text_is_escaped_in_markdown(client: Client, services: Services) -> None:
     payload = "# <script>alert(1)</script>\n[x](javascript:alert(2)) `a` |b| *c*"
     hostile = demo_data.incident(6, payload, service=payload, description=payload)
     told = [demo_data.entry(EventType.CREATED, payload, payload, 1)]
@@ -55,7 +55,7 @@ def test_no_text_becomes_markup(text: str) -> None:
     assert all(written[match.start() - 1] == "\\" for match in SPECIAL.finditer(written) if match[1] != "\\")
 
 
-async def test_there_is_no_review_of_what_is_not_there(client: Client) -> None:
+async def test_an_unknown_incident_has_no_postmortem(client: Client) -> None:
     async with client.get("/incidents/99/review.md") as response:
         assert response.status == 404
 
@@ -97,7 +97,7 @@ async def test_an_incident_names_its_responders_its_links_and_what_was_before(
     assert f"/alerts/{shown.alert_id}" in [link["href"] for link in page.elements("a")]
 
 
-async def test_without_alert_ingestion_the_incident_is_shown_all_the_same(client: Client, services: Services) -> None:
+async def test_without_alert_ingestion_the_incident_is_shown_anyway(client: Client, services: Services) -> None:
     services.fill()
     await services.alerts.go_away()
     page = await read(client, PAGE)

@@ -36,7 +36,7 @@ def october(*primaries: str | None) -> ScheduleChart:
     return chart_of(weeks(first, BERLIN, *primaries), BERLIN, first, now)
 
 
-def test_a_day_of_25_hours_is_wider_and_the_days_fill_the_picture() -> None:
+def test_a_day_of_25_hours_is_wider_and_the_days_fill_the_chart() -> None:
     days = october("Tomas", "Priya", "Yusuf").days
     assert [day.hours for day in days] == [24] * 6 + [25] + [24] * 7
     assert days[6].width == pytest.approx(days[5].width * 25 / 24, abs=0.01)
@@ -45,7 +45,7 @@ def test_a_day_of_25_hours_is_wider_and_the_days_fill_the_picture() -> None:
     assert [day.label for day in days if day.weekend] == ["Sat 24", "Sun 25", "Sat 31", "Sun 1"]
 
 
-def test_bars_carry_the_true_hours_of_the_whole_turn() -> None:
+def test_bars_have_the_hours_of_the_whole_turn() -> None:
     before, priya, yusuf = october("Tomas", "Priya", "Yusuf").lanes[0].bars
     assert (before.x, before.label) == (0, "")
     assert (priya.label, priya.detail, priya.hours) == ("Priya", "169 h, until Mon 09:00", 169)
@@ -53,7 +53,7 @@ def test_bars_carry_the_true_hours_of_the_whole_turn() -> None:
     assert yusuf.x + yusuf.width == pytest.approx(100, abs=0.01)
 
 
-def test_who_follows_himself_has_one_bar_and_nobody_is_a_gap() -> None:
+def test_consecutive_shifts_are_one_bar_and_nobody_is_a_gap() -> None:
     (alone,) = october("Ada", "Ada", "Ada").lanes[0].bars
     assert (alone.x, alone.width, alone.detail) == (0, 100, "505 h")
     bars = october("Ada", None, "Ada").lanes[0].bars
@@ -70,9 +70,7 @@ def test_who_follows_himself_has_one_bar_and_nobody_is_a_gap() -> None:
         ("America/Santiago", date(2026, 8, 31), "00:00", "01:00", 23),
     ],
 )
-def test_a_change_of_the_clocks_is_found_to_the_minute(
-    zone: str, first: date, before: str, after: str, hours: float
-) -> None:
+def test_a_clock_change_is_located_to_the_minute(zone: str, first: date, before: str, after: str, hours: float) -> None:
     there = ZoneInfo(zone)
     picture = chart_of(weeks(first, there, "A", "B", "C"), there, first, midnight(first, there))
     (change,) = picture.changes
@@ -82,7 +80,7 @@ def test_a_change_of_the_clocks_is_found_to_the_minute(
     assert [day.date for day in picture.days if day.hours != 24] == [change.day]
 
 
-def test_now_is_nowhere_on_another_fortnight() -> None:
+def test_now_is_not_on_the_chart_of_other_weeks() -> None:
     first = date(2026, 10, 19)
     assert october("A", "B", "C").now_x == pytest.approx(22.3, abs=0.1)
     assert chart_of([], BERLIN, first, datetime(2026, 11, 2, tzinfo=UTC)).now_x is None

@@ -49,7 +49,7 @@ async def test_a_form_is_taken_from_our_own_pages_only(
 
 @pytest.mark.parametrize(("headers", "own"), SENDERS)
 @pytest.mark.parametrize("kind", ["application/json", "text/plain"])
-async def test_so_is_a_change_through_the_door(
+async def test_changes_through_the_gateway_are_protected_too(
     client: Client, services: Services, headers: dict[str, str], kind: str, *, own: bool
 ) -> None:
     services.fill()
@@ -63,7 +63,7 @@ async def test_so_is_a_change_through_the_door(
 
 
 @pytest.mark.parametrize("path", ["/preferences/name", "/preferences/theme", ACKNOWLEDGE, "/incidents/1/notes"])
-async def test_no_form_is_left_out_of_the_defence(client: Client, path: str) -> None:
+async def test_every_form_is_protected(client: Client, path: str) -> None:
     async with client.post(path, data={}, headers={"Origin": "https://evil.example"}) as answer:
         assert answer.status == 403
         assert "Set-Cookie" not in answer.headers
@@ -79,9 +79,7 @@ async def test_reading_changes_nothing_and_is_free(client: Client, services: Ser
     assert not services.incidents.changes
 
 
-async def test_a_configured_origin_may_change_through_the_door_but_not_by_forms(
-    start_web: StartWeb, services: Services
-) -> None:
+async def test_a_configured_origin_may_use_the_gateway_but_no_forms(start_web: StartWeb, services: Services) -> None:
     client = await start_web(cors_origins="https://wall.example")
     services.fill()
     origin = {"Origin": "https://wall.example", "Sec-Fetch-Site": "cross-site"}
@@ -101,7 +99,7 @@ POLICY = (
     ("path", "status"),
     [("/", 200), ("/incidents/99", 404), ("/nothing", 404), ("/static/x/now.css", 200), ("/api/v1/incidents", 200)],
 )
-async def test_every_answer_binds_the_browser(client: Client, path: str, status: int) -> None:
+async def test_every_response_has_the_security_headers(client: Client, path: str, status: int) -> None:
     async with client.get(path, headers=BROWSER) as answer:
         assert answer.status == status
         assert answer.headers.getall("Content-Security-Policy") == [POLICY]
@@ -128,9 +126,7 @@ async def test_a_problem_page_carries_the_request_s_id(client: Client) -> None:
     assert "night-7 Include this when you report a problem" in page.text()
 
 
-async def test_the_web_service_is_ready_while_others_are_away_and_names_them(
-    client: Client, services: Services
-) -> None:
+async def test_the_web_service_is_ready_during_outages_and_names_them(client: Client, services: Services) -> None:
     for peer in (services.alerts, services.incidents, services.schedules, services.messages):
         await peer.go_away()
     async with client.get("/health/ready") as answer:
@@ -140,7 +136,7 @@ async def test_the_web_service_is_ready_while_others_are_away_and_names_them(
     assert all("cannot be reached" in word for word in found.values())
 
 
-async def test_a_foreign_host_gets_a_page_that_says_what_to_do(client: Client) -> None:
+async def test_an_unknown_host_gets_a_page_with_a_remedy(client: Client) -> None:
     async with client.get("/", headers={"Host": "tocsin.lan"} | BROWSER) as answer:
         assert answer.status == 421
         text = await answer.text()
