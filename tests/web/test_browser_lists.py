@@ -110,7 +110,7 @@ async def test_searching_saving_and_acknowledging_work_without_javascript(visit:
     await expect(page.locator("#outcome")).to_contain_text("2 incidents resolved")
     await expect(page.locator("#results")).to_contain_text("No incident matches this filter.")
     await page.get_by_role("link", name="New incident").click()
-    await page.get_by_label("What is wrong").fill("Printers are offline")
+    await page.get_by_label("Title").fill("Printers are offline")
     await page.get_by_label("Service").fill("label-printer")
     await page.get_by_text("Medium").click()
     await page.get_by_role("button", name="Open and page").click()
@@ -185,7 +185,7 @@ async def test_alerts_and_messages_are_read_without_javascript(visit: Visit, ser
 async def test_the_page_of_an_alert_updates_its_treatment(visit: Visit, services: Services) -> None:
     waiting = services.storm()["waiting"]
     page = await live(await visit.open(f"/alerts/{waiting.id}"))
-    await expect(page.locator("#alert")).to_contain_text("incident management has not answered yet")
+    await expect(page.locator("#alert")).to_contain_text("incident management has not responded yet")
     opened = demo_data.incident(2490, waiting.message)
     told = waiting.model_copy(update={"action": AlertAction.NEW_INCIDENT, "incident_id": opened.id})
     services.alerts.alerts[services.alerts.alerts.index(waiting)] = told

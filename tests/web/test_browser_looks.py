@@ -40,7 +40,7 @@ async def test_on_a_phone_the_actions_are_at_the_thumb(visit: Visit, services: S
     assert button["height"] >= 44
     assert button["y"] > PHONE["height"] * 0.75
     await page.get_by_role("button", name="Acknowledge").tap()
-    await expect(page.locator("#response")).to_contain_text("Nobody more is paged")
+    await expect(page.locator("#response")).to_contain_text("Paging has stopped")
 
 
 @pytest.mark.parametrize(

@@ -266,7 +266,7 @@ async def test_a_service_that_hangs_costs_the_page_one_short_time_out(start_web:
     services.messages.gate.clear()
     page = await read(client, "/")
     assert "The notification service has been unavailable since" in page.text("notices")
-    assert "2 incidents wait" in page.text("head")
+    assert "2 incidents are unacknowledged" in page.text("head")
 
 
 async def test_everything_is_loaded_concurrently(start_web: StartWeb, services: Services) -> None:
