@@ -53,7 +53,7 @@ async def test_without_javascript_a_range_is_chosen_a_table_opened_and_a_file_sa
     await page.get_by_text("As a table").first.click()
     await expect(page.get_by_role("row", name=re.compile("^27 Jul")).first).to_be_visible()
     async with page.expect_download() as saved:
-        await page.get_by_role("link", name=re.compile("time to answer")).click()
+        await page.get_by_role("link", name=re.compile("time to acknowledge")).click()
     download = await saved.value
     await download.save_as(tmp_path / "saved.csv")
     assert re.fullmatch(r"time-to-acknowledge-30d-\d{4}-\d\d-\d\d\.csv", download.suggested_filename)
