@@ -205,7 +205,7 @@ async def test_a_process_paused_until_its_lease_ended_does_not_send(
     await start()
     assert (await paused.ended(notification))["status"] == "sent"
     goes_on.set()
-    await eventually(lambda: "not sent: the lease ran out" in capfd.readouterr().out)
+    await eventually(lambda: "not sent: the lease has expired" in capfd.readouterr().out)
     assert receiver.deliveries == [notification]
 
 
@@ -227,7 +227,7 @@ async def test_a_message_that_kills_every_process_that_sends_it_is_given_up(
     found = await service.ended(order["notification_id"])
     assert (found["status"], found["reason"]) == (
         "failed",
-        "given up after 4 tries; the last one left no outcome",
+        "given up after 4 tries; the outcome of the last one is unknown",
     )
     assert len(receiver.received) == 1
     await eventually(lambda: neighbours.failed)
@@ -254,7 +254,7 @@ async def test_a_message_that_meets_a_bug_delays_no_other(service: Service, rece
     arm(SEND, FailpointKind.RAISE)
     found = [await service.notify(message(receiver.url)) for _ in range(2)]
     kept = [item["answer"] for one in found for item in (await service.ended(one))["attempts"]]
-    assert sorted(kept) == ["", "", "an error in Tocsin itself (FaultInjectedError)"]
+    assert sorted(kept) == ["", "", "internal error (FaultInjectedError)"]
 
 
 async def test_a_message_is_not_sent_again_where_recording_fails_once(

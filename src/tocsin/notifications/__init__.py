@@ -1,1 +1,1 @@
-"""notification-service: delivers one message to one person over one channel, and proves it."""
+"""notification-service: delivers messages to people over channels, and records every attempt."""

@@ -1,4 +1,4 @@
-"""notification-service, wired together."""
+"""The application factory of notification-service."""
 
 from aiohttp import web
 

@@ -27,12 +27,12 @@ async def post_notify(request: web.Request) -> web.Response:
     """Deliver one message to one recipient over one channel.
 
     The message is stored before the response, and retried until it is delivered or given up. A repeat with the same
-    `Idempotency-Key` or `notification_id` sends nothing more.
+    `Idempotency-Key` or `notification_id` is a no-op.
     """
-    order = await parse_body(request, Notify)
-    if errors := CHANNELS.contact_errors(order.channel, order.recipient):
+    command = await parse_body(request, Notify)
+    if errors := CHANNELS.contact_errors(command.channel, command.recipient):
         raise InvalidRequestError(errors)
-    queued = await queueing.notify(request.app[DEPS], order, request=await idempotent_request(request))
+    queued = await queueing.notify(request.app[DEPS], command, request=await idempotent_request(request))
     return respond(queued, status=HTTPStatus.ACCEPTED)
 
 
@@ -63,9 +63,9 @@ async def get_notification(request: web.Request) -> web.Response:
     headers=("Idempotency-Key",),
 )
 async def post_redeliver(request: web.Request) -> web.Response:
-    """Send a failed or voided message again, under the same delivery id and whatever its incident's state.
+    """Send a failed or voided message again with the same delivery id, whatever the state of its incident.
 
-    Only an acknowledgement after that cancels the page.
+    Only a later acknowledgement cancels the page.
     """
     notification_id = path_uuid(request, "notification_id")
     queued = await queueing.redeliver(request.app[DEPS], notification_id, request=await idempotent_request(request))

@@ -18,7 +18,7 @@ class NotificationMetrics:
     finished: Counter
     attempts: Counter
     fenced: Counter
-    questions: Counter
+    state_requests: Counter
     seconds: Histogram
     queued: Gauge
     oldest: Gauge
@@ -27,16 +27,16 @@ class NotificationMetrics:
     @classmethod
     def register(cls, registry: CollectorRegistry) -> Self:
         """Declare the metrics on *registry*, every label value at zero."""
-        made = cls(
+        metrics = cls(
             Counter(
-                "notifications_sent_total", "Messages by how they ended.", ["channel", "status"], registry=registry
+                "notifications_sent_total", "Finished messages by status.", ["channel", "status"], registry=registry
             ),
             Counter(
                 "tocsin_notifications_attempts_total", "Attempts to send.", ["channel", "outcome"], registry=registry
             ),
             Counter(
                 "tocsin_notifications_fenced_total",
-                "Attempts that ended after their lease: another attempt held the message by then.",
+                "Attempts whose outcome was discarded: their lease had expired, and another attempt had begun.",
                 registry=registry,
             ),
             Counter(
@@ -47,7 +47,7 @@ class NotificationMetrics:
             ),
             Histogram(
                 "tocsin_notifications_delivery_seconds",
-                "From a message's acceptance or redelivery until the provider accepted it.",
+                "Time from a message's acceptance or redelivery until the provider accepted it.",
                 ["channel"],
                 buckets=BUCKETS,
                 registry=registry,
@@ -63,10 +63,10 @@ class NotificationMetrics:
                 registry=registry,
             ),
         )
-        made._begin_at_zero()
-        return made
+        metrics._create_labels()
+        return metrics
 
-    def _begin_at_zero(self) -> None:
+    def _create_labels(self) -> None:
         for channel in CHANNELS.names:
             for status in (NotificationStatus.SENT, NotificationStatus.FAILED, NotificationStatus.CANCELLED):
                 self.finished.labels(channel, status)
@@ -76,4 +76,4 @@ class NotificationMetrics:
             self.queued.labels(channel)
             self.dead.labels(channel)
         for outcome in ("answered", "unanswered"):
-            self.questions.labels(outcome)
+            self.state_requests.labels(outcome)

@@ -19,7 +19,7 @@ class NotificationQuery(ListQuery):
     status: NotificationStatus | None = None
     recipient: str | None = None
     person: Text | None = None
-    """The person whom a page is for."""
+    """The person who is paged."""
 
     def filters(self) -> dict[str, Any]:
         """Return the parameters of the statement."""
@@ -39,4 +39,4 @@ class SummaryQuery(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     since: Instant | None = None
-    """Queued at or after; by default the last 24 hours."""
+    """Queued at this time or later; by default in the last 24 hours."""

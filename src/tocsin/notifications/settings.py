@@ -13,21 +13,21 @@ from tocsin.kernel.settings import HTTPURL, Seconds, ServiceSettings
 
 
 def networks(value: Any) -> Any:
-    """Parse networks separated by commas. Raise ValueError for a network that can never be reached."""
+    """Parse comma-separated networks. Raise ValueError for a network that can never be allowed."""
     if not isinstance(value, str):
         return value
     found = tuple(ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip())
     for network in found:
         if never_allowed(network):
-            msg = f"{network} is never reached: loopback, link-local and multicast addresses cannot be allowed"
+            msg = f"{network} cannot be allowed: loopback, link-local and multicast addresses are always blocked"
             raise ValueError(msg)
     return found
 
 
 def existing_file(path: Path) -> Path:
-    """Refuse a file that does not exist."""
+    """Raise ValueError if the file does not exist."""
     if not path.is_file():
-        msg = f"there is no file {path}"
+        msg = f"the file {path} does not exist"
         raise ValueError(msg)
     return path
 
@@ -48,10 +48,10 @@ class Settings(ServiceSettings):
     send_timeout_seconds: Seconds = 10.0
     """How long one attempt to send may take; at most 80 % of a lease."""
     sends_per_receiver: Annotated[int, Field(ge=1, le=100)] = 8
-    """How many messages one process sends at once over one channel; over the webhook channel, to one host."""
+    """How many messages one process sends concurrently over one channel; for webhooks, to one host."""
     give_up_tries: Annotated[int, Field(ge=1, le=1_000)] = 20
-    """Tries after which a message fails."""
+    """Attempts after which a message fails."""
     give_up_seconds: Seconds = 300.0
-    """How long after its first try a message is retried before it fails."""
+    """How long after its first attempt a message is retried before it fails."""
     ask_state_seconds: Seconds = 0.5
     """How long incident-management may take to return the states of incidents; after that, pages are sent unchecked."""

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 CONCURRENCY: Final = 256
-"""Messages that one process sends at once, over all channels."""
+"""How many messages one process sends concurrently, over all channels."""
 HOUSEKEEPING_POLLS: Final = 5
-"""The queue is measured once in so many polls."""
+"""The interval of the housekeeping, in polling intervals."""
 KEEP_CANCELLATIONS_DAYS: Final = 7
 
 
@@ -42,7 +42,7 @@ def workers(app: web.Application) -> list[Context]:
     return [
         deps.outbox.context,
         delete_expired_keys(),
-        worker("notification_housekeeping", _keep_house, interval=HOUSEKEEPING_POLLS * deps.settings.poll_seconds),
+        worker("notification_housekeeping", _housekeep, interval=HOUSEKEEPING_POLLS * deps.settings.poll_seconds),
         deps.queue.context,
         _dispatch,
     ]
@@ -66,14 +66,14 @@ class Dispatcher:
         self._deps = deps
         self._transports = transports
         self._busy: Counter[str] = Counter()
-        """Deliveries under way, by rate limit key."""
+        """Deliveries in progress, by rate limit key."""
         self._running: set[asyncio.Task[None]] = set()
         self._retries: list[float] = []
         """When this process's retries are due, by its monotonic clock; a heap."""
         self.wakeup = Wakeup()
 
     async def context(self, app: web.Application) -> AsyncIterator[None]:
-        """Dispatch while the application runs; a delivery that is cut off at the end is retried after its lease."""
+        """Dispatch while the application runs; a delivery that the shutdown interrupts is retried after its lease."""
         dispatch = worker("dispatcher", self._tick, interval=self._deps.settings.poll_seconds, wakeup=self.wakeup)
         async for _ in dispatch(app):
             yield
@@ -123,7 +123,7 @@ class Dispatcher:
         except UnavailableError as exc:
             log.warning("message is retried when its lease ends", notification_id=str(message.id), reason=str(exc))
         except Exception:
-            # The rest of the batch goes on; this message is retried when its lease ends, and given up in the end.
+            # The rest of the batch continues; this message is retried when its lease ends, until it is given up.
             log.exception("delivery failed unexpectedly", notification_id=str(message.id))
         finally:
             self._release(message)
@@ -135,7 +135,7 @@ class Dispatcher:
         self.wakeup.set()
 
 
-async def _keep_house(app: web.Application) -> bool:
+async def _housekeep(app: web.Application) -> bool:
     """Measure the queue and delete old cancellations."""
     deps = app[DEPS]
     async with transaction(deps.db) as cur:

@@ -1,1 +1,1 @@
-"""Decisions about messages: pure functions of their arguments."""
+"""Pure functions and values: whether to send a message, when to retry it, and which messages form a digest."""

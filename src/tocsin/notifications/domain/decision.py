@@ -1,4 +1,4 @@
-"""Whether a message is still to be sent, and what follows from an attempt."""
+"""Decisions: whether to send a message, and whether to retry it after an attempt."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +9,7 @@ from tocsin.contracts.notifications import AttemptOutcome, NotificationKind, Not
 from tocsin.notifications.domain.leased_message import LeasedMessage
 
 MAX_RETRY_AFTER_SECONDS: Final = 120.0
-"""A receiver that asks for a longer pause is tried after this one: a person waits for the page."""
+"""A longer Retry-After is cut to this, because a page is urgent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +18,17 @@ class Limits:
 
     tries: int
     seconds: float
-    """Since the first try."""
+    """Since the first attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of a message after an attempt."""
+    """The status of a message after an attempt."""
 
     status: NotificationStatus
     reason: str | None
     delay: float | None
-    """Seconds until the next attempt; None when there is none."""
+    """Seconds until the next attempt; None if there is none."""
 
 
 def is_wanted(message: LeasedMessage, incidents: IncidentStates) -> bool:
@@ -47,7 +47,7 @@ def is_wanted(message: LeasedMessage, incidents: IncidentStates) -> bool:
 
 
 def decide(outcome: Outcome, *, tries: int, waited_seconds: float, pause: float, limits: Limits) -> Decision:
-    """Decide after attempt number *tries*, *waited_seconds* after the first one, with *pause* as the next back-off."""
+    """Decide after attempt number *tries*, *waited_seconds* after the first one; *pause* is the next back-off."""
     if outcome.outcome is AttemptOutcome.SENT:
         return Decision(NotificationStatus.SENT, None, None)
     if outcome.outcome is AttemptOutcome.FAILED:

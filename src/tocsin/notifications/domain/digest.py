@@ -1,7 +1,7 @@
-"""Digests: one message in place of many pages that are late.
+"""Digests: one message that replaces many late pages.
 
-After an outage all of a person's pages are due at once, and most repeat what is known by then. Pages older than
-STALE_SECONDS, to one recipient over one channel, go out as one message that names each unacknowledged incident.
+After an outage all of a person's pages are due at once, and most of them are redundant. Pages older than STALE_SECONDS
+to one recipient over one channel are sent as one message, which lists each unacknowledged incident.
 """
 
 import hashlib
@@ -15,17 +15,17 @@ from tocsin.contracts.notifications import DigestEntry, NotificationKind
 from tocsin.notifications.domain.leased_message import LeasedMessage
 
 STALE_SECONDS: Final = 600.0
-"""Since on-call decided to page."""
+"""The age from which a page is stale, since on-call created it."""
 GATHER_SECONDS: Final = 5.0
-"""How long a page that is stale on arrival waits for others."""
+"""How long a page that is already stale on arrival waits for other pages."""
 MAX_PAGES: Final = 1_000
-"""Stale pages leased at once beside those that are due."""
+"""The maximum of stale pages leased in addition to the due ones."""
 MAX_SHOWN: Final = 50
-"""Incidents in the text."""
+"""The maximum of incidents in the text."""
 
 
 def bundled(messages: Sequence[LeasedMessage]) -> list[list[LeasedMessage]]:
-    """Group *messages* by what goes out together, each group newest first; most groups are a single message."""
+    """Group the messages that are sent together, newest first; most groups are a single message."""
     newest_first = sorted(messages, key=lambda message: message.created_at, reverse=True)
     bundles: list[list[LeasedMessage]] = []
     stale: dict[tuple[str, str], list[LeasedMessage]] = {}
@@ -41,7 +41,7 @@ def bundled(messages: Sequence[LeasedMessage]) -> list[list[LeasedMessage]]:
 
 
 def is_stale(message: LeasedMessage) -> bool:
-    """Return whether *message* is a page that is too late to go out alone; a redelivered page never is."""
+    """Return whether *message* is a page so late that it belongs in a digest; a redelivered page never is."""
     return (
         message.kind is NotificationKind.PAGE
         and message.redelivered_at is None
@@ -61,7 +61,7 @@ def digest_id(bundle: Sequence[LeasedMessage]) -> UUID | None:
 
 
 def to_send(bundle: Sequence[LeasedMessage], *, public_url: str | None) -> Message:
-    """Return the one message that goes out for *bundle*, which is not empty."""
+    """Return the message to send for *bundle*, which must not be empty."""
     newest, delivery_id = bundle[0].to_send(public_url), digest_id(bundle)
     if delivery_id is None:
         return newest

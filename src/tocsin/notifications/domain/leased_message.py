@@ -12,7 +12,7 @@ from tocsin.contracts.notifications import NotificationKind, PageDetails
 
 @dataclass(frozen=True, slots=True)
 class LeasedMessage:
-    """A leased row. Ages are by the database's clock."""
+    """A leased row. Ages are measured by the database's clock."""
 
     id: UUID
     incident_id: UUID
@@ -25,15 +25,15 @@ class LeasedMessage:
     message: str
     page: PageDetails | None
     attempts: int
-    """The number of this attempt: no other process has it."""
+    """The number of this attempt, which no other process has."""
     tries: int
     """Attempts since the message was queued or redelivered."""
     waited_seconds: float
-    """Since the first of those tries."""
+    """Since the first of these attempts."""
     age_seconds: float
     """Since the message was accepted or redelivered."""
     late_seconds: float
-    """Since on-call decided to page, or the message was redelivered."""
+    """Since on-call created the page, or the message was redelivered."""
     request_id: str
     trace_context: str | None
     created_at: datetime
@@ -48,7 +48,7 @@ class LeasedMessage:
         return cls(**{**row, "kind": NotificationKind(row["kind"]), "page": page}, expires=expires)
 
     def to_send(self, public_url: str | None) -> Message:
-        """Return what a channel sends."""
+        """Return the message for the channel."""
         return Message(
             delivery_id=self.id,
             incident_id=self.incident_id,
@@ -63,5 +63,5 @@ class LeasedMessage:
         )
 
     def addressee(self) -> str:
-        """Return the name by which a sentence refers to the recipient."""
+        """Return the recipient for use within a sentence."""
         return f"{self.page.person} ({self.recipient})" if self.page is not None else self.recipient

@@ -1,4 +1,4 @@
-"""What a finished message adds to the timeline of its incident."""
+"""The timeline entry of a finished message."""
 
 from typing import Final
 from uuid import UUID
@@ -17,7 +17,7 @@ MAX_DETAIL: Final = 1_000
 def timeline_entry(
     message: LeasedMessage, outcome: Outcome, decision: Decision, *, digest_id: UUID | None
 ) -> AppendTimelineEntry:
-    """Return the entry for *message*, which was delivered or given up; *digest_id* where it went out in a digest."""
+    """Return the timeline entry of a delivered or failed *message*; *digest_id* is set if a digest replaced it."""
     delivered = decision.status is NotificationStatus.SENT
     event = EventType.DELIVERED if delivered else EventType.DELIVERY_FAILED
     together = "" if digest_id is None else " in a digest of late pages"

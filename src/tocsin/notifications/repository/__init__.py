@@ -1,1 +1,1 @@
-"""The statements of notification-service."""
+"""SQL statements on the schema `notifications`."""

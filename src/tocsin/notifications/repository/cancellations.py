@@ -6,7 +6,7 @@ from tocsin.kernel.db import Cursor, execute, fetch_all, fetch_one, required
 
 
 async def lock_incident(cur: Cursor, incident_id: UUID, *, exclusive: bool) -> None:
-    """Lock an incident: its pages are queued side by side (shared), but not while they are cancelled (exclusive)."""
+    """Lock an incident: shared to queue its pages concurrently, exclusive to cancel them."""
     if exclusive:
         await execute(cur, "SELECT pg_advisory_xact_lock(hashtextextended(%(id)s::text, 0))", id=incident_id)
     else:
@@ -14,7 +14,7 @@ async def lock_incident(cur: Cursor, incident_id: UUID, *, exclusive: bool) -> N
 
 
 async def insert_cancellation(cur: Cursor, incident_id: UUID, *, reason: str) -> None:
-    """Record that an incident's pages are cancelled; the first record stays."""
+    """Record that an incident's pages are cancelled; an existing record is kept."""
     await execute(
         cur,
         """
@@ -53,7 +53,7 @@ async def count_cancelled(cur: Cursor, incident_id: UUID) -> int:
 
 
 async def delete_old_cancellations(cur: Cursor, *, days: int) -> int:
-    """Delete up to 1,000 cancellations that are older than any page still under way; return how many."""
+    """Delete up to 1,000 cancellations that are older than any page that may still arrive; return their number."""
     return await execute(
         cur,
         """

@@ -1,4 +1,4 @@
-"""Messages as requests see them."""
+"""Messages: queue, requeue, list and count them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,11 +13,11 @@ from tocsin.notifications.domain.digest import GATHER_SECONDS, STALE_SECONDS
 
 MAX_ATTEMPTS_SHOWN: Final = 100
 COUNTED: Final = 10_000
-"""Messages that a summary counts: the newest of its window."""
+"""A summary counts at most this many messages, the newest of its window."""
 
 
-async def insert_notification(cur: Cursor, notification_id: UUID, order: Notify, *, request_id: str) -> Row | None:
-    """Queue a message; return None where the id exists. A page is cancelled at once where its incident's pages are.
+async def insert_notification(cur: Cursor, notification_id: UUID, command: Notify, *, request_id: str) -> Row | None:
+    """Queue a message; return None if the id exists. A page is cancelled at once if its incident's pages are.
 
     The caller holds the incident's shared lock.
     """
@@ -40,16 +40,16 @@ async def insert_notification(cur: Cursor, notification_id: UUID, order: Notify,
         RETURNING id, channel, status
         """,
         id=notification_id,
-        incident_id=order.incident_id,
-        kind=order.kind.value,
-        channel=order.channel,
-        recipient=CHANNELS.shown_address(order.recipient),
-        address=order.recipient,
-        rate_limit_key=CHANNELS[order.channel].rate_limit_key(order.recipient),
-        message=order.message,
-        page=None if order.page is None else Json(order.page.model_dump(mode="json")),
-        # A page that is stale on arrival is rarely the only one: it waits for the others.
-        paged_at=(order.page and order.page.paged_at) or "infinity",
+        incident_id=command.incident_id,
+        kind=command.kind.value,
+        channel=command.channel,
+        recipient=CHANNELS.shown_address(command.recipient),
+        address=command.recipient,
+        rate_limit_key=CHANNELS[command.channel].rate_limit_key(command.recipient),
+        message=command.message,
+        page=None if command.page is None else Json(command.page.model_dump(mode="json")),
+        # A page that is stale on arrival is rarely the only one, so it waits for others.
+        paged_at=(command.page and command.page.paged_at) or "infinity",
         stale=STALE_SECONDS,
         gather=GATHER_SECONDS,
         request_id=request_id,
@@ -57,8 +57,8 @@ async def insert_notification(cur: Cursor, notification_id: UUID, order: Notify,
     )
 
 
-async def get_order(cur: Cursor, notification_id: UUID) -> tuple[Notify, NotificationStatus]:
-    """Return the order that queued a message, and the status that the first response had."""
+async def get_command(cur: Cursor, notification_id: UUID) -> tuple[Notify, NotificationStatus]:
+    """Return the command that queued a message, and the status in its first response."""
     row = required(
         await fetch_one(
             cur,
@@ -124,7 +124,7 @@ async def list_notifications(cur: Cursor, filters: Mapping[str, Any]) -> list[Ro
 
 
 async def list_attempts(cur: Cursor, notification_ids: Sequence[UUID]) -> list[Row]:
-    """Return the newest attempts of each message, in their order."""
+    """Return the newest attempts of each message, oldest first."""
     return await fetch_all(
         cur,
         """

@@ -1,4 +1,4 @@
-"""The queue: what is due, which process holds it, and what came of an attempt."""
+"""The queue: lease due messages, and record the outcomes of attempts."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -21,10 +21,10 @@ async def lease_due(
 ) -> list[LeasedMessage]:
     """Lease up to *limit* due messages for *lease* seconds: pages before other messages, the newest first.
 
-    Of each rate limit key no more are leased than `sends_at_once` of its channel less what is *busy*, so that nothing
-    waits, leased, for a slow receiver. The keys are found by stepping through the index, at a price that does not grow
-    with the queue. Messages of a channel that is not in *sends_at_once* stay queued. A stale page (`digest`) brings the
-    recipient's other stale pages along, beyond those limits.
+    Per rate limit key at most `sends_at_once` of its channel minus *busy* are leased, so that no leased message waits
+    for a slow receiver. The keys are found with a loose index scan, whose cost does not grow with the queue. Messages
+    of a channel that is not in *sends_at_once* stay queued. With a stale page (`digest`) the recipient's other stale
+    pages are leased too, beyond these limits.
     """
     rows = await fetch_all(
         cur,
@@ -61,7 +61,7 @@ async def lease_due(
                 SELECT n.id FROM notifications.notification AS n
                 WHERE n.status = 'queued' AND n.rate_limit_key = recipient.key AND n.kind = 'page'
                     AND n.channel = recipient.channel AND n.address = recipient.address AND n.redelivered_at IS NULL
-                    -- A page that was tried may be leased; one that was not only waits for others.
+                    -- A page with an attempt may be leased; one without only waits for other pages.
                     AND (n.tries = 0 OR n.next_attempt_at <= tocsin.now())
                     AND COALESCE((n.page ->> 'paged_at')::timestamptz, n.created_at)
                         <= tocsin.now() - %(stale)s * interval '1 second'
@@ -101,7 +101,7 @@ async def lease_due(
 
 
 async def cancel_leased(cur: Cursor, messages: Sequence[LeasedMessage], *, reasons: Sequence[str]) -> None:
-    """Cancel messages that this process holds, instead of sending them."""
+    """Cancel messages that this process has leased."""
     await execute(
         cur,
         """
@@ -139,7 +139,7 @@ async def insert_attempts(cur: Cursor, messages: Sequence[LeasedMessage], outcom
 async def finish_attempts(
     cur: Cursor, decisions: Sequence[tuple[LeasedMessage, Decision]], *, digest_id: UUID | None
 ) -> set[UUID]:
-    """Apply *decisions*; return the messages whose attempt was still the newest.
+    """Apply *decisions*; return the ids of the messages whose attempt is still the newest.
 
     A message that was cancelled during its attempt, but was sent, counts as sent.
     """

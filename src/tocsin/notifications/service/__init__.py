@@ -1,4 +1,4 @@
-"""The use cases of notification-service, and what they need."""
+"""The use cases of notification-service, and their dependencies."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from tocsin.notifications.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Deps:
-    """What the use cases need."""
+    """The dependencies of the use cases."""
 
     db: Database
     settings: Settings

@@ -12,7 +12,7 @@ CANCEL: Final = Failpoint("notifications.cancel")
 
 
 async def cancel_pages(deps: Deps, command: CancelPages) -> PagesCancelled:
-    """Cancel an incident's unfinished pages, and those that oncall-service has yet to send here."""
+    """Cancel an incident's unfinished pages, and those that arrive later from oncall-service."""
     async with CANCEL(), transaction(deps.db) as cur:
         await cancellations.lock_incident(cur, command.incident_id, exclusive=True)
         await cancellations.insert_cancellation(cur, command.incident_id, reason=command.reason)

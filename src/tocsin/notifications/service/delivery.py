@@ -1,4 +1,4 @@
-"""Delivery: lease messages, cancel what is no longer wanted, send, record. No transaction is open during a call."""
+"""Delivery: lease messages, send them, record the outcomes. No transaction is open during network I/O."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -26,16 +26,16 @@ from tocsin.notifications.service.reports import enqueue_reports
 
 log = structlog.get_logger(__name__)
 LEASE_SHARE: Final = 0.8
-"""Of what is left of a lease, for sending; the rest is for recording the outcome."""
+"""The share of the remaining lease that sending may use; the rest is for recording the outcome."""
 LEASE: Final = Failpoint("notifications.lease")
 SEND: Final = Failpoint("notifications.send")
 MARK: Final = Failpoint("notifications.mark")
 
 
 async def lease_due(deps: Deps, *, busy: Mapping[str, int], limit: int) -> list[LeasedMessage]:
-    """Lease up to *limit* due messages, of each rate limit key as many as it has slots free beside *busy*."""
+    """Lease up to *limit* due messages, per rate limit key at most its free slots; *busy* counts the used ones."""
     settings = deps.settings
-    # Read before the statement: the lease must not seem to end later here than in the database.
+    # Read before the statement, so that the lease does not end later here than in the database.
     expires = clock.monotonic() + settings.lease_seconds
     async with LEASE(), transaction(deps.db) as cur:
         return await queue.lease_due(
@@ -49,10 +49,10 @@ async def lease_due(deps: Deps, *, busy: Mapping[str, int], limit: int) -> list[
 
 
 async def deliver(deps: Deps, transports: Transports, bundle: Sequence[LeasedMessage]) -> float | None:
-    """Try once to send *bundle* as one message, and record the outcome.
+    """Attempt once to send *bundle* as one message, and record the outcome.
 
-    Return the seconds until the next try; None where there is none. An outcome that could not be recorded leaves the
-    messages to the next lease, under the same delivery id.
+    Return the seconds until the next attempt, or None if there is none. If the outcome cannot be recorded, the messages
+    are sent again when the lease ends, with the same delivery id.
     """
     head = bundle[0]
     request_id.REQUEST_ID.set(head.request_id)
@@ -95,12 +95,12 @@ async def _send(deps: Deps, transports: Transports, bundle: Sequence[LeasedMessa
     settings = deps.settings
     message = min(bundle, key=lambda message: message.tries)
     if message.tries > settings.give_up_tries:
-        return Outcome.failed(f"given up after {message.tries - 1} tries; the last one left no outcome")
+        return Outcome.failed(f"given up after {message.tries - 1} tries; the outcome of the last one is unknown")
     try:
         async with SEND():
             left = message.expires - clock.monotonic()
             if left <= 0:
-                log.warning("not sent: the lease ran out", notification_id=str(message.id))
+                log.warning("not sent: the lease has expired", notification_id=str(message.id))
                 return None
             async with tasks.timeout(min(left * LEASE_SHARE, settings.send_timeout_seconds)):
                 to_send = digest.to_send(bundle, public_url=settings.public_url)
@@ -108,9 +108,9 @@ async def _send(deps: Deps, transports: Transports, bundle: Sequence[LeasedMessa
     except TimeoutError:
         return Outcome.retry("no response in time")
     except Exception as exc:
-        # A message that meets a bug must not delay the others; in the end it becomes a dead letter.
+        # A bug with one message must not delay the others; after the last retry it becomes a dead letter.
         log.exception("sending failed unexpectedly", notification_id=str(message.id), channel=message.channel)
-        return Outcome.retry(f"an error in Tocsin itself ({type(exc).__name__})")
+        return Outcome.retry(f"internal error ({type(exc).__name__})")
 
 
 async def _record(deps: Deps, bundle: Sequence[LeasedMessage], outcome: Outcome, *, seconds: float) -> float | None:
@@ -126,7 +126,7 @@ async def _record(deps: Deps, bundle: Sequence[LeasedMessage], outcome: Outcome,
                 await enqueue_reports(cur, deps.outbox, finished, outcome, digest_id=digest_id)
             return current
 
-    # The message was sent: a short outage of the database must not send it again.
+    # Retried, so that a short outage of the database does not send the message again.
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(UnavailableError),
         wait=wait_random(0.05, 0.5),
@@ -149,7 +149,7 @@ def _decide(
 ) -> list[tuple[LeasedMessage, Decision]]:
     settings = deps.settings
     limits = Limits(tries=settings.give_up_tries, seconds=settings.give_up_seconds)
-    # One pause for all of a bundle, so that they are due together again.
+    # One back-off for the whole bundle, so that its messages are due together again.
     tries = max(message.tries for message in bundle)
     pause = backoff(tries, settings.retry_min_seconds, settings.retry_max_seconds)
     return [

@@ -1,4 +1,4 @@
-"""Read messages, alone, in a list and summed up."""
+"""Read messages: one, a list, or a summary."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -30,7 +30,7 @@ async def list_page(deps: Deps, filters: Mapping[str, Any], *, limit: int) -> tu
 
 
 async def summarise(deps: Deps, *, since: datetime | None) -> NotificationSummary:
-    """Return the outcomes of a window's messages, by default of the last 24 hours; at most of the newest 10,000."""
+    """Count the newest 10,000 messages of a window by channel and outcome, by default of the last 24 hours."""
     async with transaction(deps.db) as cur:
         rows = await notifications.summarise(cur, since=since)
     [total] = [row for row in rows if row["channel"] is None]

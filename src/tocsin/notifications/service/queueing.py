@@ -1,4 +1,4 @@
-"""Queue a message, and queue it again."""
+"""Queue a message, or a finished one again."""
 
 from typing import Final
 from uuid import UUID
@@ -20,43 +20,43 @@ QUEUE: Final = Failpoint("notifications.queue")
 REDELIVER: Final = Failpoint("notifications.redeliver")
 
 
-async def notify(deps: Deps, order: Notify, *, request: IdempotentRequest | None) -> NotificationQueued:
-    """Queue a message. A retry, by idempotency key or by `notification_id`, is a no-op with the same response.
+async def notify(deps: Deps, command: Notify, *, request: IdempotentRequest | None) -> NotificationQueued:
+    """Queue a message. A retry, by idempotency key or `notification_id`, is a no-op with the same response.
 
-    Raise InvalidRequestError where the key or the id was used for another message.
+    Raise InvalidRequestError if the key or the id was used for another message.
     """
-    queued = await _queue(deps, order, request)
+    queued = await _queue(deps, command, request)
     deps.queue.notify()
     return queued
 
 
-async def _queue(deps: Deps, order: Notify, request: IdempotentRequest | None) -> NotificationQueued:
-    notification_id = order.notification_id or new_id()
+async def _queue(deps: Deps, command: Notify, request: IdempotentRequest | None) -> NotificationQueued:
+    notification_id = command.notification_id or new_id()
     async with QUEUE(), transaction(deps.db) as cur:
         first = await replay(cur, request, notification_id)
         if first is not None:
             return await _first_response(cur, first)
-        await cancellations.lock_incident(cur, order.incident_id, exclusive=False)
+        await cancellations.lock_incident(cur, command.incident_id, exclusive=False)
         inserted = await notifications.insert_notification(
-            cur, notification_id, order, request_id=request_id.REQUEST_ID.get()
+            cur, notification_id, command, request_id=request_id.REQUEST_ID.get()
         )
         if inserted is None:
-            return await _same_order(cur, notification_id, order)
+            return await _same_command(cur, notification_id, command)
     status = NotificationStatus(inserted["status"])
     if status is NotificationStatus.CANCELLED:
-        deps.metrics.finished.labels(order.channel, status).inc()
-    log.info("notification accepted", notification_id=str(notification_id), channel=order.channel, status=status)
+        deps.metrics.finished.labels(command.channel, status).inc()
+    log.info("notification accepted", notification_id=str(notification_id), channel=command.channel, status=status)
     return NotificationQueued(notification_id=notification_id, status=status)
 
 
 async def _first_response(cur: Cursor, notification_id: UUID) -> NotificationQueued:
-    _, status = await notifications.get_order(cur, notification_id)
+    _, status = await notifications.get_command(cur, notification_id)
     return NotificationQueued(notification_id=notification_id, status=status)
 
 
-async def _same_order(cur: Cursor, notification_id: UUID, order: Notify) -> NotificationQueued:
-    first, status = await notifications.get_order(cur, notification_id)
-    if first != order.model_copy(update={"notification_id": None}):
+async def _same_command(cur: Cursor, notification_id: UUID, command: Notify) -> NotificationQueued:
+    first, status = await notifications.get_command(cur, notification_id)
+    if first != command.model_copy(update={"notification_id": None}):
         detail = "Another message has this id; use a new one."
         raise InvalidRequestError([{"pointer": "#/notification_id", "detail": detail}])
     return NotificationQueued(notification_id=notification_id, status=status)
@@ -67,12 +67,12 @@ async def redeliver(deps: Deps, notification_id: UUID, *, request: IdempotentReq
     async with REDELIVER(), transaction(deps.db) as cur:
         first = await replay(cur, request, notification_id)
         if first is None and not await notifications.requeue(cur, notification_id):
-            raise ConflictError(_why_not(await notifications.get_notification(cur, notification_id)))
+            raise ConflictError(_conflict_detail(await notifications.get_notification(cur, notification_id)))
     deps.queue.notify()
     return NotificationQueued(notification_id=notification_id, status=NotificationStatus.QUEUED)
 
 
-def _why_not(row: Row) -> str:
+def _conflict_detail(row: Row) -> str:
     if row["status"] == NotificationStatus.SENT:
         return f"It was delivered at {row['finished_at']:%Y-%m-%dT%H:%M:%SZ}; send a new message instead."
     return "It is queued already."

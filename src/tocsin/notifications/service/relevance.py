@@ -1,4 +1,4 @@
-"""Just before pages are sent: cancel those whose incident was acknowledged meanwhile."""
+"""Cancel pages whose incident has been acknowledged, just before they are sent."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -20,16 +20,16 @@ from tocsin.notifications.service import Deps
 
 log = structlog.get_logger(__name__)
 TRIES: Final = 3
-"""Within ASK_STATE_SECONDS: a broken connection must not page a person who has just acknowledged."""
+"""Within ASK_STATE_SECONDS, so that one broken connection does not page a person who has just acknowledged."""
 MAX_INCIDENTS: Final = 1_000
-"""Incidents in one request."""
+"""The maximum of incidents in one request."""
 STATES: Final = Failpoint("notifications.states")
 
 
 async def cancel_unwanted(deps: Deps, messages: Sequence[LeasedMessage]) -> set[UUID]:
-    """Cancel the pages in *messages* that are no longer wanted, and return the ids of the others.
+    """Cancel the pages in *messages* that are no longer wanted, and return the ids of the other messages.
 
-    A page whose incident's state cannot be found out is sent.
+    A page is wanted if the state of its incident is unknown.
     """
     pages = [message for message in messages if message.kind is NotificationKind.PAGE]
     incidents = await _states(deps, pages)
@@ -54,11 +54,11 @@ async def _states(deps: Deps, pages: Sequence[LeasedMessage]) -> IncidentStates:
             async with STATES():
                 found = await deps.incidents.states(part, idempotency_key=str(new_id()), budget=budget)
         except (UnavailableError, RejectedError) as exc:
-            deps.metrics.questions.labels("unanswered").inc()
+            deps.metrics.state_requests.labels("unanswered").inc()
             unchecked = [str(page.id) for page in pages if page.incident_id in set(incident_ids[start:])]
             log.warning("pages are sent unchecked", notification_ids=unchecked, reason=str(exc))
             break
-        deps.metrics.questions.labels("answered").inc()
+        deps.metrics.state_requests.labels("answered").inc()
         known = IncidentStates(
             states={**known.states, **found.states}, answered_at={**known.answered_at, **found.answered_at}
         )
