@@ -1,25 +1,25 @@
--- Requests, their alerts, and how far these are correlated. All ids are UUIDs of version 7, so that the large tables can
--- be partitioned by ranges of their primary key; what must be unique over all partitions is in small tables of its own.
+-- Requests, their alerts, and the state of the alerts' correlation. All ids are UUIDv7, so that the large tables can be
+-- partitioned by ranges of their primary key; small tables hold the keys that must be unique across partitions.
 SET lock_timeout = '2s';
 SET statement_timeout = '60s';
 
 CREATE SCHEMA alerts;
 
--- A request as it was received, stored once for all its alerts, whose ids follow from its own: the first has the same,
--- each further one the next higher. A retried commit therefore finds them, and changes nothing.
+-- A request as received, stored once for all its alerts. The first alert has the id of the request, each further one the
+-- next higher id, so that a retried commit finds the same rows and is a no-op.
 CREATE TABLE alerts.request (
     id             uuid PRIMARY KEY,
     integration_id uuid NOT NULL,
     integration    text NOT NULL,
     content_type   text NOT NULL,
     body           bytea NOT NULL,
-    -- The W3C `traceparent` of the request: null where tracing is off.
+    -- The W3C `traceparent` of the request; null if tracing is off.
     trace_context  text,
     created_at     timestamptz NOT NULL DEFAULT tocsin.now()
 );
 
--- A request that carried an Idempotency-Key: the hash of what it asked, and its id. Not deleted: a sender may retry for
--- longer than any other client.
+-- A request with an Idempotency-Key: a hash of the request, and its id. Never deleted: a sender may retry for longer than
+-- any other client.
 CREATE TABLE alerts.idempotency (
     scope       text NOT NULL,
     key         text NOT NULL,
@@ -29,8 +29,8 @@ CREATE TABLE alerts.idempotency (
     PRIMARY KEY (scope, key)
 );
 
--- An alert as its sender reported it. Correlation updates another table, because an update here would write every index
--- again; a repeat updates no indexed column.
+-- An alert as its sender reported it. Correlation updates another table, because an update here would write to every
+-- index; a repeat updates no indexed column.
 CREATE TABLE alerts.alert (
     id             uuid PRIMARY KEY,
     request_id     uuid NOT NULL,
@@ -57,7 +57,7 @@ CREATE INDEX alert_severity_created_at_id_idx ON alerts.alert (severity, created
 CREATE INDEX alert_integration_created_at_id_idx ON alerts.alert (integration, created_at DESC, id DESC);
 CREATE INDEX alert_fingerprint_created_at_id_idx ON alerts.alert (fingerprint, created_at DESC, id DESC);
 CREATE INDEX alert_resolved_idx ON alerts.alert (created_at DESC, id DESC) WHERE resolved_at IS NOT NULL;
--- New entries go to a pending list, which an INSERT merges when it is full: a short list bounds how long that takes.
+-- New entries go to a pending list. The INSERT that fills it merges it: a short list limits how long that takes.
 CREATE INDEX alert_message_idx ON alerts.alert USING gin (to_tsvector('simple', message)) WITH (gin_pending_list_limit = 256);
 
 -- The one open alert of each key. Its row is locked while the alert changes, and deleted when it is resolved.
@@ -69,7 +69,7 @@ CREATE TABLE alerts.open_alert (
     PRIMARY KEY (integration_id, service, dedup_key)
 );
 
--- The incident of an alert, and which of its versions is forwarded to incident management: one narrow row an alert.
+-- The incident of an alert, and its version that was forwarded to incident management: one narrow row per alert.
 -- `version` is raised by every change that has to be forwarded; forwarded_version is the newest that was confirmed.
 -- (No foreign keys here: they would cost each alert as much as two more indexes.)
 CREATE TABLE alerts.correlation (
@@ -78,9 +78,9 @@ CREATE TABLE alerts.correlation (
     action            text NOT NULL,
     version           integer NOT NULL DEFAULT 1,
     forwarded_version integer NOT NULL DEFAULT 0 CHECK (forwarded_version <= version),
-    -- The alert's own, so that an incident's alerts can be read in their order.
+    -- As in alerts.alert, for reading an incident's alerts in order of creation.
     created_at        timestamptz NOT NULL,
-    -- When the oldest change that is not forwarded yet was made.
+    -- The time of the oldest change that has not been forwarded.
     changed_at        timestamptz NOT NULL,
     -- Until then a replica is forwarding it; after that it is overdue.
     next_forward_at   timestamptz NOT NULL
@@ -92,7 +92,7 @@ CREATE INDEX correlation_incident_id_created_at_alert_id_idx
 CREATE INDEX correlation_action_created_at_alert_id_idx ON alerts.correlation (action, created_at DESC, alert_id DESC)
     WHERE action IN ('new_incident', 'ignored');
 
--- A report that updated an open alert instead of becoming an alert: which one, and whether it repeated or resolved it.
+-- A report that updated an open alert instead of creating one: the alert, and whether it was repeated or resolved.
 CREATE TABLE alerts.occurrence (
     id         uuid PRIMARY KEY,
     alert_id   uuid NOT NULL,

@@ -15,7 +15,7 @@ CREATE TABLE incidents.incident (
     team              text,
     assigned_to       text,
     alert_count       integer NOT NULL DEFAULT 0,
-    -- Alerts that their sender has not resolved, which it cannot without a deduplication key. At 0 the incident can auto-resolve.
+    -- Alerts that their sender has not resolved; without a deduplication key it cannot. At 0 the incident can auto-resolve.
     firing_count      integer NOT NULL DEFAULT 0 CHECK (firing_count >= 0),
     -- Incremented by people's changes, not by alerts: If-Match compares it.
     version           integer NOT NULL DEFAULT 1,
@@ -77,7 +77,7 @@ CREATE TABLE incidents.incident_alert (
 CREATE INDEX incident_alert_incident_id_attached_at_idx
     ON incidents.incident_alert (incident_id, attached_at DESC, alert_id DESC);
 
--- An alert as it was when it moved from a resolved incident to another one: the evidence that the first one keeps.
+-- A copy of an alert that moved from a resolved incident to another one, for the details of the resolved one.
 CREATE TABLE incidents.moved_alert (
     incident_id  uuid NOT NULL REFERENCES incidents.incident (id) ON DELETE CASCADE,
     alert_id     uuid NOT NULL,
@@ -140,7 +140,7 @@ CREATE TABLE incidents.outbox (
     done_at         timestamptz,
     parked_at       timestamptz,
     last_error      text,
-    -- The W3C `traceparent` that the delivery goes on with: null where tracing is off.
+    -- The W3C `traceparent` that the delivery continues; null if tracing is off.
     trace_context   text
 );
 CREATE INDEX outbox_due_idx ON incidents.outbox (next_attempt_at) WHERE done_at IS NULL AND parked_at IS NULL;

@@ -1,5 +1,5 @@
--- The roll-up: figures of incidents by service, team, and day or week, so that a year is a few thousand rows. Triggers mark what
--- a change makes stale in its own transaction, also a change by the previous release or by hand; a worker refreshes it.
+-- The roll-up: figures of incidents by service, team, and day or week, so that a year is a few thousand rows. Triggers mark stale
+-- figures in the transaction of a change, also of one by the previous release or by hand; a worker refreshes them.
 SET lock_timeout = '2s';
 SET statement_timeout = '60s';
 

@@ -9,16 +9,16 @@ CREATE TABLE notifications.notification (
     incident_id     uuid NOT NULL,
     kind            text NOT NULL CHECK (kind IN ('page', 'message')),
     channel         text NOT NULL,
-    -- As shown and searched for: the address without its secret.
+    -- For display and search: the address without its secret.
     recipient       text NOT NULL,
     address         text NOT NULL,
-    -- The channel, or the channel, a space and what it limits by: messages of one key share a bound on those sent at once.
+    -- The channel, or the channel, a space and a part of the address. The concurrent sends of one key are limited.
     rate_limit_key  text NOT NULL,
     message         text NOT NULL,
     page            jsonb,
     status          text NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'sent', 'failed', 'voided')),
     reason          text,
-    -- Numbers the attempts, and fences those whose lease ran out.
+    -- Numbers the attempts, and fences those whose lease has expired.
     attempts        integer NOT NULL DEFAULT 0,
     -- Attempts since the last redelivery, which count against the limit.
     tries           integer NOT NULL DEFAULT 0,
@@ -64,7 +64,7 @@ CREATE TABLE notifications.attempt (
     PRIMARY KEY (notification_id, number)
 );
 
--- Incidents whose pages are cancelled: a page that arrives later, having been delayed, is not sent.
+-- Incidents whose pages are cancelled: a delayed page that arrives later is not sent.
 CREATE TABLE notifications.cancellation (
     incident_id uuid PRIMARY KEY,
     reason      text NOT NULL,
@@ -72,8 +72,8 @@ CREATE TABLE notifications.cancellation (
 );
 CREATE INDEX cancellation_created_at_idx ON notifications.cancellation (created_at);
 
--- Calls to other services, written in the transaction of the change that they report. `id` is drawn while the parent row
--- is locked, so that it orders the rows of one key.
+-- Requests to other services, written in the transaction of the change that causes them. `id` is assigned while the
+-- parent row is locked, so that it orders the rows of one key.
 CREATE TABLE notifications.outbox (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     message_id      uuid NOT NULL UNIQUE,
@@ -87,14 +87,14 @@ CREATE TABLE notifications.outbox (
     done_at         timestamptz,
     parked_at       timestamptz,
     last_error      text,
-    -- The W3C `traceparent` that the delivery goes on with: null where tracing is off.
+    -- The W3C `traceparent` that the delivery continues; null if tracing is off.
     trace_context   text
 );
 CREATE INDEX outbox_due_idx ON notifications.outbox (next_attempt_at) WHERE done_at IS NULL AND parked_at IS NULL;
 CREATE INDEX outbox_key_id_idx ON notifications.outbox (key, id) WHERE done_at IS NULL;
 CREATE INDEX outbox_done_at_idx ON notifications.outbox (done_at) WHERE done_at IS NOT NULL;
 
--- POST and PATCH requests with an Idempotency-Key: a hash of the request, and the resource that it made or changed.
+-- POST and PATCH requests with an Idempotency-Key: a hash of the request, and the resource that it created or changed.
 CREATE TABLE notifications.idempotency (
     scope       text NOT NULL,
     key         text NOT NULL,

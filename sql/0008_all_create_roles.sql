@@ -1,5 +1,5 @@
--- A role per service that sees its own schema only, where the connecting user may make roles: on an embedded PostgreSQL
--- or a small managed one it may not, and every service then connects as that user.
+-- A role per service that can access only its own schema, if the connecting user may create roles. On an embedded or a
+-- small managed PostgreSQL it may not, and every service connects as that user.
 SET lock_timeout = '2s';
 SET statement_timeout = '60s';
 
@@ -14,7 +14,7 @@ BEGIN
     END IF;
     FOREACH schema_name IN ARRAY ARRAY['alerts', 'incidents', 'oncall', 'notifications'] LOOP
         role_name := 'tocsin_' || schema_name;
-        -- Roles belong to the cluster, not to this database: another database's migration may have made it, even just now.
+        -- Roles belong to the cluster, not to this database: a migration of another database may create it concurrently.
         BEGIN
             EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
         EXCEPTION WHEN duplicate_object OR unique_violation THEN

@@ -1,9 +1,9 @@
-"""Bring the database to the newest schema: `python -m tocsin.migrate`, from as many places at once as one likes.
+"""Migrate the database to the newest schema: `python -m tocsin.migrate`. It may run several times concurrently.
 
-The files in `sql/` are plain SQL, applied in the order of their names, each once: in one transaction with the row that
-says so, except for a file that begins with `-- no transaction`. An advisory lock makes one migrator at a time work. It
-belongs to the session that also applies the files: a statement that outlives its killed migrator keeps the next one
-waiting until the statement has been rolled back.
+The files in `sql/` are plain SQL. Each is applied once, in the order of the names, and in one transaction with the row
+that records it, unless it begins with `-- no transaction`. An advisory lock admits one migrator at a time. The session
+that applies the files holds it, so that the running statement of a killed migrator blocks the next migrator until it
+has been rolled back.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from tocsin.kernel.settings import ProcessSettings, load
 OLDEST_SERVER = 17
 """Major version of PostgreSQL; the schema is tested on 17 and 18."""
 NO_TRANSACTION: Final = "-- no transaction"
-"""First line of a file whose statements each commit by themselves. Repeating the file must do no harm."""
+"""First line of a file whose statements commit one by one. Such a file must be idempotent."""
 
 _LOCK = int.from_bytes(b"tocsin")
 _LOCK_WAIT = "5min"
@@ -37,7 +37,7 @@ class MigrationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DatabaseState:
-    """A server that Tocsin can use, and how far its schema is."""
+    """The version of a server that Tocsin can use, and the state of its schema."""
 
     version: str
     encoding: str
@@ -61,9 +61,9 @@ class Migration:
 
     @property
     def steps(self) -> list[str]:
-        """What is sent to the server at once: the whole file, or each statement of a file without a transaction.
+        """The texts to send to the server: the whole file, or each statement of a file without a transaction.
 
-        Such a statement ends with a semicolon at the end of a line, and nothing else in the file does.
+        In the latter nothing but a statement may end with a semicolon at the end of a line.
         """
         if not self.sql.startswith(NO_TRANSACTION):
             return [self.sql]
@@ -74,16 +74,16 @@ class MigrateSettings(ProcessSettings):
     """Read from the environment."""
 
     database_url: SecretStr
-    """A libpq address; its user owns what the migrations create."""
+    """A libpq URL; its user owns everything that the migrations create."""
     role_passwords: DirectoryPath | None = None
-    """A folder with one file per role that may log in: its name is the role, its text the password."""
+    """A folder with a file for each role that may log in: the name is the role, the content the password."""
 
 
 def migrate(dsn: str) -> list[str]:
     """Apply the pending files and return their names, in order.
 
-    Raise `MigrationError` where the server is not PostgreSQL 17 or newer with a UTF8 database, cannot be reached,
-    refuses a statement, or has a schema that was not made by these files.
+    Raise `MigrationError` if the server is not PostgreSQL 17 or newer with a UTF8 database, is unreachable, rejects a
+    statement, or has a schema that other files created.
     """
     with _connect(dsn) as cursor:
         _check(cursor)
@@ -104,9 +104,9 @@ def migrate(dsn: str) -> list[str]:
 
 
 def let_roles_log_in(dsn: str, folder: Path) -> list[str]:
-    """Give each role that has a file in *folder* the password in there, and return the roles' names.
+    """Allow each role that has a file in *folder* to log in with the password in it. Return the names of the roles.
 
-    Only a salted hash reaches the server, and perhaps its log. Raise `MigrationError` as `migrate` does.
+    The server, and hence its log, receives only a salted hash. Raise `MigrationError` as `migrate` does.
     """
     with _connect(dsn) as cursor:
         try:
@@ -117,12 +117,12 @@ def let_roles_log_in(dsn: str, folder: Path) -> list[str]:
                 cursor.execute(f"ALTER ROLE {quote_ident(path.name, cursor)} LOGIN PASSWORD %s", (verifier,))
             return [path.name for path in paths]
         except (OSError, psycopg2.Error) as exc:
-            message = f"the roles could not be given their passwords: {_one_line(exc)}"
+            message = f"the passwords of the roles could not be set: {_one_line(exc)}"
             raise MigrationError(message) from exc
 
 
 def inspect(dsn: str) -> DatabaseState:
-    """Return the server's state and what `migrate` would apply, changing nothing. Raise `MigrationError` as it does."""
+    """Return the server's state and the files that `migrate` would apply. Raise `MigrationError` as `migrate` does."""
     with _connect(dsn) as cursor:
         _check(cursor)
         applied, known = _applied(cursor), [migration.name for migration in _migrations()]
@@ -145,7 +145,7 @@ def sql_folder() -> Path:
 
 
 def main() -> None:
-    """Migrate the database that DATABASE_URL names; exit with one line and status 1 where that fails."""
+    """Migrate the database of DATABASE_URL; exit with one line and status 1 if that fails."""
     settings = load(MigrateSettings)
     dsn = settings.database_url.get_secret_value()
     try:
@@ -160,7 +160,7 @@ def main() -> None:
     if later:
         sys.stdout.write(f"the schema is of a later release ({', '.join(later)}): this release works with it\n")
     if roles:
-        sys.stdout.write(f"may log in: {', '.join(roles)}\n")
+        sys.stdout.write(f"roles that may log in: {', '.join(roles)}\n")
 
 
 @contextmanager
@@ -172,7 +172,7 @@ def _connect(dsn: str) -> Iterator[Cursor]:
         message = f"cannot connect to the database: {_one_line(exc)}"
         if "authentication failed" in message:  # libpq gives no code for it
             message += (
-                ". The database was made with another password: DATABASE_URL must have that one (in containers, "
+                ". The database was created with another password: DATABASE_URL must have that one (in containers, "
                 "DATABASE_PASSWORD, or the volume of the secrets that belongs to the volume of the database)"
             )
         raise MigrationError(message) from exc
@@ -195,7 +195,7 @@ def _value(cursor: Cursor, sql: str) -> str:
 def _check(cursor: Cursor) -> None:
     version = int(_value(cursor, "SHOW server_version_num")) // 10_000
     if version < OLDEST_SERVER:
-        message = f"PostgreSQL {OLDEST_SERVER} or newer is needed, this is {_value(cursor, 'SHOW server_version')}"
+        message = f"PostgreSQL {OLDEST_SERVER} or newer is required, this is {_value(cursor, 'SHOW server_version')}"
         raise MigrationError(message)
     encoding = _value(cursor, "SHOW server_encoding")
     if encoding != "UTF8":
@@ -219,7 +219,7 @@ def _migrations() -> list[Migration]:
 def _applied(cursor: Cursor) -> set[str]:
     """Return the names of the applied files.
 
-    Raise `MigrationError` where one of them is not the file of that name here: nothing would fit together any more.
+    Raise `MigrationError` if the content of one differs from the file of that name in this release.
     """
     cursor.execute("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('migrations.applied') AND attnum > 0")
     columns = {name for (name,) in cursor.fetchall()}
@@ -227,8 +227,8 @@ def _applied(cursor: Cursor) -> set[str]:
         return set()
     if "checksum" not in columns:
         message = (
-            "this database was made before the schema of this release, and there is no way over: keep it for the "
-            "release that made it, and give this one an empty database"
+            "the schema of this database is too old to be migrated: keep it for the release that created it, and use "
+            "an empty database for this one"
         )
         raise MigrationError(message)
     cursor.execute("SELECT name, checksum FROM migrations.applied")
@@ -236,15 +236,15 @@ def _applied(cursor: Cursor) -> set[str]:
     for migration in _migrations():
         if applied.get(migration.name, migration.checksum) != migration.checksum:
             message = (
-                f"{migration.name} is not the file that was applied to this database: restore the file (a change to "
-                "the schema is a new file), or give this release an empty database"
+                f"{migration.name} differs from the file that was applied to this database: restore the file (a change "
+                "to the schema needs a new file), or use an empty database"
             )
             raise MigrationError(message)
     return set(applied)
 
 
 def _apply(cursor: Cursor, migration: Migration) -> None:
-    cursor.execute("RESET ALL")  # the time-outs of the file before
+    cursor.execute("RESET ALL")  # the time-outs that the previous file set
     atomic = not migration.sql.startswith(NO_TRANSACTION)
     cursor.connection.autocommit = not atomic
     try:
@@ -257,17 +257,17 @@ def _apply(cursor: Cursor, migration: Migration) -> None:
         if cursor.connection.closed:
             raise
         cursor.connection.rollback()
-        outcome = "failed and was rolled back" if atomic else "failed; what it had done before is kept"
+        outcome = "failed and was rolled back" if atomic else "failed; its earlier statements are committed"
         message = f"{migration.name} {outcome}: {_one_line(exc)}"
         raise MigrationError(message) from exc
     cursor.connection.autocommit = True
 
 
 def _adopt_restored_events(cursor: Cursor) -> None:
-    """Give restored timeline entries the id of a transaction that this server has seen.
+    """Assign the current transaction id to restored timeline entries whose id this server has not reached yet.
 
-    A dump carries the transaction ids of another server. Ids that this server has not reached yet would hold up the
-    event stream until it reaches them, which may take years.
+    A dump contains the transaction ids of another server. The event stream would stop at an id that this server has not
+    reached, perhaps for years.
     """
     if _value(cursor, "SELECT to_regclass('incidents.timeline') IS NOT NULL") == "True":
         cursor.execute("RESET ALL")
