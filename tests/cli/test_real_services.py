@@ -1,21 +1,28 @@
-"""Commands against the five real services."""
+"""`tocsin up` from start to Ctrl-C, and the commands against its five services in between."""
 
 import json
+import signal
 
 import pytest
 
 from tests.support.cli.processes import tocsin, tocsin_up
-from tocsin.cli.services import WEB
+from tocsin.cli.services import SERVICES, WEB
 
 pytestmark = pytest.mark.slow
 
 
-async def test_an_alert_is_sent_acknowledged_and_resolved_by_command(
+async def test_five_services_start_serve_every_command_and_stop_by_one_ctrl_c(
     db_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", db_dsn)
     async with tocsin_up() as up:
-        await up.wait_for_output("Tocsin is up")
+        await up.wait_for_output("curl ")
+        assert set(up.services()) == {service.name for service in SERVICES}
+        assert all(up.endpoint.url(service) in up.output for service in SERVICES)
+        notifications = up.services()["notifications"]
+        assert notifications.environ()["PUBLIC_URL"] == up.endpoint.url(WEB), "links lead to the printed address"
+        await up.is_ready()
+
         monkeypatch.setenv("TOCSIN_URL", up.endpoint.url(WEB))
         checked = await tocsin("check", "--port-offset", str(up.endpoint.offset))
         assert (checked.status, checked.err) == (0, "")
@@ -35,3 +42,7 @@ async def test_an_alert_is_sent_acknowledged_and_resolved_by_command(
         assert "resolved" in late.err
         missing = await tocsin("incidents", "show", "99")
         assert (missing.status, missing.err) == (1, "tocsin: There is no incident #99.\n")
+
+        up.signal(signal.SIGINT)
+        assert await up.wait_for_exit() == 0
+        assert up.lines[-1] == "Stopped."

@@ -1,4 +1,7 @@
-"""`tocsin up` as a process: it starts everything, keeps it running, and leaves no process behind."""
+"""`tocsin up` as a process: it starts everything, keeps it running, and leaves no process behind.
+
+A start takes seconds, so that each test of one checks several things. See test_real_services.py, too.
+"""
 
 import json
 import os
@@ -11,10 +14,11 @@ from tempfile import TemporaryDirectory
 import psutil
 import pytest
 
-from tests.support.cli.processes import STOP_SECONDS, free_endpoint, tocsin, tocsin_up
+from tests.support.cli.processes import free_endpoint, tocsin, tocsin_up
 from tests.support.waiting import eventually
+from tocsin.cli import postgres, supervisor
 from tocsin.cli.postgres import Embedded, exclusive
-from tocsin.cli.services import SERVICES, WEB
+from tocsin.cli.services import SERVICES
 
 pytestmark = pytest.mark.slow
 READY = "Tocsin is up"
@@ -31,19 +35,6 @@ def data() -> Iterator[Path]:
             psutil.Process(pid).wait(5)
 
 
-async def test_it_starts_five_services_and_one_ctrl_c_stops_them_all(db_dsn: str) -> None:
-    async with tocsin_up(DATABASE_URL=db_dsn) as up:
-        await up.wait_for_output("curl ")
-        assert set(up.services()) == {service.name for service in SERVICES}
-        assert all(up.endpoint.url(service) in up.output for service in SERVICES)
-        notifications = up.services()["notifications"]
-        assert notifications.environ()["PUBLIC_URL"] == up.endpoint.url(WEB), "links lead to the printed address"
-        await up.is_ready()
-        up.signal(signal.SIGINT)
-        assert await up.wait_for_exit() == 0
-        assert up.lines[-1] == "Stopped."
-
-
 async def test_it_stops_cleanly_during_its_start(data: Path) -> None:
     async with tocsin_up("--data", str(data)) as up:
         await up.wait_for_output("Waiting until all services are ready")
@@ -53,7 +44,9 @@ async def test_it_stops_cleanly_during_its_start(data: Path) -> None:
         assert Embedded(data).pid() is None
 
 
-async def test_a_kill_leaves_no_service_behind_and_the_next_start_reuses_the_database(data: Path) -> None:
+async def test_a_kill_leaves_no_service_behind_the_next_start_reuses_the_database_and_a_second_ctrl_c_kills(
+    data: Path,
+) -> None:
     async with tocsin_up("--data", str(data)) as first:
         await first.wait_for_output(READY)
         database = Embedded(data).pid()
@@ -71,14 +64,20 @@ async def test_a_kill_leaves_no_service_behind_and_the_next_start_reuses_the_dat
         await second.wait_for_output("!! PostgreSQL died; restarting it")
         await eventually(lambda: Embedded(data).pid() not in {None, database})
         await second.is_ready()
+        second.services()["notifications"].suspend()
+        second.signal(signal.SIGINT)
+        await second.wait_for_output("press Ctrl-C again to kill")
         second.signal(signal.SIGINT)
         assert await second.wait_for_exit() == 0
+        assert "notifications did not stop" not in second.output, "the second Ctrl-C does not wait"
         assert Embedded(data).pid() is None
     assert "(0 applied)" in (await tocsin("migrate", "--data", str(data))).out
     assert Embedded(data).pid() is None, "a command stops the server that it started"
 
 
-async def test_a_service_that_dies_is_restarted_with_a_warning_beside_lines_that_stay_json(db_dsn: str) -> None:
+async def test_a_service_that_dies_is_restarted_and_one_that_hangs_killed_with_warnings_beside_lines_of_json(
+    db_dsn: str,
+) -> None:
     async with tocsin_up("--json", DATABASE_URL=db_dsn) as up:
         await up.wait_for_output(READY)
         before = up.services()
@@ -88,30 +87,16 @@ async def test_a_service_that_dies_is_restarted_with_a_warning_beside_lines_that
         after = up.services()
         assert after.pop("oncall") != before.pop("oncall")
         assert after == before
+        after["notifications"].suspend()
         up.signal(signal.SIGTERM)
         assert await up.wait_for_exit() == 0
+        assert f"!! notifications did not stop within {supervisor.STOP_SECONDS:g} s and was killed" in up.output
     events = [json.loads(line)["event"] for line in up.lines]
     assert events.count("listening") == 6
 
 
-async def test_a_service_that_hangs_is_killed_and_everything_stops_within_five_seconds(db_dsn: str) -> None:
-    async with tocsin_up(DATABASE_URL=db_dsn) as up:
-        await up.wait_for_output(READY)
-        up.services()["notifications"].suspend()
-        up.signal(signal.SIGINT)
-        assert await up.wait_for_exit(STOP_SECONDS) == 0
-        assert "!! notifications did not stop" in up.output
-
-
-async def test_a_second_ctrl_c_kills(db_dsn: str) -> None:
-    async with tocsin_up(DATABASE_URL=db_dsn) as up:
-        await up.wait_for_output(READY)
-        up.services()["notifications"].suspend()
-        up.signal(signal.SIGINT)
-        await up.wait_for_output("press Ctrl-C again to kill")
-        up.signal(signal.SIGINT)
-        assert await up.wait_for_exit() == 0
-        assert "notifications did not stop" not in up.output, "the second Ctrl-C does not wait"
+def test_services_and_the_database_may_together_take_five_seconds_to_stop() -> None:
+    assert supervisor.STOP_SECONDS + postgres.STOP_SECONDS < 5
 
 
 async def test_a_taken_port_is_refused_with_its_owner_before_anything_starts(data: Path) -> None:

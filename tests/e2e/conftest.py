@@ -12,7 +12,7 @@ from tests.support.system import System, running_system
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A system that the tests of one file share: each has services of its own in it."""
+    """A system that the tests of one file share; each test uses service names of its own."""
 
     system: System
     world: World
@@ -23,7 +23,7 @@ class Standing:
 async def standing(
     postgres: Server, template_db: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Standing]:
-    """Start five processes once for all tests of a file, which run on the file's own loop."""
+    """Start five processes once for all tests of a file, which share one event loop."""
     folder = tmp_path_factory.mktemp("standing")
     name = postgres.create(template=template_db)
     async with open_world() as world, running_system(postgres.dsn(name), folder, world.environment) as system:

@@ -35,12 +35,10 @@ class Collector:
     url: str = ""
     spans: list[Span] = field(default_factory=list)
     delay: float = 0.0
-    """Seconds before it answers."""
-    asked: int = 0
+    """Seconds before each response."""
 
     async def take(self, request: web.Request) -> web.Response:
         """Receive spans."""
-        self.asked += 1
         await clock.sleep(self.delay)
         export = ExportTraceServiceRequest.FromString(await request.read())
         for resource in export.resource_spans:
@@ -69,7 +67,7 @@ class Collector:
         return [span for span in self.spans if span.trace_id == trace_id]
 
     def way_to(self, name: str, trace_id: str) -> list[str]:
-        """Return the names of the span *name* and those above it; last the id of one that was not received."""
+        """Return the names of the span *name* and its ancestors; last the id of the first that was not received."""
         spans = {span.span_id: span for span in self.of(trace_id)}
         at = next((span.span_id for span in spans.values() if span.name == name), "")
         way: list[str] = []
@@ -80,7 +78,7 @@ class Collector:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a service must be told to send its spans here."""
+        """The settings by which a service sends its spans here."""
         return {"OTEL_EXPORTER_OTLP_ENDPOINT": self.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
 
 

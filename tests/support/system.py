@@ -18,6 +18,8 @@ from tests.support.waiting import eventually
 from tocsin.kernel import tasks
 
 SERVICES: Final = ("alerts", "incidents", "oncall", "notifications", "web")
+EXIT_SECONDS: Final = 60.0
+"""Only bounds a process that never exits."""
 QUICK: Final = {
     "LEASE_SECONDS": "1.0",
     "POLL_SECONDS": "0.2",
@@ -41,12 +43,11 @@ URL_OF: Final = {
 
 _WORKER: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
 _PORTS: Final = cycle(range(30_100 + _WORKER * 325, 30_100 + (_WORKER + 1) * 325))
-"""Above those that tests of `tocsin up` take, below those that the system hands out (Linux: 32768 to 60999)."""
+"""Above those that tests of `tocsin up` take, below the ephemeral ones (Linux: 32768 to 60999)."""
 
 
 def free_port(address: str = "127.0.0.1") -> int:
-    """Return a port that nobody listens on now, and that nobody else is given: neither another test worker nor, by the
-    system, whoever asks for any port."""
+    """Return a free port that neither another test worker nor the system allocates."""
     while True:
         port = next(_PORTS)
         with socket.socket() as probe:
@@ -85,12 +86,12 @@ class Replica:
         return self
 
     async def ready(self) -> None:
-        """Wait until it answers that it is ready; fail with its log when it ends instead."""
+        """Wait until it is ready; fail with its log when it exits instead."""
         async with ClientSession(timeout=ClientTimeout(total=2)) as session:
 
             async def is_ready() -> bool:
                 if not self.running:
-                    msg = f"{self.service} ended with {self._exit_code}:\n{self.log}"
+                    msg = f"{self.service} exited with {self._exit_code}:\n{self.log}"
                     raise RuntimeError(msg)
                 try:
                     async with session.get(f"{self.url}/health/ready") as response:
@@ -102,22 +103,22 @@ class Replica:
 
     @property
     def log(self) -> str:
-        """What it has written so far."""
+        """What it has logged so far."""
         return self._log.read_text(errors="replace")
 
     @property
     def started(self) -> bool:
-        """Whether it was started at all."""
+        """Whether it was ever started."""
         return self._process is not None
 
     @property
     def running(self) -> bool:
-        """Whether the process is there, paused or not."""
+        """Whether the process exists, paused or not."""
         return self._process is not None and self._process.returncode is None
 
     @property
     def paused(self) -> bool:
-        """Whether it stands still: SIGSTOP takes a moment."""
+        """Whether it is stopped by SIGSTOP, which takes effect asynchronously."""
         return self._process is not None and psutil.Process(self._process.pid).status() == psutil.STATUS_STOPPED
 
     @property
@@ -129,55 +130,56 @@ class Replica:
         if self._process is not None and self.running:
             self._process.send_signal(number)
 
-    async def ended(self) -> int:
-        """Wait for its end, by whatever means; return the exit code."""
+    async def exited(self) -> int:
+        """Wait until it exits; return the exit code."""
         if self._process is None:
             msg = f"{self.service} was never started"
             raise RuntimeError(msg)
-        async with tasks.timeout(10):
+        async with tasks.timeout(EXIT_SECONDS):
             return await self._process.wait()
 
     async def kill(self) -> None:
-        """End it with SIGKILL."""
-        self.send(signal.SIGKILL)
-        await self.ended()
+        """Kill it with SIGKILL, if it runs."""
+        if self.running:
+            self.send(signal.SIGKILL)
+            await self.exited()
 
     async def stop(self) -> int:
-        """End it with SIGTERM; return the exit code."""
+        """Stop it with SIGTERM; return the exit code."""
         self.send(signal.SIGTERM)
-        return await self.ended()
+        return await self.exited()
 
 
-class Speaker:
-    """Speaks HTTP with the services of a system, wherever they run."""
+class SystemClient:
+    """An HTTP client of the services of a system, wherever they run."""
 
     session: ClientSession
 
     def url(self, service: str) -> str:
-        """Return where *service* is reached."""
+        """Return the address of *service*."""
         raise NotImplementedError
 
     async def get(self, service: str, path: str, **query: Any) -> Any:
-        """GET *path*; return the JSON answer, which must be a success."""
+        """GET *path*; return the JSON body of the response, which must be a success."""
         async with self.session.get(self.url(service) + path, params=query) as response:
             assert response.status < 400, await response.text()
             return await response.json()
 
     async def post(self, service: str, path: str, body: Any, **headers: str) -> Any:
-        """POST *body*; return the JSON answer, which must be a success."""
+        """POST *body*; return the JSON body of the response, which must be a success."""
         async with self.session.post(self.url(service) + path, json=body, headers=headers) as response:
             assert response.status < 400, await response.text()
             return await response.json()
 
     async def patch(self, service: str, path: str, body: Any) -> Any:
-        """PATCH *body*; return the JSON answer, which must be a success."""
+        """PATCH *body*; return the JSON body of the response, which must be a success."""
         async with self.session.patch(self.url(service) + path, json=body) as response:
             assert response.status < 400, await response.text()
             return await response.json()
 
 
-class System(Speaker):
-    """All five services, one replica each unless told otherwise."""
+class System(SystemClient):
+    """All five services."""
 
     def __init__(self, database_url: str, folder: Path, environment: Mapping[str, str]) -> None:
         self._folder = folder
@@ -185,7 +187,7 @@ class System(Speaker):
         self.replicas: dict[str, list[Replica]] = {service: [] for service in SERVICES}
 
     def add(self, service: str) -> Replica:
-        """Add a replica of *service*, not yet started. Its neighbours talk to the first one."""
+        """Add a replica of *service*, not yet started. The other services use its first replica."""
         number = len(self.replicas[service])
         replica = Replica(service, self._environment, self._folder / f"{service}-{number}.log")
         self.replicas[service].append(replica)
@@ -210,20 +212,21 @@ class System(Speaker):
 async def running_system(
     database_url: str, folder: Path, environment: Mapping[str, str], *, replicas: Mapping[str, int] | None = None
 ) -> AsyncIterator[System]:
-    """Yield a system that is ready; end all of it with the block."""
+    """Yield a system that is ready; every process of it that still runs must stop cleanly at the end of the block."""
     system = System(database_url, folder, environment)
     for service in SERVICES:
         for _ in range((replicas or {}).get(service, 1)):
             system.add(service)
     async with AsyncExitStack() as stack:
         for replica in system.everyone:
-            stack.push_async_callback(_end, replica)
+            stack.push_async_callback(replica.kill)
         await asyncio.gather(*(replica.start() for replica in system.everyone))
         system.session = await stack.enter_async_context(ClientSession(timeout=ClientTimeout(total=10)))
         yield system
-
-
-async def _end(replica: Replica) -> None:
-    replica.send(signal.SIGCONT)
-    if replica.running:
-        await replica.stop()
+        running = [replica for replica in system.everyone if replica.running]
+        for replica in running:
+            replica.send(signal.SIGCONT)
+        codes = await asyncio.gather(*(replica.stop() for replica in running))
+        assert [
+            f"{replica.service} exited with {code}" for replica, code in zip(running, codes, strict=True) if code
+        ] == []

@@ -1,4 +1,4 @@
-"""Waiting for what happens elsewhere, without a sleep that is either too short or too long."""
+"""Waiting for an effect by polling: the only place of the tests that may wait for a fixed time."""
 
 import inspect
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,20 @@ PATIENT: Final = {
     "db_lock_timeout_seconds": 30.0,
     "db_statement_timeout_seconds": 30.0,
 }
-"""Settings of a service that does not take a busy machine for a stuck one."""
+"""Settings of a service whose database time-outs a busy machine does not reach."""
+
+
+class NotYet:
+    """A false value that explains itself, for a predicate of `eventually`."""
+
+    def __init__(self, reason: Any) -> None:
+        self._reason = reason
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return str(self._reason)
 
 
 @overload
@@ -23,13 +36,14 @@ async def eventually(predicate: Callable[[], Awaitable[T]], timeout: float = ...
 async def eventually(predicate: Callable[[], T], timeout: float = ..., every: float = ...) -> T: ...  # noqa: ASYNC109
 
 
-async def eventually(predicate: Callable[[], Any], timeout: float = 30.0, every: float = 0.01) -> Any:  # noqa: ASYNC109
-    """Return the first true answer of *predicate*, which may be async; after *timeout* seconds fail with the last."""
+async def eventually(predicate: Callable[[], Any], timeout: float = 60.0, every: float = 0.01) -> Any:  # noqa: ASYNC109
+    """Return the first true value of *predicate*, which may be async; after *timeout* seconds fail with the last."""
     deadline = clock.monotonic() + timeout
     while True:
-        answer = predicate()
-        value = await answer if inspect.isawaitable(answer) else answer
+        value = predicate()
+        if inspect.isawaitable(value):
+            value = await value
         if value:
             return value
-        assert clock.monotonic() < deadline, f"not so within {timeout} s; the last answer was {value!r}"
+        assert clock.monotonic() < deadline, f"still false after {timeout:g} s: {value!r}"
         await clock.sleep(every)

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from tests.support.containers.footprint import measure, not_as_before
 from tests.support.containers.stack import SERVICES, Stack, beside, docker, inspect, iptables
-from tests.support.e2e.fault_night import Drill, unasked_in
+from tests.support.e2e.fault_night import Drill, unchecked_in
 from tests.support.e2e.invariants import broken
 from tests.support.e2e.system import World
 from tests.support.waiting import eventually
@@ -80,8 +80,8 @@ async def survive(stack: Stack, world: World, name: str, fault: Fault, *, alone:
     # Other tests' incidents are still being paged: the invariants must hold at one moment.
     while (found := await not_healed()) and clock.monotonic() < deadline:
         await clock.sleep(0.5)
-    unasked = unasked_in("".join(docker("logs", sender) for sender in stack.containers(SERVICES["notifications"])))
-    late = drill.late_pages(LATE_SECONDS, unasked=unasked)
+    unchecked = unchecked_in("".join(docker("logs", sender) for sender in stack.containers(SERVICES["notifications"])))
+    late = drill.late_pages(LATE_SECONDS, unchecked=unchecked)
     held = {"pages came late": late, "an id was given twice": drill.doubled_pages()}
     return {**found, **{promise: ids for promise, ids in held.items() if ids}}
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from aiohttp import ClientConnectionError
 from psycopg2.extensions import make_dsn
 
-from tests.support.system import Speaker, free_port
+from tests.support.system import SystemClient, free_port
 from tests.support.waiting import eventually
 
 ROOT: Final = Path(__file__).parents[3]
@@ -84,7 +84,7 @@ def labelled(kind: str, project: str) -> list[str]:
     return docker(kind, "ls", *every, "--quiet", "--filter", f"label=com.docker.compose.project={project}").split()
 
 
-class Stack(Speaker):
+class Stack(SystemClient):
     """One compose project."""
 
     def __init__(self, project: str, environment: Mapping[str, str], *files: Path) -> None:

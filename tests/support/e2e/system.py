@@ -1,4 +1,4 @@
-"""The people at the end of the line: what they received, by their own log, and when."""
+"""The people who are paged: receivers of webhooks that record what they received and when."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -33,11 +33,11 @@ class World:
     url: str = ""
     received: list[Received] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
-    """Services for which the primary's receiver answers 410: gone for good."""
+    """Services for which the primary's receiver returns 410, which is final."""
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the services must be told to reach these people."""
+        """The settings by which the services reach these people."""
         return {"WEBHOOK_ALLOWED_NETWORKS": f"{own_address()}/32", "DEFAULT_TEAM": "Payments"}
 
     @property
@@ -59,7 +59,11 @@ class World:
         """Return what was received for an incident, in order."""
         return [page for page in self.received if str(page.incident_id) == incident_id]
 
-    async def first_page(self, incident_id: str, *, seconds: float = 15.0) -> Received:
+    def pages_of(self, service: str) -> list[Received]:
+        """Return what was received for incidents of a service, in order."""
+        return [page for page in self.received if page.body["page"]["incident"]["service"] == service]
+
+    async def first_page(self, incident_id: str, *, seconds: float = 60.0) -> Received:
         """Wait for the first page for an incident."""
         return (await eventually(lambda: self.pages_for(incident_id), timeout=seconds))[0]
 
@@ -76,7 +80,7 @@ class World:
 
 @asynccontextmanager
 async def open_world() -> AsyncIterator[World]:
-    """Yield people who answer on this machine's own address: pages never go to loopback."""
+    """Yield people whose receivers listen on this machine's own address: pages never go to loopback."""
     world = World()
     async with listening(world.take) as world.url:
         yield world
