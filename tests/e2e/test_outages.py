@@ -1,20 +1,15 @@
 """A service or database that is down degrades its neighbours and stops none; afterwards everything catches up."""
 
 import asyncio
-import signal
-from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
-import pytest_asyncio
 from psycopg2.extensions import parse_dsn
 
 from tests.e2e.conftest import Standing
 from tests.support.e2e.fault_night import Drill
 from tests.support.e2e.invariants import healed
-from tests.support.e2e.system import open_world
 from tests.support.postgres import Server, run
-from tests.support.system import running_system
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -23,22 +18,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 def alert(service: str) -> dict[str, str]:
     """Return an alert of a service that only one test has."""
     return {"service": service, "severity": "critical", "message": "answers 5xx for 7.4 % of requests"}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def pairs(
-    postgres: Server, template_db: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Standing]:
-    """Two replicas of each service, where nothing escalates by itself."""
-    name = postgres.create(template=template_db)
-    twice = dict.fromkeys(("alerts", "incidents", "oncall", "notifications"), 2)
-    async with open_world() as world:
-        environment = {**world.environment, "ESCALATION_TIMEOUT_MINUTES": "5"}
-        folder = tmp_path_factory.mktemp("pairs")
-        async with running_system(postgres.dsn(name), folder, environment, replicas=twice) as system:
-            await system.post("oncall", "/api/v1/schedules", world.team)
-            yield Standing(system, world, postgres.dsn(name))
-    postgres.drop(name)
 
 
 @pytest.mark.parametrize("service", ["incidents", "oncall", "notifications"])
@@ -95,41 +74,6 @@ async def test_a_service_that_starts_before_the_database_waits_for_it(standing: 
     incident = (await system.post("alerts", "/api/v1/alerts", alert("early")))["incident_id"]
     await world.first_page(incident)
     await system.patch("incidents", f"/api/v1/incidents/{incident}", {"status": "acknowledged"})
-
-
-@pytest.mark.parametrize("service", ["incidents", "oncall", "notifications"])
-async def test_a_replica_paused_past_its_lease_is_replaced_and_changes_nothing_when_it_resumes(
-    pairs: Standing, service: str
-) -> None:
-    system = pairs.system
-    drill = Drill(system, pairs.world, pairs.dsn, name=f"paused-{service}")
-    paused = system.replicas[service][1]
-    night = asyncio.get_running_loop().create_task(drill.play())
-    await eventually(lambda: drill.accepted)
-    paused.send(signal.SIGSTOP)
-    await night
-    paused.send(signal.SIGCONT)
-    await paused.ready()
-    await healed(pairs.dsn, accepted=drill.accepted, service=f"paused-{service}-%")
-    assert drill.late_pages() == []
-
-
-async def test_two_replicas_of_every_service_page_each_person_once_for_a_storm_of_one_alert(pairs: Standing) -> None:
-    system, world = pairs.system, pairs.world
-    urls = [replica.url + "/api/v1/alerts" for replica in system.replicas["alerts"]]
-
-    async def send(number: int) -> str:
-        async with system.session.post(urls[number % 2], json=alert("storm")) as response:
-            assert response.status in {201, 202}
-            return str((await response.json())["alert_id"])
-
-    ids = await asyncio.gather(*(send(number) for number in range(100)))
-    await healed(pairs.dsn, accepted=map(UUID, ids), service="storm")
-    correlated = "SELECT DISTINCT incident_id::text AS id FROM alerts.correlation WHERE alert_id = ANY(%(ids)s::uuid[])"
-    ((incident,),) = (row.values() for row in run(pairs.dsn, correlated, {"ids": ids}))
-    await eventually(lambda: world.pages_for(incident))
-    queued = "SELECT count(*) AS n FROM notifications.notification WHERE incident_id = %(id)s"
-    assert (run(pairs.dsn, queued, {"id": incident})[0]["n"], len(world.pages_for(incident))) == (1, 1)
 
 
 def close_database(dsn: str, postgres: Server) -> None:

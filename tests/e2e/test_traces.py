@@ -15,12 +15,11 @@ from tests.support.e2e.system import PRIMARY, World, open_world
 from tests.support.otlp import Collector, collecting
 from tests.support.postgres import Server
 from tests.support.system import System, running_system
-from tests.support.waiting import eventually
+from tests.support.waiting import AN_HOUR, eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 SENDER = "00f067aa0ba902b7"
 DELIVERED = "deliver page by webhook"
-AN_HOUR = 3_600
 SERVICES = {"alert-ingestion", "incident-management", "oncall-service", "notification-service", "web-ui"}
 
 
@@ -130,7 +129,7 @@ async def test_a_receiver_of_traces_that_fails_delays_neither_pages_nor_a_stop(
             **world.environment,
             **collector.environment,
             **({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"} if failure == "unreachable" else {}),
-            "OTEL_EXPORTER_OTLP_TIMEOUT": str(AN_HOUR),  # a service that waits for it does not stop in this test
+            "OTEL_EXPORTER_OTLP_TIMEOUT": f"{AN_HOUR:.0f}",  # a service that waits for it does not stop in this test
             "OTEL_BSP_MAX_QUEUE_SIZE": "64",
             "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "32",
         }

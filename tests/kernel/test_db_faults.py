@@ -1,4 +1,4 @@
-"""The database breaks off, is cut off, falls silent, goes away and comes back."""
+"""The database ends sessions, is cut off, stops responding, stops and starts."""
 
 import asyncio
 import os
@@ -10,20 +10,15 @@ import pytest
 from psycopg2.extensions import make_dsn
 
 from tests.kernel.conftest import OpenDatabase
-from tests.support.kernel.sessions import ENDED, answers, ask, backend, terminate
+from tests.support.kernel.sessions import ENDED, answers, ask, backend, is_asleep, terminate
 from tests.support.postgres import run
 from tests.support.tcp_proxy import Way, proxied_database
-from tests.support.waiting import eventually
-from tocsin.kernel import clock, tasks
+from tests.support.waiting import AN_HOUR, eventually
 from tocsin.kernel.db import Database, execute, transaction
 from tocsin.kernel.errors import DatabaseUnavailableError, NotFoundError
 from tocsin.kernel.tasks import create_task
 
 SELECT_TAKES = 1_023
-
-
-def is_asleep(dsn: str) -> bool:
-    return bool(run(dsn, "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"))
 
 
 async def test_a_backend_that_ended_while_idle_is_replaced(things_dsn: str, things: Database) -> None:
@@ -34,7 +29,7 @@ async def test_a_backend_that_ended_while_idle_is_replaced(things_dsn: str, thin
         try:
             return await backend(things) != pid
         except DatabaseUnavailableError:
-            return False  # it was asked before the loop had heard of the end
+            return False  # used before the loop saw that it had ended
 
     await eventually(is_replaced)
 
@@ -57,9 +52,7 @@ async def test_a_backend_that_ends_in_mid_statement_is_the_database_breaking_off
     things_dsn: str, things: Database
 ) -> None:
     asking = create_task(ask(things, "SELECT pg_sleep(30)"), name="asking")
-    await eventually(
-        lambda: run(things_dsn, "SELECT 1 AS one FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'")
-    )
+    await eventually(lambda: is_asleep(things_dsn))
     terminate(things_dsn)
     with pytest.raises(DatabaseUnavailableError):
         await asking
@@ -70,16 +63,15 @@ async def test_a_reset_while_a_large_statement_is_being_sent_breaks_off_and_the_
     things_dsn: str, open_database: OpenDatabase
 ) -> None:
     async with proxied_database(things_dsn) as (proxy, dsn):
-        db = open_database(dsn, db_statement_timeout_seconds=20)
-        await ask(db)
-        proxy.drop(Way.UP)
+        db = open_database(dsn, db_statement_timeout_seconds=AN_HOUR)
 
         async def send_much() -> None:
             async with transaction(db) as cur:
+                proxy.drop(Way.UP)
                 await execute(cur, "SELECT length(%(text)s)", text="x" * 30_000_000)
 
         sending = create_task(send_much(), name="sending")
-        await clock.sleep(0.1)
+        await eventually(lambda: proxy.held[Way.UP])
         await proxy.reset()
         with pytest.raises(DatabaseUnavailableError):
             await sending
@@ -87,17 +79,17 @@ async def test_a_reset_while_a_large_statement_is_being_sent_breaks_off_and_the_
         assert await ask(db) == [{"one": 1}]
 
 
-async def test_an_end_that_is_told_and_a_reset_are_heard_though_the_loop_tells_of_them_once(
+async def test_an_end_and_a_reset_that_the_loop_reports_as_one_event_are_both_noticed(
     things_dsn: str, open_database: OpenDatabase
 ) -> None:
-    """As when a statement is sent to a backend that has just been ended."""
+    """This happens when a statement is sent to a backend that has just ended."""
     async with proxied_database(things_dsn) as (proxy, dsn):
-        db = open_database(dsn, db_statement_timeout_seconds=60)
-        asking = create_task(ask(db, "SELECT pg_sleep(30)"), name="asking")
+        db = open_database(dsn, db_statement_timeout_seconds=AN_HOUR)
+        asking = create_task(ask(db, "SELECT pg_sleep(3600)"), name="asking")
         await eventually(lambda: is_asleep(things_dsn))
         proxy.reset_at_once(ENDED)
-        await tasks.wait({asking}, seconds=10)
-        assert isinstance(asking.exception(), DatabaseUnavailableError)
+        with pytest.raises(DatabaseUnavailableError):
+            await asking
         assert await ask(db) == [{"one": 1}]
 
 
@@ -120,11 +112,10 @@ async def test_a_silent_database_is_given_up_in_bounded_time(things_dsn: str, op
         db = open_database(dsn, db_statement_timeout_seconds=0.3, db_connect_timeout_seconds=0.3)
         await ask(db)
         proxy.drop()
-        started = clock.monotonic()
         outcomes = await asyncio.gather(*(ask(db) for _ in range(12)), return_exceptions=True)
         assert {type(outcome) for outcome in outcomes} == {DatabaseUnavailableError}
-        # One may wait for the client's time-out on an old connection; nobody waits for the sum of the others.
-        assert clock.monotonic() - started < 3.0
+        # Every slot of the pool connects once, all at the same time; after that the pool does not try for a moment.
+        assert proxy.accepted == db.size
         proxy.heal()
         await eventually(lambda: answers(db))
 
@@ -134,10 +125,10 @@ async def test_once_a_connect_has_failed_others_fail_at_once_for_a_moment(
 ) -> None:
     async with proxied_database(things_dsn) as (proxy, dsn):
         db = open_database(dsn)
-        await proxy.go_away()
+        await proxy.stop()
         with pytest.raises(DatabaseUnavailableError):
             await ask(db)
-        await proxy.come_back()
+        await proxy.start()
         with pytest.raises(DatabaseUnavailableError):
             await ask(db)
         assert proxy.accepted == 0
@@ -145,22 +136,22 @@ async def test_once_a_connect_has_failed_others_fail_at_once_for_a_moment(
 
 
 @pytest.mark.slow
-async def test_a_database_that_goes_away_and_comes_back_is_found_again(
+async def test_a_database_that_stops_and_starts_is_connected_to_again(
     things_dsn: str, open_database: OpenDatabase
 ) -> None:
     async with proxied_database(things_dsn) as (proxy, dsn):
         db = open_database(dsn)
         for _ in range(3):
             await asyncio.gather(*(ask(db) for _ in range(8)))
-            await proxy.go_away()
+            await proxy.stop()
             for _ in range(5):
                 with pytest.raises(DatabaseUnavailableError):
                     await ask(db)
-            await proxy.come_back()
+            await proxy.start()
             await eventually(lambda: answers(db))
 
 
-async def test_the_first_error_is_told_where_rolling_back_fails_too(things_dsn: str, things: Database) -> None:
+async def test_the_first_error_is_raised_where_rolling_back_fails_too(things_dsn: str, things: Database) -> None:
     async def refuse() -> None:
         async with transaction(things) as cur:
             await execute(cur, "SELECT 1")
@@ -206,15 +197,13 @@ def many_open_files() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("many_open_files")
-async def test_a_process_with_many_open_files_hears_of_a_broken_connection_at_once(
+async def test_a_process_with_many_open_files_notices_a_broken_connection(
     things_dsn: str, open_database: OpenDatabase
 ) -> None:
     async with proxied_database(things_dsn) as (proxy, dsn):
-        db = open_database(dsn, db_statement_timeout_seconds=20)
-        asking = create_task(ask(db, "SELECT pg_sleep(30)"), name="asking")
+        db = open_database(dsn, db_statement_timeout_seconds=AN_HOUR)
+        asking = create_task(ask(db, "SELECT pg_sleep(3600)"), name="asking")
         await eventually(lambda: is_asleep(things_dsn))
-        started = clock.monotonic()
         await proxy.reset()
         with pytest.raises(DatabaseUnavailableError):
             await asking
-        assert clock.monotonic() - started < 2.0

@@ -6,7 +6,7 @@ import pytest
 from psycopg2.extensions import make_dsn
 
 from tests.kernel.conftest import OpenDatabase
-from tests.support.kernel.sessions import ask, backend, connections
+from tests.support.kernel.sessions import ask, backend, connections, is_asleep
 from tests.support.postgres import run
 from tests.support.waiting import eventually
 from tocsin.kernel import clock, tasks
@@ -43,7 +43,7 @@ async def test_a_lock_that_is_not_to_be_had_is_a_time_out(things: Database) -> N
 
 
 @pytest.mark.slow
-async def test_of_two_that_block_each_other_one_is_told_to_try_again(
+async def test_of_two_transactions_that_block_each_other_one_fails_as_retriable(
     things_dsn: str, open_database: OpenDatabase
 ) -> None:
     db = open_database(things_dsn, db_statement_timeout_seconds=10, db_lock_timeout_seconds=10)
@@ -60,9 +60,7 @@ async def test_of_two_that_block_each_other_one_is_told_to_try_again(
     assert [type(outcome) for outcome in outcomes if outcome is not None] == [TransactionConflictError]
 
 
-async def test_where_every_connection_is_in_use_one_waits_and_then_is_told(
-    things_dsn: str, open_database: OpenDatabase
-) -> None:
+async def test_a_caller_waits_for_a_connection_and_then_fails(things_dsn: str, open_database: OpenDatabase) -> None:
     db = open_database(things_dsn, db_pool_size=2, db_statement_timeout_seconds=0.3)
     async with db.connection(), db.connection():
         with pytest.raises(DatabaseUnavailableError, match="in use"):
@@ -74,8 +72,7 @@ async def test_where_every_connection_is_in_use_one_waits_and_then_is_told(
 async def test_a_statement_that_is_cancelled_leaves_nothing_behind(things_dsn: str, things: Database) -> None:
     for _ in range(2 * things.size):
         asking = create_task(ask(things, "SELECT pg_sleep(30)"), name="asking")
-        await eventually(lambda: things.in_use == 1)
-        await clock.sleep(0.02)
+        await eventually(lambda: is_asleep(things_dsn))
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
@@ -88,7 +85,7 @@ async def test_waiting_for_a_connection_can_be_cancelled(things_dsn: str, open_d
     db = open_database(things_dsn, db_pool_size=2)
     async with db.connection(), db.connection():
         waiting = [create_task(ask(db), name="waiting") for _ in range(20)]
-        await clock.sleep(0.02)
+        await clock.sleep(0)  # each runs until it waits
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
@@ -111,7 +108,7 @@ async def test_nothing_leaks_however_transactions_end(things_dsn: str, things: D
     await eventually(lambda: connections(things_dsn) == 0)
 
 
-async def test_an_error_in_a_transaction_rolls_back_and_is_told_as_it_is(things: Database) -> None:
+async def test_an_error_in_a_transaction_rolls_back_and_is_raised_unchanged(things: Database) -> None:
     async def refuse() -> None:
         async with transaction(things) as cur:
             await execute(cur, "INSERT INTO thing VALUES (1)")

@@ -15,11 +15,11 @@ from psycopg2.extensions import make_dsn, parse_dsn
 from pydantic import TypeAdapter
 
 from tests.kernel.conftest import OpenDatabase
-from tests.support.lag import loop_lag
 from tests.support.postgres import Server, run
 from tests.support.tcp_proxy import Way, proxied_database
+from tests.support.waiting import AN_HOUR, eventually
 from tocsin.contracts.model import Text
-from tocsin.kernel import clock, tasks
+from tocsin.kernel import tasks
 from tocsin.kernel.db import Cursor, Database, execute, fetch_all, fetch_one, required, transaction
 from tocsin.kernel.errors import CommitLostError, DatabaseUnavailableError
 from tocsin.kernel.tasks import create_task
@@ -76,28 +76,31 @@ async def test_a_commit_that_is_cancelled_has_an_unknown_outcome_too(
     things_dsn: str, open_database: OpenDatabase
 ) -> None:
     async with proxied_database(things_dsn) as (proxy, dsn):
-        db = open_database(dsn)
+        db = open_database(dsn, db_statement_timeout_seconds=AN_HOUR)
 
-        async def insert_and_lose_patience() -> None:
-            async with tasks.timeout(0.2), transaction(db) as cur:
+        async def insert_without_a_response() -> None:
+            async with transaction(db) as cur:
                 await execute(cur, "INSERT INTO thing VALUES (1, 'once')")
                 proxy.drop(Way.DOWN)
 
-        with pytest.raises(TimeoutError):
-            await insert_and_lose_patience()
-        assert run(things_dsn, "SELECT id FROM things.thing") == [{"id": 1}]
+        committing = create_task(insert_without_a_response(), name="committing")
+        await eventually(lambda: run(things_dsn, "SELECT id FROM things.thing") == [{"id": 1}])
+        committing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await committing
         proxy.heal()
         await insert(db, 1, "once")
         assert await names(db) == ["once"]
 
 
-async def test_a_silent_name_server_stops_nobody(
+async def test_a_silent_name_server_does_not_block_the_loop(
     things_dsn: str, open_database: OpenDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = threading.Event()
+    asked, answers = threading.Event(), threading.Event()
 
     def never(*_: Any, **__: Any) -> Any:
-        answers.wait(30)
+        asked.set()
+        answers.wait()
         raise socket.gaierror(socket.EAI_AGAIN, "no answer")
 
     async def silent(*args: Any, **given: Any) -> Any:
@@ -107,12 +110,10 @@ async def test_a_silent_name_server_stops_nobody(
     # uvloop's own class takes no attributes.
     monkeypatch.setattr("tocsin.kernel.dns.resolve", silent)
     try:
-        started = clock.monotonic()
-        async with loop_lag() as lag:
-            with pytest.raises(DatabaseUnavailableError):
-                await names(db)
-        assert clock.monotonic() - started < 1.5
-        assert lag.worst < 0.1
+        asking = create_task(names(db), name="asking")
+        await eventually(asked.is_set)  # a loop that the name server blocks does not come back here
+        with pytest.raises(DatabaseUnavailableError):
+            await asking
     finally:
         answers.set()
 
@@ -142,10 +143,8 @@ async def test_a_name_whose_first_address_refuses_connects_at_once(
 
     monkeypatch.setattr("tocsin.kernel.dns.resolve", two)
     async with proxied_database(things_dsn) as (_, dsn):
-        db = open_database(make_dsn(dsn, host="database.test"), db_connect_timeout_seconds=10)
-        started = clock.monotonic()
+        db = open_database(make_dsn(dsn, host="database.test"), db_connect_timeout_seconds=AN_HOUR)
         assert await names(db) == []
-        assert clock.monotonic() - started < 1.0
 
 
 async def test_of_several_hosts_the_first_that_answers_is_taken(things_dsn: str, open_database: OpenDatabase) -> None:
@@ -155,10 +154,8 @@ async def test_of_several_hosts_the_first_that_answers_is_taken(things_dsn: str,
             taken.bind(("127.0.0.1", 0))
             ports = f"{taken.getsockname()[1]},{port}"
             both = make_dsn(dsn, host="127.0.0.1,localhost", port=ports, target_session_attrs="read-write")
-            db = open_database(both, db_connect_timeout_seconds=10)
-            started = clock.monotonic()
+            db = open_database(both, db_connect_timeout_seconds=AN_HOUR)
             assert await names(db) == []
-            assert clock.monotonic() - started < 1.0
 
 
 async def test_no_nul_of_a_sender_reaches_a_statement(things: Database) -> None:
@@ -201,7 +198,7 @@ async def test_a_cancellation_that_comes_together_with_the_answer_is_not_lost(th
         waiter.add_done_callback(lambda _: task.cancel())
 
     task = create_task(work(), name="work")
-    await tasks.wait({task}, seconds=5)
+    await tasks.wait({task})
     assert task.cancelled()
 
 

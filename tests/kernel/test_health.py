@@ -1,9 +1,10 @@
-"""Health: alive whatever else is away; ready when what is needed answers."""
+"""Health: alive whatever else fails; ready while every required dependency responds."""
 
 import asyncio
 import importlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from types import SimpleNamespace
 
 import pytest
 from aiohttp import web
@@ -15,20 +16,19 @@ from tests.support.kernel.scripted_peer import Peer, never
 from tests.support.settings_page import settings_of
 from tests.support.system import URL_OF
 from tests.support.tcp_proxy import Proxy, proxied_database
-from tests.support.waiting import eventually
+from tests.support.waiting import AN_HOUR, eventually
 from tocsin.kernel import clock, health
 from tocsin.kernel.app import base_app, with_database
-from tocsin.kernel.db import DB, execute, transaction
+from tocsin.kernel.db import DB
 from tocsin.kernel.errors import UpstreamError
 from tocsin.kernel.http_client import ServiceClient
-from tocsin.kernel.tasks import create_task
 
 StartService = Callable[..., Awaitable[tuple[EdgeClient, Proxy]]]
 
 
 @pytest.fixture
 async def start_service(things_dsn: str, aiohttp_client: AiohttpClient) -> AsyncIterator[StartService]:
-    """Start an application whose database a test can take away."""
+    """Start an application whose database a test can disconnect."""
     async with AsyncExitStack() as stack:
 
         async def start(**given: object) -> tuple[EdgeClient, Proxy]:
@@ -48,9 +48,9 @@ async def ready(client: EdgeClient) -> tuple[int, dict[str, str]]:
         return response.status, {"": body["status"], **body["dependencies"]}
 
 
-async def test_a_process_is_alive_whatever_is_away(start_service: StartService) -> None:
+async def test_a_process_is_alive_without_its_database(start_service: StartService) -> None:
     client, proxy = await start_service()
-    await proxy.go_away()
+    await proxy.stop()
     async with client.get("/health") as response:
         assert response.status == 200
         body = await response.json()
@@ -61,11 +61,11 @@ async def test_a_process_is_alive_whatever_is_away(start_service: StartService) 
 async def test_a_service_is_ready_while_its_database_answers(start_service: StartService) -> None:
     client, proxy = await start_service()
     assert await ready(client) == (200, {"": "ok", "database": "ok"})
-    await proxy.go_away()
-    status, told = await ready(client)
-    assert (status, told[""]) == (503, "unavailable")
-    assert "database" in told["database"]
-    await proxy.come_back()
+    await proxy.stop()
+    status, body = await ready(client)
+    assert (status, body[""]) == (503, "unavailable")
+    assert "database" in body["database"]
+    await proxy.start()
 
     async def is_ready() -> bool:
         return (await ready(client))[0] == 200
@@ -73,31 +73,29 @@ async def test_a_service_is_ready_while_its_database_answers(start_service: Star
     await eventually(is_ready)
 
 
-async def test_a_silent_database_is_told_in_bounded_time(
+async def test_a_silent_database_is_reported_in_bounded_time(
     start_service: StartService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "CHECK_SECONDS", 0.2)
-    client, proxy = await start_service(db_statement_timeout_seconds=20, db_connect_timeout_seconds=20)
+    client, proxy = await start_service(db_statement_timeout_seconds=AN_HOUR, db_connect_timeout_seconds=AN_HOUR)
     proxy.drop()
-    started = clock.monotonic()
     assert await ready(client) == (503, {"": "unavailable", "database": "no response in time"})
-    assert clock.monotonic() - started < 1.0
 
 
 async def test_what_a_service_can_do_without_is_named_and_does_not_count(start_service: StartService) -> None:
     client, _ = await start_service()
 
-    async def away(_app: web.Application) -> None:
+    async def fails(_app: web.Application) -> None:
         message = "oncall-service cannot be reached"
         raise UpstreamError(message)
 
-    client.app[health.READINESS].optional["oncall-service"] = away
-    status, told = await ready(client)
+    client.app[health.READINESS].optional["oncall-service"] = fails
+    status, body = await ready(client)
     assert status == 200
-    assert told["oncall-service"] == "oncall-service cannot be reached"
+    assert body["oncall-service"] == "oncall-service cannot be reached"
 
 
-async def test_one_on_its_way_out_is_not_ready_and_still_alive(start_service: StartService) -> None:
+async def test_a_process_that_stops_is_not_ready_and_still_alive(start_service: StartService) -> None:
     client, _ = await start_service()
     client.app[health.READINESS].stopping = True
     assert await ready(client) == (503, {"": "stopping", "database": "ok"})
@@ -105,32 +103,18 @@ async def test_one_on_its_way_out_is_not_ready_and_still_alive(start_service: St
         assert response.status == 200
 
 
-@pytest.mark.slow
 async def test_a_busy_service_stays_ready_and_one_whose_statements_all_hang_does_not(
     start_service: StartService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "CHECK_SECONDS", 0.3)
-    client, _ = await start_service(db_pool_size=2, db_statement_timeout_seconds=20)
+    client, _ = await start_service(db_pool_size=2, db_statement_timeout_seconds=AN_HOUR)
     db = client.app[DB]
-
-    async def work(seconds: float, times: int) -> None:
-        for _ in range(times):
-            async with transaction(db) as cur:
-                await execute(cur, "SELECT pg_sleep(%(seconds)s)", seconds=seconds)
-
-    busy = [create_task(work(0.05, 20), name="busy") for _ in range(12)]
-    await eventually(lambda: db.in_use == 2 and db.last_used_at)
+    monkeypatch.setattr(health, "CHECK_SECONDS", AN_HOUR)
     assert (await ready(client))[0] == 200
-    for task in busy:
-        task.cancel()
-    await asyncio.gather(*busy, return_exceptions=True)
-    hanging = [create_task(work(10, 1), name="hanging") for _ in range(2)]
-    await eventually(lambda: db.in_use == 2)
-    await clock.sleep(0.4)
-    assert await ready(client) == (503, {"": "unavailable", "database": "no response in time"})
-    for task in hanging:
-        task.cancel()
-    await asyncio.gather(*hanging, return_exceptions=True)
+    async with db.connection(), db.connection():
+        assert (await ready(client))[0] == 200, "a statement ended within CHECK_SECONDS"
+        monkeypatch.setattr(health, "CHECK_SECONDS", 0.3)
+        monkeypatch.setattr(health, "clock", SimpleNamespace(monotonic=lambda: clock.monotonic() + 0.3))
+        assert await ready(client) == (503, {"": "unavailable", "database": "no response in time"})
 
 
 NEIGHBOURS = {
@@ -146,8 +130,8 @@ NEIGHBOURS = {
 async def test_each_service_is_ready_without_its_neighbours_and_names_them(
     db_dsn: str, aiohttp_client: AiohttpClient, service: str
 ) -> None:
-    away = dict.fromkeys((name.lower() for name in URL_OF.values()), "http://127.0.0.1:1")
-    settings = settings_of(service).model_validate({"database_url": db_dsn, **away})
+    unreachable = dict.fromkeys((name.lower() for name in URL_OF.values()), "http://127.0.0.1:1")
+    settings = settings_of(service).model_validate({"database_url": db_dsn, **unreachable})
     client = await aiohttp_client(importlib.import_module(f"tocsin.{service}.app").create_app(settings))
     async with client.get("/health/ready") as response:
         body = await response.json()
@@ -162,18 +146,18 @@ async def test_a_neighbour_that_hangs_does_not_keep_readiness_waiting(
     monkeypatch.setattr(health, "SERVICE_SECONDS", 0.1)
     peer.script = [never]
     asking, _ = await start_service()
-    asking.app[health.READINESS].optional["peer"] = health.check_service(client)
-    status, told = await ready(asking)
-    assert (status, told["peer"]) == (200, "peer does not respond in time; try again in a moment.")
+    asking.app[health.READINESS].optional["peer"] = health.check_neighbour(client)
+    status, body = await ready(asking)
+    assert (status, body["peer"]) == (200, "peer does not answer in time; try again in a moment.")
 
 
-async def test_whoever_asks_while_others_do_shares_their_answer(
+async def test_concurrent_probes_share_one_check(
     start_service: StartService, peer: Peer, client: ServiceClient
 ) -> None:
-    everybody_asks = asyncio.Event()
+    all_have_asked = asyncio.Event()
 
     async def answer(_request: web.Request) -> web.StreamResponse:
-        await everybody_asks.wait()
+        await all_have_asked.wait()
         return web.json_response({"status": "ok"})
 
     peer.script = [answer]
@@ -181,7 +165,7 @@ async def test_whoever_asks_while_others_do_shares_their_answer(
     asking.app[health.READINESS].optional["peer"] = health.check_service(client)
     together = asyncio.gather(*(ready(asking) for _ in range(20)))
     await eventually(lambda: peer.at)
-    everybody_asks.set()
+    all_have_asked.set()
     assert await together == [(200, {"": "ok", "database": "ok", "peer": "ok"})] * 20
     assert len(peer.at) < 20
     before = len(peer.at)

@@ -1,4 +1,4 @@
-"""Calls to another service: what is sent, and what is made of the answer."""
+"""Calls to another service: what is sent, and how responses are read."""
 
 import gzip
 
@@ -40,7 +40,7 @@ async def test_a_body_that_never_ends_is_given_up(client: ServiceClient, peer: P
         await response.prepare(request)
         while True:
             await response.write(b" ")
-            await clock.sleep(0.01)
+            await clock.sleep(0)
 
     peer.script = [drip]
     with pytest.raises(UpstreamError, match="does not respond in time"):

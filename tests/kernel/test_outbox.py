@@ -1,4 +1,4 @@
-"""The outbox: what must be told is told, in order, once where nothing fails, and never given up."""
+"""The outbox: every message is delivered, in order, once where nothing fails, and never given up."""
 
 import asyncio
 
@@ -7,8 +7,7 @@ import pytest
 from tests.kernel.conftest import Rows, StartReplica
 from tests.support.kernel.outbox_replica import Replica, Words
 from tests.support.postgres import run
-from tests.support.waiting import eventually
-from tocsin.kernel import clock
+from tests.support.waiting import AN_HOUR, eventually
 from tocsin.kernel.db import Cursor, execute, transaction
 from tocsin.kernel.errors import DataRefusedError, RejectedError, UpstreamError
 from tocsin.kernel.ids import new_id
@@ -21,8 +20,8 @@ async def test_what_is_enqueued_is_delivered_once_and_kept_as_done(start: StartR
     REQUEST_ID.set("the-request")
     message_id = await replica.say("hello")
     await eventually(lambda: rows()[0]["done_at"])
-    await clock.sleep(0.1)
-    (message,) = replica.heard
+    await replica.polls(3)
+    (message,) = replica.received
     assert (message.message_id, message.kind, message.key) == (message_id, "say", "k")
     assert message.body == b'{"text":"hello"}'
     assert message.request_id == "the-request"
@@ -30,23 +29,23 @@ async def test_what_is_enqueued_is_delivered_once_and_kept_as_done(start: StartR
     assert replica.count("done") == 1
 
 
-async def test_nothing_is_told_of_a_change_that_was_rolled_back(start: StartReplica, rows: Rows) -> None:
+async def test_nothing_is_delivered_of_a_change_that_was_rolled_back(start: StartReplica, rows: Rows) -> None:
     replica = await start()
 
-    async def change_one_s_mind() -> None:
+    async def change_and_roll_back() -> None:
         async with transaction(replica.db) as cur:
             await replica.outbox.enqueue(cur, kind="say", key="k", body=Words(text="never"))
             raise LookupError
 
     with pytest.raises(LookupError):
-        await change_one_s_mind()
+        await change_and_roll_back()
     await replica.say("afterwards", key="other")
     await eventually(lambda: replica.count("done") == 1)
     assert replica.texts() == ["afterwards"]
     assert len(rows()) == 1
 
 
-async def test_a_kind_that_nobody_delivers_is_refused_when_it_is_enqueued(idle: Replica) -> None:
+async def test_a_kind_without_a_handler_is_refused_when_it_is_enqueued(idle: Replica) -> None:
     async with transaction(idle.db) as cur:
         with pytest.raises(ValueError, match="no handler delivers 'sing'"):
             await idle.outbox.enqueue(cur, kind="sing", key="k", body=Words(text="la"))
@@ -54,7 +53,7 @@ async def test_a_kind_that_nobody_delivers_is_refused_when_it_is_enqueued(idle: 
 
 async def test_the_rows_of_a_key_are_delivered_in_order_one_at_a_time(start: StartReplica) -> None:
     replica = await start()
-    replica.errors = [UpstreamError("away"), UpstreamError("away")]
+    replica.errors = [UpstreamError("down"), UpstreamError("down")]
     for number in range(6):
         await replica.say(str(number))
     await eventually(lambda: replica.count("done") == 6)
@@ -78,7 +77,7 @@ async def test_keys_are_delivered_side_by_side(start: StartReplica) -> None:
     replica.gate.clear()
     for number in range(30):
         await replica.say("x", key=str(number))
-    await eventually(lambda: len(replica.heard) == 30)
+    await eventually(lambda: len(replica.received) == 30)
     replica.gate.set()
     await eventually(lambda: replica.count("done") == 30)
 
@@ -87,7 +86,7 @@ async def test_a_key_that_hangs_does_not_hold_up_the_others(start: StartReplica)
     replica = await start()
     replica.gate.clear()
     await replica.say("hangs", key="a")
-    await eventually(lambda: replica.heard)
+    await eventually(lambda: replica.received)
     replica.gate.set()
     replica.gate = asyncio.Event()
     replica.gate.set()
@@ -96,13 +95,11 @@ async def test_a_key_that_hangs_does_not_hold_up_the_others(start: StartReplica)
 
 
 async def test_a_row_is_delivered_at_once_and_not_at_the_next_poll(start: StartReplica) -> None:
-    replica = await start(poll_seconds=60)
+    replica = await start(poll_seconds=AN_HOUR)
     await replica.say("first")
     await eventually(lambda: replica.count("done") == 1)
-    started = clock.monotonic()
     await replica.say("second")
     await eventually(lambda: replica.count("done") == 2)
-    assert clock.monotonic() - started < 1.0
 
 
 async def test_a_wake_up_that_was_missed_costs_a_poll(start: StartReplica) -> None:
@@ -114,23 +111,23 @@ async def test_a_wake_up_that_was_missed_costs_a_poll(start: StartReplica) -> No
 
 async def test_what_fails_comes_back_later_and_later_with_the_same_message_id(start: StartReplica, rows: Rows) -> None:
     replica = await start()
-    replica.errors = [UpstreamError("peer is away"), TimeoutError(), RuntimeError("a bug")]
+    replica.errors = [UpstreamError("peer is down"), TimeoutError(), RuntimeError("a bug")]
     message_id = await replica.say("stubborn")
     await eventually(lambda: replica.count("done") == 1)
-    assert [message.message_id for message in replica.heard] == [message_id] * 4
-    assert [message.attempts for message in replica.heard] == [1, 2, 3, 4]
+    assert [message.message_id for message in replica.received] == [message_id] * 4
+    assert [message.attempts for message in replica.received] == [1, 2, 3, 4]
     assert replica.count("retry") == 3
     assert rows()[0]["last_error"] is None
 
 
 async def test_what_fails_is_tried_again_when_its_back_off_ends_and_not_at_the_next_poll(start: StartReplica) -> None:
-    replica = await start(poll_seconds=60)
-    replica.errors = [UpstreamError("away"), UpstreamError("away")]
+    replica = await start(poll_seconds=AN_HOUR)
+    replica.errors = [UpstreamError("down"), UpstreamError("down")]
     await replica.say("x")
     await eventually(lambda: replica.count("done") == 1)
 
 
-async def test_the_reason_of_a_failure_is_kept_whatever_it_says(idle: Replica, rows: Rows) -> None:
+async def test_the_reason_of_a_failure_is_stored_whatever_characters_it_has(idle: Replica, rows: Rows) -> None:
     await idle.say("x")
     (message,) = await idle.outbox.lease(limit=9)
     idle.errors = [UpstreamError("NUL \0 and \udcff and " + "x" * 10_000)]
@@ -176,24 +173,24 @@ async def test_a_kind_of_a_newer_version_is_left_alone_and_keeps_its_place(
     await replica.say("after the song")
     await replica.say("elsewhere", key="other")
     await eventually(lambda: replica.count("done") == 1)
-    await clock.sleep(0.1)
+    await replica.polls(3)
     assert replica.texts() == ["elsewhere"]
     song, waiting, _ = rows()
     assert (song["attempts"], waiting["attempts"]) == (0, 0)
 
 
 async def test_what_an_answer_changes_here_commits_with_the_row(start: StartReplica, db_dsn: str, rows: Rows) -> None:
-    run(db_dsn, "CREATE TABLE oncall.told (at timestamptz, transaction xid8)")
+    run(db_dsn, "CREATE TABLE oncall.delivered (at timestamptz, transaction xid8)")
     replica = await start()
 
     async def note(cur: Cursor) -> None:
-        await execute(cur, "INSERT INTO oncall.told VALUES (now(), pg_current_xact_id())")
+        await execute(cur, "INSERT INTO oncall.delivered VALUES (now(), pg_current_xact_id())")
 
     replica.after = note
     await replica.say("x")
     await eventually(lambda: replica.changes == 1)
-    (told,) = run(db_dsn, "SELECT at FROM oncall.told")
-    assert told["at"] == rows()[0]["done_at"]
+    (delivered,) = run(db_dsn, "SELECT at FROM oncall.delivered")
+    assert delivered["at"] == rows()[0]["done_at"]
 
 
 async def test_where_what_an_answer_changes_cannot_be_kept_the_row_comes_back(start: StartReplica, rows: Rows) -> None:
@@ -209,38 +206,36 @@ async def test_where_what_an_answer_changes_cannot_be_kept_the_row_comes_back(st
     replica.after = fail_twice
     await replica.say("x")
     await eventually(lambda: replica.count("done") == 1)
-    assert [message.attempts for message in replica.heard] == [1, 2, 3]
+    assert [message.attempts for message in replica.received] == [1, 2, 3]
     assert rows()[0]["done_at"]
     assert replica.changes == 1
 
 
 async def test_one_can_wait_for_a_delivery(start: StartReplica) -> None:
-    replica = await start(poll_seconds=60)
+    replica = await start(poll_seconds=AN_HOUR)
     message_id = await replica.say("x")
-    assert await replica.outbox.settled(message_id, 5.0)
+    assert await replica.outbox.settled(message_id, AN_HOUR)
 
 
 async def test_waiting_for_a_delivery_ends_when_it_takes_too_long(start: StartReplica) -> None:
     replica = await start()
-    replica.errors = [UpstreamError("away")] * 100
+    replica.errors = [UpstreamError("down")] * 100
     message_id = await replica.say("x")
-    started = clock.monotonic()
     assert not await replica.outbox.settled(message_id, 0.2)
-    assert clock.monotonic() - started < 1.0
 
 
-async def test_waiting_for_a_delivery_hears_of_another_replicas_and_of_one_long_past(start: StartReplica) -> None:
+async def test_waiting_for_a_delivery_ends_by_another_replicas_and_by_a_past_one(start: StartReplica) -> None:
     here, there = await start(), await start()
     here.gate.clear()
     there.gate.clear()
     message_id = await here.say("x")
-    await eventually(lambda: here.heard or there.heard)
-    waiter = there if here.heard else here
-    waiting = asyncio.ensure_future(waiter.outbox.settled(message_id, 5.0))
+    await eventually(lambda: here.received or there.received)
+    waiter = there if here.received else here
+    waiting = asyncio.ensure_future(waiter.outbox.settled(message_id, AN_HOUR))
     here.gate.set()
     there.gate.set()
     assert await waiting
-    assert await waiter.outbox.settled(message_id, 5.0)
+    assert await waiter.outbox.settled(message_id, AN_HOUR)
 
 
 async def test_the_metrics_say_how_far_behind_it_is(start: StartReplica, db_dsn: str) -> None:
@@ -276,11 +271,11 @@ async def test_what_was_done_long_ago_is_deleted_and_nothing_else(start: StartRe
 
 
 @pytest.mark.slow
-async def test_the_database_may_go_away_in_mid_delivery(start: StartReplica, db_dsn: str, rows: Rows) -> None:
+async def test_the_database_may_end_sessions_during_a_delivery(start: StartReplica, db_dsn: str, rows: Rows) -> None:
     replica = await start()
     replica.gate.clear()
     await replica.say("x")
-    await eventually(lambda: replica.heard)
+    await eventually(lambda: replica.received)
     kick = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tocsin-oncall'"
     run(db_dsn, kick)
     replica.gate.set()

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.kernel.conftest import EdgeClient
-from tests.support.lag import loop_lag
+from tests.support.loop_cpu import loop_cpu
 from tocsin.kernel.requests import BODY_LIMIT
 
 THINGS = "/api/v1/things"
@@ -81,12 +81,12 @@ async def test_what_is_not_json_is_malformed(edge: EdgeClient, body: bytes) -> N
     assert problem["type"] == "urn:tocsin:problem:malformed-request"
 
 
-async def test_a_thousand_things_wrong_are_told_in_short_and_hold_nobody_up(edge: EdgeClient) -> None:
-    async with loop_lag() as lag:
+async def test_a_thousand_errors_are_cut_to_a_few_without_blocking_the_loop(edge: EdgeClient) -> None:
+    async with loop_cpu() as cpu:
         status, problem = await post(edge, {"name": "x", "labels": {str(number): 1 for number in range(1_000)}})
     assert status == HTTPStatus.UNPROCESSABLE_ENTITY
     assert 1 <= len(problem["errors"]) <= 20
-    assert lag.worst < 0.5
+    assert cpu.longest < 0.5
 
 
 async def test_what_was_sent_is_not_sent_back(edge: EdgeClient) -> None:
@@ -138,11 +138,11 @@ async def test_a_compressed_body_is_refused(edge: EdgeClient, encoding: str) -> 
 
 async def test_a_small_body_that_unpacks_to_a_large_one_is_refused_unread(edge: EdgeClient) -> None:
     bomb = gzip.compress(bytes(50 * 1024 * 1024))
-    async with ClientSession() as session, loop_lag() as lag:
+    async with ClientSession() as session, loop_cpu() as cpu:
         headers = {"Content-Encoding": "gzip"}
         async with session.post(edge.make_url(THINGS), data=bomb, headers=headers, compress=None) as response:
             assert response.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
-    assert lag.worst < 0.3
+    assert cpu.longest < 0.3
 
 
 @pytest.mark.parametrize(

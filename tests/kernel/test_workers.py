@@ -1,4 +1,4 @@
-"""Background loops: they stop when told, never in mid-round, and pause when what they need is away."""
+"""Background loops: they stop on request, never within a round, and pause after errors."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,7 +9,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from tests.support.waiting import eventually
+from tests.support.waiting import AN_HOUR, eventually
 from tocsin.kernel import clock, tasks, workers
 from tocsin.kernel.errors import UnavailableError
 from tocsin.kernel.request_id import REQUEST_ID
@@ -17,19 +17,21 @@ from tocsin.kernel.workers import WORKER_METRICS, Wakeup, WorkerMetrics, worker
 
 
 class Rounds:
-    """A tick that a test holds in its hand."""
+    """A tick that a test controls, and the waits between the rounds."""
 
     def __init__(self) -> None:
-        self.at: list[float] = []
+        self.started = 0
+        self.waits: list[float] = []
+        """The seconds of each wait between two rounds, where `skip_waits` makes them pass."""
         self.answers: list[bool | float | Exception] = []
-        """What the next rounds end in; then they find nothing."""
+        """The results of the next rounds; then they find nothing."""
         self.request_ids: list[str] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.finished = 0
 
     async def tick(self, _app: web.Application) -> bool | float:
-        self.at.append(clock.monotonic())
+        self.started += 1
         self.request_ids.append(REQUEST_ID.get())
         await self.gate.wait()
         answer = self.answers.pop(0) if self.answers else False
@@ -37,6 +39,16 @@ class Rounds:
             raise answer
         self.finished += 1
         return answer
+
+    def skip_waits(self, monkeypatch: pytest.MonkeyPatch, rounds: int) -> None:
+        """Skip the waits of the first *rounds*; the wait after that ends only by its event."""
+
+        async def wait(event: asyncio.Event, seconds: float) -> None:
+            self.waits.append(seconds)
+            if len(self.waits) >= rounds:
+                await event.wait()
+
+        monkeypatch.setattr("tocsin.kernel.workers._wait", wait)
 
 
 @asynccontextmanager
@@ -59,43 +71,50 @@ def ticks(registry: CollectorRegistry, outcome: str) -> float | None:
     return registry.get_sample_value("tocsin_worker_ticks_total", {"worker": "rounds", "outcome": outcome})
 
 
-async def test_a_round_comes_at_once_and_then_every_interval() -> None:
+async def test_a_round_runs_immediately_and_then_every_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds = Rounds()
-    async with running(rounds.tick, 0.1):
-        await eventually(lambda: len(rounds.at) == 4)
-    gaps = [later - earlier for earlier, later in zip(rounds.at, rounds.at[1:], strict=False)]
-    assert all(0.08 < gap < 0.3 for gap in gaps)
-    assert len({round(gap, 4) for gap in gaps}) > 1
+    rounds.skip_waits(monkeypatch, 20)
+    async with running(rounds.tick, AN_HOUR):
+        await eventually(lambda: len(rounds.waits) == 20)
+    assert all(0.9 * AN_HOUR <= seconds <= AN_HOUR for seconds in rounds.waits)
+    assert len(set(rounds.waits)) > 1
 
 
-async def test_one_that_found_something_looks_again_at_once() -> None:
+async def test_an_interval_passes_by_the_clock() -> None:
+    rounds = Rounds()
+    async with running(rounds.tick, 0.01):
+        await eventually(lambda: rounds.finished == 3)
+
+
+async def test_a_round_that_found_something_is_followed_by_another_immediately() -> None:
     rounds = Rounds()
     rounds.answers = [True, True, True]
-    async with running(rounds.tick, 60):
+    async with running(rounds.tick, AN_HOUR):
         await eventually(lambda: rounds.finished == 4)
 
 
-async def test_one_that_knows_when_it_must_look_again_does_so_then() -> None:
+async def test_a_round_may_say_when_the_next_one_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds = Rounds()
     rounds.answers = [0.1]
-    async with running(rounds.tick, 60):
+    rounds.skip_waits(monkeypatch, 2)
+    async with running(rounds.tick, AN_HOUR):
         await eventually(lambda: rounds.finished == 2)
-    assert 0.09 < rounds.at[1] - rounds.at[0] < 0.5
+    assert rounds.waits[0] == 0.1
 
 
-async def test_one_that_is_woken_looks_at_once() -> None:
+async def test_a_wake_up_starts_a_round_immediately() -> None:
     rounds, wakeup = Rounds(), Wakeup()
-    async with running(rounds.tick, 60, wakeup):
+    async with running(rounds.tick, AN_HOUR, wakeup):
         await eventually(lambda: rounds.finished == 1)
         wakeup.set()
         await eventually(lambda: rounds.finished == 2)
 
 
-async def test_being_woken_in_mid_round_is_not_forgotten() -> None:
+async def test_a_wake_up_during_a_round_is_not_lost() -> None:
     rounds, wakeup = Rounds(), Wakeup()
     rounds.gate.clear()
-    async with running(rounds.tick, 60, wakeup):
-        await eventually(lambda: rounds.at)
+    async with running(rounds.tick, AN_HOUR, wakeup):
+        await eventually(lambda: rounds.started)
         wakeup.set()
         rounds.gate.set()
         await eventually(lambda: rounds.finished == 2)
@@ -104,29 +123,26 @@ async def test_being_woken_in_mid_round_is_not_forgotten() -> None:
 async def test_stopping_lets_the_round_finish() -> None:
     rounds = Rounds()
     rounds.gate.clear()
-    async with running(rounds.tick, 60):
-        await eventually(lambda: rounds.at)
+    async with running(rounds.tick, AN_HOUR):
+        await eventually(lambda: rounds.started)
         tasks.call_later(0.1, rounds.gate.set)
     assert rounds.finished == 1
 
 
 async def test_stopping_does_not_wait_for_the_interval() -> None:
     rounds = Rounds()
-    async with running(rounds.tick, 60):
+    async with running(rounds.tick, AN_HOUR):
         await eventually(lambda: rounds.finished == 1)
-        started = clock.monotonic()
-    assert clock.monotonic() - started < 1.0
     assert rounds.finished == 1
 
 
-@pytest.mark.slow
-async def test_stopping_does_not_wait_for_a_pause_after_an_error() -> None:
+async def test_stopping_does_not_wait_for_a_pause_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds = Rounds()
-    rounds.answers = [UnavailableError("away") for _ in range(100)]
-    async with running(rounds.tick, 60):
-        await eventually(lambda: len(rounds.at) == 3)
-        started = clock.monotonic()
-    assert clock.monotonic() - started < 1.0
+    rounds.answers = [UnavailableError("down") for _ in range(100)]
+    rounds.skip_waits(monkeypatch, 3)
+    async with running(rounds.tick, AN_HOUR):
+        await eventually(lambda: len(rounds.waits) == 3)
+    assert rounds.started == 3
 
 
 async def test_stopping_gives_up_a_round_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,38 +150,45 @@ async def test_stopping_gives_up_a_round_that_does_not_end(monkeypatch: pytest.M
     rounds = Rounds()
     rounds.gate.clear()
     with capture_logs() as logs:
-        async with running(rounds.tick, 60):
-            await eventually(lambda: rounds.at)
-            started = clock.monotonic()
-        assert clock.monotonic() - started < 1.0
+        async with running(rounds.tick, AN_HOUR):
+            await eventually(lambda: rounds.started)
     assert "worker did not stop in time" in [entry["event"] for entry in logs]
     assert rounds.finished == 0
 
 
-@pytest.mark.slow
-async def test_after_errors_it_pauses_longer_and_longer_even_when_woken() -> None:
-    rounds, wakeup = Rounds(), Wakeup()
-    rounds.answers = [UnavailableError("away") for _ in range(4)]
-    async with running(rounds.tick, 60, wakeup):
-        while len(rounds.at) < 4:
-            wakeup.set()
-            await clock.sleep(0.005)
-    gaps = [later - earlier for earlier, later in zip(rounds.at, rounds.at[1:], strict=False)]
-    assert gaps[0] > 0.15
-    assert gaps[1] > 1.5 * gaps[0]
-    assert gaps[2] > 1.5 * gaps[1]
-
-
-async def test_no_pause_is_longer_than_the_interval() -> None:
+async def test_pauses_after_errors_double(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds = Rounds()
-    rounds.answers = [UnavailableError("away") for _ in range(6)]
-    async with running(rounds.tick, 0.05):
-        await eventually(lambda: rounds.finished >= 1)
+    rounds.answers = [UnavailableError("down") for _ in range(4)]
+    rounds.skip_waits(monkeypatch, 4)
+    async with running(rounds.tick, AN_HOUR):
+        await eventually(lambda: len(rounds.waits) == 4)
+    assert all(0.9 * full <= wait <= 1.1 * full for full, wait in zip((0.2, 0.4, 0.8, 1.6), rounds.waits, strict=True))
+
+
+async def test_a_wake_up_does_not_end_a_pause_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds, wakeup = Rounds(), Wakeup()
+    rounds.answers = [UnavailableError("down")]
+    rounds.skip_waits(monkeypatch, 1)
+    async with running(rounds.tick, AN_HOUR, wakeup):
+        await eventually(lambda: rounds.waits)
+        wakeup.set()
+        for _ in range(10):
+            await clock.sleep(0)
+        assert rounds.started == 1
+
+
+async def test_no_pause_is_longer_than_the_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = Rounds()
+    rounds.answers = [UnavailableError("down") for _ in range(12)]
+    rounds.skip_waits(monkeypatch, 12)
+    async with running(rounds.tick, 5):
+        await eventually(lambda: len(rounds.waits) == 12)
+    assert 4.5 <= max(rounds.waits) <= 5.5
 
 
 async def test_rounds_are_counted_by_how_they_ended() -> None:
     rounds = Rounds()
-    rounds.answers = [RuntimeError("a bug"), UnavailableError("away")]
+    rounds.answers = [RuntimeError("a bug"), UnavailableError("down")]
     before = clock.now().timestamp()
     with capture_logs() as logs:
         async with running(rounds.tick, 0.02) as registry:
@@ -184,7 +207,7 @@ async def test_rounds_are_counted_by_how_they_ended() -> None:
 async def test_each_round_has_an_id_of_its_own() -> None:
     rounds = Rounds()
     rounds.answers = [True]
-    async with running(rounds.tick, 60):
+    async with running(rounds.tick, AN_HOUR):
         await eventually(lambda: rounds.finished == 2)
     assert len(set(rounds.request_ids)) == 2
     assert all(request_id.startswith("rounds-") for request_id in rounds.request_ids)

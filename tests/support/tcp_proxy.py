@@ -1,4 +1,4 @@
-"""A TCP proxy that misbehaves on demand: slow, deaf in one direction, cut off in mid-word, gone and back again."""
+"""A TCP proxy that fails on demand: it delays, drops one direction, cuts off after some bytes, or stops and starts."""
 
 import asyncio
 import ctypes
@@ -17,23 +17,23 @@ from tocsin.kernel.tasks import create_task, wait
 
 Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Greet: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bytes | None]]
-"""Speaks to a client first; returns what the server is to hear before the rest, or None where it hears nothing."""
+"""Speaks to a client first; returns what the server receives before the rest, or None to end the connection."""
 CHUNK = 65_536
 # SO_LINGER with no time: closing the socket sends RST instead of FIN.
 RESET = struct.pack("ii", 1, 0)
-NOBODY = struct.pack("H14x", socket.AF_UNSPEC)
+UNSPEC = struct.pack("H14x", socket.AF_UNSPEC)
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Way(StrEnum):
-    """Which way bytes go."""
+    """The direction of bytes."""
 
     UP = "to the server"
     DOWN = "to the client"
 
 
 class Proxy:
-    """Stands between a client and a server. Everything set here holds for open and new connections alike."""
+    """A proxy between clients and one server. Every setting applies to open and new connections."""
 
     def __init__(self, upstream: Callable[[], Awaitable[Streams]]) -> None:
         self._upstream = upstream
@@ -42,23 +42,25 @@ class Proxy:
         self._pairs: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
         self.port = 0
         self.latency = 0.0
-        """Seconds that each chunk is held up."""
+        """Seconds by which each chunk is delayed."""
         self.limits: dict[Way, int] = {}
-        """Bytes that may still go each way; then every connection that needs more is cut."""
+        """Bytes that may still pass each way; a connection that needs more is cut."""
         self.passed = dict.fromkeys(Way, 0)
-        """Bytes that went each way."""
+        """Bytes that passed each way."""
+        self.held = dict.fromkeys(Way, 0)
+        """Chunks that arrived each way while it was dropped."""
         self.greet: Greet | None = None
         self.accepted = 0
-        """Connections that came so far."""
+        """Connections accepted so far."""
         self.heal()
 
     def drop(self, *ways: Way) -> None:
-        """Let nothing through these ways, without a word: what is sent waits, as TCP resends it, for `heal`."""
+        """Let nothing through these ways, silently: what is sent waits for `heal`, as TCP resends it."""
         for way in ways or Way:
             self._flows[way].clear()
 
     def heal(self) -> None:
-        """Let everything through again, what waited first."""
+        """Let everything through again, first what waited."""
         for event in self._flows.values():
             event.set()
         self.latency = 0.0
@@ -74,23 +76,23 @@ class Proxy:
         await self._end()
 
     def reset_at_once(self, last: bytes) -> None:
-        """Say *last* to every client, and reset its connection in the same moment: a waiting client hears of both."""
+        """Send *last* to every client and reset its connection immediately: a waiting client gets both events."""
         for client, *_ in self._pairs.values():
             number = client.get_extra_info("socket").fileno()
             os.write(number, last)
-            # To connect it to nobody sends RST now; closing would do so only when the loop comes to it.
-            if LIBC.connect(number, NOBODY, len(NOBODY)):
+            # Connecting to AF_UNSPEC sends RST now; closing does so only when the loop gets to it.
+            if LIBC.connect(number, UNSPEC, len(UNSPEC)):
                 raise OSError(ctypes.get_errno(), "the connection cannot be reset")
 
-    async def go_away(self) -> None:
-        """Refuse new connections, and reset those that are open."""
+    async def stop(self) -> None:
+        """Refuse new connections and reset the open ones."""
         if self._server is not None:
             self._server.close()
             self._server = None
         await self.reset()
 
-    async def come_back(self) -> None:
-        """Listen, on the port of before."""
+    async def start(self) -> None:
+        """Listen, after a stop on the same port."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -124,9 +126,9 @@ class Proxy:
             ]
             await wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         except OSError:
-            return  # the server is away: so are we
+            return  # the server cannot be reached
         finally:
-            for each in writers:  # before anything is awaited: somebody may be ending this very task
+            for each in writers:  # before anything is awaited: this task may be cancelled at any await
                 each.transport.abort()
             for pump in pumps:
                 pump.cancel()
@@ -137,6 +139,8 @@ class Proxy:
             while chunk := await reader.read(CHUNK):
                 if self.latency:
                     await clock.sleep(self.latency)
+                if not self._flows[way].is_set():
+                    self.held[way] += 1
                 await self._flows[way].wait()
                 allowed = chunk[: self.limits.get(way, len(chunk))]
                 if way in self.limits:
@@ -150,18 +154,18 @@ class Proxy:
 
 @asynccontextmanager
 async def proxied(upstream: Callable[[], Awaitable[Streams]]) -> AsyncIterator[Proxy]:
-    """Stand in front of what *upstream* opens, on a port of its own, until the end of the block."""
+    """Run a proxy of what *upstream* opens, on a port of its own, until the end of the block."""
     proxy = Proxy(upstream)
-    await proxy.come_back()
+    await proxy.start()
     try:
         yield proxy
     finally:
-        await proxy.go_away()
+        await proxy.stop()
 
 
 @asynccontextmanager
 async def proxied_port(port: int) -> AsyncIterator[Proxy]:
-    """Stand in front of a port of this machine."""
+    """Run a proxy of a port of this machine."""
     async with proxied(lambda: asyncio.open_connection("127.0.0.1", port)) as proxy:
         yield proxy
 
@@ -177,6 +181,6 @@ async def database_upstream(dsn: str) -> Streams:
 
 @asynccontextmanager
 async def proxied_database(dsn: str) -> AsyncIterator[tuple[Proxy, str]]:
-    """Stand in front of a PostgreSQL; yield the proxy and the address that leads through it."""
+    """Run a proxy of a PostgreSQL; yield it and the DSN that leads through it."""
     async with proxied(lambda: database_upstream(dsn)) as proxy:
         yield proxy, make_dsn(dsn, host="127.0.0.1", port=str(proxy.port))

@@ -7,6 +7,8 @@ from typing import Any, Final, TypeVar, overload
 from tocsin.kernel import clock
 
 T = TypeVar("T")
+AN_HOUR: Final = 3_600.0
+"""An interval or time-out that no test waits for: one that is awaited by mistake ends the test by its time limit."""
 PATIENT: Final = {
     "db_connect_timeout_seconds": 30.0,
     "db_lock_timeout_seconds": 30.0,
@@ -36,7 +38,7 @@ async def eventually(predicate: Callable[[], Awaitable[T]], timeout: float = ...
 async def eventually(predicate: Callable[[], T], timeout: float = ..., every: float = ...) -> T: ...  # noqa: ASYNC109
 
 
-async def eventually(predicate: Callable[[], Any], timeout: float = 60.0, every: float = 0.01) -> Any:  # noqa: ASYNC109
+async def eventually(predicate: Callable[[], Any], timeout: float = 45.0, every: float = 0.01) -> Any:  # noqa: ASYNC109
     """Return the first true value of *predicate*, which may be async; after *timeout* seconds fail with the last."""
     deadline = clock.monotonic() + timeout
     while True:

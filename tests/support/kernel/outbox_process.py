@@ -1,4 +1,4 @@
-"""A process with nothing but an outbox, which a test may kill: each delivery adds its message id to a file."""
+"""A process with only an outbox, for tests that kill it: each delivery appends its message id to a file."""
 
 import asyncio
 import sys
@@ -13,11 +13,11 @@ from tocsin.kernel.outbox import AfterDelivery, Outbox, OutboxMessage
 from tocsin.kernel.workers import WORKER_METRICS, WorkerMetrics
 
 
-async def tell(dsn: str, heard: Path) -> None:
+async def deliver(dsn: str, received: Path) -> None:
     """Deliver until killed."""
 
     async def write(message: OutboxMessage) -> AfterDelivery | None:
-        with heard.open("a") as file:
+        with received.open("a") as file:
             file.write(f"{message.message_id}\n")
         return None
 
@@ -33,4 +33,4 @@ async def tell(dsn: str, heard: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(tell(sys.argv[1], Path(sys.argv[2])))
+    asyncio.run(deliver(sys.argv[1], Path(sys.argv[2])))

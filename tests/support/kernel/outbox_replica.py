@@ -1,4 +1,4 @@
-"""One process's outbox, with a handler that a test holds in its hand."""
+"""One process's outbox, with a handler that a test controls."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
 from tests.support.kernel.quick_settings import quick_settings
+from tests.support.waiting import eventually
 from tocsin.kernel.db import Database, transaction
 from tocsin.kernel.outbox import AfterDelivery, Outbox, OutboxMessage
 from tocsin.kernel.workers import WORKER_METRICS, WorkerMetrics
@@ -25,30 +26,30 @@ def text_of(message: OutboxMessage) -> str:
 
 
 class Replica:
-    """One process's outbox, and what its handler was given."""
+    """One process's outbox and the messages that its handler received."""
 
     def __init__(self, dsn: str, **given: Any) -> None:
         settings = quick_settings(dsn, **given)
         self.db = Database(settings.database_config(), schema="oncall")
         self.registry = CollectorRegistry()
         self.outbox = Outbox(self.db, settings, self.registry, {"say": self._say}, on_change=self._changed)
-        self.heard: list[OutboxMessage] = []
+        self.received: list[OutboxMessage] = []
         self.errors: list[Exception] = []
-        """What the next deliveries end in."""
+        """The errors that the next deliveries raise."""
         self.gate = asyncio.Event()
         """While it is not set, deliveries hang."""
         self.gate.set()
         self.after: AfterDelivery | None = None
         self.changes = 0
-        self.told: list[str] = []
-        """What was delivered; replicas may share one list, to see an order across them."""
+        self.delivered: list[str] = []
+        """The delivered texts; replicas may share one list, for the order across them."""
 
     async def _say(self, message: OutboxMessage) -> AfterDelivery | None:
-        self.heard.append(message)
+        self.received.append(message)
         await self.gate.wait()
         if self.errors:
             raise self.errors.pop(0)
-        self.told.append(text_of(message))
+        self.delivered.append(text_of(message))
         return self.after
 
     def _changed(self) -> None:
@@ -61,11 +62,21 @@ class Replica:
         return message_id
 
     def texts(self, key: str | None = None) -> list[str]:
-        return [text_of(message) for message in self.heard if key in {None, message.key}]
+        return [text_of(message) for message in self.received if key in {None, message.key}]
 
     def count(self, outcome: str) -> float:
         labels = {"kind": "say", "outcome": outcome}
         return self.registry.get_sample_value("tocsin_outbox_deliveries_total", labels) or 0.0
+
+    async def polls(self, times: int) -> None:
+        """Wait until the worker has looked for rows *times* more."""
+
+        def ticks() -> float:
+            labels = {"worker": "outbox", "outcome": "ok"}
+            return self.registry.get_sample_value("tocsin_worker_ticks_total", labels) or 0.0
+
+        before = ticks()
+        await eventually(lambda: ticks() >= before + times)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:

@@ -1,5 +1,6 @@
-"""A service that answers as a test says, and the client that calls it."""
+"""A service with scripted responses, and the client that calls it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ THREE = Budget(attempts=3, seconds=5.0, attempt_seconds=2.0)
 
 @dataclass
 class Peer:
-    """A service that answers as scripted: the last answer again and again."""
+    """A service that responds as scripted; it repeats the last response."""
 
     script: list[Respond] = field(default_factory=list)
     headers: list[CIMultiDict[str]] = field(default_factory=list)
@@ -51,7 +52,7 @@ def status(code: int, *, detail: str = "", **headers: str) -> Respond:
 
 @asynccontextmanager
 async def open_client(port: int, registry: CollectorRegistry) -> AsyncIterator[ServiceClient]:
-    """Yield a client as an application would hold it."""
+    """Yield a client within its context."""
     one = ServiceClient(f"http://127.0.0.1:{port}", ClientMetrics.register(registry), peer="peer")
     async for _ in one.context(web.Application()):
         yield one
@@ -62,5 +63,5 @@ def retries(registry: CollectorRegistry, reason: str) -> float:
 
 
 async def never(_request: web.Request) -> web.StreamResponse:
-    await clock.sleep(30)
+    await asyncio.Event().wait()
     raise AssertionError

@@ -1,38 +1,47 @@
-"""A process with nothing but the kernel's own and two handlers, for tests that stop it or send it nonsense."""
+"""A process with the kernel's routes and two more, for tests that stop it or send it invalid requests."""
 
 import os
 from collections.abc import AsyncIterator
 
+import structlog
 from aiohttp import web
 
+from tests.support.waiting import eventually
 from tocsin.kernel import clock, requests
 from tocsin.kernel.app import base_app
 from tocsin.kernel.auth import Scope
+from tocsin.kernel.health import READINESS
 from tocsin.kernel.routing import get, post
 from tocsin.kernel.server import serve
 from tocsin.kernel.settings import ProcessSettings
 
 
-async def get_slow(request: web.Request) -> web.Response:
-    """Answer after as many seconds as the path says."""
+async def get_after_stop(request: web.Request) -> web.Response:
+    """Respond as many seconds after the process begins to stop as the path says."""
+    structlog.get_logger(__name__).info("in flight")
+    await eventually(lambda: request.app[READINESS].stopping)
     await clock.sleep(float(request.match_info["seconds"]))
     return web.Response(text="finished")
 
 
 async def post_size(request: web.Request) -> web.Response:
-    """Say how long the body is."""
+    """Return the size of the body."""
     return web.Response(text=str(len(await requests.read_body(request))))
 
 
 async def stuck(_app: web.Application) -> AsyncIterator[None]:
-    """Take as long to stop as STUCK_SECONDS says."""
+    """Delay the stop by STUCK_SECONDS."""
     yield
     await clock.sleep(float(os.environ.get("STUCK_SECONDS", "0")))
 
 
 def create_app(settings: ProcessSettings) -> web.Application:
     app = base_app(settings, service="edge")
-    app.add_routes([get("/slow/{seconds}", get_slow, scope=Scope.READ), post("/size", post_size, scope=Scope.READ)])
+    routes = [
+        get("/after-stop/{seconds}", get_after_stop, scope=Scope.READ),
+        post("/size", post_size, scope=Scope.READ),
+    ]
+    app.add_routes(routes)
     app.cleanup_ctx.append(stuck)
     return app
 

@@ -1,4 +1,4 @@
-"""Small questions to a database, for tests that do something to it meanwhile."""
+"""Sessions of a database: to use, count and end them."""
 
 import struct
 from typing import Final
@@ -9,7 +9,7 @@ from tocsin.kernel.errors import DatabaseUnavailableError
 
 FATAL: Final = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
 ENDED: Final = b"E" + struct.pack("!i", len(FATAL) + 4) + FATAL
-"""What the server says to a session that it ends."""
+"""The message with which the server ends a session."""
 
 
 async def ask(db: Database, sql: str = "SELECT 1 AS one") -> list[dict[str, object]]:
@@ -25,6 +25,11 @@ async def backend(db: Database) -> int:
 def connections(dsn: str) -> int:
     (row,) = run(dsn, "SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = 'tocsin-things'")
     return int(row["n"])
+
+
+def is_asleep(dsn: str) -> bool:
+    asleep = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+    return bool(run(dsn, asleep))
 
 
 def terminate(dsn: str) -> None:
