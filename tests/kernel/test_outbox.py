@@ -72,8 +72,8 @@ async def test_many_rows_enqueued_at_once_keep_their_order(start: StartReplica) 
     assert replica.texts("k1") == [str(number) for number in range(1, 20, 2)]
 
 
-async def test_keys_are_delivered_side_by_side(start: StartReplica) -> None:
-    replica = await start()
+async def test_keys_are_delivered_concurrently(start: StartReplica) -> None:
+    replica = await start(lease_seconds=AN_HOUR)
     replica.gate.clear()
     for number in range(30):
         await replica.say("x", key=str(number))
@@ -82,8 +82,8 @@ async def test_keys_are_delivered_side_by_side(start: StartReplica) -> None:
     await eventually(lambda: replica.count("done") == 30)
 
 
-async def test_a_key_that_hangs_does_not_hold_up_the_others(start: StartReplica) -> None:
-    replica = await start()
+async def test_a_key_that_hangs_does_not_delay_the_others(start: StartReplica) -> None:
+    replica = await start(lease_seconds=AN_HOUR)
     replica.gate.clear()
     await replica.say("hangs", key="a")
     await eventually(lambda: replica.received)
@@ -225,7 +225,7 @@ async def test_waiting_for_a_delivery_ends_when_it_takes_too_long(start: StartRe
 
 
 async def test_waiting_for_a_delivery_ends_by_another_replicas_and_by_a_past_one(start: StartReplica) -> None:
-    here, there = await start(), await start()
+    here, there = await start(lease_seconds=AN_HOUR), await start(lease_seconds=AN_HOUR)
     here.gate.clear()
     there.gate.clear()
     message_id = await here.say("x")

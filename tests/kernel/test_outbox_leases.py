@@ -158,7 +158,7 @@ async def test_one_that_is_killed_is_taken_over_from_under_the_same_message_id(
 
 
 async def test_a_process_that_stops_lets_its_deliveries_finish(db_dsn: str, rows: Rows) -> None:
-    replica = Replica(db_dsn)
+    replica = Replica(db_dsn, lease_seconds=AN_HOUR)
     async with replica.running():
         replica.gate.clear()
         await replica.say("x")
