@@ -146,9 +146,9 @@ async def test_a_neighbour_that_hangs_does_not_keep_readiness_waiting(
     monkeypatch.setattr(health, "SERVICE_SECONDS", 0.1)
     peer.script = [never]
     asking, _ = await start_service()
-    asking.app[health.READINESS].optional["peer"] = health.check_neighbour(client)
+    asking.app[health.READINESS].optional["peer"] = health.check_service(client)
     status, body = await ready(asking)
-    assert (status, body["peer"]) == (200, "peer does not answer in time; try again in a moment.")
+    assert (status, body["peer"]) == (200, "peer does not respond in time; try again in a moment.")
 
 
 async def test_concurrent_probes_share_one_check(
