@@ -152,7 +152,7 @@ async def test_a_contradiction_between_fields_is_explained(oncall: OnCall) -> No
     cases: list[tuple[dict[str, Any], str]] = [
         (
             {"members": [person("Ada"), person("Ada")]},
-            "2 members are named 'Ada': give each member a name of their own",
+            "2 members are named 'Ada': names must be unique",
         ),
         (
             {"start": "2026-10-22", "handoff_weekday": "monday"},

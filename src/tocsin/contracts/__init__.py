@@ -1,1 +1,1 @@
-"""What crosses a wire: one pydantic model per command, input and answer. No logic, no I/O."""
+"""The wire models of all services: one pydantic model per request and response. No logic, no I/O."""

@@ -108,7 +108,7 @@ class Alert(Model):
     last_seen_at: Instant
     resolved_at: Instant | None
 
-    @computed_field  # type: ignore[prop-decorator] # mypy knows no decorated property
+    @computed_field  # type: ignore[prop-decorator] # mypy does not support decorated properties
     @property
     def receiver(self) -> str:
         """Equal to `integration`."""
@@ -125,7 +125,7 @@ class AlertSummary(Model):
     """Their reports, repeats included."""
     by_action: dict[AlertAction, int]
     cut_at: Instant | None
-    """With more than 10,000 alerts, of which the newest are counted: when the oldest of these was stored. Else null."""
+    """Only the newest 10,000 alerts are counted: when the oldest of them was stored. Null if all are counted."""
 
 
 class RawRequest(Model):
@@ -138,7 +138,7 @@ class RawRequest(Model):
     """Decoded as UTF-8, with U+FFFD for invalid bytes."""
     created_at: Instant
 
-    @computed_field  # type: ignore[prop-decorator] # mypy knows no decorated property
+    @computed_field  # type: ignore[prop-decorator] # mypy does not support decorated properties
     @property
     def receiver(self) -> str:
         """Equal to `integration`."""

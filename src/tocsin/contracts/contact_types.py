@@ -1,7 +1,7 @@
-"""Where messages go: the name of a channel, and an address on it.
+"""The name of a channel and an address on it.
 
-Names are bounded strings: which channels there are, and what their addresses look like, is in `tocsin.channels`, and a
-service checks it where it accepts a contact.
+Both are bounded strings. `tocsin.channels` defines the channels and the format of their addresses; a service that
+accepts a contact checks it there.
 """
 
 import re
@@ -14,7 +14,7 @@ from tocsin.contracts.model import Text
 
 
 def mail_address(text: str) -> str:
-    """Refuse what no mail server would accept, and what would end a header line."""
+    """Return *text* if it can be an e-mail address and cannot break a header. Raise ValueError otherwise."""
     if not text.isprintable() or not re.fullmatch(r"[^@\s<>\"(),:;\\\[\]]+@[^@\s<>\"(),:;\\\[\]]+", text):
         msg = "not an e-mail address"
         raise ValueError(msg)
@@ -26,4 +26,4 @@ Address = Annotated[
     Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=2048, pattern=r"^[^\r\n]+$")
 ]
 ChannelName = TypeAliasType("ChannelName", Annotated[Text, StringConstraints(max_length=64)])
-"""How a person is reached."""
+"""The name of a channel, such as `email`."""

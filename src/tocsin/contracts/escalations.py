@@ -72,7 +72,7 @@ class EscalationPage(Model):
 
 
 class Escalation(Model):
-    """The paging for an incident: what was done, and what is next."""
+    """The paging for an incident: the steps so far and the next one."""
 
     incident_id: UUID
     team: str | None
@@ -81,7 +81,7 @@ class Escalation(Model):
     assigned_to: str | None
     """The first person who was paged; null if that was the catch-all."""
     step: int
-    """The number of steps executed; it counts on when the levels repeat."""
+    """The number of steps executed; it keeps counting when the levels repeat."""
     level: Level | None
     """The level of the latest step."""
     next_level: Level | None

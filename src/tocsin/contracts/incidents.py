@@ -83,7 +83,7 @@ class IncidentSummary(Model):
 
     id: UUID
     number: int
-    """A small number for people to refer to it; paths accept it instead of the id."""
+    """A short number for people; paths accept it instead of the id."""
     title: str
     description: str | None
     service: str
@@ -240,7 +240,7 @@ class CorrelateAlerts(Model):
 
 
 class Correlation(Model):
-    """The incident of an alert; none for a resolve without a preceding fire."""
+    """The incident of an alert; null for a resolve without an open alert."""
 
     alert_id: UUID
     incident_id: UUID | None
@@ -248,7 +248,7 @@ class Correlation(Model):
 
 
 class Correlations(Model):
-    """The results of a batch, in its order. A missing alert waits for a lock: report it again."""
+    """The results of a batch, in its order. An alert that waits for a lock is missing: send it again."""
 
     results: list[Correlation]
 
@@ -274,7 +274,7 @@ class IncidentStates(Model):
 
     states: dict[UUID, IncidentStatus]
     answered_at: dict[UUID, Instant] = {}
-    """The time of acknowledgement of those that are not open; the previous release leaves it out."""
+    """The time of acknowledgement of those that are not open; absent in responses of the previous release."""
 
 
 class IncidentEvent(Model):

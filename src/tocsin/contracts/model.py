@@ -11,7 +11,7 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 class Model(BaseModel):
-    """A frozen wire model. Unknown fields are ignored, so that two versions can talk to each other."""
+    """A frozen wire model. Unknown fields are ignored, so that two versions are compatible."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
@@ -46,11 +46,11 @@ def in_utc(value: datetime) -> datetime:
         raise ValueError(msg) from exc
 
 
-def written_out(value: Any) -> Any:
-    """Raise ValueError for a number: whether it means seconds or milliseconds is unknown."""
+def refuse_numbers(value: Any) -> Any:
+    """Raise ValueError for a number: it could mean seconds or milliseconds."""
     if isinstance(value, datetime) or (isinstance(value, str) and value[:4].isdigit() and value[4:5] == "-"):
         return value
-    msg = "an instant is written as in RFC 3339, such as 2026-10-22T01:14:08Z"
+    msg = "an instant must be in RFC 3339 format, such as 2026-10-22T01:14:08Z"
     raise ValueError(msg)
 
 
@@ -65,8 +65,8 @@ Text = Annotated[str, AfterValidator(without_nul)]
 Line = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256), AfterValidator(without_nul)
 ]
-"""A name that people read in a list: 1 to 256 characters, no white space around."""
-Instant = Annotated[datetime, BeforeValidator(written_out), AfterValidator(in_utc)]
+"""A name in one line: 1 to 256 characters, without surrounding white space."""
+Instant = Annotated[datetime, BeforeValidator(refuse_numbers), AfterValidator(in_utc)]
 Labels = Annotated[
     dict[Annotated[Text, Field(max_length=256)], Annotated[Text, Field(max_length=4096)]], Field(max_length=128)
 ]
@@ -74,7 +74,7 @@ Labels = Annotated[
 
 
 class Severity(StrEnum):
-    """Severity, worst first."""
+    """Severity, most severe first."""
 
     CRITICAL = "critical"
     HIGH = "high"

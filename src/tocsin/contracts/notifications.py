@@ -14,7 +14,7 @@ class NotificationKind(StrEnum):
     """Why a message is sent."""
 
     PAGE = "page"
-    """Of an escalation: cancelled once the incident is acknowledged."""
+    """A page of an escalation: cancelled when the incident is acknowledged."""
     MESSAGE = "message"
 
 
@@ -54,7 +54,7 @@ class PageDetails(Model):
     level: str
     person: Line
     reason: Text
-    """Why this person."""
+    """Why this person is paged."""
     incident: IncidentBrief
     paged_at: Instant | None = None
     """When on-call decided to page."""
@@ -76,7 +76,7 @@ class Notify(Model):
     def check(self) -> Self:
         """Refuse a page without its details."""
         if (self.kind is NotificationKind.PAGE) != (self.page is not None):
-            msg = '`page` goes with kind "page", and only with it'
+            msg = '`page` is required for kind "page" and not allowed otherwise'
             raise ValueError(msg)
         return self
 
@@ -94,7 +94,7 @@ class Attempt(Model):
     number: int
     outcome: AttemptOutcome
     code: int | None
-    """The provider's status code, where it has one."""
+    """The provider's status code, if it has one."""
     answer: str
     started_at: Instant
     seconds: float
@@ -108,7 +108,7 @@ class Notification(Model):
     kind: NotificationKind
     channel: ChannelName
     recipient: str
-    """The address, without the password that a URL may contain."""
+    """The address, without the password of a URL."""
     person: str | None
     message: str
     status: NotificationStatus
@@ -142,9 +142,9 @@ class NotificationSummary(Model):
     by_channel: list[ChannelSummary]
     """Channels that were used."""
     median_seconds: float | None
-    """The median time to delivery; null where nothing was delivered."""
+    """The median time to delivery; null if nothing was delivered."""
     cut_at: Instant | None
-    """Where the window has over 10,000 messages: when the oldest of the newest 10,000 was queued, which alone count."""
+    """Only the newest 10,000 messages are counted: when the oldest of them was queued. Null if all are counted."""
 
 
 class CancelPages(Model):
@@ -172,21 +172,21 @@ class DigestEntry(Model):
 class WebhookBody(Model):
     """The body that a webhook receives by POST, the same bytes at every attempt.
 
-    The headers `Idempotency-Key` and `X-Tocsin-Delivery` carry the delivery id, `X-Tocsin-Attempt` counts from 1. Only
-    a status of 2xx within 10 seconds counts as delivered; 429 and 5xx are retried, after `Retry-After` where it is
-    given; every other status is final.
+    The headers `Idempotency-Key` and `X-Tocsin-Delivery` carry the delivery id, `X-Tocsin-Attempt` counts from 1. A
+    status of 2xx within 10 seconds means delivered; 429 and 5xx are retried, after `Retry-After` if given; every other
+    status is final.
     """
 
     version: int = 1
     kind: NotificationKind
     delivery_id: UUID
-    """The same at every attempt and redelivery: process one id once."""
+    """The same at every attempt and redelivery: process each id once."""
     incident_id: UUID
     message: str
     page: PageDetails | None
     """Null for a plain message."""
     incident_url: str | None
-    """The page on which to acknowledge; null where `PUBLIC_URL` is not set."""
+    """The page on which to acknowledge; null if `PUBLIC_URL` is not set."""
     created_at: Instant
     digest: list[DigestEntry] | None = None
     """Pages that are over ten minutes late are sent as one digest, whose `message` names the unacknowledged incidents

@@ -133,7 +133,7 @@ class ScheduleIn(Model):
         """Check that names are unique and that `start` falls on `handoff_weekday`."""
         name, times = Counter(member.name for member in self.members).most_common(1)[0]
         if times > 1:
-            msg = f"{times} members are named {name!r}: give each member a name of their own"
+            msg = f"{times} members are named {name!r}: names must be unique"
             raise ValueError(msg)
         if self.rotation_type is RotationType.WEEKLY and self.start and self.handoff_weekday:
             starts_on = list(Weekday)[self.start.weekday()]

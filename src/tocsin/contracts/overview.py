@@ -1,4 +1,4 @@
-"""The wire models of figures over one incident and over many."""
+"""The wire models of statistics about one incident and about many."""
 
 from datetime import date
 from enum import StrEnum
@@ -102,7 +102,7 @@ class Reached(Model):
     running: dict[Level, int]
     """Escalation still running."""
     nobody: int
-    """Nobody was paged: it ended at once, or nobody was on call."""
+    """Nobody was paged: the escalation ended at once, or nobody was on call."""
     nights: int
     """Nights with at least one page."""
 
