@@ -21,7 +21,7 @@ async def test_alertmanager_opens_repeats_and_resolves_alert_by_alert(
     assert stored["receiver"] == "alertmanager"
     assert stored["status"] == "resolved"
     assert stored["links"][0]["text"] == "Runbook"
-    assert stored["remark"] == "The service is what the label 'job' says."
+    assert stored["remark"] == "The service was taken from the label 'job'."
     assert incidents.told[0].remark == stored["remark"]
 
 

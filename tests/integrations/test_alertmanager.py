@@ -58,7 +58,7 @@ def test_each_alert_of_a_group_is_parsed_with_its_own_status() -> None:
         dedup_key="am:791cec13fcba0368",
         starts_at=datetime(2026, 11, 21, 11, 15, 27, 678620, tzinfo=UTC),
         ends_at=datetime(2026, 11, 21, 11, 15, 30, tzinfo=UTC),
-        remark="The service is what the label 'job' says.",
+        remark="The service was taken from the label 'job'.",
     )
     assert second.status is AlertStatus.FIRING
     assert second.message == "Instance localhost:9090 is down"
@@ -114,13 +114,13 @@ def test_an_alert_without_a_usable_label_gets_an_unknown_service_and_is_accepted
     alert = one(labels={"team": "core"})
     assert alert.service == "unknown"
     assert alert.severity is Severity.HIGH
-    assert alert.remark == "No label names a service. The sender gives no severity: taken as high."
+    assert alert.remark == "No label names a service. The alert has no severity; treated as high."
 
 
 def test_an_unknown_status_counts_as_firing() -> None:
     alert = one(status="alerting", labels={"service": "a", "severity": "low"})
     assert alert.status is AlertStatus.FIRING
-    assert alert.remark == "The status 'alerting' is not known: taken as firing."
+    assert alert.remark == "The status 'alerting' is unknown; treated as firing."
 
 
 def test_long_values_and_surplus_labels_are_truncated_with_a_remark() -> None:

@@ -42,4 +42,4 @@ def test_the_service_is_the_first_non_empty_label() -> None:
 
 def test_a_service_from_another_label_gets_a_remark() -> None:
     assert service_of({"service": "a"}) == ("a", None)
-    assert service_of({"job": "node"}) == ("node", "The service is what the label 'job' says.")
+    assert service_of({"job": "node"}) == ("node", "The service was taken from the label 'job'.")

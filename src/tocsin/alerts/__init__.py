@@ -1,1 +1,1 @@
-"""Takes an alert in any sender's format, stores it durably, and has it correlated."""
+"""Accepts alerts in the formats of the integrations, stores them durably, and forwards them for correlation."""

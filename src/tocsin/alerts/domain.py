@@ -1,4 +1,4 @@
-"""Pure decisions of alert-ingestion about alerts, and the values that they work on."""
+"""The domain of alert-ingestion: values and pure functions."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,9 +14,9 @@ from tocsin.integrations.integration import IncomingAlert, IngestResult
 from tocsin.kernel.idempotency import IdempotentRequest
 
 FINGERPRINT_CHARACTERS: Final = 100
-"""How much of a message takes part in its fingerprint."""
+"""The characters of a message that are part of its fingerprint."""
 DEFAULT_INTEGRATION_ID: Final = UUID("00000000-0000-7000-8000-000000000001")
-"""The one integration that all senders share as long as no others can be created."""
+"""The integration that all senders share until others can be created."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class OpenAlertKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AlertReport:
-    """One alert of a request, with the id that it gets if it becomes a new alert."""
+    """One alert of a request, with the id of the alert that it may create."""
 
     id: UUID
     alert: IncomingAlert

@@ -38,7 +38,7 @@ class AlertMetrics:
         metrics = cls(
             requests=Counter(
                 "tocsin_alerts_requests_total",
-                "Requests of senders, by integration.",
+                "Requests from senders, by integration.",
                 ["integration", "outcome"],
                 registry=registry,
             ),
@@ -53,7 +53,7 @@ class AlertMetrics:
             ),
             processing=Histogram(
                 "alert_processing_seconds",
-                "From an alert's arrival to its response.",
+                "Time from an alert's arrival to the response.",
                 buckets=BUCKETS,
                 registry=registry,
             ),
@@ -68,7 +68,7 @@ class AlertMetrics:
                 registry=registry,
             ),
             refused=Counter(
-                "tocsin_alerts_refused_total", "Alerts that incident management rejects.", registry=registry
+                "tocsin_alerts_refused_total", "Alerts that incident management rejected.", registry=registry
             ),
             unforwarded=Gauge(
                 "tocsin_alerts_uncorrelated",
@@ -77,7 +77,7 @@ class AlertMetrics:
             ),
             oldest_unforwarded=Gauge(
                 "tocsin_alerts_uncorrelated_oldest_seconds",
-                "Age of the oldest of them.",
+                "Age of the oldest alert that is not forwarded yet.",
                 registry=registry,
             ),
         )

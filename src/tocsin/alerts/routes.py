@@ -1,4 +1,4 @@
-"""Every address of alert-ingestion."""
+"""The routes of alert-ingestion."""
 
 from tocsin.alerts import handlers
 from tocsin.integrations import INTEGRATIONS

@@ -20,4 +20,4 @@ class Settings(ServiceSettings):
     commit_patience_seconds: Seconds = 3.0
     """How long storing an alert is retried while the database is unavailable; after that the request gets 503."""
     forward_grace_seconds: Seconds = 2.0
-    """How long after it was stored an alert that is not forwarded yet counts as overdue, and is retried."""
+    """How long a stored alert may stay unforwarded before it is overdue and forwarding is retried."""

@@ -9,7 +9,7 @@ from tocsin.alerts.service.overdue import BatchLimit, forward_overdue, measure_u
 from tocsin.kernel.workers import Context, worker
 
 MEASURE_POLLS: Final = 5
-"""The backlog is measured once in so many polls."""
+"""The backlog is measured once per this many polls."""
 
 
 def workers(app: web.Application) -> list[Context]:

@@ -1,7 +1,7 @@
-"""Alertmanager's webhook, version 4, and its look-alikes (vmalert, Mimir).
+"""Alertmanager's webhook, version 4, and compatible senders (vmalert, Mimir).
 
-After prometheus/alertmanager `notify/webhook/webhook.go` and `template/template.go`. Each alert of a group has a status
-of its own; the group's status is `firing` while any of its alerts fires, and is not used.
+Based on prometheus/alertmanager `notify/webhook/webhook.go` and `template/template.go`. Each alert of a group has its
+own status; the group's status is `firing` while any of its alerts fires, and is not used.
 """
 
 from collections.abc import Mapping, Sequence
@@ -82,7 +82,7 @@ class Webhook(Model):
 
 
 class Envelope(BaseModel):
-    """The fields that identify a group of Alertmanager or a look-alike."""
+    """The fields that identify a request of Alertmanager or a compatible sender."""
 
     alerts: list[dict[str, object]] | None
     groupKey: str  # noqa: N815 - Alertmanager's name
@@ -156,7 +156,7 @@ def _status(word: str) -> tuple[AlertStatus, str | None]:
     known = word.strip().lower()
     if known in set(AlertStatus):
         return AlertStatus(known), None
-    return AlertStatus.FIRING, f"The status {word[:64]!r} is not known: taken as firing."
+    return AlertStatus.FIRING, f"The status {word[:64]!r} is unknown; treated as firing."
 
 
 def _message(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:

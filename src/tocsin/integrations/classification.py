@@ -1,4 +1,4 @@
-"""Derive Tocsin's severity and service from what senders write."""
+"""Derive severity and service from a sender's labels."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -29,11 +29,11 @@ def severity_of(
     Such an alert is `high`: an unneeded page is better than a missing one.
     """
     if not word:
-        return Severity.HIGH, "The sender gives no severity: taken as high."
+        return Severity.HIGH, "The alert has no severity; treated as high."
     known = severity_of_word.get(word.strip().lower())
     if known is not None:
         return known, None
-    return Severity.HIGH, f"The severity {word[:64]!r} is not known: taken as high."
+    return Severity.HIGH, f"The severity {word[:64]!r} is unknown; treated as high."
 
 
 def service_of(labels: Mapping[str, str], service_labels: Sequence[str] = SERVICE_LABELS) -> tuple[str, str | None]:
@@ -41,5 +41,5 @@ def service_of(labels: Mapping[str, str], service_labels: Sequence[str] = SERVIC
     for label in service_labels:
         service = labels.get(label, "").strip()
         if service:
-            return service, None if label == service_labels[0] else f"The service is what the label {label!r} says."
+            return service, None if label == service_labels[0] else f"The service was taken from the label {label!r}."
     return UNKNOWN_SERVICE, "No label names a service."

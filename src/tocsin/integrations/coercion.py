@@ -1,4 +1,4 @@
-"""Coerce values that senders get slightly wrong: a refused alert is lost, so it is corrected and a remark says how.
+"""Coerce slightly invalid values: a rejected alert would be lost, so it is corrected, and a remark says how.
 
 The bounds are those of `tocsin.contracts.alerts.AlertIn`.
 """
@@ -55,7 +55,7 @@ def bounded_labels(labels: Mapping[str, str]) -> tuple[dict[str, str], str | Non
     kept = {name[:MAX_LABEL_NAME]: value[:MAX_LABEL_VALUE] for name, value in list(labels.items())[:MAX_LABELS]}
     if kept == labels:
         return kept, None
-    return kept, f"Labels were cut: the sender gave {len(labels)}, or very long ones."
+    return kept, f"Labels were cut: there were {len(labels)}, or very long ones."
 
 
 def bounded_message(message: str) -> tuple[str, str | None]:

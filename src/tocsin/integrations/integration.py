@@ -80,7 +80,7 @@ Headers: TypeAlias = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Integration:
-    """One sender: its path, its wire format, and what people read about it."""
+    """One sender: its path, its wire format, and its texts for people."""
 
     name: str
     """Identifies it in the API, the database and metrics; never changes."""
@@ -104,9 +104,9 @@ class Integration:
     refuse: Callable[[DomainError], Reply | None] = lambda _: None
     """Return the reply to a request that failed; None for a problem document."""
     description: str = ""
-    """What callers must know beyond the summary."""
+    """Details for callers, beyond the summary."""
     body_limit: int = DEFAULT_BODY_LIMIT
-    """Bytes of a body."""
+    """The maximum size of a body in bytes."""
 
 
 def captured(integration: str) -> tuple[Payload, ...]:

@@ -1,4 +1,4 @@
-"""The registry of integrations, by name, in the order in which they are listed to people."""
+"""The registry of integrations, by name, in display order."""
 
 from importlib import import_module
 from typing import Final
@@ -23,6 +23,6 @@ def load(*modules: str) -> None:
 
 
 def label_of(name: str) -> str:
-    """Return an integration's display name; *name* itself for stored alerts of an integration that is gone."""
+    """Return an integration's display name; *name* itself for stored alerts of an integration that was removed."""
     integration = INTEGRATIONS.get(name)
     return name if integration is None else integration.label

@@ -10,7 +10,7 @@ from tocsin.kernel.db import Cursor, execute, fetch_all, fetch_one, required
 
 
 async def link_alerts(cur: Cursor, correlated: Iterable[tuple[StoredAlert, Correlation]]) -> int:
-    """Link alerts to their incidents. A link of a later version stays; return how many alerts were linked.
+    """Link alerts to their incidents, unless a later version is linked already; return how many were updated.
 
     The action that created or joined the incident is recorded even if the response to a later resolve came first.
     """
@@ -40,7 +40,7 @@ async def link_alerts(cur: Cursor, correlated: Iterable[tuple[StoredAlert, Corre
 
 
 async def lease_overdue(cur: Cursor, *, lease: float, limit: int) -> list[StoredAlert]:
-    """Lease the alerts whose forwarding is overdue, oldest first; no replica leases them again before it ends."""
+    """Lease the alerts whose forwarding is overdue, oldest first, for *lease* seconds."""
     rows = await fetch_all(
         cur,
         """

@@ -1,4 +1,4 @@
-"""Statements that read alerts. Each is driven by one index, so that its cost does not grow with the history."""
+"""Statements that read alerts. Each uses one index, so that its cost does not grow with the number of stored alerts."""
 
 from typing import Final
 from uuid import UUID
@@ -8,7 +8,7 @@ from tocsin.contracts.alerts import AlertAction
 from tocsin.kernel.db import Cursor, Row, fetch_all, fetch_one, required
 
 RARE: Final = frozenset({AlertAction.NEW_INCIDENT, AlertAction.IGNORED, AlertAction.PENDING})
-"""Actions of few alerts: even of a storm, nearly all alerts are attached."""
+"""Actions that few alerts have: even in an alert storm, nearly all alerts are attached."""
 COUNTED: Final = 10_000
 """A summary counts at most this many alerts, the newest of its window, so that its cost is bounded."""
 
@@ -27,8 +27,8 @@ _LIST: Final = """
         AND (%(after_at)s IS NULL OR (a.created_at, a.id) < (%(after_at)s, %(after_id)s))
     ORDER BY a.created_at DESC, a.id DESC LIMIT %(fetch)s
 """
-# The same, in the order of an index on correlation: of an incident's alerts, of which there may be 100,000, or of a
-# rare action. A pending alert is not forwarded yet, which has an index as well.
+# The same, in the order of an index on correlation: by incident, which may have 100,000 alerts, or by rare action.
+# Pending alerts are found by the index of unforwarded alerts.
 _LIST_OF_FEW: Final = """
     SELECT a.*, c.incident_id, c.action
     FROM alerts.correlation AS c JOIN alerts.alert AS a ON a.id = c.alert_id
@@ -56,7 +56,7 @@ async def list_alerts(cur: Cursor, query: AlertQuery) -> list[Row]:
 
 
 async def summarise(cur: Cursor, query: SummaryQuery) -> list[Row]:
-    """Return the counts of the newest alerts of a window by action, and of all actions as the row without one."""
+    """Return the counts of a window's newest alerts by action; the row whose action is NULL is the total."""
     return await fetch_all(
         cur,
         """

@@ -1,7 +1,7 @@
 """Statements that store requests and their alerts: `insert_batch` first, then, in its transaction, alerts with a key.
 
-An insert without a conflict clause fails if its request, or its idempotency key, is stored already: this is what makes
-a retried batch safe.
+An insert without a conflict clause fails if its request, or its idempotency key, is stored already. This makes it safe
+to retry a batch.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,11 +19,11 @@ from tocsin.kernel.db import Cursor, fetch_all, fetch_one, required
 
 @dataclass(frozen=True, slots=True)
 class StoredRequest:
-    """What identifies a stored request."""
+    """The id of a stored request and the digest of its content."""
 
     id: UUID
     digest: bytes | None
-    """Of the request that used the idempotency key; None if it was found by its id."""
+    """None if it was found by its id instead of its idempotency key."""
 
 
 async def insert_batch(
@@ -145,7 +145,7 @@ async def upsert_firing(cur: Cursor, runs: Iterable[FiringRun], *, grace: float)
 async def resolve_open(cur: Cursor, reports: Iterable[AlertReport], *, grace: float) -> dict[UUID, StoredAlert]:
     """Resolve the open alerts of the reports' keys; return the alert of each report that resolved one.
 
-    A report whose end precedes the start of the open alert resolves nothing.
+    A report that ended before the open alert started resolves nothing.
     """
     rows = await fetch_all(
         cur,
@@ -207,7 +207,7 @@ async def find_requests(cur: Cursor, requests: Sequence[IncomingRequest]) -> lis
 
 
 async def find_results(cur: Cursor, report_ids: Sequence[UUID]) -> dict[UUID, IngestResult]:
-    """Return the outcome of reports that are stored."""
+    """Return the outcome of stored reports, by their id."""
     rows = await fetch_all(
         cur,
         """

@@ -15,7 +15,7 @@ from tocsin.kernel.db import Database
 
 @dataclass(frozen=True, slots=True)
 class Deps:
-    """What the use cases work with."""
+    """The dependencies of the use cases."""
 
     db: Database
     settings: Settings

@@ -2,8 +2,8 @@
 
 No request is delayed to fill a batch. If the database refuses a batch, the batch is halved until the offending request
 is found, which fails alone. Ids are assigned before the first try, and the insert of the request fails if it is stored
-already: after a commit whose outcome is unknown the same rows are tried again, and stored requests are answered from
-the tables.
+already: after a commit whose outcome is unknown, the batch is retried, and the responses to requests that were stored
+are read from the tables.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ RETRY_SECONDS: Final = (0.05, 0.2)
 
 @dataclass(slots=True, eq=False)
 class PendingRequest:
-    """A request that waits for its commit, and its sender for the results."""
+    """A request that waits for its commit, and the future result that its sender waits for."""
 
     request: IncomingRequest
     alerts: Sequence[IncomingAlert]
@@ -73,7 +73,7 @@ class PendingRequest:
 
     @property
     def open(self) -> bool:
-        """Whether it has yet to be stored."""
+        """Whether it is not stored yet and has not failed."""
         return not (self.stored or self.results.done())
 
     def succeed(self, results: list[IngestResult]) -> None:
@@ -213,7 +213,7 @@ class BatchWriter:
                 pending.fail(exc)
             else:
                 pending.succeed([results[report_id] for report_id in report_ids(first.id, len(pending.alerts))])
-        # Stored under the id of this very request: by a commit of this process whose outcome was unknown.
+        # Those with the same id were stored by a commit of this process whose outcome was unknown.
         self._count([pending for pending, first in known if first.id == pending.request.id])
         return [pending for pending, first in zip(batch, firsts, strict=True) if first is None]
 
@@ -258,7 +258,7 @@ REPEATED, RESOLVED = AlertAction.REPEATED, AlertAction.RESOLVED
 
 
 def _parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Yield *rows* in parts small enough not to block the event loop: a group may have ten thousand."""
+    """Yield *rows* in parts that do not block the event loop: a group may have ten thousand."""
     for start in range(0, len(rows), STATEMENT_ROWS):
         yield rows[start : start + STATEMENT_ROWS]
 
@@ -274,7 +274,7 @@ def _updated(report_id: UUID, alert: StoredAlert, action: AlertAction) -> StoreR
 
 
 def check_same(first_digest: bytes | None, retry: IncomingRequest) -> None:
-    """Raise InvalidRequestError if the first request with the idempotency key of *retry* was another one."""
+    """Raise InvalidRequestError if the first request with the idempotency key differs from *retry*."""
     if first_digest is not None and retry.idempotent is not None and first_digest != retry.idempotent.digest():
         detail = "This key was used for another request; use a new one."
         raise InvalidRequestError([{"pointer": "Idempotency-Key", "detail": detail}])

@@ -1,4 +1,4 @@
-"""Forward stored alerts to incident management: one call for all alerts that were stored during the calls before."""
+"""Forward stored alerts to incident management: one call for all alerts that were stored during the previous calls."""
 
 import asyncio
 from collections import deque
@@ -33,7 +33,7 @@ LINK: Final = Failpoint("alerts.link")
 MAX_ALERTS: Final = 200
 """Alerts in one call."""
 CALLS: Final = 2
-"""Concurrent calls: while incident management handles one, the links of the other are written and its senders answered.
+"""Concurrent calls: while incident management handles one, the links and replies of the other are written.
 """
 FAILURES: Final = 3
 """Consecutive failures that open the circuit breaker."""
@@ -48,11 +48,11 @@ class CircuitBreaker:
     open_until: float = 0.0
 
     def allows(self) -> bool:
-        """Return whether a call may be tried. After *seconds*, calls are let through until one fails."""
+        """Return whether a call is allowed. *seconds* after it opened, calls are allowed until one fails."""
         return clock.monotonic() >= self.open_until
 
     def succeeded(self) -> None:
-        """Close."""
+        """Close the breaker."""
         self.failures = 0
 
     def failed(self) -> None:

@@ -1,4 +1,4 @@
-"""Forward the alerts whose first forwarding failed, or was lost in a crash."""
+"""Forward the alerts whose first forwarding failed or was interrupted by a crash."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ MAX_ALERTS: Final = 500
 
 @dataclass(slots=True)
 class BatchLimit:
-    """The size of the next batch: halved by a failure, which spares a recovering service; doubled by a success."""
+    """The size of the next batch: halved after a failure, to spare a recovering service; doubled after a success."""
 
     alerts: int = MAX_ALERTS
 

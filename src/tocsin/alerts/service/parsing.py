@@ -11,11 +11,11 @@ from tocsin.integrations.integration import DEFAULT_CONFIG, IncomingAlert, Integ
 from tocsin.kernel.errors import TooLargeError, UnavailableError
 
 SMALL_BYTES: Final = 64 * 1024
-"""Bodies up to this size are parsed on the event loop, in some hundredths of a second at worst."""
+"""Bodies up to this size are parsed on the event loop, which blocks it for some hundredths of a second at worst."""
 MAX_VALUES: Final = 300_000
 """JSON values in one body; an alert has about 20. The parser holds the GIL, so that a thread alone does not help."""
 MAX_WAITING: Final = 8
-"""Large bodies in parsing or waiting for it; further ones are refused with 503."""
+"""Large bodies that may be parsed or queued; further ones are refused with 503."""
 
 
 class BodyParser:
@@ -24,7 +24,7 @@ class BodyParser:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="parser")
         self.waiting = 0
-        """Large bodies in parsing or waiting for it."""
+        """Large bodies that are parsed or queued."""
 
     async def parse(self, integration: Integration, body: bytes) -> list[IncomingAlert]:
         """Return the alerts in *body*.
@@ -50,6 +50,6 @@ class BodyParser:
             self.waiting -= 1
 
     async def context(self, _app: web.Application) -> AsyncIterator[None]:
-        """Shut the thread down at the end (a cleanup context)."""
+        """Shut down the thread when the application stops (a cleanup context)."""
         yield
         self._thread.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Read alerts for people and other services."""
+"""Read alerts: lists, single alerts and summaries."""
 
 from uuid import UUID
 
