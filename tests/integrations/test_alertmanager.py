@@ -132,7 +132,7 @@ def test_long_values_and_surplus_labels_are_truncated_with_a_remark() -> None:
     assert alert.severity is Severity.CRITICAL
     assert alert.message.endswith("…")
     assert alert.remark == (
-        "The message was cut: it had 70000 characters. Labels were cut: the sender gave 202, or very long ones."
+        "The message was cut: it had 70000 characters. Labels were cut: there were 202, or very long ones."
     )
 
 
