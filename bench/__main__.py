@@ -1,4 +1,4 @@
-"""Measure alerts a second and alert to page, each beside its limit, in one run on this machine.
+"""Measure alerts per second and the time from alert to page, each beside its limit, in one run on this machine.
 
 python -m bench [--seconds 10] [--connections 1024] [--services 20] [--pages 50]
 """
@@ -18,7 +18,7 @@ import psycopg2
 from rich.console import Console
 from rich.table import Table
 
-from bench.processes import Running, bare_parts, pgbench, tocsin, wrk
+from bench.processes import Running, bare_server, pgbench, tocsin, wrk
 from bench.receiver import Receiver, own_address, receiver
 from tocsin.kernel import clock
 
@@ -49,7 +49,7 @@ async def throughput(running: Running, options: argparse.Namespace) -> dict[str,
         "SELECT count(*), count(DISTINCT incident_id) FROM alerts.correlation WHERE incident_id IS NOT NULL",
     )
     if linked < measured["requests"] - measured["failed"]:
-        sys.exit(f"{measured['requests']} alerts were answered, {linked} have an incident.")
+        sys.exit(f"{measured['requests']} alerts were accepted, {linked} have an incident.")
     return {**measured, "per_second": linked / seconds, "linked": linked, "incidents": incidents}
 
 
@@ -104,22 +104,22 @@ async def main() -> None:
             alerts = await throughput(running, options)
             query(running.dsn, "CREATE TABLE bench_insert (id bigserial PRIMARY KEY, service text, message text)")
             inserts = await pgbench(running.dsn, seconds=options.seconds, connections=24)
-        async with bare_parts() as url:
+        async with bare_server() as url:
             bare = await wrk(url, seconds=options.seconds, connections=options.connections, services=options.services)
     report(alerts, bare["requests"] / bare["seconds"], inserts, pages)
 
 
 def report(alerts: dict[str, Any], bare: float, inserts: float, pages: list[float]) -> None:
     """Print the figures beside their limits."""
-    table = Table(title=f"Tocsin on {os.cpu_count()} cores, everything on them")
-    for column in ("measured", "figure", "limit in the same run", "of it"):
+    table = Table(title=f"Tocsin on {os.cpu_count()} cores, with its load and database")
+    for column in ("measured", "figure", "limit in the same run", "share"):
         table.add_column(column, justify="left" if column == "measured" else "right")
     per_second = alerts["per_second"]
     table.add_row("alerts/s, durable and correlated", f"{per_second:,.0f}", "", "")
     table.add_row("", "", f"{bare:,.0f} aiohttp + pydantic alone", f"{per_second / bare:.0%}")
     table.add_row("", "", f"{inserts:,.0f} single-row durable inserts (pgbench)", f"{per_second / inserts:.0%}")
     table.add_row(
-        "answer to an alert under that load, p50 / p99", f"{alerts['p50_ms']:.0f} / {alerts['p99_ms']:.0f} ms", "", ""
+        "response to an alert under that load, p50 / p99", f"{alerts['p50_ms']:.0f} / {alerts['p99_ms']:.0f} ms", "", ""
     )
     table.add_row("alerts, incidents", f"{alerts['linked']:,} in {alerts['incidents']}", "", "")
     median, worst = statistics.median(pages) * 1000, max(pages) * 1000

@@ -1,4 +1,4 @@
-"""Measure the web pages over a million incidents of a year: served, painted by a slow phone, and weighed.
+"""Measure the web pages with a million incidents in a year: response times, paint times on a slow phone, sizes.
 
 python -m bench.pages [--incidents 1000000]
 """
@@ -29,18 +29,18 @@ from tocsin.kernel import clock
 LIST_MS: Final = 50
 YEAR_MS: Final = 100
 PAINT_MS: Final = 500
-SEEN_MS: Final = 1_000
+SHOWN_MS: Final = 1_000
 PAGE_KIB: Final = 20
 SCRIPTS_KIB: Final = 45
-WAITING: Final = 60
+UNACKNOWLEDGED: Final = 60
 """Unacknowledged incidents: enough to fill the page."""
-ASKED: Final = 100
-PAINTED: Final = 20
+REQUESTS: Final = 100
+LOADS: Final = 20
 WARM_UP: Final = 10
-SLOWED: Final = 4
+CPU_SLOWDOWN: Final = 4
 CHUNK: Final = 50_000
 SHARE: Final = 455 / 364
-"""Stored incidents per incident of the year: there are older ones."""
+"""Stored incidents per incident of the year: a fifth is older."""
 LISTS: Final = {
     "50 incidents that are not resolved": "/incidents",
     "50 incidents of all": "/incidents?status=any",
@@ -53,7 +53,7 @@ METRICS: Final = {
     "metrics of 13 weeks": "/analytics",
     "metrics of 30 days by day": "/analytics?range=30d",
 }
-AT_REST: Final = "new Promise((done) => requestIdleCallback(done, { timeout: 1_000 }))"
+WHEN_IDLE: Final = "new Promise((done) => requestIdleCallback(done, { timeout: 1_000 }))"
 PAINT: Final = """
     () => new Promise((painted) => new PerformanceObserver((list) => {
         for (const { startTime } of list.getEntriesByName('first-contentful-paint')) painted(startTime);
@@ -72,19 +72,19 @@ WEIGHT: Final = """
         return [sum(sizes(/(\\.css|[^.]{5})$/)), sum(sizes(/\\.js$/))];
     }
     """
-ANSWERED: Final = """
-    () => new Promise((answered) => {
-        const look = () => document.querySelector('#answer h2').textContent.startsWith('Answered by')
-            ? answered() : requestAnimationFrame(look);
+ACKNOWLEDGED: Final = """
+    () => new Promise((acknowledged) => {
+        const look = () => document.querySelector('#nx').textContent.trim().startsWith('Acknowledged')
+            ? acknowledged() : requestAnimationFrame(look);
         look();
     })
     """
-BEGIN: Final = """
+RESET_ROLLUPS: Final = """
     UPDATE incidents.rollup SET history_before = 'infinity';
     UPDATE oncall.rollup SET history_from = 'ffffffff-ffff-ffff-ffff-ffffffffffff', history_before = NULL;
     VACUUM (ANALYZE) incidents.incident, incidents.timeline, oncall.escalation, oncall.page
     """
-BEHIND: Final = """
+IS_BEHIND: Final = """
     SELECT (SELECT history_before > '-infinity' FROM incidents.rollup) OR EXISTS (SELECT FROM incidents.stale)
         OR (SELECT history_from IS NOT NULL FROM oncall.rollup) OR EXISTS (SELECT FROM oncall.stale)
     """
@@ -115,17 +115,17 @@ def fill(dsn: str, incidents: int) -> None:
         connection.autocommit = True
         for first in range(1, total + 1, CHUNK):
             cursor.execute(sql, {"incidents": total, "first": first, "last": min(total, first + CHUNK - 1)})
-        for statement in BEGIN.split(";"):
+        for statement in RESET_ROLLUPS.split(";"):
             cursor.execute(statement)
 
 
-async def add_up(dsn: str) -> float:
+async def roll_up(dsn: str) -> float:
     """Wait until the workers have rolled everything up; return how many seconds it took."""
     started = clock.monotonic()
     with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         while True:
-            cursor.execute(BEHIND)
+            cursor.execute(IS_BEHIND)
             if cursor.fetchone() == (False,):
                 cursor.execute("VACUUM (ANALYZE)")
                 return clock.monotonic() - started
@@ -142,7 +142,7 @@ async def serve(running: Running, incidents: int) -> list[Figure]:
         **{name: running.url(8080) + path for name, path in METRICS.items()},
     }
     async with aiohttp.ClientSession(raise_for_status=True) as session:
-        await asyncio.gather(*(_open(session, running) for _ in range(WAITING)))
+        await asyncio.gather(*(_open(session, running) for _ in range(UNACKNOWLEDGED)))
         async with session.get(overview) as response:
             counted: int = (await response.json())["total"]["incidents"]
         if not 0.97 * incidents < counted < 1.04 * incidents:  # whole weeks hold slightly more or fewer
@@ -163,7 +163,7 @@ async def _open(session: aiohttp.ClientSession, running: Running) -> int:
 
 async def _timed(session: aiohttp.ClientSession, url: str, *, rows: int = 0) -> list[float]:
     taken, page = [], ""
-    for _ in range(WARM_UP + ASKED):
+    for _ in range(WARM_UP + REQUESTS):
         started = clock.monotonic()
         async with session.get(url) as response:
             page = await response.text()
@@ -174,13 +174,13 @@ async def _timed(session: aiohttp.ClientSession, url: str, *, rows: int = 0) -> 
 
 
 async def paint(browser: Browser, running: Running) -> list[Figure]:
-    """Open the list as a phone does that has never seen it, with a slowed processor, and once more after another page.
+    """Open the list on a phone with an empty cache and a slowed processor, and again after another page.
 
-    Beside it, a line of text: what any page takes here.
+    The floor is a page with one line of text.
     """
     listed = running.url(8080) + LISTS["50 incidents that are not resolved"]
     floor, painted, largest, again, pages, scripts = [], [], [], [], 0.0, 0.0
-    for _ in range(PAINTED):
+    for _ in range(LOADS):
         async with _phone(browser) as page:
             await page.goto(running.url(8080) + "/health")
             floor.append(await page.evaluate(PAINT))
@@ -194,12 +194,12 @@ async def paint(browser: Browser, running: Running) -> list[Figure]:
             await page.goto(listed)
             again.append(await page.evaluate(PAINT))
     return [
-        Figure(f"a line of text painted, on a processor slowed {SLOWED} times", "ms", PAINT_MS, floor),
+        Figure(f"a line of text painted, on a processor slowed {CPU_SLOWDOWN} times", "ms", PAINT_MS, floor),
         Figure("the list painted, the same way", "ms", PAINT_MS, painted),
         Figure("the headline with the unacknowledged incidents", "ms", PAINT_MS, largest),
         Figure("the list painted, coming from the Now page", "ms", PAINT_MS, again),
-        Figure("its HTML and CSS, packed", "KiB", PAGE_KIB, [pages]),
-        Figure("its scripts, packed", "KiB", SCRIPTS_KIB, [scripts]),
+        Figure("its HTML and CSS, compressed", "KiB", PAGE_KIB, [pages]),
+        Figure("its scripts, compressed", "KiB", SCRIPTS_KIB, [scripts]),
     ]
 
 
@@ -207,28 +207,28 @@ async def paint(browser: Browser, running: Running) -> list[Figure]:
 async def _phone(browser: Browser) -> AsyncIterator[Page]:
     context = await browser.new_context(viewport={"width": 390, "height": 844})
     page = await context.new_page()
-    await page.evaluate(AT_REST)
+    await page.evaluate(WHEN_IDLE)
     developer = await context.new_cdp_session(page)
-    await developer.send("Emulation.setCPUThrottlingRate", {"rate": SLOWED})
+    await developer.send("Emulation.setCPUThrottlingRate", {"rate": CPU_SLOWDOWN})
     yield page
     await context.close()
 
 
-async def agree(browser: Browser, running: Running) -> list[Figure]:
+async def acknowledge(browser: Browser, running: Running) -> list[Figure]:
     """Acknowledge in one browser and wait until another shows it."""
     taken = []
     one, other = [await (await browser.new_context()).new_page() for _ in range(2)]
     async with aiohttp.ClientSession(raise_for_status=True) as session:
-        for _ in range(PAINTED):
+        for _ in range(LOADS):
             number = await _open(session, running)
             for page in (one, other):
                 await page.goto(f"{running.url(8080)}/incidents/{number}")
                 await page.locator("#live-word", has_text="Live").wait_for()
             started = clock.monotonic()
             await one.get_by_role("button", name="Acknowledge").click()
-            await other.evaluate(ANSWERED)  # looks at every frame; an expectation looks twice a second
+            await other.evaluate(ACKNOWLEDGED)  # checks at every frame; Playwright's expect checks twice a second
             taken.append((clock.monotonic() - started) * 1_000)
-    return [Figure("an acknowledgement, shown in another browser", "ms", SEEN_MS, taken)]
+    return [Figure("an acknowledgement, shown in another browser", "ms", SHOWN_MS, taken)]
 
 
 async def main() -> None:
@@ -238,18 +238,18 @@ async def main() -> None:
     incidents = parser.parse_args().incidents
     environment = {**os.environ, "ESCALATION_TIMEOUT_MINUTES": "60", "LOG_LEVEL": "WARNING"}
     table = Table(title=f"A year with {incidents:,} incidents, one replica of each service, one reader")
-    for column in ("measured", "p50", "p95", "limit", "p95 of it"):
+    for column in ("measured", "p50", "p95", "limit", "p95 / limit"):
         table.add_column(column, justify="left" if column == "measured" else "right")
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
         os.chmod(folder, 0o755)  # noqa: PTH101, S103 - run as root, PostgreSQL runs as another user
         async with tocsin(Path(folder), environment) as running, running_browser() as browser:
             fill(running.dsn, incidents)
-            seconds = await add_up(running.dsn)
+            seconds = await roll_up(running.dsn)
             served, painted = await serve(running, incidents), await paint(browser, running)
-            seen = await agree(browser, running)
+            seen = await acknowledge(browser, running)
     for figure in (*served, *painted, *seen):
         table.add_row(*figure.row())
-    table.add_row("all of it added up the first time", f"{seconds:.0f} s")
+    table.add_row("first roll-up of all incidents", f"{seconds:.0f} s")
     Console(file=sys.stdout, width=120).print(table)
 
 

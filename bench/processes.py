@@ -61,14 +61,14 @@ async def _ready(running: Running, process: asyncio.subprocess.Process) -> None:
     deadline = clock.monotonic() + START_SECONDS
     async with aiohttp.ClientSession() as session:
         for port in (8001, 8002, 8003, 8004, 8080):
-            while not await _answers(session, running.url(port) + "/health/ready"):
+            while not await _responds(session, running.url(port) + "/health/ready"):
                 if process.returncode is not None or clock.monotonic() > deadline:
                     sys.stderr.write((running.data / "up.log").read_text(errors="replace")[-4000:])
                     sys.exit("Tocsin did not start; its log is above.")
                 await clock.sleep(0.1)
 
 
-async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
+async def _responds(session: aiohttp.ClientSession, url: str) -> bool:
     try:
         async with session.get(url) as response:
             return response.status < HTTPStatus.INTERNAL_SERVER_ERROR
@@ -77,7 +77,7 @@ async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
 
 
 @asynccontextmanager
-async def bare_parts() -> AsyncIterator[str]:
+async def bare_server() -> AsyncIterator[str]:
     """Yield the URL of the bare server."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -85,7 +85,7 @@ async def bare_parts() -> AsyncIterator[str]:
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.bare", str(port))
     try:
         async with aiohttp.ClientSession() as session:
-            while not await _answers(session, f"http://127.0.0.1:{port}/health"):
+            while not await _responds(session, f"http://127.0.0.1:{port}/health"):
                 await clock.sleep(0.05)
         yield f"http://127.0.0.1:{port}"
     finally:

@@ -14,7 +14,7 @@ ARRIVE_SECONDS: Final = 20.0
 
 
 def own_address() -> str:
-    """Return an address of this machine besides loopback, which webhooks may not use. Raise OSError without one."""
+    """Return an address of this machine that is not loopback, which webhooks may not use. Raise OSError without one."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))  # sends nothing: chooses the source address
         return str(probe.getsockname()[0])

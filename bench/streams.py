@@ -1,4 +1,4 @@
-"""Measure open event streams: memory, database connections, and how soon a change reaches all of them.
+"""Measure open event streams: memory, database connections, and the delay until a change reaches all of them.
 
 python -m bench.streams [--streams 500]
 """
@@ -104,10 +104,10 @@ async def main() -> None:
     table.add_column("measured")
     table.add_column("figure", justify="right")
     for name, megabytes in found["memory"].items():
-        table.add_row(f"more memory of {name}", f"{megabytes:.0f} MB")
-    table.add_row("together", f"{sum(found['memory'].values()):.0f} MB")
+        table.add_row(f"additional memory of {name}", f"{megabytes:.0f} MB")
+    table.add_row("total", f"{sum(found['memory'].values()):.0f} MB")
     table.add_row("connections that listen on the database", str(found["listeners"]))
-    table.add_row("more connections to the database", str(found["more_connections"]))
+    table.add_row("additional connections to the database", str(found["more_connections"]))
     median, worst = statistics.median(found["seconds"]) * 1000, max(found["seconds"]) * 1000
     table.add_row("a change reaches all of them, median / worst", f"{median:.0f} / {worst:.0f} ms")
     Console(file=sys.stdout, width=100).print(table)

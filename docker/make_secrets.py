@@ -1,7 +1,7 @@
-"""Write the secrets of the containers, each into a file that only the user who needs it can read.
+"""Write the secrets of the containers, each to a file that only the user who needs it can read.
 
-Runs as root before every other container, at each start. The value of a secret is that of its environment variable, the
-content of the file that `<NAME>_FILE` names, the value created at an earlier start, or 256 random bits, in this order.
+Runs as root before every other container, at each start. The value of a secret is the first of these: its environment
+variable, the file that `<NAME>_FILE` names, the value created at an earlier start, 256 random bits.
 The argument `rotate` creates new values. No secret is ever printed.
 """
 
