@@ -12,7 +12,7 @@ from tests.support.cli.processes import Up, tocsin, tocsin_up
 from tests.support.postgres import run
 from tests.support.waiting import eventually
 from tocsin.cli.demo import store
-from tocsin.cli.demo.dataset import HISTORY, PEOPLE, SCENES, TEAM_NAMES, TEAMS
+from tocsin.cli.demo.dataset import DEMO_INCIDENTS, HISTORY, PEOPLE, TEAM_NAMES, TEAMS
 from tocsin.cli.services import WEB
 
 pytestmark = pytest.mark.slow
@@ -71,18 +71,18 @@ async def test_a_killed_start_is_continued_by_the_next_and_a_third_adds_nothing(
     async with tocsin_up("--demo", DATABASE_URL=db_dsn) as up:
         await up.wait_for_output(READY)
         incidents = (await get(up, "/api/v1/incidents"))["items"]
-        assert {item["service"]: item["status"] for item in incidents[: len(SCENES)]} == STATES
-        assert len(incidents) == len(SCENES) + len(HISTORY)
+        assert {item["service"]: item["status"] for item in incidents[: len(DEMO_INCIDENTS)]} == STATES
+        assert len(incidents) == len(DEMO_INCIDENTS) + len(HISTORY)
         assert all(item["title"].startswith("Demo: ") for item in incidents)
         schedules = (await get(up, "/api/v1/schedules"))["items"]
         assert {item["team"] for item in schedules} == {schedule.team for schedule in TEAMS}
         summary = await get(up, "/api/v1/incidents/stats/summary")
         assert summary["mttr"]["count"] == len(HISTORY) + 1
         assert summary["mttr"]["median_seconds"] > 15 * 60
-        for scene, item in zip(reversed(SCENES), incidents, strict=False):
+        for demo, item in zip(reversed(DEMO_INCIDENTS), incidents, strict=False):
             found = await get(up, f"/api/v1/incidents/{item['number']}")
-            assert found["mtta_seconds"] == (scene.acknowledged_after.total_seconds() or None)
-            assert found["mttr_seconds"] == (scene.resolved_after.total_seconds() or None)
+            assert found["mtta_seconds"] == (demo.acknowledged_after.total_seconds() or None)
+            assert found["mttr_seconds"] == (demo.resolved_after.total_seconds() or None)
             times = [entry["created_at"] for entry in found["timeline"]]
             assert times == sorted(times, reverse=True), "the timeline is in the order of its events"
             assert found["created_at"] <= min(times)
@@ -111,10 +111,12 @@ async def test_removal_leaves_nothing_of_it_and_all_other_data(db_dsn: str, monk
         await up.wait_for_output(READY)
         result = await tocsin("demo", "remove")
         assert result.status == 0, result.err
-        assert f"{len(SCENES) + len(HISTORY)} incidents" in result.out
+        assert f"{len(DEMO_INCIDENTS) + len(HISTORY)} incidents" in result.out
         await becomes(untouched)
         result = await tocsin("demo", "add", "--url", up.endpoint.url(WEB))
-        assert (result.status, rows(db_dsn)["incidents.incident"]) == (0, len(SCENES) + len(HISTORY)), result.err
+        assert (result.status, rows(db_dsn)["incidents.incident"]) == (0, len(DEMO_INCIDENTS) + len(HISTORY)), (
+            result.err
+        )
         await tocsin("demo", "remove")
     async with tocsin_up("--demo") as up:
         await up.wait_for_output(READY)

@@ -17,7 +17,7 @@ from tests.support.e2e.system import World
 from tests.support.postgres import run
 from tests.support.system import QUICK
 from tests.support.waiting import eventually
-from tocsin.cli.demo.dataset import HISTORY, SCENES, TEAMS
+from tocsin.cli.demo.dataset import DEMO_INCIDENTS, HISTORY, TEAMS
 from tocsin.kernel.ids import new_id
 
 REQUIRE = ROOT / "docker/require-compose"
@@ -60,7 +60,7 @@ async def test_only_the_first_start_adds_the_demo_data_which_can_be_removed(
     small: Stack,
 ) -> None:
     (first,) = run(small.dsn(), COUNTS)
-    assert (first["incidents"], first["schedules"]) == (len(SCENES) + len(HISTORY), len(TEAMS))
+    assert (first["incidents"], first["schedules"]) == (len(DEMO_INCIDENTS) + len(HISTORY), len(TEAMS))
     await beside(small.up)
     assert run(small.dsn(), COUNTS) == [first]
     await beside(small.compose, "run", "--rm", "-T", "demo", "remove")

@@ -29,7 +29,7 @@ def send(
     *,
     service: Annotated[str, typer.Argument(help="The affected service, such as checkout.")],
     severity: Annotated[Severity, typer.Argument(case_sensitive=False, help="Severity.")],
-    message: Annotated[str, typer.Argument(help="What is wrong, in a sentence.")],
+    message: Annotated[str, typer.Argument(help="The problem, in one sentence.")],
     label: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A label; repeat for more.")] = None,
     dedup_key: Annotated[
         str | None, typer.Option(help="Deduplication key: alerts with the same key are one until it is resolved.")

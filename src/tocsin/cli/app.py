@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # the terminal's encoding may not have what senders wrote
+            stream.reconfigure(errors="replace")  # the terminal's encoding may lack characters of an alert
     # The commands print their own messages: the kernel's log lines would repeat them.
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     try:
@@ -92,7 +92,7 @@ def up(
 @app.command()
 def serve(service: ServiceName) -> None:
     """Run one service in the foreground, configured by environment variables."""
-    os.execv(sys.executable, (sys.executable, "-m", f"tocsin.{service}"))  # noqa: S606 - one of five
+    os.execv(sys.executable, (sys.executable, "-m", f"tocsin.{service}"))  # noqa: S606 - the name is one of five
 
 
 @app.command()

@@ -34,7 +34,7 @@ class Finding:
     subject: str
     result: str
     advice: str = ""
-    """What to do; empty where the check passed."""
+    """What to do; empty if the check passed."""
 
 
 def check(
@@ -85,7 +85,7 @@ def _check_settings(service: Service, dsn: str | None) -> Finding:
 
 
 def _channels_of(settings: ProcessSettings) -> str:
-    """Return which channels *settings* set up, and how to set up the others; empty for a service without channels."""
+    """Return the channels that *settings* configure, and how to configure the others; empty without channels."""
     if not isinstance(settings, ChannelSettings):
         return ""
     ready = [channel.label_in_text for channel in CHANNELS if channel.is_set_up(settings)]
@@ -105,7 +105,7 @@ def _settings_type(service: Service) -> type[ProcessSettings]:
 
 def _check_database(dsn: str | None, folder: Path) -> Finding:
     if dsn is None:
-        advice = f"Start it: {PROGRAM} up{data_argument(folder)}. Or name another: DATABASE_URL, or --data FOLDER."
+        advice = f"Start it: {PROGRAM} up{data_argument(folder)}. Or use another: DATABASE_URL, or --data FOLDER."
         return Finding("database", f"the embedded one in {folder} is not running", advice)
     try:
         state = inspect(dsn)

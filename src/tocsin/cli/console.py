@@ -1,4 +1,4 @@
-"""Terminal output: where it goes, how tables look, and how expected errors end."""
+"""Terminal output: results, progress, tables and expected errors."""
 
 import json
 import os
@@ -30,7 +30,7 @@ PROGRAM: Final = "tocsin" if shutil.which("tocsin") else os.path.relpath(Path(sy
 
 
 class CommandError(Exception):
-    """A command failed for an expected reason: what happened, and what to do about it."""
+    """A command failed for an expected reason; *advice* says what to do about it."""
 
     def __init__(self, message: str = "", advice: str = "", *, status: int = 1) -> None:
         super().__init__(message)
@@ -39,10 +39,10 @@ class CommandError(Exception):
 
 
 class Output(Console):
-    """A console that ends the command in order, without a message, when its reader closes the pipe, as `head` does."""
+    """A console that ends the command cleanly and silently when its reader closes the pipe, as `head` does."""
 
     def on_broken_pipe(self) -> None:
-        """Raise CommandError where rich would exit at once, with services still running."""
+        """Raise CommandError; rich would exit immediately, with services still running."""
         try:
             super().on_broken_pipe()
         except SystemExit as exc:
@@ -65,7 +65,7 @@ def print_error(error: CommandError) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """Progress of a long-running command, on standard error where standard output carries raw JSON."""
+    """Progress of a long-running command, on standard error if standard output is raw JSON."""
 
     raw: bool = False
 
@@ -84,7 +84,7 @@ class Reporter:
 
     @contextmanager
     def progress(self, text: str) -> Iterator[None]:
-        """Show that something is going on: a spinner on a terminal, a line elsewhere."""
+        """Show a spinner on a terminal, a line elsewhere."""
         if self.console.is_terminal and not self.raw:
             with self.console.status(text):
                 yield
@@ -96,7 +96,7 @@ class Reporter:
 def escape_control(text: str) -> str:
     r"""Return *text* with control and format characters spelled out (`\n`, `\x1b`, `\u202e`).
 
-    Senders of alerts write what is shown here: it must not move the cursor, reverse text or forge a line.
+    Senders choose much of this text: it must not move the cursor, reverse text or forge a line.
     """
     return text if text.isprintable() else "".join(map(_escape_character, text))
 
@@ -106,7 +106,7 @@ def _escape_character(character: str) -> str:
 
 
 def indent_lines(text: str) -> str:
-    """Return text of several lines, each escaped and indented: none of them can pass for a line of ours."""
+    """Return text of several lines, each escaped and indented, so that none can be mistaken for our output."""
     return "\n".join(INDENT + escape_control(line) for line in text.split("\n"))
 
 

@@ -19,7 +19,7 @@ DataOption = Annotated[
         "--data",
         envvar="TOCSIN_DATA",
         default_factory=default_folder,
-        help="Folder of the embedded PostgreSQL, used where DATABASE_URL is not set.",
+        help="Folder of the embedded PostgreSQL, used if DATABASE_URL is not set.",
         show_default="/var/lib/tocsin for root, else .tocsin",
     ),
 ]
@@ -48,7 +48,7 @@ async def database(folder: Path) -> AsyncIterator[str]:
         yield server.dsn
     elif not server.exists:
         msg = f"there is no database in {folder}"
-        raise CommandError(msg, f"Start one: {PROGRAM} up. Or name one: DATABASE_URL, or --data FOLDER.")
+        raise CommandError(msg, f"Start one: {PROGRAM} up. Or use another: DATABASE_URL, or --data FOLDER.")
     else:
         with exclusive(folder):
             await server.start()

@@ -1,4 +1,4 @@
-"""How the commands call a running Tocsin: typed clients, all through its gateway."""
+"""Call a running Tocsin: typed clients that go through its gateway."""
 
 import asyncio
 import getpass
@@ -28,8 +28,8 @@ from tocsin.kernel.settings import http_url
 
 T = TypeVar("T")
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
-SILENT: Final = frozenset({"connection", "timeout"})
-"""Reasons of a TransientError for which no HTTP response came."""
+NO_RESPONSE: Final = frozenset({"connection", "timeout"})
+"""Reasons of a TransientError without an HTTP response."""
 
 JSONOption = Annotated[bool, typer.Option("--json", help="Print the API's response as JSON.")]
 URLOption = Annotated[
@@ -60,7 +60,7 @@ async def open_gateway(url: str) -> AsyncIterator[Gateway]:
 
 
 def call(url: str, use: Callable[[Gateway], Awaitable[T]]) -> T:
-    """Return what *use* returns for the Tocsin at *url*; raise CommandError when it is unreachable or refuses."""
+    """Return what *use* returns for the Tocsin at *url*; raise CommandError if it is unreachable or rejects a call."""
 
     async def work() -> T:
         async with open_gateway(check_url(url)) as gateway:
@@ -72,14 +72,14 @@ def call(url: str, use: Callable[[Gateway], Awaitable[T]]) -> T:
         raise _unavailable(url, exc) from exc
     except RejectedError as exc:
         if (exc.status, str(exc)) == (HTTPStatus.NOT_FOUND, DETAIL_OF[HTTPStatus.NOT_FOUND]):
-            raise _not_tocsin(url) from exc  # the path is unknown there: one service's own port, or a path too many
+            raise _not_tocsin(url) from exc  # the URL is that of a single service, or has a path
         raise CommandError(escape_control(str(exc))) from exc
 
 
 def _unavailable(url: str, error: UpstreamError) -> CommandError:
-    """Return the error of a Tocsin that is down, of an address at which none is, or of one service behind it."""
+    """Return the error to print: nothing responds, the server is not Tocsin, or a service behind it is down."""
     reason = error.reason if isinstance(error, TransientError) else None
-    if reason in SILENT:
+    if reason in NO_RESPONSE:
         fault = "in time" if reason == "timeout" else f"({_reason(error)})"
         return CommandError(
             f"nothing responds at {url} {fault}",
@@ -91,7 +91,7 @@ def _unavailable(url: str, error: UpstreamError) -> CommandError:
 
 
 def _reason(error: UpstreamError) -> str:
-    """Return the operating system's words, without aiohttp's around them."""
+    """Return the operating system's message, without aiohttp's text around it."""
     system = getattr(error.__cause__, "os_error", error.__cause__)
     return os.strerror(system.errno) if isinstance(system, OSError) and system.errno else "no connection"
 
@@ -104,12 +104,12 @@ def _not_tocsin(url: str) -> CommandError:
 
 
 def check_url(url: str, name: str = "--url or TOCSIN_URL") -> str:
-    """Return *url*, given as *name*, without a slash at its end; raise CommandError when it is not an HTTP URL."""
+    """Return *url*, given as *name*, without a trailing slash; raise CommandError if it is not an HTTP URL."""
     try:
         return http_url(url)
     except ValueError as exc:
         msg = f"{name} is {url!r}, which is {exc}"
-        raise CommandError(msg, "Correct it, or leave it out for its default.", status=os.EX_USAGE) from exc
+        raise CommandError(msg, "Correct it, or omit it for its default.", status=os.EX_USAGE) from exc
 
 
 def usage_error(error: ValidationError) -> CommandError:

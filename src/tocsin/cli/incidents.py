@@ -47,7 +47,9 @@ STATUS_STYLES: Final = {
 
 IncidentArgument = Annotated[str, typer.Argument(metavar="NUMBER", help="Its number, such as 12 or '#12', or its id.")]
 NoteOption = Annotated[str | None, typer.Option(help="Add this note.")]
-ActorOption = Annotated[str, typer.Option(default_factory=user_name, help="Who acts.", show_default="your user name")]
+ActorOption = Annotated[
+    str, typer.Option(default_factory=user_name, help="Who makes the change.", show_default="your user name")
+]
 
 
 @app.command("list")
@@ -60,7 +62,7 @@ def list_incidents(
     service: Annotated[str | None, typer.Option(help="Only those of this service.")] = None,
     team: Annotated[str | None, typer.Option(help="Only those of this team.")] = None,
     search: Annotated[str | None, typer.Option(help="Only those with these words.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="How many at most.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of incidents.")] = 50,
     as_json: JSONOption = False,
     url: URLOption = DEFAULT_URL,
 ) -> None:
@@ -131,7 +133,7 @@ def _change(
 
 
 def _reference(incident: str) -> str:
-    """Return the number or id as the API takes it; raise CommandError for anything else."""
+    """Return the number or id as the API accepts it; raise CommandError for anything else."""
     number = incident.removeprefix("#")
     if number.isascii() and number.isdigit():
         return number

@@ -22,7 +22,7 @@ COLOURS: Final = {
 WIDTH: Final = max(map(len, COLOURS))
 LEVEL_STYLES: Final = {"warning": "yellow", "error": "red", "critical": "bold red"}
 SHOWN: Final = frozenset({"timestamp", "level", "service", "instance", "logger", "event"})
-"""Fields with a place of their own, or implied by the prefix."""
+"""Fields that are shown separately, or implied by the prefix."""
 
 
 def show(service: str, line: bytes, *, raw: bool) -> None:
@@ -41,7 +41,7 @@ def show(service: str, line: bytes, *, raw: bool) -> None:
 def render(service: str, line: str) -> Text:
     """Return *line* formatted. A line that is not a JSON object is shown whole.
 
-    Fields hold what senders of alerts wrote: they are escaped, so that one line of output stays one line here.
+    Fields may contain text of senders: they are escaped, so that one line of output stays one line here.
     """
     prefix = Text(f"{service:<{WIDTH}} ", style=COLOURS.get(service, ""))
     entry = _entry(line)

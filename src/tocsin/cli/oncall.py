@@ -37,8 +37,8 @@ def oncall(*, as_json: JSONOption = False, url: URLOption = DEFAULT_URL) -> None
 
 
 async def check_team(gateway: Gateway, team: str) -> None:
-    """Raise CommandError with the teams that exist where *team* is none of them."""
-    with suppress(UpstreamError):  # without the on-call service there is no telling
+    """Raise CommandError, with the names of all teams, if *team* does not exist."""
+    with suppress(UpstreamError):  # oncall-service is unavailable: the team cannot be checked
         teams = [schedule.team for schedule in await _schedules(gateway)]
         if team not in teams:
             known = f"Teams: {escape_control(', '.join(teams))}" if teams else _how_to_create(gateway.url)

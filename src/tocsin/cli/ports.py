@@ -1,4 +1,4 @@
-"""Refuse ports that another process has taken."""
+"""Check that the services' ports are free."""
 
 import errno
 import shlex
@@ -14,7 +14,7 @@ HIGHEST_OFFSET: Final = 65_535 - max(service.port for service in SERVICES)
 
 
 def require_free(endpoint: Endpoint) -> None:
-    """Raise CommandError with each of the services' ports that is taken and the process that has it."""
+    """Raise CommandError with each port that is taken and the process that uses it."""
     taken = [
         f"port {endpoint.port(service)} ({service.name}) is taken by {owner(endpoint.port(service))}"
         for service in SERVICES

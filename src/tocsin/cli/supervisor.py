@@ -81,7 +81,7 @@ class Child:
             process_group=0,  # Ctrl-C reaches the supervisor alone, which stops the services in order
         )
         async with tasks.task_group() as group:
-            if process.stdout is not None:  # it never is None: typeshed cannot express that
+            if process.stdout is not None:  # never None here: typeshed cannot express that
                 group.create_task(self._read(process.stdout))
             ready = group.create_task(self._await_ready())
             try:

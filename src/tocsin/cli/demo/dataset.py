@@ -1,4 +1,4 @@
-"""The demo data. It is removed by these names, so nothing else may have them."""
+"""The demo data. Removal finds it by these names, so nothing else may use them."""
 
 from dataclasses import dataclass
 from datetime import date, time, timedelta
@@ -12,12 +12,12 @@ from tocsin.contracts.model import Severity
 from tocsin.contracts.oncall import Contact, Member, Role, RotationType, ScheduleIn, Weekday
 
 KEY_PREFIX: Final = "tocsin-demo:"
-"""Of each Idempotency-Key."""
+"""The prefix of each Idempotency-Key."""
 ACTOR: Final = "Demo"
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class DemoIncident:
     """One incident: the alerts that open it, and how people then change it."""
 
     alerts: tuple[AlertIn, ...]
@@ -28,7 +28,7 @@ class Scene:
 
     @property
     def service(self) -> str:
-        """The affected service; no other scene has it."""
+        """The affected service; no other demo incident has it."""
         return self.alerts[0].service
 
 
@@ -46,7 +46,7 @@ class PastIncident:
 
     @property
     def id(self) -> UUID:
-        """The same at every start, so that it is added once."""
+        """The same id at every start, so that the incident is added once."""
         return self.derived_id("incident")
 
     def derived_id(self, what: str) -> UUID:
@@ -56,7 +56,7 @@ class PastIncident:
 
 def _member(name: str, role: Role) -> Member:
     handle = name.split(maxsplit=1)[0].lower()
-    # The console by name: these people get no e-mail even where a mail server is set up.
+    # Explicitly the console: these people get no e-mail even if a mail server is configured.
     contact = Contact(channel=console.CHANNEL.name, address=handle)
     return Member(name=name, email=f"{handle}@demo.example", role=role, contacts=[contact])
 
@@ -107,8 +107,8 @@ TEAMS: Final = (
 TEAM_NAMES: Final = tuple(schedule.team for schedule in TEAMS)
 PEOPLE: Final = tuple(member.name for schedule in TEAMS for member in schedule.members)
 
-SCENES: Final = (
-    Scene(  # resolved
+DEMO_INCIDENTS: Final = (
+    DemoIncident(  # resolved
         alerts=(_alert("demo-billing", Severity.LOW, "Demo: invoices of last night are 20 min late"),),
         opened_ago=timedelta(hours=4, minutes=10),
         acknowledged_after=timedelta(minutes=3, seconds=25),
@@ -120,7 +120,7 @@ SCENES: Final = (
             ),
         ),
     ),
-    Scene(  # in progress
+    DemoIncident(  # in progress
         alerts=(_alert("demo-storage", Severity.MEDIUM, "Demo: disk of storage-2 is 91 % full", host="storage-2"),),
         opened_ago=timedelta(minutes=95),
         acknowledged_after=timedelta(minutes=4, seconds=40),
@@ -130,13 +130,13 @@ SCENES: Final = (
             ),
         ),
     ),
-    Scene(  # acknowledged
+    DemoIncident(  # acknowledged
         alerts=(_alert("demo-search", Severity.HIGH, "Demo: search takes 3 s (p95)", region="eu-west"),),
         opened_ago=timedelta(minutes=26),
         acknowledged_after=timedelta(minutes=2, seconds=10),
         changes=(ChangeIncident(status=IncidentStatus.ACKNOWLEDGED, actor="Goran Demo"),),
     ),
-    Scene(  # open, its page just sent
+    DemoIncident(  # open, its page just sent
         alerts=(
             _alert("demo-checkout", Severity.CRITICAL, "Demo: 4 in 10 payments time out", region="eu-west"),
             _alert("demo-checkout", Severity.CRITICAL, "Demo: no payment in region us-east for 2 min", alert="us-east"),
@@ -157,4 +157,4 @@ HISTORY: Final = (
     PastIncident(1, 13, "demo-search", Severity.MEDIUM, "Demo: one shard without replica", 7.3, 66),
 )
 
-SERVICES: Final = tuple(sorted({scene.service for scene in SCENES} | {past.service for past in HISTORY}))
+SERVICES: Final = tuple(sorted({demo.service for demo in DEMO_INCIDENTS} | {past.service for past in HISTORY}))

@@ -1,4 +1,4 @@
-"""The past of the demo data, written to the database: through the API, incidents begin now."""
+"""The past of the demo data, written to the database: the API cannot open an incident in the past."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -6,14 +6,14 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from tocsin.cli.demo.dataset import ACTOR, TEAMS, PastIncident, Scene
+from tocsin.cli.demo.dataset import ACTOR, TEAMS, DemoIncident, PastIncident
 from tocsin.cli.demo.store import open_database
 from tocsin.contracts.incidents import EventType
 from tocsin.kernel.db import Cursor, Database, execute, fetch_one, transaction
 from tocsin.kernel.errors import TransactionConflictError
 
 ATTEMPTS: Final = 5
-"""Transactions, of which services may lock the same rows."""
+"""Attempts at a transaction; services may lock the same rows."""
 INSERT_INCIDENT: Final = """
     INSERT INTO incidents.incident (id, title, service, severity, status, team, assigned_to, created_at, updated_at,
                                     acknowledged_at, resolved_at, escalation_confirmed_at)
@@ -30,7 +30,7 @@ INSERT_TIMELINE: Final = """
     FROM incidents.incident WHERE incident.id = %(incident_id)s
     ON CONFLICT (id) DO NOTHING
     """
-# Only once: a moved incident is older than that.
+# Finds an incident once: afterwards it is older than that.
 SELECT_RECENT: Final = """
     SELECT created_at AS opened_at, acknowledged_at, resolved_at FROM incidents.incident
     WHERE id = %(id)s AND created_at > tocsin.now() - %(ago)s FOR UPDATE
@@ -66,26 +66,26 @@ async def add_history(dsn: str, history: Sequence[PastIncident]) -> None:
             await _add(cur, past)
 
 
-async def back_date(dsn: str, incident_id: UUID, scene: Scene) -> None:
-    """Move an incident to when its scene says that it was opened, acknowledged and resolved; a repeat is a no-op."""
+async def back_date(dsn: str, incident_id: UUID, demo: DemoIncident) -> None:
+    """Set when an incident was opened, acknowledged and resolved, relative to now; a repeat is a no-op."""
     async with open_database(dsn) as database:
         for _ in range(ATTEMPTS):
             with suppress(TransactionConflictError):
-                await _move(database, incident_id, scene)
+                await _move(database, incident_id, demo)
                 return
 
 
-async def _move(database: Database, incident_id: UUID, scene: Scene) -> None:
+async def _move(database: Database, incident_id: UUID, demo: DemoIncident) -> None:
     async with transaction(database) as cur:
-        before = await fetch_one(cur, SELECT_RECENT, id=incident_id, ago=scene.opened_ago)
+        before = await fetch_one(cur, SELECT_RECENT, id=incident_id, ago=demo.opened_ago)
         if before is None:
             return
         values = {
             **before,
             "id": incident_id,
-            "opened": -scene.opened_ago,
-            "acknowledged": scene.acknowledged_after - scene.opened_ago,
-            "resolved": scene.resolved_after - scene.opened_ago,
+            "opened": -demo.opened_ago,
+            "acknowledged": demo.acknowledged_after - demo.opened_ago,
+            "resolved": demo.resolved_after - demo.opened_ago,
         }
         for table, condition, columns in MOVED:
             changes = ", ".join(f"{column} = {_moved(column)}" for column in columns)
@@ -93,7 +93,7 @@ async def _move(database: Database, incident_id: UUID, scene: Scene) -> None:
 
 
 def _moved(column: str) -> str:
-    """Return the SQL for a timestamp's new value, by which of the incident's changes it follows."""
+    """Return the SQL for a timestamp's new value, which depends on the change that it follows."""
     return f"""{column} + CASE
         WHEN {column} >= %(resolved_at)s THEN %(opened_at)s + %(resolved)s - %(resolved_at)s
         WHEN {column} >= %(acknowledged_at)s THEN %(opened_at)s + %(acknowledged)s - %(acknowledged_at)s

@@ -1,4 +1,4 @@
-"""Remove the demo data from the database: no API deletes incidents."""
+"""Remove the demo data from the database; there is no API that deletes incidents."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from tocsin.kernel.errors import TransactionConflictError
 SETTLE_SECONDS: Final = 1.0
 """Longer than a service takes to process one message."""
 
-# By table, parents first: what a service adds to a deleted parent meanwhile is deleted by the next round.
+# Parents first: rows that a service adds to a deleted parent meanwhile are deleted in the next round.
 DELETES: Final = (
     "DELETE FROM incidents.incident WHERE id = ANY(%(incidents)s::uuid[])",
     "DELETE FROM incidents.correlation_key WHERE service = ANY(%(services)s)",
@@ -39,7 +39,7 @@ DELETES: Final = (
         DELETE FROM {schema}.outbox
         WHERE split_part(key, '/', 1) = ANY(%(incidents)s) OR key = ANY(%(parts)s)
             OR convert_from(body, 'UTF8')::jsonb ->> 'incident_id' = ANY(%(incidents)s)
-        """  # noqa: S608 - the schemas' names are right here
+        """  # noqa: S608 - the schemas are constants
         for schema in ("incidents", "oncall", "notifications")
     ),
     *(
@@ -70,7 +70,7 @@ REASSIGNMENTS: Final = (
         assigned_to = CASE WHEN assigned_to = ANY(%(people)s) THEN NULL ELSE assigned_to END
     WHERE team = ANY(%(teams)s) OR assigned_to = ANY(%(people)s)
     """,
-    # Pager load is counted anew.
+    # Pager load is computed again.
     """
     WITH removed AS (DELETE FROM oncall.page WHERE person = ANY(%(people)s) RETURNING incident_id)
     INSERT INTO oncall.stale (incident_id) SELECT DISTINCT incident_id FROM removed
@@ -94,8 +94,8 @@ class DemoIds:
 async def remove(dsn: str) -> int:
     """Delete the demo data in every schema; return how many incidents it had.
 
-    Services may run meanwhile: what one of them was just writing or sending is deleted by a later round. Rounds follow
-    until one finds nothing although the services had time.
+    Services may run meanwhile: rows that they are writing are deleted in a later round. After a pause the next round
+    follows, until one deletes nothing.
     """
     ids = DemoIds()
     async with open_database(dsn) as database:
@@ -105,7 +105,7 @@ async def remove(dsn: str) -> int:
 
 
 async def _remove_once(database: Database, ids: DemoIds) -> bool:
-    """Delete what there is; return whether there may be more."""
+    """Delete the rows that exist; return whether there may be more."""
     try:
         async with transaction(database) as cur:
             values = await _values(cur, ids)
@@ -115,7 +115,7 @@ async def _remove_once(database: Database, ids: DemoIds) -> bool:
 
 
 async def _values(cur: Cursor, ids: DemoIds) -> Mapping[str, object]:
-    """Add to *ids* what there is; return the statements' parameters."""
+    """Add the ids that exist to *ids*; return the statements' parameters."""
     found = await fetch_all(
         cur,
         "SELECT id::text FROM incidents.incident WHERE service = ANY(%(services)s)",

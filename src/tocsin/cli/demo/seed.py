@@ -5,7 +5,7 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from tocsin.cli.console import CommandError
-from tocsin.cli.demo.dataset import HISTORY, KEY_PREFIX, SCENES, TEAMS, Scene
+from tocsin.cli.demo.dataset import DEMO_INCIDENTS, HISTORY, KEY_PREFIX, TEAMS, DemoIncident
 from tocsin.cli.demo.history import add_history, back_date
 from tocsin.cli.gateway import Gateway, open_gateway
 from tocsin.contracts.incidents import EventType, IncidentStatus
@@ -21,7 +21,7 @@ RANK: Final = {status: rank for rank, status in enumerate(IncidentStatus)}
 
 
 async def seed(url: str, dsn: str) -> None:
-    """Add what is missing of the demo data; raise CommandError when a service fails or refuses."""
+    """Add the missing demo data; raise CommandError if a service fails or rejects a request."""
     try:
         async with open_gateway(url) as gateway:
             await _seed(gateway, dsn)
@@ -36,33 +36,33 @@ async def _seed(gateway: Gateway, dsn: str) -> None:
         if schedule.team not in teams:
             await gateway.oncall.create_schedule(schedule, idempotency_key=f"{KEY_PREFIX}{schedule.team}")
     await add_history(dsn, HISTORY)
-    for scene in SCENES:
-        await _play(gateway, dsn, scene)
+    for demo in DEMO_INCIDENTS:
+        await _add_incident(gateway, dsn, demo)
 
 
-async def _play(gateway: Gateway, dsn: str, scene: Scene) -> None:
-    """Open the scene's incident, let its first page be delivered, change it, and back-date all of it."""
-    incident_id = await _opened(gateway, scene)
+async def _add_incident(gateway: Gateway, dsn: str, demo: DemoIncident) -> None:
+    """Open the incident, wait for its first page, change it, and back-date everything."""
+    incident_id = await _opened(gateway, demo)
     incident = await gateway.incidents.find(incident_id)
-    if scene.changes and incident.status is IncidentStatus.OPEN:
+    if demo.changes and incident.status is IncidentStatus.OPEN:
         await _poll(lambda: _is_paged(gateway, incident_id))
-    for change in scene.changes:
-        # Only forward: before a later start, a person may have gone further than the scene does.
+    for change in demo.changes:
+        # Only forward: since an earlier start, a person may have moved the incident further.
         if change.status is not None and RANK[change.status] > RANK[incident.status]:
-            key = f"{KEY_PREFIX}{scene.service}:{change.status}"
+            key = f"{KEY_PREFIX}{demo.service}:{change.status}"
             incident = await gateway.incidents.change(incident_id, change, idempotency_key=key)
-    if scene.changes:
-        await back_date(dsn, incident_id, scene)
+    if demo.changes:
+        await back_date(dsn, incident_id, demo)
 
 
-async def _opened(gateway: Gateway, scene: Scene) -> UUID:
-    """Return the scene's incident; send its alerts unless they were sent before."""
-    known = await gateway.alerts.list(service=scene.service)
+async def _opened(gateway: Gateway, demo: DemoIncident) -> UUID:
+    """Return the id of the incident; send its alerts unless they were sent before."""
+    known = await gateway.alerts.list(service=demo.service)
     if known.items:
         return await _incident_of(gateway, known.items[-1].id)
     accepted = [
-        await gateway.alerts.send(alert, idempotency_key=f"{KEY_PREFIX}{scene.service}:alert:{number}")
-        for number, alert in enumerate(scene.alerts)
+        await gateway.alerts.send(alert, idempotency_key=f"{KEY_PREFIX}{demo.service}:alert:{number}")
+        for number, alert in enumerate(demo.alerts)
     ]
     return await _incident_of(gateway, accepted[0].alert_id)
 

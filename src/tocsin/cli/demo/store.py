@@ -9,14 +9,14 @@ from tocsin.cli.demo.dataset import TEAM_NAMES
 from tocsin.kernel.db import Database, fetch_one, required, transaction
 from tocsin.kernel.settings import ServiceSettings
 
-ADDED: Final = "The demo data is there: everything in it is called Demo."
+ADDED: Final = "The demo data is loaded: everything in it is called Demo."
 NOT_ADDED: Final = "No demo data was added: this system has data of its own."
 STATEMENT_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class ExistingData:
-    """What a database holds before demo data is added."""
+    """The contents of a database before demo data is added."""
 
     demo_teams: int
     own_teams: int
@@ -29,7 +29,7 @@ class ExistingData:
 
 
 async def inspect(dsn: str) -> ExistingData:
-    """Return what the database holds."""
+    """Return what the database contains."""
     async with open_database(dsn) as database, transaction(database) as cur:
         row = await fetch_one(
             cur,
@@ -46,7 +46,7 @@ async def inspect(dsn: str) -> ExistingData:
 
 @asynccontextmanager
 async def open_database(dsn: str) -> AsyncIterator[Database]:
-    """Yield the database, which is closed with the block."""
+    """Yield the database; close it at the end of the block."""
     settings = ServiceSettings.model_validate({"database_url": dsn, "db_statement_timeout_seconds": STATEMENT_SECONDS})
     database = Database(settings.database_config(), schema="incidents")
     try:
