@@ -22,18 +22,18 @@ SERVICES: Final = {
 INTRODUCTION: Final = """\
 # Settings
 
-Every process reads its settings from the environment, once, when it starts. A wrong one stops the start with a line
-that names it, its value and what is allowed, and exit status 78. Nothing has to be set for `make run`.
+Every process reads its settings from the environment once, at start-up. With an invalid setting it exits with status 78
+and a message with the name, the value and the allowed values. `make run` needs no settings.
 
-Durations carry their unit in the name. `<NAME>_FILE` may name a file that holds the value of `<NAME>`, for secrets; a
-secret is never shown in a log or an error. `tocsin up` passes its own environment on to the services, and sets the
-addresses that they need of each other. `tocsin check` reads all of them and tries each connection.
+Names of durations include the unit. For secrets, `<NAME>_FILE` can name a file with the value of `<NAME>`; secrets are
+never logged or shown in errors. `tocsin up` passes its environment on to the services, and sets the addresses of the
+other services. `tocsin check` checks all settings and tries each connection.
 
-Beside these, `TOCSIN_DATA` and `TOCSIN_URL` tell the command where its data is, and where a running Tocsin. For
-`python -m tocsin.migrate`, `ROLE_PASSWORDS` names a folder with a file for each role that may log in from now on: its
-name is the role, its text the password. OpenTelemetry's own variables switch [traces](operations.md#traces) on.
+The command also reads `TOCSIN_DATA` (its data folder) and `TOCSIN_URL` (the address of a running Tocsin). For
+`python -m tocsin.migrate`, `ROLE_PASSWORDS` names a folder with one file per role that may log in: the name
+is the role, the content its password. OpenTelemetry's own variables enable [traces](operations.md#traces).
 
-This page is written from the settings classes by `make docs`.
+`make docs` generates this page from the settings classes.
 """
 
 
