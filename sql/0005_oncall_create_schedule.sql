@@ -63,7 +63,7 @@ CREATE INDEX escalation_due_idx ON oncall.escalation (next_action_at) WHERE stop
 CREATE TABLE oncall.page (
     id           uuid NOT NULL,
     incident_id  uuid NOT NULL REFERENCES oncall.escalation (incident_id) ON DELETE CASCADE,
-    -- The team that was paged: the incident may be handed over to another one later.
+    -- The team that was paged: the incident may be assigned to another one later.
     team         text NOT NULL,
     step         integer NOT NULL,
     level        text NOT NULL,

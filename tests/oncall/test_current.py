@@ -34,7 +34,7 @@ async def test_a_404_for_an_unknown_team_names_the_teams_that_exist(oncall: OnCa
     async def detail(path: str) -> Any:
         return (await oncall.get(f"/api/v1/oncall/{path}", team="Nobody's", status=404))["detail"]
 
-    first = 'There is no team "Nobody\'s", and no other: create one with POST /api/v1/schedules.'
+    first = 'There is no team "Nobody\'s", because no team exists yet: create one with POST /api/v1/schedules.'
     assert [await detail(path) for path in ("current", "upcoming")] == [first, first]
     for number in range(10):
         await oncall.team(f"Team {number}")

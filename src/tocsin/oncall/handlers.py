@@ -72,7 +72,7 @@ async def put_schedule(request: web.Request) -> web.Response:
     """Replace a team's schedule; the name of the team cannot change.
 
     With the `start` of the current schedule the rotation continues unchanged; without `start` it is anchored anew. With
-    `If-Match` and the current `version`, a change that somebody else has overtaken fails with 412.
+    `If-Match`, the request fails with 412 unless it names the current `version`.
     """
     schedule_id, version = path_uuid(request, "schedule_id"), if_match(request)
     given = await _parse_schedule(request)
@@ -142,7 +142,7 @@ async def post_escalation(request: web.Request) -> web.Response:
 
 @describes(Escalation, body=StopEscalation, problems=(HTTPStatus.NOT_FOUND,), headers=KEY, internal=True)
 async def post_stop(request: web.Request) -> web.Response:
-    """Stop paging for an incident and cancel the pages not yet delivered, also before the start has arrived."""
+    """Stop paging for an incident and cancel its undelivered pages, even if the start has not arrived yet."""
     incident_id = _incident_id(request)
     given = await parse_body(request, StopEscalation)
     given = given.model_copy(update={"actor": actor_of(request, given.actor)})
@@ -178,7 +178,7 @@ async def list_escalations(request: web.Request) -> web.Response:
 
 @describes(OnCallOverview, query=OverviewQuery)
 async def get_overview(request: web.Request) -> web.Response:
-    """Return the pager load: pages by person and at night, how far escalations went, and the same for the time before.
+    """Return the pager load: pages by person and at night, how far escalations went; also for the period before.
 
     Covers whole days: by default the last 30, at most 366. The pages of one person in one step count once, whatever the
     channels. Night is from 22:00 to 07:00 local time of the team's schedule, and belongs to the day on which it began.

@@ -75,7 +75,7 @@ class StepPlan:
     next_level: Level
     pages: tuple[PlannedPage, ...]
     skipped: tuple[Level, ...]
-    """Levels passed over because nobody was on call there."""
+    """Levels skipped because nobody was on call there."""
 
     @property
     def nobody_on_call(self) -> bool:

@@ -149,7 +149,7 @@ async def find_escalations(cur: Cursor, incident_ids: Sequence[UUID]) -> list[St
 
 
 async def update_team(cur: Cursor, *, incident_id: UUID, team: str, reason: str) -> None:
-    """Hand a locked escalation over to another team."""
+    """Assign a locked escalation to another team."""
     await execute(
         cur,
         """

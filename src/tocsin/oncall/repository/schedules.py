@@ -137,7 +137,7 @@ async def get_schedule_of(cur: Cursor, team: str) -> StoredSchedule:
 async def _unknown_team(cur: Cursor, team: str) -> str:
     rows = await fetch_all(cur, "SELECT name FROM oncall.team ORDER BY name LIMIT %(limit)s", limit=TEAMS_NAMED + 1)
     if not rows:
-        return f"There is no team {team!r}, and no other: create one with POST /api/v1/schedules."
+        return f"There is no team {team!r}, because no team exists yet: create one with POST /api/v1/schedules."
     names = ", ".join(row["name"] for row in rows[:TEAMS_NAMED])
     more = ", …" if len(rows) > TEAMS_NAMED else ""
     return f"There is no team {team!r}. Use one of: {names}{more}, or create it with POST /api/v1/schedules."

@@ -15,7 +15,7 @@ from tocsin.oncall.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Deps:
-    """What the use cases work with."""
+    """The dependencies of the use cases."""
 
     db: Database
     outbox: Outbox

@@ -51,7 +51,7 @@ class ExecutedStep:
 
     @property
     def number(self) -> int:
-        """The number of the step; it counts on when the levels repeat."""
+        """The number of the step; it keeps increasing when the levels repeat."""
         return self.due.escalation.step + 1
 
 

@@ -1,4 +1,4 @@
-"""Escalations: start, stop, show. A step and its pages are written in one transaction."""
+"""Escalations: start, stop and read them. A step and its pages are written in one transaction."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -43,7 +43,7 @@ async def start(deps: Deps, given: StartEscalation, *, request: IdempotentReques
 async def stop(
     deps: Deps, incident_id: UUID, given: StopEscalation, *, request: IdempotentRequest | None
 ) -> Escalation:
-    """Stop paging for an incident, also before its start has arrived, and cancel the pages not yet delivered."""
+    """Stop paging for an incident, even if its start has not arrived yet, and cancel its undelivered pages."""
     async with STOP(), transaction(deps.db) as cur:
         if await replay(cur, request, incident_id) is None and await escalations.mark_stopped(
             cur,
@@ -53,7 +53,7 @@ async def stop(
             timeout_seconds=deps.settings.timeout_seconds,
         ):
             await pages.cancel_unsent_pages(cur, incident_id=incident_id)
-            # A key of its own: timeline entries that incident-management does not accept must not delay it.
+            # Its own key, so that timeline entries that incident-management rejects do not delay it.
             await deps.outbox.enqueue(
                 cur,
                 kind="cancel_pages",

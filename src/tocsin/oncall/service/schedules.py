@@ -1,4 +1,4 @@
-"""Schedules: create, replace, show, list."""
+"""Schedules: create, replace, read and list them."""
 
 import dataclasses
 from datetime import datetime
@@ -43,7 +43,7 @@ async def create(deps: Deps, given: ScheduleIn, *, request: IdempotentRequest | 
                 "or choose another name."
             )
             raise ConflictError(msg)
-        await _own_services(cur, given)
+        await _assign_services(cur, given)
         stored = await schedules.get_schedule(cur, schedule_id)
     log.info("schedule created", team=given.team, members=len(given.members))
     deps.schedules_changed.set()
@@ -74,7 +74,7 @@ async def replace(deps: Deps, schedule_id: UUID, given: ScheduleIn, *, version: 
             )
             raise StaleError(msg)
         await schedules.delete_other_services(cur, team=given.team, services=given.services)
-        await _own_services(cur, given)
+        await _assign_services(cur, given)
         stored = await schedules.get_schedule(cur, schedule_id)
     log.info("schedule changed", team=given.team, members=len(given.members), version=stored.version)
     deps.schedules_changed.set()
@@ -105,7 +105,7 @@ def _changed(stored: StoredSchedule, given: ScheduleIn, *, anchor: datetime) -> 
     )
 
 
-async def _own_services(cur: Cursor, given: ScheduleIn) -> None:
+async def _assign_services(cur: Cursor, given: ScheduleIn) -> None:
     taken = await schedules.insert_services(cur, team=given.team, services=given.services)
     if taken is not None:
         msg = (
