@@ -94,8 +94,8 @@ async def test_the_timeline_records_the_life_of_an_incident(api: Api) -> None:
     [
         (["acknowledged"], "open", "in_progress or resolved"),
         (["in_progress"], "acknowledged", "resolved"),
-        (["resolved"], "open", "that is the end"),
-        (["resolved"], "acknowledged", "that is the end"),
+        (["resolved"], "open", "that state is final"),
+        (["resolved"], "acknowledged", "that state is final"),
     ],
 )
 async def test_a_forbidden_transition_names_the_state_and_the_allowed_ones(

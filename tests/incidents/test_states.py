@@ -63,9 +63,9 @@ def test_every_pair_of_states_is_a_transition_a_no_op_or_a_conflict(
 
 
 def test_a_conflict_names_the_allowed_states() -> None:
-    with pytest.raises(ConflictError, match="it can go to in_progress or resolved"):
+    with pytest.raises(ConflictError, match="it can change to in_progress or resolved"):
         plan_transition(an_incident(ACKNOWLEDGED), OPEN, CREATED)
-    with pytest.raises(ConflictError, match="that is the end"):
+    with pytest.raises(ConflictError, match="that state is final"):
         plan_transition(an_incident(RESOLVED), OPEN, CREATED)
 
 

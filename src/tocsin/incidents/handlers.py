@@ -69,9 +69,9 @@ async def post_incident(request: web.Request) -> web.Response:
 
     The response names its assignee where on-call responds within a second.
     """
-    given, retried = await _parse_idempotent(request, OpenIncident)
+    given, idempotent = await _parse_idempotent(request, OpenIncident)
     incident = await changes.open_incident(
-        request.app[DEPS], given, actor=actor_of(request, given.actor), request=retried
+        request.app[DEPS], given, actor=actor_of(request, given.actor), request=idempotent
     )
     location = {"Location": f"/api/v1/incidents/{incident.id}"}
     return respond(incident, status=HTTPStatus.CREATED, headers=location | _etag(incident))
@@ -114,9 +114,9 @@ async def patch_incident(request: web.Request) -> web.Response:
     """
     reference = _reference(request)
     version = if_match(request)
-    wanted, retried = await _parse_idempotent(request, ChangeIncident)
+    wanted, idempotent = await _parse_idempotent(request, ChangeIncident)
     incident = await changes.change_incident(
-        request.app[DEPS], reference, wanted, actor=actor_of(request, wanted.actor), version=version, request=retried
+        request.app[DEPS], reference, wanted, actor=actor_of(request, wanted.actor), version=version, request=idempotent
     )
     return respond(incident, headers=_etag(incident))
 
@@ -145,9 +145,9 @@ async def list_timeline(request: web.Request) -> web.Response:
 async def post_timeline(request: web.Request) -> web.Response:
     """Append a report to an incident's timeline. A repeated event key has no effect."""
     reference = _reference(request)
-    report, retried = await _parse_idempotent(request, AppendTimelineEntry)
+    report, idempotent = await _parse_idempotent(request, AppendTimelineEntry)
     report = report.model_copy(update={"actor": actor_of(request, report.actor)})
-    entry = await timeline.append_report(request.app[DEPS], reference, report, request=retried)
+    entry = await timeline.append_report(request.app[DEPS], reference, report, request=idempotent)
     return respond(entry, status=HTTPStatus.CREATED)
 
 
@@ -215,9 +215,9 @@ async def _start_position(request: web.Request, query: StreamQuery) -> StreamPos
 
 
 async def _parse_idempotent(request: web.Request, model: type[M]) -> tuple[M, IdempotentRequest | None]:
-    """Return the valid body, and the identity of the request where it has an `Idempotency-Key`."""
-    retried = await idempotent_request(request)
-    return parse_json(await read_body(request), model), retried
+    """Return the valid body, and the idempotent request if there is an `Idempotency-Key`."""
+    idempotent = await idempotent_request(request)
+    return parse_json(await read_body(request), model), idempotent
 
 
 def _reference(request: web.Request) -> Reference:

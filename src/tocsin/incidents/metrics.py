@@ -12,7 +12,7 @@ from tocsin.incidents.domain.states import StateTransition
 
 MINUTE, HOUR = 60.0, 3600.0
 GROUP: Final = ("service", "team", "severity")
-"""Labels of incidents. The counting bounds them: the busiest services, and `other`."""
+"""Labels of incidents. Only the busiest services have their own values; the others are `other`."""
 BUCKETS: Final = (
     5.0,
     10.0,
@@ -34,7 +34,7 @@ BUCKETS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class LastDay:
-    """Sums and counts over the incidents of the last 24 hours: a query can take the mean of any selection."""
+    """Sums and counts over the incidents of the last 24 hours, from which queries compute the mean of any selection."""
 
     incidents: Gauge
     alerts: Gauge
@@ -48,16 +48,16 @@ class LastDay:
         """Register the metrics."""
 
         def gauge(name: str, figure: str) -> Gauge:
-            text = f"Of the incidents opened in the last 24 hours: {figure}."
+            text = f"Incidents opened in the last 24 hours: {figure}."
             return Gauge(f"tocsin_incidents_last_day_{name}", text, GROUP, registry=registry)
 
         return cls(
-            gauge("incidents", "their number"),
-            gauge("alerts", "the number of their alerts"),
-            gauge("acknowledged_incidents", "the number acknowledged"),
-            gauge("acknowledgement_seconds", "the sum of the times to acknowledge"),
-            gauge("resolved_incidents", "the number resolved"),
-            gauge("resolution_seconds", "the sum of the times to resolve"),
+            gauge("incidents", "number"),
+            gauge("alerts", "number of their alerts"),
+            gauge("acknowledged_incidents", "number acknowledged"),
+            gauge("acknowledgement_seconds", "sum of the times to acknowledge"),
+            gauge("resolved_incidents", "number resolved"),
+            gauge("resolution_seconds", "sum of the times to resolve"),
         )
 
 
@@ -103,7 +103,7 @@ class IncidentMetrics:
             ),
             Gauge(
                 "tocsin_incidents_service_unresolved_incidents",
-                "Unresolved incidents of the services with most; `other` has the rest.",
+                "Unresolved incidents of the services with the most; `other` is all other services.",
                 GROUP,
                 registry=registry,
             ),

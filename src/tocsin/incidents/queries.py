@@ -24,7 +24,7 @@ class NoQuery(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class IncidentCursor:
-    """The end of a page of incidents; with the severity in a list that is sorted by it."""
+    """The position after a page of incidents, with the severity if the list is sorted by severity."""
 
     severity: Severity | None
     keyset: str
@@ -35,7 +35,7 @@ class IncidentCursor:
 
     @classmethod
     def decode(cls, cursor: str) -> Self:
-        """Parse a cursor. Raise ValueError where it is not one of this list."""
+        """Parse a cursor. Raise ValueError if it is not a cursor of this list."""
         given, _, keyset = cursor.rpartition(".")
         severity = next((severity for severity in Severity if severity == given), None)
         Keyset.decode(keyset if severity else cursor)
@@ -67,21 +67,21 @@ class IncidentQuery(ListQuery):
     """Words of title, service and description, in web search syntax: quotes, `or`, `-`."""
 
     def after(self) -> dict[str, Any]:
-        """Return the keyset's parameters, and `after_severity` where the list is sorted by severity.
+        """Return the keyset's parameters, and `after_severity` if the list is sorted by severity.
 
-        Raise InvalidRequestError where the cursor is of a list in another order.
+        Raise InvalidRequestError if the cursor belongs to a list in another order.
         """
         cursor = IncidentCursor.decode(self.cursor) if self.cursor else None
         by_severity = self.sort is IncidentSort.SEVERITY
         if cursor is not None and (cursor.severity is not None) != by_severity:
-            detail = f"This is not a cursor of a list sorted by {self.sort}; take `next_cursor` of the previous page."
+            detail = f"This is not a cursor of a list sorted by {self.sort}; use `next_cursor` of the previous page."
             raise InvalidRequestError([{"pointer": "?cursor", "detail": detail}])
         page = ListQuery(limit=self.limit, cursor=cursor and cursor.keyset)
         return page.after() | ({"after_severity": cursor and cursor.severity} if by_severity else {})
 
 
 class CountsQuery(NoQuery):
-    """Whose incidents are counted; by default everyone's."""
+    """The assignee whose incidents are counted; by default all incidents."""
 
     assigned_to: Text | None = None
 

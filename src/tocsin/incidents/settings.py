@@ -18,7 +18,7 @@ class Settings(ServiceSettings):
     correlation_window_minutes: Annotated[float, Field(gt=0, le=10_080)] = 5.0
     """For how long after its creation an incident accepts new alerts of its service and severity."""
     correlate_lock_seconds: Seconds = 0.25
-    """How long correlation waits for a lock; then the alerts that need it are left out, and retried later."""
+    """How long correlation waits for a lock; after that, the alerts that need it are left out and retried later."""
     auto_resolve: bool = True
     """Whether an incident is resolved automatically once the senders have resolved all its alerts."""
     assign_seconds: Annotated[float, Field(ge=0, le=10)] = 1.0
@@ -26,7 +26,7 @@ class Settings(ServiceSettings):
     gauge_seconds: Seconds = 10.0
     """How often the gauges of incidents are counted."""
     reconcile_seconds: Seconds = 10.0
-    """How often incidents without an escalation are searched for, and the age from which they count."""
+    """How often incidents without an escalation are searched for, and their minimum age."""
     rollup_seconds: Seconds = 5.0
     """How often the figures over days and weeks are refreshed."""
     rollup_batch_size: Annotated[int, Field(ge=1, le=10_000)] = 500
@@ -34,7 +34,7 @@ class Settings(ServiceSettings):
     stream_poll_seconds: Seconds = 2.0
     """How often the stream polls, in case a notification was missed."""
     stream_send_seconds: Seconds = 10.0
-    """A client of the stream that reads nothing for so long is disconnected."""
+    """The time after which a client of the stream that reads nothing is disconnected."""
     stream_ping_seconds: Seconds = 15.0
     """How often the stream sends a comment as a heartbeat."""
     stream_buffer: Annotated[int, Field(ge=1, le=100_000)] = 2_000

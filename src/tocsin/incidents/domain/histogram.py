@@ -1,9 +1,9 @@
-"""Mergeable histograms of durations: those of days add up to that of a year, from which quantiles can be estimated.
+"""Mergeable histograms of durations: the sum of daily histograms is that of a year, and quantiles can be estimated.
 
-Each power of two of a minute is divided into 16 bins of equal width, from 60 / 64 seconds to 705 days. A bin is at most
-a sixteenth of its lower edge wide, so that a quantile is off by less than 6.25 % (by less than a second below one
-second; a longer duration counts as 705 days). The limits that people set are bin edges (1, 2, 3, 5, 10, 15, 30 minutes,
-1, 4, 8 hours), so that counts between two of them are exact.
+Each power of two of a minute is divided into 16 bins of equal width, from 60 / 64 seconds to 705 days. The width of a
+bin is at most a sixteenth of its lower edge, so that the error of a quantile is less than 6.25 %. (Below one second it
+is less than a second; a longer duration counts as 705 days.) The usual limits are bin edges (1, 2, 3, 5, 10, 15, 30
+minutes, 1, 4, 8 hours), so that counts between two of them are exact.
 
 A histogram is stored as one decimal number with eight digits per bin, so that SQL's `sum` merges histograms.
 """
@@ -70,10 +70,10 @@ class Histogram:
 
     def between(self, limits: Sequence[float]) -> list[int]:
         """Count the durations below the first limit, between each two, and from the last on; limits must be edges."""
-        places = [0, *(EDGES.index(limit) + 1 for limit in limits), len(EDGES) + 1]
+        indexes = [0, *(EDGES.index(limit) + 1 for limit in limits), len(EDGES) + 1]
         return [
             sum(count for index, count in self._counts.items() if begin <= index < end)
-            for begin, end in pairwise(places)
+            for begin, end in pairwise(indexes)
         ]
 
 

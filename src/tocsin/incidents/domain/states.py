@@ -45,7 +45,7 @@ def plan_transition(incident: StoredIncident, target: IncidentStatus, now: datet
         return None
     if target not in ALLOWED[incident.status]:
         allowed = " or ".join(ALLOWED[incident.status])
-        targets = f"from there it can go to {allowed}" if allowed else "that is the end"
+        targets = f"from there it can change to {allowed}" if allowed else "that state is final"
         msg = f"Incident #{incident.number} is {incident.status}; {targets}. Nothing was changed."
         raise ConflictError(msg)
     # tocsin.now() is fixed when a transaction begins; after waiting for the row's lock it can be behind the holder's.

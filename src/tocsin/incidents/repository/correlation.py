@@ -19,7 +19,7 @@ from tocsin.kernel.db import Cursor, execute, fetch_all
 
 
 async def lock_correlation_keys(cur: Cursor, keys: Collection[CorrelationKey], *, seconds: float) -> None:
-    """Lock the keys, in order to avoid deadlocks, inserting new ones; each lock waits at most *seconds*."""
+    """Lock the keys in one order, which avoids deadlocks, and insert new ones; wait at most *seconds* for each lock."""
     await execute(
         cur,
         """
@@ -39,7 +39,7 @@ async def lock_correlation_keys(cur: Cursor, keys: Collection[CorrelationKey], *
 async def lock_free_correlation_keys(
     cur: Cursor, keys: Collection[CorrelationKey], *, seconds: float
 ) -> set[CorrelationKey]:
-    """Lock and return the keys that no other transaction has locked, inserting new ones."""
+    """Lock and return the keys that no other transaction has locked; insert new ones."""
     rows = await fetch_all(
         cur,
         """
@@ -61,7 +61,7 @@ async def lock_free_correlation_keys(
 
 
 async def select_links(cur: Cursor, alert_ids: Sequence[UUID]) -> dict[UUID, AlertLink]:
-    """Return the links of those of *alert_ids* that are known."""
+    """Return the links of the known alerts."""
     rows = await fetch_all(
         cur,
         """
@@ -179,7 +179,7 @@ async def insert_links(cur: Cursor, links: Sequence[AlertLinkUpdate]) -> None:
 
 
 async def insert_moved(cur: Cursor, moves: Mapping[UUID, UUID]) -> None:
-    """Keep the present links of alerts that move to another incident, before they are updated.
+    """Copy the links of alerts that move to another incident, before they are updated.
 
     Only a reopened incident can lose the same alert again: its newer state replaces the older one.
     """

@@ -1,7 +1,7 @@
 """The roll-up of incidents: figures per service, team and day or week, refreshed when incidents change.
 
 A trigger marks the day and service of an incident in the transaction that changes it. The replica that holds the lock
-deletes marks and recomputes the figures of what they name in one transaction, so that no mark is lost in a crash. Each
+deletes marks and recomputes the figures that they name in one transaction, so that a crash loses no mark. Each
 statement sees every change that was committed before its marks were deleted; a later change has its own mark.
 """
 
@@ -18,7 +18,7 @@ async def lock_rollup(cur: Cursor) -> bool:
 
 
 async def delete_stale(cur: Cursor, *, limit: int) -> list[Row]:
-    """Delete the oldest *limit* marks; return the distinct days and services that they name."""
+    """Delete the oldest *limit* marks; return their distinct days and services."""
     return await fetch_all(
         cur,
         """

@@ -30,7 +30,7 @@ async def select_summary(cur: Cursor, *, since: datetime, until: datetime) -> St
                    avg(mttr) AS mttr_mean,
                    percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY mttr) AS mttr,
                    row_number() OVER (
-                       PARTITION BY grouping(status, severity, service, day) ORDER BY count(*) DESC, service) AS place
+                       PARTITION BY grouping(status, severity, service, day) ORDER BY count(*) DESC, service) AS rank
             FROM (
                 SELECT status, severity, service, to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day,
                        EXTRACT(epoch FROM acknowledged_at - created_at)::float8 AS mtta,
@@ -38,8 +38,8 @@ async def select_summary(cur: Cursor, *, since: datetime, until: datetime) -> St
                 FROM incidents.incident
                 WHERE created_at >= %(since)s AND created_at < %(until)s) AS incident
             GROUP BY GROUPING SETS ((), (status), (severity), (service), (day))) AS figures
-        WHERE kind <> 'service' OR place <= 50
-        ORDER BY kind, place
+        WHERE kind <> 'service' OR rank <= 50
+        ORDER BY kind, rank
         """,
         since=since,
         until=until,

@@ -25,7 +25,7 @@ AUTO_RESOLVED: Final = StopEscalation(reason="resolved", actor=AUTO_RESOLVE)
 
 
 async def correlate(deps: Deps, batch: CorrelateAlerts) -> Correlations:
-    """Attach, open, update and resolve for the whole batch in one transaction.
+    """Attach alerts, and open, update and resolve incidents, for the whole batch in one transaction.
 
     Idempotent per alert and version: a retry changes nothing and returns the first result. Alerts whose correlation key
     or incident stays locked by another transaction are left out of the results, so that they do not delay the others;
@@ -36,7 +36,7 @@ async def correlate(deps: Deps, batch: CorrelateAlerts) -> Correlations:
     try:
         plan = await _correlate(deps, batch.alerts, free_only=False)
     except LockTimeoutError:
-        log.warning("lock timeout: correlating without the alerts that wait for it", alerts=len(batch.alerts))
+        log.warning("lock time-out: correlating without the blocked alerts", alerts=len(batch.alerts))
         plan = await _correlate(deps, batch.alerts, free_only=True)
     for delta in plan.opened:
         deps.metrics.created.labels(delta.incident.severity).inc()

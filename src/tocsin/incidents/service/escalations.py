@@ -67,7 +67,7 @@ async def confirm(cur: Cursor, incident_id: UUID, escalation: Escalation) -> Non
 async def reconcile(deps: Deps, *, older_than: float) -> bool:
     """Find incidents without an escalation, query on-call about them, and start the escalations that it lacks.
 
-    The gauge is set before the query, so that it is right while on-call is unavailable. Return whether the batch was
+    The gauge is set before the query, so that it is correct while on-call is unavailable. Return whether the batch was
     full, so that there may be more. Raise UpstreamError.
     """
     async with transaction(deps.db) as cur:

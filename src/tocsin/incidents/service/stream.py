@@ -1,8 +1,8 @@
 """The stream of changes: one database reader per process, however many clients follow.
 
-The hub buffers the newest events in memory. A client is a position: later events come from the buffer or, where the
-client is further behind, from the database, so that it can resume on any replica. A client holds no memory but the
-socket's own buffer; the send time-out disconnects one that does not read.
+The hub buffers the newest events in memory. A client is only a position: later events come from the buffer or, if the
+client is further behind, from the database, so that it can resume on any replica. A client takes no memory but its
+socket's buffer; the send time-out disconnects a client that does not read.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class Hub:
         self._complete_after: StreamPosition | None = None
         """`_events` is complete after this position; None without followers."""
         self._events: list[StreamEvent] = []
-        self._news = asyncio.Event()
+        self._published = asyncio.Event()
         self._rounds_waited = 0
         self._closed = False
         self.wakeup = Wakeup()
@@ -59,7 +59,7 @@ class Hub:
         async with READ(), transaction(self._db) as cur:
             if self._complete_after is None:
                 self._complete_after = await stream.select_position(cur)
-                self._announce()  # a follower that read just before this may miss what came since
+                self._announce()  # a follower that read the database just before may have missed events
             after = self._events[-1].position if self._events else self._complete_after
             found, unsettled = await stream.select_events(cur, after, limit=BATCH_SIZE)
         self._publish(found)
@@ -69,7 +69,7 @@ class Hub:
         return unsettled or len(found) == BATCH_SIZE
 
     async def start_position(self, given: StreamPosition | None) -> StreamPosition:
-        """Return the position from which a client that has everything up to *given* resumes, by default the end.
+        """Return the position from which a client that has all events up to *given* resumes, by default the end.
 
         Only a restored backup explains a position past the end: clamp it.
         """
@@ -88,11 +88,11 @@ class Hub:
         """Yield every change after *position*, in order, until the client disconnects or the process stops."""
         with self._following():
             while connected() and not self._closed:
-                news = self._news
+                published = self._published
                 try:
                     events = await self._after(position)
                 except UnavailableError as exc:
-                    log.warning("stream waits for the database", reason=str(exc))
+                    log.warning("stream is waiting for the database", reason=str(exc))
                     events = []
                 for event in events:
                     yield event
@@ -100,7 +100,7 @@ class Hub:
                 if not events:
                     with suppress(TimeoutError):
                         async with tasks.timeout(CHECK_SECONDS):
-                            await news.wait()
+                            await published.wait()
 
     async def close(self, _app: web.Application) -> None:
         """End every stream; an `on_shutdown` handler."""
@@ -136,8 +136,8 @@ class Hub:
         self._announce()
 
     def _announce(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
+        self._published.set()
+        self._published = asyncio.Event()
 
 
 HUB = web.AppKey("HUB", Hub)
