@@ -1,6 +1,9 @@
 """Who is on call, in a real browser: on a phone, without JavaScript, across the hours of a change of the clocks."""
 
+import re
+
 import pytest
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
 from tests.support.web.demo_night import Services
@@ -15,9 +18,10 @@ async def test_a_schedule_is_made_and_changed(
     visit: Visit, services: Services, viewport: dict[str, int], *, script: bool
 ) -> None:
     page = await visit.open("/oncall", viewport=viewport, java_script_enabled=script)
-    await page.get_by_role("link", name="New schedule").click()
+    await page.get_by_role("link", name="Create the first team").click()
+    await expect(page.get_by_label("Time zone")).to_have_value("Europe/Berlin" if script else "UTC")
     await page.get_by_label("Team", exact=True).fill("Payments")
-    await page.get_by_label("Time zone").fill("Europe/Berlin")
+    await page.get_by_label("Time zone").fill("Europe/Rome")
     for number, (name, role) in enumerate((("Priya Raman", "primary"), ("Carol Mensah", "secondary"))):
         row = page.locator(f"#member-{number}")
         await row.get_by_label("Name").fill(name)
@@ -49,6 +53,24 @@ async def test_a_day_of_25_hours_is_drawn_wider_and_its_bar_says_169_hours(visit
     assert (xs[7] - xs[6]) / (xs[6] - xs[5]) == pytest.approx(25 / 24, abs=0.01)
     await page.get_by_text("Schedule as a table").click()
     await expect(page.locator("#schedule-table")).to_contain_text("169")
+
+
+async def test_handoffs_are_in_the_viewer_s_zone_which_is_named_where_it_differs_from_the_schedule_s(
+    visit: Visit, services: Services
+) -> None:
+    services.be_quiet()
+    page = await live(await visit.open("/oncall", timezone_id="Europe/Berlin"))
+    tokyo, berlin = (services.schedules.schedules[number] for number in (3, 0))
+    await expect(page.locator(f"#team-{tokyo.id} time").first).to_have_text(re.compile(r"^Mon 0[12]:00 CES?T$"))
+    await expect(page.locator(f"#team-{berlin.id} time").first).to_have_text("Mon 09:00")
+    await expect(page.locator("#head time").first).to_have_text(re.compile(r"^Mon \d+ \w{3}, 0[12]:00 CES?T$"))
+
+
+async def test_an_empty_page_of_on_call_is_accessible(visit: Visit) -> None:
+    page = await live(await visit.open("/oncall", reduced_motion="reduce"))
+    await expect(page.get_by_role("link", name="Create the first team")).to_be_visible()
+    results = await Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
 
 
 async def test_links_lead_to_other_weeks_and_teams(visit: Visit, services: Services) -> None:

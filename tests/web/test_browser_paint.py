@@ -30,7 +30,7 @@ async def test_a_page_waits_for_one_sheet_and_for_no_script_until_its_first_fram
     assert len([name for name in fetched if name.endswith(".css")]) == 1
     await page.evaluate("drawFrame()")
     await live(page)
-    assert {"live.js", "keys.js", "lists.js", "copy.js"} <= set(await page.evaluate(FETCHED))
+    assert {"live.js", "keys.js", "lists.js", "copy.js", "zone.js"} <= set(await page.evaluate(FETCHED))
 
 
 async def test_a_page_that_opens_in_the_background_is_live_too(visit: Visit, services: Services) -> None:

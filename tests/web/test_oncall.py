@@ -1,5 +1,6 @@
 """The page of who is on call, and the form of a schedule, as a browser without JavaScript gets them."""
 
+import re
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -29,9 +30,10 @@ async def test_the_page_shows_who_is_on_call_until_when_and_who_is_next(client: 
     services.be_quiet()
     page = await read(client, "/oncall")
     assert "All 4 teams" in page.text("head")
+    assert re.search(r"The next handoff is Mon \d+ \w{3}, 09:00 JST, for Search\.", page.text("head"))
     cards = page.text("teams")
-    assert "Payments Europe/Berlin PR Priya Raman Primary until Mon 09:00, then Yusuf Demir" in cards
-    assert "Carol Mensah Secondary until Mon 09:00, then Ines Ferreira" in cards
+    assert "Payments Europe/Berlin PR Priya Raman Primary until Mon 09:00, next: Yusuf Demir" in cards
+    assert "Carol Mensah Secondary until Mon 09:00, next: Ines Ferreira" in cards
     assert "Tomás Rivera Primary until Mon 09:00 SW Sam" in cards
 
 
@@ -43,7 +45,7 @@ async def test_the_visitor_on_call_sees_the_own_team(client: Client, services: S
     page = await read(client, "/oncall")
     assert "You are on call for Search" in page.text("head")
     assert "Secondary until Mon" in page.text("head")
-    assert "Hannah Weiss is next." in page.text("head")
+    assert "Next: Hannah Weiss." in page.text("head")
     assert page.text("sc").startswith("Search")
 
 
@@ -86,9 +88,47 @@ async def test_a_role_that_nobody_has_is_a_gap_with_its_consequence(client: Clie
     assert "Nobody" in page.text("schedule")
 
 
-async def test_without_any_team_the_page_says_where_pages_go(client: Client) -> None:
+async def test_without_any_team_the_page_says_where_pages_go_and_offers_to_create_the_first(client: Client) -> None:
     page = await read(client, "/oncall")
-    assert "No team has a schedule yet Until then, pages go to the catch-all contact." in page.text("head")
+    assert "No team has a schedule yet Until one has, pages go to the catch-all contact." in page.text("head")
+    assert page.text("teams").endswith("Create the first team")
+    (button,) = [link for link in page.elements("a") if "btn" in link.get("class", "").split()]
+    assert button["href"] == "/oncall/new"
+
+
+async def test_every_handoff_names_its_instant_and_the_zone_of_its_schedule(client: Client, services: Services) -> None:
+    services.be_quiet()
+    page = await read(client, "/oncall")
+    handoffs = [time for time in page.elements("time") if "data-zone" in time]
+    assert len(handoffs) == 8
+    assert {time["data-zone"] for time in handoffs} == {"Europe/Berlin", "Europe/Madrid", "Asia/Tokyo"}
+    assert all(time["datetime"].endswith("Z") for time in handoffs)
+
+
+async def test_every_contact_of_a_person_can_be_seen(client: Client, services: Services) -> None:
+    services.be_quiet()
+    first = services.schedules.schedules[0]
+    contacts = [Contact(channel="email", address=f"priya{number}@example.org") for number in range(5)]
+    members = [first.members[0].model_copy(update={"contacts": contacts}), *first.members[1:]]
+    services.schedules.schedules[0] = first.model_copy(update={"members": members})
+    page = await read(client, f"/oncall/{first.id}")
+    fields = {item["name"]: int(item["rows"]) for item in page.elements("textarea")}
+    assert fields["contacts-0"] > 5
+    assert min(fields.values()) >= 2
+
+
+async def test_only_the_untouched_form_of_a_new_schedule_takes_the_zone_of_the_browser(
+    client: Client, services: Services
+) -> None:
+    services.be_quiet()
+
+    def suggested(page: Html) -> bool:
+        return any("data-browser-zone" in item for item in page.elements("input"))
+
+    page = await read(client, "/oncall/new")
+    assert suggested(page)
+    assert not suggested(await send(client, page.form("/oncall/new"), status=422, team="Ledger"))
+    assert not suggested(await read(client, f"/oncall/{services.schedules.schedules[0].id}"))
 
 
 async def test_during_an_outage_of_on_call_the_page_shows_cached_values(client: Client, services: Services) -> None:

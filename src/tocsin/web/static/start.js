@@ -1,7 +1,7 @@
 // Loads the other scripts after the first frame: a page can be read and its forms work without them.
 
 const load = () => {
-  for (const part of ["live", "keys", "lists", "copy"]) import(`./${part}.js`);
+  for (const part of ["live", "keys", "lists", "copy", "zone"]) import(`./${part}.js`);
 };
 
 if (document.hidden)

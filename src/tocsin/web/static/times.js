@@ -17,19 +17,37 @@ export function duration(seconds, clockUnder = 0) {
 export const timer = (seconds) => duration(seconds, HOUR);
 
 const clock = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
+const minute = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 const zone = { timeZoneName: "short" };
 const format = (options) => new Intl.DateTimeFormat("en-GB", options);
 const formats = {
   clock: format(clock),
-  minute: format({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
+  minute: format(minute),
   zoned: format({ ...clock, ...zone }),
-  weekday: format({ weekday: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
+  weekday: format({ weekday: "short", ...minute }),
+  weekdayZoned: format({ weekday: "short", ...minute, ...zone }),
+  day: format({ weekday: "short", day: "numeric", month: "short", ...minute, ...zone }),
   full: format({ weekday: "short", day: "numeric", month: "short", year: "numeric", ...clock, ...zone }),
 };
 
 export function local(date, as) {
   // en-GB puts a comma after the weekday; the pages do not.
   return formats[as].format(date).replace(/^([A-Z][a-z]{2}),/, "$1");
+}
+
+const wholeMinute = { dateStyle: "short", timeStyle: "short" };
+const clocks = new Map([["", format(wholeMinute)]]); // by time zone; the viewer's has no name
+
+// Whether clocks in the time zone `name` show something else than the viewer's at `date`.
+function differs(date, name) {
+  if (!clocks.has(name)) {
+    try {
+      clocks.set(name, format({ ...wholeMinute, timeZone: name }));
+    } catch {
+      return true; // a zone that this browser does not know
+    }
+  }
+  return clocks.get(name).format(date) !== clocks.get("").format(date);
 }
 
 // The server's clock minus ours, in milliseconds: when the page was rendered, and when it arrived.
@@ -43,7 +61,9 @@ export const serverNow = () => Date.now() + ahead;
 export function write(root, counting) {
   const now = serverNow();
   for (const element of root.querySelectorAll("time[data-as][datetime]:not([data-since])")) {
-    set(element, local(new Date(element.dateTime), element.dataset.as));
+    const date = new Date(element.dateTime);
+    const named = element.dataset.zone && differs(date, element.dataset.zone);
+    set(element, local(date, named ? `${element.dataset.as}Zoned` : element.dataset.as));
   }
   for (const element of root.querySelectorAll("time[data-since]")) {
     const seconds = (now - Date.parse(element.dataset.since)) / 1000;

@@ -138,6 +138,11 @@ def listed(names: list[str], most: int = 3) -> str:
     return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
 
 
+def rows(text: str) -> int:
+    """Return the height, in lines, of a field that shows all of *text* and a line to add: 2 to 12."""
+    return min(max(2, len(text.splitlines()) + 1), 12)
+
+
 def initials(name: str) -> str:
     """Return a person's initials: `PR` for Priya Raman, `D` for dele@example.org."""
     words = [word for word in name.split() if word[0].isalnum()] or [name.strip() or "?"]

@@ -25,6 +25,7 @@ FILTERS: Final = {
     "minute": fmt.minute,
     "weekday": fmt.weekday,
     "full": fmt.full,
+    "rows": fmt.rows,
     "wall": fmt.wall,
     "wall_day": fmt.wall_day,
     "initials": fmt.initials,

@@ -16,6 +16,8 @@ NAMED: Final = 4.0
 """Minimum width, in per cent of the chart, of a bar with a first name."""
 FULLY_LABELLED: Final = 13.0
 """The same for a full name and an end."""
+NOW_LABEL: Final = 2.3
+"""Half of the width of the label of now, in per cent of the narrowest chart."""
 SATURDAY: Final = 5
 
 
@@ -90,6 +92,11 @@ class ScheduleChart:
     lanes: list[Lane]
     now_x: float | None
     """None if now is outside the chart."""
+
+    @property
+    def now_label_x(self) -> float | None:
+        """The middle of the label of now, which stays within the chart."""
+        return None if self.now_x is None else min(max(self.now_x, NOW_LABEL), 100 - NOW_LABEL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,14 @@ class Team:
 
 
 @dataclass(frozen=True, slots=True)
+class Handoff:
+    """The next change of who is on call in any team."""
+
+    at: datetime
+    team: Team
+
+
+@dataclass(frozen=True, slots=True)
 class Gap:
     """A role that nobody has, and the teams without it."""
 
@@ -119,6 +127,7 @@ class OnCallView:
     mine: list[tuple[Team, Assignment]]
     """The visitor's own roles."""
     gaps: list[Gap]
+    next_handoff: Handoff | None
     chart: TeamChart | None
     outages: Outages
 
@@ -143,6 +152,7 @@ def oncall_view(data: OnCallData) -> OnCallView:
         teams=teams,
         mine=[(team, assignment) for team, assignment in assigned if assignment],
         gaps=[gap for role in Role if (gap := _gap(role, teams))],
+        next_handoff=min((_handoff(team) for team in teams), key=lambda item: item.at, default=None),
         chart=_chart(found, data.at) if found else None,
         outages=data.outages,
     )
@@ -155,6 +165,10 @@ def _team(schedule: Schedule, shifts: Sequence[Shift]) -> Team:
         return Assignment(role, people[0], shifts[0].ends_at, next((name for name in names if name != names[0]), None))
 
     return Team(schedule.id, schedule.team, ZoneInfo(schedule.time_zone), [assignment(role) for role in Role])
+
+
+def _handoff(team: Team) -> Handoff:
+    return Handoff(min(item.until for item in team.assignments), team)
 
 
 def _gap(role: Role, teams: Sequence[Team]) -> Gap | None:

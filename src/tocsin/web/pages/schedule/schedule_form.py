@@ -45,6 +45,11 @@ class ScheduleForm:
     """Of the schedule that is edited; empty for a new one."""
     rows: list[MemberRow] = field(default_factory=list)
 
+    @property
+    def untouched(self) -> bool:
+        """Whether this is the form of a new schedule that nobody has filled in yet."""
+        return replace(self, rows=[]) == type(self)()
+
     @classmethod
     def of(cls, schedule: Schedule) -> Self:
         """Return the form of *schedule*."""

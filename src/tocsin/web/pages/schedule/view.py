@@ -26,6 +26,8 @@ class ScheduleView:
     form: ScheduleForm
     errors: Mapping[str, str]
     """By field; the empty name is the form itself."""
+    suggest_zone: bool
+    """Whether the form is untouched and new: a script then enters the browser's time zone."""
     outdated: bool
     """Whether the form was filled from an older version than the stored one."""
     zones: Sequence[str]
@@ -39,6 +41,7 @@ def schedule_view(data: ScheduleData, form: ScheduleForm, errors: Mapping[str, s
         stored=data.stored,
         form=form,
         errors=errors or {},
+        suggest_zone=form.untouched,
         outdated=data.stored is not None and form.version != str(data.stored.version),
         zones=sorted(ZONES),
         weekdays=list(Weekday),
