@@ -41,7 +41,7 @@ async def up(options: Options, settings: DatabaseSettings) -> None:
         async with _database(options, settings, stop) as (dsn, server):
             await _migrate(dsn, options.reporter)
             existing = await store.inspect(dsn) if options.demo else None
-            # Messages carry a link to their incident.
+            # Messages link to their incident.
             public_url = os.environ.get("PUBLIC_URL") or options.endpoint.url(WEB)
             environment = {"DATABASE_URL": dsn, "PUBLIC_URL": public_url}
             if server is not None and "DISK_PATH" not in os.environ:
@@ -95,7 +95,7 @@ class _Stop:
 async def _database(
     options: Options, settings: DatabaseSettings, stop: _Stop
 ) -> AsyncIterator[tuple[str, postgres.Embedded | None]]:
-    """Yield the database's DSN, and the embedded server, which stops with the block, where there is one."""
+    """Yield the database's DSN and, if it is used, the embedded server, which stops at the end of the block."""
     if settings.database_url is not None:
         yield settings.database_url.get_secret_value(), None
         return
@@ -114,7 +114,7 @@ async def _database(
 
 
 async def _migrate(dsn: str, reporter: Reporter) -> None:
-    """Migrate in a process of its own, which can be stopped while it waits for another migration's lock."""
+    """Migrate in a separate process, which can be stopped while it waits for another migration's lock."""
     process = await asyncio.create_subprocess_exec(
         *launch_command("tocsin.migrate"),
         stdin=subprocess.DEVNULL,
@@ -155,7 +155,7 @@ def _announce(options: Options, existing: store.ExistingData | None, *, embedded
     gateway = endpoint.url(WEB)
     where = f"embedded PostgreSQL, data in {options.data.resolve()}" if embedded else "DATABASE_URL"
     lines = ["", f"Tocsin is up: {gateway}", ""]
-    # The gateway has no API documentation of its own: it forwards the others' paths.
+    lines += [f"  {'API':<14} {gateway}/docs"]
     lines += [f"  {service.name:<14} {endpoint.url(service)}/docs" for service in SERVICES if service is not WEB]
     lines += [f"  {'database':<14} {where}", "", "Send the first alert:", ""]
     lines += [

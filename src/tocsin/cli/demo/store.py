@@ -1,4 +1,4 @@
-"""The database that the demo data goes into."""
+"""The database of the demo data."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
