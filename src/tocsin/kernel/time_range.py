@@ -23,7 +23,7 @@ def window_of(since: datetime | None, until: datetime | None, now: datetime) -> 
     if begin >= end:
         raise InvalidRequestError([{"pointer": "?since", "detail": f"Must be before {end.isoformat()}."}])
     if end - begin > LONGEST:
-        raise InvalidRequestError([{"pointer": "?since", "detail": "At most 366 days at once; set until, too."}])
+        raise InvalidRequestError([{"pointer": "?since", "detail": "At most 366 days; set `until` as well."}])
     return begin, end
 
 

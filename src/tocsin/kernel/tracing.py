@@ -80,7 +80,7 @@ class Tracing:
         return f"00-{current.trace_id:032x}-{current.span_id:016x}-{current.trace_flags:02x}"
 
     def trace_id(self) -> str | None:
-        """Return the current trace's id, for logs."""
+        """Return the id of the current trace, or None."""
         context = self.context()
         return context and context[3:35]
 

@@ -17,7 +17,7 @@ from tocsin.kernel.tasks import create_task
 
 log = structlog.get_logger(__name__)
 Tick: TypeAlias = Callable[[web.Application], Awaitable[bool | float]]
-"""One round of work. True: run again at once, there may be more. Seconds: run again after at most so many."""
+"""One round of work. True: run again at once, there may be more. Seconds: run again after at most that long."""
 Context: TypeAlias = Callable[[web.Application], AsyncIterator[None]]
 STOP_SECONDS = 3.5
 """How long a stopping process waits for a tick; interrupted work is retried when its lease ends."""
@@ -57,7 +57,7 @@ WORKER_METRICS = web.AppKey("WORKER_METRICS", WorkerMetrics)
 
 
 class Wakeup(asyncio.Event):
-    """An event that makes the worker waiting on it run at once."""
+    """An event that makes the worker that waits for it run immediately."""
 
 
 def worker(name: str, tick: Tick, *, interval: float, wakeup: Wakeup | None = None) -> Context:

@@ -35,7 +35,7 @@ def next_commit(checkout: Checkout, number: int) -> str:
     """Change a line of an input of every image."""
     checkout.delete_most_tests()
     checkout.change(".github/pipeline/stages/quality.py", f"FLOOR: Final = {FLOOR}", "FLOOR: Final = 1")
-    checkout.change("src/tocsin/kernel/ids.py", '"""Identifiers, ', f'"""Identifiers ({number}), ')
+    checkout.change("src/tocsin/kernel/ids.py", "identifiers, ", f"identifiers ({number}), ")
     return checkout.commit(f"tests: Be commit {number}.")
 
 
