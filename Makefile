@@ -4,7 +4,7 @@ UV_VERSION := 0.13.8
 WORKERS ?= 3
 # The folder of the installed tools: this one, or a job's cache.
 KEEP ?= .
-# How many of the tests of SQL run on PostgreSQL 17 as well: a seeded sample, or all with TEST_SAMPLE=all.
+# How many SQL tests also run on PostgreSQL 17: a seeded sample, or all with TEST_SAMPLE=all.
 DRAW ?= 120
 BIN := $(KEEP)/.venv/bin
 SYNCED := $(KEEP)/.venv/.synced
@@ -72,7 +72,7 @@ pipeline: ## Check, build, scan, test, deploy and verify the commit at HEAD on t
 test-pipeline: $(SYNCED) ## Test the delivery pipeline with containers: a seeded sample, or all with TEST_SAMPLE=all
 	$(BIN)/pytest -m pipeline --durations=10 tests/pipeline
 
-# An hour and a half at most. Longer ones are drills of their own: fault-drill, and PIPELINE_ACT_KILLS=20 test-pipeline.
+# At most an hour and a half. Two longer tests run separately: fault-drill, and PIPELINE_ACT_KILLS=20 test-pipeline.
 test-all: export TEST_SAMPLE := all
 test-all: lint test test-containers test-pipeline ## Run every test, without sampling: before a release
 
@@ -106,7 +106,7 @@ dashboards: $(SYNCED) ## Generate grafana/dashboards/ from grafana/generate/
 pictures: tools ## Take screenshots of every page in both themes and two widths, into pictures/
 	@mkdir -p pictures && $(BIN)/python -m tests.support.web.screenshots pictures
 
-bench: tools ## Run the benchmarks, beside this machine's limits
+bench: tools ## Run the benchmarks, and measure this machine's limits
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.pages
 

@@ -1,6 +1,6 @@
 """Install uv into a directory: `python3 .ci/install_uv.py 0.13.8 .uv` makes .uv/bin/uv.
 
-Debian's Python comes without pip and venv; where pip is missing, one of a known hash is fetched for this once.
+Debian's Python comes without pip and venv. If pip is missing, a pinned version is downloaded for this run.
 """
 
 import hashlib
@@ -20,11 +20,11 @@ PIP_SHA256 = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
 
 
 def fetch_pip(folder: Path) -> Path:
-    """Download pip into *folder*; return what Python can run. Exit where the file is not the expected one."""
-    with urllib.request.urlopen(PIP, timeout=60) as answer:
-        wheel: bytes = answer.read()
+    """Download pip into *folder* and return the path to run. Exit if the file has another hash."""
+    with urllib.request.urlopen(PIP, timeout=60) as response:
+        wheel: bytes = response.read()
     if hashlib.sha256(wheel).hexdigest() != PIP_SHA256:
-        sys.exit(f"{PIP} is not the file it was")
+        sys.exit(f"{PIP} does not have the expected SHA-256")
     path = folder / PIP.rpartition("/")[2]
     path.write_bytes(wheel)
     return path / "pip"

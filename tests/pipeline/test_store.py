@@ -70,7 +70,7 @@ def test_a_crash_between_two_files_leaves_a_consistent_state(
 
 
 def test_a_truncated_line_of_the_history_is_skipped(store: Store) -> None:
-    store.note("good", "first")
+    store.append_event("good", "first")
     with (store.folder / "history.jsonl").open("a") as file:
         file.write('{"at": "20')
     assert [line["event"] for line in store.history()] == ["good"]

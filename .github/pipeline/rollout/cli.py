@@ -132,7 +132,7 @@ class _Command:
         self.state = state
         good = self.store.release(state.good).tag if state.good else "nothing"
         attempt = self.store.release(state.attempt.release).tag if state.attempt else ""
-        self.store.note("exit", state.target or "", command=self.command, code=int(code))
+        self.store.append_event("exit", state.target or "", command=self.command, code=int(code))
         if code is ExitCode.OK:
             result = f"{attempt} is deployed and not verified yet" if attempt else f"{good} is running"
         elif code is ExitCode.ROLLED_BACK:
@@ -196,7 +196,7 @@ class _Signals:
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:
-    sys.stderr.write("rolling back; after a kill -9 the next run settles\n")
+    sys.stderr.write("rolling back; after a kill -9 the next run completes the rollback\n")
 
 
 def _report(store: Store, options: argparse.Namespace) -> ExitCode:

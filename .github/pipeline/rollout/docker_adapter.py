@@ -45,7 +45,7 @@ class DockerAdapter:
         self._docker = docker
         self._releases: dict[str, Release] = {}
         self._initial_restarts: dict[str, int] | None = None
-        """The restart counts at the first observation, which are not this run's."""
+        """The restart counts at the first observation, before this run changed anything."""
         self._ready: set[tuple[str, int]] = set()
         """Containers that passed their probes, with their restart counts at that time."""
         self._containers: list[Container] = []
@@ -225,7 +225,7 @@ class DockerAdapter:
 
 
 def _takes_requests(container: Container) -> bool:
-    """Return whether it receives requests, or will; a one-shot that a killed deploy left never does."""
+    """Return whether it receives or will receive requests; a one-shot that a killed deploy left never does."""
     return container.status in {"running", "restarting", "paused"} and not container.one_off
 
 

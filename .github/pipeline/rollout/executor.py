@@ -21,14 +21,14 @@ from rollout.plan import (
 )
 
 MAX_STEPS: Final = 40
-"""More than any rollout needs: beyond it, steps have no effect."""
+"""More than any rollout needs; a rollout with more makes no progress."""
 
 
 class Adapter(Protocol):
     """The side effects: containers, files, clock and screen."""
 
     timeout: float
-    """Seconds that may pass between two changes."""
+    """The maximum of seconds between two changes."""
 
     def save(self, state: State) -> None:
         """Persist *state*."""

@@ -42,19 +42,19 @@ class Store:
         if (state.good, state.previous) != (old.good, old.previous) and state.good:
             release = self.release(state.good)
             self._save("good.json", {**release.summary(), "previous": state.previous, "at": utc_now()})
-            self.note("good", state.good, previous=old.good)
+            self.append_event("good", state.good, previous=old.good)
         if state.attempt == old.attempt:
             return
         if state.attempt is None:
             (self.folder / "attempt.json").unlink()
             sync_folder(self.folder)
-            self.note("ended", old.attempt.release if old.attempt else "", running=state.good)
+            self.append_event("ended", old.attempt.release if old.attempt else "", running=state.good)
         else:
             attempt = {**asdict(state.attempt), "from": state.good, "at": utc_now()}
             self._save("attempt.json", attempt)
-            self.note(state.attempt.phase, state.attempt.release, good=state.good)
+            self.append_event(state.attempt.phase, state.attempt.release, good=state.good)
 
-    def note(self, event: str, release: str, **more: Any) -> None:
+    def append_event(self, event: str, release: str, **more: Any) -> None:
         """Append an event to the history."""
         append_line(
             self.folder / "history.jsonl", json.dumps({"at": utc_now(), "event": event, "release": release, **more})

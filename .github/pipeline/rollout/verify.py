@@ -19,7 +19,7 @@ DRILL: Final = "tocsin-drill"
 """The service and team of the drill incident; the team's only member is paged on the console."""
 PAGED_SECONDS: Final = 15.0
 PROMETHEUS_SECONDS: Final = 40.0
-"""It discovers and scrapes its targets every five seconds."""
+"""How long Prometheus may take; it discovers and scrapes its targets every five seconds."""
 LOAD_SECONDS: Final = 8.0
 READERS: Final = 4
 MAX_ERROR_RATE: Final = 0.01

@@ -15,7 +15,7 @@ from stages.report import Outcome
 MAX_BYTES: Final = 500_000_000
 ROOT_USERS: Final = frozenset({"", "0", "root"})
 OPTIONAL: Final = "grafana"
-"""Left out on a machine that cannot pull its base image."""
+"""The service that is left out on a machine that cannot pull its base image."""
 
 
 def run(stage: Stage) -> None:
@@ -36,7 +36,7 @@ def run(stage: Stage) -> None:
 
 
 def refuse_changed_tree(stage: Stage) -> None:
-    """Raise StopError if the tree differs from the commit, whose name the images would bear."""
+    """Raise StopError if the tree differs from the commit, with whose name the images are tagged."""
     if changed := changed_files():
         files = ", ".join(changed[:5])
         stage.fail(f"refused: the tree differs from the commit ({files}); commit, stash or remove it", Outcome.ERROR)

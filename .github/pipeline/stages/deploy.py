@@ -10,7 +10,7 @@ from stages.checks import OWN_CODES, Stage, show
 
 
 def run(stage: Stage) -> None:
-    """Deploy; on a machine that ends with the job, onto the previous release."""
+    """Deploy. On an ephemeral machine, start the previous release first, so that it is replaced."""
     tag = images.provide(stage)
     if images.registry():
         start_previous(stage)
@@ -18,7 +18,7 @@ def run(stage: Stage) -> None:
 
 
 def start_previous(stage: Stage) -> None:
-    """Start the release that was pushed before, if its images exist and have the schema line of these."""
+    """Start the previously pushed release, if its images exist and have the same schema line."""
     before, prefix = os.environ.get("BEFORE", ""), images.registry()
     try:
         for service in BY_COMMIT:

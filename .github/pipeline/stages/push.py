@@ -39,7 +39,7 @@ def main(options: Sequence[str]) -> ExitCode:
 
 
 def check_preconditions() -> None:
-    """Raise RefusedError if the run could not work, or would run something else than the commit."""
+    """Raise RefusedError if the run could not work, or would not run exactly the commit."""
     if not Path(".git").is_dir():
         message = "act copies only this folder, which has no history of its own: use a clone, not a worktree of one"
         raise RefusedError(message)

@@ -1,4 +1,4 @@
-"""The stored rows of a run, of which the report is made; jobs on short-lived machines pass theirs on."""
+"""The stored rows of a run, from which the report is made. Jobs on ephemeral machines pass theirs to later jobs."""
 
 import json
 import subprocess
