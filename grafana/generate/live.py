@@ -173,7 +173,7 @@ def _paging() -> list[Panel]:
         ),
         stat(
             "Dead letters",
-            "Messages that failed for good and were not redelivered, over all time.",
+            "Messages that failed permanently and were not redelivered, over all time.",
             Query("sum(max by (channel) (tocsin_notifications_dead_letters))", "messages"),
             unit="short",
             width=6,

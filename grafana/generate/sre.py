@@ -183,7 +183,7 @@ def _paging() -> list[Panel]:
         ),
         series(
             "Messages by outcome",
-            "Sent, failed for good, or cancelled before they were sent because the incident was acknowledged (voided).",
+            "Sent, failed permanently, or cancelled before sending because the incident was acknowledged (voided).",
             Query("sum by (status) (increase(notifications_sent_total[$__rate_interval]))", "{{status}}"),
             unit="short",
             width=8,
