@@ -67,7 +67,7 @@ NOT_FOUND: Final = (HTTPStatus.NOT_FOUND,)
 async def post_incident(request: web.Request) -> web.Response:
     """Open an incident by hand.
 
-    The response names its assignee where on-call responds within a second.
+    The response contains the assignee if on-call responds within a second.
     """
     given, idempotent = await _parse_idempotent(request, OpenIncident)
     incident = await changes.open_incident(
@@ -221,7 +221,7 @@ async def _parse_idempotent(request: web.Request, model: type[M]) -> tuple[M, Id
 
 
 def _reference(request: web.Request) -> Reference:
-    """Return the id or number in the path. Raise NotFoundError where it is neither."""
+    """Return the id or number in the path. Raise NotFoundError if it is neither."""
     given = request.match_info["incident_id"]
     if given.isdecimal() and given.isascii() and len(given) <= MAX_NUMBER_DIGITS:
         return int(given)

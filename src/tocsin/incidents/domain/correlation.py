@@ -257,7 +257,7 @@ def title_of(alert: AlertState) -> str:
 
 
 def description_of(alert: AlertState) -> str | None:
-    """Return the alert's message, or None where the title repeats all of it."""
+    """Return the alert's message, or None if the title already contains all of it."""
     return alert.message if alert.message != title_of(alert) else None
 
 

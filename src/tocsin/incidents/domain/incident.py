@@ -43,5 +43,5 @@ class NewTimelineEntry:
 
 
 def excerpt(text: str, limit: int = MAX_DETAIL) -> str:
-    """Return *text*, cut to *limit* characters with an ellipsis where it is longer."""
+    """Return *text*, cut to *limit* characters with an ellipsis if it is longer."""
     return text if len(text) <= limit else text[: limit - 1] + "…"

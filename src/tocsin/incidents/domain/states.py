@@ -37,9 +37,9 @@ class StateTransition:
 
 
 def plan_transition(incident: StoredIncident, target: IncidentStatus, now: datetime) -> StateTransition | None:
-    """Return the transition to *target*, or None where that is the current state.
+    """Return the transition to *target*, or None if that is the current state.
 
-    Raise ConflictError, which names the state and the allowed targets, where the transition is not allowed.
+    Raise ConflictError, which names the state and the allowed targets, if the transition is not allowed.
     """
     if target is incident.status:
         return None

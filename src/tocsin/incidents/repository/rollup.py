@@ -13,7 +13,7 @@ from tocsin.kernel.db import Cursor, Row, execute, fetch_all, fetch_one, require
 
 
 async def lock_rollup(cur: Cursor) -> bool:
-    """Lock the roll-up until the end of the transaction; False where another replica has it."""
+    """Lock the roll-up until the end of the transaction. Return False if another replica holds the lock."""
     return await fetch_one(cur, "SELECT single FROM incidents.rollup FOR UPDATE SKIP LOCKED") is not None
 
 

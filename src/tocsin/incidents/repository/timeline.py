@@ -36,7 +36,7 @@ async def insert_entries(cur: Cursor, entries: Iterable[NewTimelineEntry]) -> No
 
 
 async def insert_report(cur: Cursor, incident_id: UUID, report: AppendTimelineEntry, *, entry_id: UUID) -> bool:
-    """Append another service's report; False where its event key exists already, or the incident does not."""
+    """Append another service's report. Return False if its event key already exists, or the incident does not exist."""
     return bool(
         await execute(
             cur,

@@ -28,7 +28,7 @@ NOTHING: Final[Mapping[str, Any]] = {
 async def get_summary(deps: Deps, query: StatsQuery) -> StatsSummary:
     """Return the figures of the incidents created in a window, by default the last 30 days.
 
-    Raise InvalidRequestError where the window is empty or longer than 366 days.
+    Raise InvalidRequestError if the window is empty or longer than 366 days.
     """
     async with transaction(deps.db) as cur:
         begin, end = window_of(query.since, query.until, await locking.select_now(cur))
@@ -38,7 +38,7 @@ async def get_summary(deps: Deps, query: StatsQuery) -> StatsSummary:
 async def get_overview(deps: Deps, query: OverviewQuery) -> StatsOverview:
     """Return the figures of whole days or weeks, and those of the preceding range of the same length.
 
-    Raise InvalidRequestError where the window is empty or longer than 366 days.
+    Raise InvalidRequestError if the window is empty or longer than 366 days.
     """
     async with transaction(deps.db) as cur:
         span = calendar_range_of(query.since, query.until, query.by, await locking.select_now(cur))

@@ -58,7 +58,7 @@ async def change_incident(
 ) -> Incident:
     """Change an incident. An equal value is a no-op.
 
-    Raise NotFoundError; StaleError where *version* is given and is not the current one; ConflictError for a transition
+    Raise NotFoundError; StaleError if *version* is given and is not the current one; ConflictError for a transition
     that is not allowed.
     """
     async with CHANGE(), transaction(deps.db) as cur:
