@@ -52,7 +52,7 @@ async def insert_escalation(cur: Cursor, *, incident_id: UUID, start: Escalation
 
 
 async def mark_stopped(cur: Cursor, *, incident_id: UUID, reason: str, actor: str, timeout_seconds: float) -> bool:
-    """Stop an escalation, also one that has not started yet. Return False if it was stopped before."""
+    """Stop an escalation, even one that has not started yet. Return False if it was already stopped."""
     stopped = await execute(
         cur,
         """
