@@ -106,7 +106,7 @@ def migrate(dsn: str) -> list[str]:
 def let_roles_log_in(dsn: str, folder: Path) -> list[str]:
     """Allow each role that has a file in *folder* to log in with the password in it. Return the names of the roles.
 
-    The server, and hence its log, receives only a salted hash. Raise `MigrationError` as `migrate` does.
+    Only a salted hash is sent to the server, which may log it. Raise `MigrationError` as `migrate` does.
     """
     with _connect(dsn) as cursor:
         try:
@@ -135,12 +135,12 @@ def inspect(dsn: str) -> DatabaseState:
 
 
 def sql_folder() -> Path:
-    """Return the folder with the migrations: beside this file in an installed wheel, at the root of a checkout."""
+    """Return the folder with the migrations: next to this file in an installed wheel, at the root in a checkout."""
     package = Path(__file__).parent
     for folder in (package / "sql", package.parents[1] / "sql"):
         if folder.is_dir():
             return folder
-    message = f"no migrations found beside {package}: the installation is incomplete"
+    message = f"no migrations found next to {package}: the installation is incomplete"
     raise MigrationError(message)
 
 

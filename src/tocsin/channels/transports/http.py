@@ -89,7 +89,7 @@ class ThreadResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Return the addresses of *host*. Raise OSError where it has none."""
+        """Return the addresses of *host*. Raise OSError if it has none."""
         look_up = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
         try:
             found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)

@@ -1,4 +1,4 @@
-"""Reports of finished messages: to the incident's timeline, and to on-call where a page was given up."""
+"""Reports of finished messages: to the incident's timeline, and to on-call if a page could not be delivered."""
 
 from collections.abc import Sequence
 from typing import Final
