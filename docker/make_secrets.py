@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 FOLDER = Path(os.environ.get("SECRETS_FOLDER", "/run/secrets"))
-OWN = FOLDER / "made"
+CREATED = FOLDER / "made"
 """The created values, readable by root only; all other files are derived from them at each start."""
 DATABASE = 999
 MIGRATE = 10006
@@ -32,7 +32,7 @@ MAILPIT = "mailpit"
 def main(arguments: list[str]) -> None:
     """Write all files; exit with an error message if that fails."""
     if arguments == ["rotate"]:
-        for path in OWN.glob("*"):
+        for path in CREATED.glob("*"):
             path.unlink()
     elif arguments:
         sys.exit(f"Unknown command {' '.join(arguments)!r}; the only one is `rotate`.")
@@ -41,9 +41,9 @@ def main(arguments: list[str]) -> None:
     write(FOLDER / "migrate" / "database_url", database_url("tocsin", owner), MIGRATE)
     server, sender = mail()
     for service, (role, user) in SERVICES.items():
-        made = password(f"{role.upper()}_PASSWORD")
-        write(FOLDER / service / "database_url", database_url(role, made), user)
-        write(FOLDER / "migrate" / "roles" / role, made, MIGRATE)
+        role_password = password(f"{role.upper()}_PASSWORD")
+        write(FOLDER / service / "database_url", database_url(role, role_password), user)
+        write(FOLDER / "migrate" / "roles" / role, role_password, MIGRATE)
         if service in MAILERS:
             write(FOLDER / service / "smtp_url", server, user)
             write(FOLDER / service / "smtp_from", sender, user)
@@ -64,15 +64,15 @@ def given(name: str) -> str:
 
 def password(name: str) -> str:
     """Return the given password, or the stored one, which is created first if needed."""
-    kept = OWN / name.lower()
-    if not given(name) and not kept.exists():
-        write(kept, secrets.token_urlsafe(32), 0)
-    return given(name) or kept.read_text(encoding="utf-8")
+    stored = CREATED / name.lower()
+    if not given(name) and not stored.exists():
+        write(stored, secrets.token_urlsafe(32), 0)
+    return given(name) or stored.read_text(encoding="utf-8")
 
 
-def database_url(user: str, made: str) -> str:
+def database_url(user: str, user_password: str) -> str:
     """Return the connection URL of a database user."""
-    return f"postgresql://{user}:{quote(made, safe='')}@database:5432/tocsin"
+    return f"postgresql://{user}:{quote(user_password, safe='')}@database:5432/tocsin"
 
 
 def mail() -> tuple[str, str]:

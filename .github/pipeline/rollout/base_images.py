@@ -25,7 +25,7 @@ def environment(root: Path) -> dict[str, str]:
 def pinned(root: Path, name: str) -> str:
     """Return an image's name with its digest, or the name alone if no digest is known.
 
-    An image of that name that was built on this machine, and hence has no digest, is used as it is.
+    An image of that name that was built on this machine has no digest and is used unpinned.
     """
     digest = digests(root).get(name)
     if digest is None:

@@ -169,7 +169,7 @@ class Docker:
         return found
 
     def readiness_error(self, container: str, *, version: str, times: int, pause: float, seconds: float) -> str | None:
-        """Probe a service until it was ready in this version for so many consecutive *times*, and return None.
+        """Probe a service until *times* consecutive probes find it ready in this version; then return None.
 
         Return the last error if that takes longer than *seconds*.
         """

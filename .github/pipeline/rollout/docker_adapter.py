@@ -57,7 +57,7 @@ class DockerAdapter:
         self._store.write(state)
 
     def services(self, release: str) -> frozenset[str]:
-        """Return the services that are started beside the old ones, which are then drained."""
+        """Return the services whose new replicas start before the old ones are drained."""
         return self._release(release).services
 
     def observe(self, target: str | None) -> Observation:

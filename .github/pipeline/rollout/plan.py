@@ -119,7 +119,7 @@ class Observation:
     dependencies: TierState = TierState.OUTDATED
     """The database."""
     edge: TierState = TierState.OUTDATED
-    """The edge, and the monitoring beside it."""
+    """The edge and the monitoring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class StartDependencies:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Start this many more replicas of the target, beside the running ones."""
+    """Start this many more replicas of the target, in addition to the running ones."""
 
     missing: Mapping[str, int]
 

@@ -37,12 +37,12 @@ class Release:
 
     @property
     def services(self) -> frozenset[str]:
-        """The services that receive requests: started beside the old ones, which are then drained."""
+        """The services that receive requests: their new replicas start before the old ones are drained."""
         return frozenset(name for name, service in self._permanent() if service["image"].endswith(f":{self.tag}"))
 
     @property
     def edge_tier(self) -> frozenset[str]:
-        """The edge, and the monitoring beside it: replaced only if they change."""
+        """The edge and the monitoring: replaced only if they change."""
         return frozenset(name for name, _ in self._permanent() if name in EDGE_TIER)
 
     @property

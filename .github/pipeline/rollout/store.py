@@ -14,7 +14,7 @@ from rollout.plan import Attempt, Phase, State
 from rollout.release import Release
 
 KEPT: Final = 5
-"""Releases that are kept beside those in use."""
+"""How many releases are kept in addition to those in use."""
 
 
 class Store:

@@ -1,4 +1,4 @@
-"""The tools that a stage needs beside the standard library and Docker."""
+"""The tools that a stage needs in addition to the standard library and Docker."""
 
 import os
 import shutil

@@ -29,7 +29,7 @@ OPTIONS: Final = (
 
 
 def run(stage: Stage) -> None:
-    """Scan the pinned images by ID, and store a report and an SBOM (CycloneDX) of each beside the run's page."""
+    """Scan the pinned images by ID, and store a report and an SBOM (CycloneDX) of each next to the run's page."""
     tag = images.provide(stage)
     built = images.pinned_images(stage)
     arguments = [f"{image.rpartition('/')[2].partition(':')[0]}={identity}" for image, identity in built.items()]

@@ -35,7 +35,7 @@ def run(stage: Stage) -> None:
 
 
 def find_secrets(stage: Stage, name: str, command: str, path: Path, *, counted: str) -> None:
-    """Scan *path* with gitleaks, which exits with 0 also if it could read nothing: its output must match *counted*."""
+    """Scan *path* with gitleaks, which exits with 0 even if it could read nothing: its output must match *counted*."""
     files = {"/gitleaks.toml": Path(".gitleaks.toml"), "/scanned": path}
     image = pinned(Path(), GITLEAKS)
     with container(image, command, "/scanned", *OPTIONS, options=("--network", "none"), files=files) as scanner:

@@ -12,7 +12,7 @@ ZIZMOR_CODES = {0: Outcome.PASSED, **dict.fromkeys(range(11, 15), Outcome.FINDIN
 
 
 def check(stage: Stage) -> None:
-    """Run every check, also after a failed one."""
+    """Run every check, even after a failed one."""
     stage.check("ruff", "ruff", "check", "--quiet")
     stage.check("format", "ruff", "format", "--check", "--quiet")
     stage.check("mypy", "mypy")
@@ -31,7 +31,7 @@ def check(stage: Stage) -> None:
 
 
 def check_security(stage: Stage) -> None:
-    """Find weaknesses with bandit; also a part of the stage Security."""
+    """Find weaknesses with bandit. The stage Security runs this too."""
     bandit = ("--quiet", "--recursive", "--severity-level=medium", "--configfile=pyproject.toml")
     stage.check("bandit", "bandit", *bandit, "src", ".github/pipeline")
 
