@@ -129,6 +129,21 @@ async def test_one_alert_shows_its_raw_request(client: Client, services: Service
     assert "https://runbooks.halyard.example/checkout-5xx" in [link["href"] for link in page.elements("a")]
 
 
+async def test_a_label_that_is_an_address_is_a_link_like_those_of_an_annotation(
+    client: Client, services: Services
+) -> None:
+    runbook = "https://runbooks.halyard.example/checkout?a=1&b=2"
+    labels = {"runbook_url": runbook, "script": "javascript:alert(1)", "team": "payments"}
+    alert = demo_data.alert(5, labels=labels)
+    services.alerts.alerts.append(alert)
+    for path in (LIST, f"{LIST}/{alert.id}"):
+        page = await read(client, path)
+        [link] = [link for link in page.elements("a") if link["href"] == runbook]
+        assert link["rel"] == "noreferrer"
+        assert not [link for link in page.elements("a") if "script" in link["href"]]
+        assert f"runbook_url={runbook}" in page.text()
+
+
 async def test_a_huge_request_is_truncated(client: Client, services: Services) -> None:
     alerts = services.storm()
     services.alerts.body = "a" * 65_536 + "END"

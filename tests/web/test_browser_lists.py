@@ -73,7 +73,55 @@ async def test_a_list_with_a_selection_delays_updates_and_keeps_it(visit: Visit,
     await expect(page.locator("#chosen")).to_have_text("1 selected")
     await page.get_by_role("button", name="Clear").click()
     await expect(page.locator("#chosen")).to_have_text("None selected")
-    await expect(page.get_by_role("button", name="Resolve")).to_be_disabled()
+    await expect(page.get_by_role("button", name="Resolve")).to_be_hidden()
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+async def test_the_actions_on_a_selection_appear_with_it_and_move_no_row(
+    visit: Visit, services: Services, viewport: dict[str, int]
+) -> None:
+    services.fill()
+    page = await live(await visit.open("/incidents", viewport=viewport))
+    button = page.get_by_role("button", name="Acknowledge")
+    await expect(button).to_be_hidden()
+    before = await page.locator("#inc-2481").bounding_box()
+    await page.get_by_label("Select incident 2480").check()
+    await expect(button).to_be_enabled()
+    assert await page.locator("#inc-2481").bounding_box() == before
+
+
+async def test_a_disabled_button_is_paler_than_an_enabled_one(visit: Visit, services: Services) -> None:
+    services.fill()
+    page = await live(await visit.open("/incidents"))
+    painted = await page.locator(".bulk .primary").evaluate(
+        "button => { button.disabled = true; return getComputedStyle(button).backgroundColor }"
+    )
+    assert painted == "rgba(0, 0, 0, 0)"
+
+
+BROKEN_WORDS = """() => [...document.querySelectorAll("#results :is(td, th)")].flatMap((cell) => {
+  const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), found = [], range = document.createRange();
+  while (walker.nextNode()) {
+    for (const { 0: word, index } of walker.currentNode.data.matchAll(/\\w{3,24}/g)) {
+      range.setStart(walker.currentNode, index);
+      range.setEnd(walker.currentNode, index + word.length);
+      const lines = new Set([...range.getClientRects()].map(({ top }) => Math.round(top)));
+      if (cell.checkVisibility() && lines.size > 1) found.push(word);
+    }
+  }
+  return found;
+})"""
+
+
+@pytest.mark.parametrize("path", ["/incidents", "/alerts", "/notifications"])
+async def test_no_list_breaks_a_word(visit: Visit, services: Services, path: str) -> None:
+    services.storm()
+    failed = {"status": NotificationStatus.FAILED, "reason": "given up after 3 tries", "id": new_id()}
+    services.messages.messages.append(services.messages.messages[1].model_copy(update=failed))
+    page = await live(await visit.open(path))
+    for width in (320, 390, 768, 900, 1280, 1920):
+        await page.set_viewport_size({"width": width, "height": 900})
+        assert await page.evaluate(BROKEN_WORDS) == [], f"{path} at {width}"
 
 
 async def test_the_keyboard_alone_finds_selects_and_acknowledges(visit: Visit, services: Services) -> None:

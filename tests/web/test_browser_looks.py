@@ -1,6 +1,7 @@
 """How the pages look in a real browser: widths, themes, times, accessibility."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
@@ -41,6 +42,31 @@ async def test_on_a_phone_the_actions_are_at_the_thumb(visit: Visit, services: S
     assert button["y"] > PHONE["height"] * 0.75
     await page.get_by_role("button", name="Acknowledge").tap()
     await expect(page.locator("#response")).to_contain_text("Paging has stopped")
+
+
+async def test_incidents_can_be_searched_from_every_page_on_a_phone(visit: Visit, services: Services) -> None:
+    services.fill()
+    visit.expect("404")
+    page = await visit.open(viewport={"width": 320, "height": 700})
+    for path in PAGES.values():
+        await page.goto(visit.url + path)
+        box = await page.locator("#q").bounding_box()
+        assert box is not None, path
+        assert box["width"] >= 100, path
+    await page.locator("#q").fill("carrier")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("tbody tr")).to_have_count(1)
+
+
+async def test_the_list_of_shortcuts_has_room_between_its_parts(visit: Visit, services: Services) -> None:
+    services.fill()
+    page = await live(await visit.open())
+    await page.keyboard.press("?")
+    parts = [await page.locator(f"#keys > {part}").bounding_box() for part in ("h2", "dl", "hr", "form")]
+    boxes = [box for box in parts if box is not None]
+    gaps = [below["y"] - above["y"] - above["height"] for above, below in pairwise(boxes)]
+    assert len(gaps) == 3
+    assert min(gaps) >= 12
 
 
 @pytest.mark.parametrize(

@@ -141,3 +141,19 @@ def test_a_burst_stands_out_and_a_handful_does_not() -> None:
     burst = sparklines.pulse([end] * 60 + [start] * 6, start, end)
     assert {bar.heat for bar in handful} == {""}
     assert (burst[-1].heat, burst[0].heat) == ("hot", "warm")
+
+
+@pytest.mark.parametrize(
+    ("text", "linked"),
+    [
+        ("https://runbooks.example/a?b=1&c=2#d", True),
+        ("http://x", True),
+        ("https://", False),
+        ("see https://x.example", False),
+        ("https://x.example and more", False),
+        ("javascript:alert(1)", False),
+        ("https://x/" + 2_048 * "a", False),
+    ],
+)
+def test_only_an_http_address_of_bounded_length_is_linked(text: str, *, linked: bool) -> None:
+    assert fmt.is_address(text) is linked

@@ -1,5 +1,6 @@
 """Format durations, instants, counts and names. `static/times.js` formats running times by the same rules."""
 
+import re
 import zlib
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -12,6 +13,8 @@ from tocsin.contracts.model import Severity
 MINUTE: Final = 60
 HOUR: Final = 3_600
 DAY: Final = 86_400
+ADDRESS: Final = re.compile(r"https?://\S+")
+MAX_ADDRESS: Final = 2_048
 TINTS: Final = 6
 """Colours for people in `tokens.css`."""
 
@@ -158,6 +161,11 @@ def tint(name: str) -> int:
 def cut(text: str, most: int) -> str:
     """Return at most *most* characters of *text*, ending with an ellipsis if it was longer."""
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def is_address(text: str) -> bool:
+    """Return whether *text* is an address that may be linked: `http` or `https`, as in an alert's links."""
+    return len(text) <= MAX_ADDRESS and ADDRESS.fullmatch(text) is not None
 
 
 def number(value: int) -> str:

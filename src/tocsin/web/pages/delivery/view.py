@@ -8,13 +8,7 @@ from uuid import UUID
 from tocsin.channels import CHANNELS
 from tocsin.contracts.incidents import IncidentSummary
 from tocsin.contracts.model import Page
-from tocsin.contracts.notifications import (
-    AttemptOutcome,
-    ChannelSummary,
-    Notification,
-    NotificationStatus,
-    NotificationSummary,
-)
+from tocsin.contracts.notifications import ChannelSummary, Notification, NotificationStatus, NotificationSummary
 from tocsin.contracts.oncall import Schedule
 from tocsin.web.pages.delivery.filter import MessageFilter
 from tocsin.web.ui import format as fmt
@@ -46,8 +40,6 @@ class MessageRow:
     """None while incident management is unavailable."""
     delivery: Delivery
     attempts: list[DeliveryAttempt]
-    expanded: bool
-    """Its attempts are visible: the last one failed."""
     can_retry: bool
 
 
@@ -152,6 +144,5 @@ def _row(message: Notification, incidents: Mapping[UUID, IncidentSummary], at: d
         incident=incidents.get(message.incident_id),
         delivery=delivery_of(message, at),
         attempts=[attempt_of(attempt) for attempt in message.attempts],
-        expanded=bool(message.attempts) and message.attempts[-1].outcome is not AttemptOutcome.SENT,
         can_retry=message.status is NotificationStatus.FAILED,
     )
