@@ -1,4 +1,4 @@
-"""What every test may ask for: a migrated database of its own, on a real PostgreSQL."""
+"""Fixtures of every test: a migrated database of its own on a real PostgreSQL."""
 
 import gc
 import os
@@ -30,8 +30,8 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
-    # What was imported and collected stays until the end: to look through it for garbage again and again is a tenth of
-    # the time that the fast tests take.
+    # What was imported and collected stays until the end: collecting garbage in it takes a tenth of the time of the
+    # fast tests.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
@@ -46,7 +46,7 @@ def postgres() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def template_db(postgres: Server) -> Iterator[str]:
-    """A migrated database that nobody connects to: cloning it takes some 25 ms."""
+    """A migrated database without connections: cloning it takes some 25 ms."""
     name = postgres.create()
     migrate(postgres.dsn(name))
     yield name

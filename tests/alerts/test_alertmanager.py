@@ -22,7 +22,7 @@ async def test_alertmanager_opens_repeats_and_resolves_alert_by_alert(
     assert stored["status"] == "resolved"
     assert stored["links"][0]["text"] == "Runbook"
     assert stored["remark"] == "The service was taken from the label 'job'."
-    assert incidents.told[0].remark == stored["remark"]
+    assert incidents.received[0].remark == stored["remark"]
 
 
 async def test_an_alert_without_a_usable_label_is_accepted(service: Service) -> None:
@@ -69,6 +69,6 @@ async def test_an_empty_group_is_accepted_and_not_stored(service: Service) -> No
 async def test_a_group_is_accepted_while_incident_management_is_unavailable(
     service: Service, incidents: FakeIncidents
 ) -> None:
-    await incidents.go_away()
+    await incidents.stop()
     received = (await service.post(ALERTMANAGER, payload("alertmanager", "0.25-firing")))["alerts"]
     assert [(alert["incident_id"], alert["action"]) for alert in received] == [(None, "pending")] * 2

@@ -13,7 +13,7 @@ async def test_an_alert_is_stored_and_correlated_and_the_response_names_its_inci
     answer = await service.send(labels={"region": "eu"}, source="probe", timestamp="2026-01-01T12:00:00+02:00")
     assert answer["status"] == "correlated"
     assert answer["action"] == "new_incident"
-    (state,) = incidents.told
+    (state,) = incidents.received
     assert state.alert_id == UUID(answer["alert_id"])
     assert (state.service, state.severity, state.message) == ("checkout", "high", "Card payments fail")
     assert (state.version, state.occurrences, state.labels, state.source) == (1, 1, {"region": "eu"}, "probe")
@@ -78,7 +78,7 @@ async def test_a_repeat_of_an_open_key_updates_its_alert_and_keeps_its_incident(
     assert stored["labels"] == {"used": "97 %"}
     assert stored["last_seen_at"] > stored["created_at"]
     assert '"97 %"' in stored["request"]["body"]
-    assert [(state.version, state.occurrences) for state in incidents.told] == [(1, 1), (2, 2)]
+    assert [(state.version, state.occurrences) for state in incidents.received] == [(1, 1), (2, 2)]
     assert stored["action"] == "new_incident"
 
 
@@ -88,7 +88,7 @@ async def test_a_resolve_ends_the_open_alert_of_its_key_and_the_next_fire_is_a_n
     first = await service.send(dedup_key="disk")
     resolved = await service.send(dedup_key="disk", status="resolved")
     assert resolved == {**first, "action": "resolved"}
-    assert incidents.told[-1].status == "resolved"
+    assert incidents.received[-1].status == "resolved"
     stored = await service.alert(first["alert_id"])
     assert stored["status"] == "resolved"
     assert stored["resolved_at"] is not None
@@ -107,7 +107,7 @@ async def test_a_resolve_without_an_open_alert_is_stored_and_not_forwarded(
         assert answer["incident_id"] is None
         stored = await service.alert(answer["alert_id"])
         assert (stored["status"], stored["action"]) == ("resolved", "ignored")
-    assert incidents.told == []
+    assert incidents.received == []
 
 
 async def test_a_resolve_that_ended_before_the_open_alert_began_is_ignored(service: Service) -> None:
@@ -162,7 +162,7 @@ async def test_a_hundred_identical_alerts_at_two_replicas_are_one(start: Start, 
     (stored,) = await replicas[0].found()
     assert stored["occurrences"] == 100
     assert len(incidents.known) == 1
-    assert max(state.occurrences for state in incidents.told) == 100
+    assert max(state.occurrences for state in incidents.received) == 100
 
 
 async def test_the_id_of_a_request_follows_it_to_incident_management(

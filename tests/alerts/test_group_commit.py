@@ -60,7 +60,7 @@ async def test_requests_during_a_commit_are_stored_by_the_next(service: Service,
     assert {status for status, _ in answers} == {201}
     assert await service.metric(BATCHES) == 2
     assert len({answer["alert_id"] for _, answer in answers}) == 60
-    assert len(incidents.told) == 61
+    assert len(incidents.received) == 61
 
 
 async def test_one_alert_that_the_database_refuses_fails_alone(service: Service) -> None:
@@ -101,7 +101,7 @@ async def test_of_a_firing_and_a_resolved_report_in_one_batch_the_last_state_is_
     both = ({"status": status, "fingerprint": "f", "labels": {"service": "a"}} for status in ("firing", "resolved"))
     group = {"alerts": list(both)}
     await service.post(ALERTMANAGER, group)
-    (state,) = incidents.told
+    (state,) = incidents.received
     assert (state.status, state.version) == ("resolved", 2)
     assert state.fired_at is not None
 

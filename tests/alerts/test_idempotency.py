@@ -17,7 +17,7 @@ async def test_a_retry_has_no_second_effect_and_gets_the_first_response(
     first = await service.send(key="k-1")
     assert await service.send(key="k-1") == first
     assert len(await service.found()) == 1
-    assert len(incidents.told) == 1
+    assert len(incidents.received) == 1
     other = await service.send(key="k-2")
     assert other["alert_id"] != first["alert_id"]
 

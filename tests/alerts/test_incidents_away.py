@@ -33,12 +33,12 @@ async def correlated(service: Service, alert_id: str) -> dict[str, Any]:
 async def test_an_alert_is_accepted_during_an_outage_and_forwarded_after_it(
     service: Service, incidents: FakeIncidents
 ) -> None:
-    await incidents.go_away()
+    await incidents.stop()
     answer = await service.send(expect=202)
     assert answer["incident_id"] is None
     assert (answer["status"], answer["action"]) == ("accepted", "pending")
     assert (await service.alert(answer["alert_id"]))["action"] == "pending"
-    await incidents.come_back()
+    await incidents.start()
     assert (await correlated(service, answer["alert_id"]))["action"] == "new_incident"
 
 
@@ -65,7 +65,7 @@ async def test_forwarding_again_after_a_lost_response_is_a_no_op(service: Servic
     incidents.loses_answers = 1
     answer = await service.send(expect=202)
     assert (await correlated(service, answer["alert_id"]))["action"] == "new_incident"
-    assert [state.version for state in incidents.told] == [1, 1]
+    assert [state.version for state in incidents.received] == [1, 1]
     assert await service.metric('alerts_correlated_total{result="new_incident"}') == 1
 
 
@@ -93,7 +93,7 @@ async def test_the_circuit_breaker_closes_again(start: Start, incidents: FakeInc
 
 @pytest.mark.slow
 async def test_a_backlog_is_forwarded_and_measured(service: Service, incidents: FakeIncidents) -> None:
-    await incidents.go_away()
+    await incidents.stop()
     answers = await asyncio.gather(*(service.send(expect=202, message=f"{number}") for number in range(120)))
 
     async def waits() -> bool:
@@ -101,7 +101,7 @@ async def test_a_backlog_is_forwarded_and_measured(service: Service, incidents: 
         return number == 120 and await service.metric("tocsin_alerts_uncorrelated_oldest_seconds") > 0
 
     await eventually(waits)
-    await incidents.come_back()
+    await incidents.start()
     await eventually(lambda: not service.rows(UNFORWARDED))
     assert len(incidents.known) == len(answers)
 
@@ -113,11 +113,11 @@ async def test_a_backlog_is_forwarded_and_measured(service: Service, incidents: 
 
 async def test_a_backlog_is_forwarded_by_another_replica(start: Start, incidents: FakeIncidents) -> None:
     first = await start(poll_seconds=3_600.0, **QUICK_GRACE)
-    await incidents.go_away()
+    await incidents.stop()
     answer = await first.send(expect=202)
     await first.client.server.close()
     second = await start(**QUICK_GRACE)
-    await incidents.come_back()
+    await incidents.start()
     await correlated(second, answer["alert_id"])
 
 
@@ -125,10 +125,10 @@ async def test_a_backlog_is_forwarded_by_another_replica(start: Start, incidents
 async def test_a_rejected_alert_is_postponed_and_the_others_are_forwarded(
     service: Service, incidents: FakeIncidents
 ) -> None:
-    await incidents.go_away()
+    await incidents.stop()
     answers = await asyncio.gather(*(service.send(expect=202, message=f"{number}") for number in range(40)))
     incidents.refuses = lambda state: state.message == "17"
-    await incidents.come_back()
+    await incidents.start()
     await eventually(lambda: len(service.rows(UNFORWARDED)) == 1)
     assert [str(row["alert_id"]) for row in service.rows(UNFORWARDED)] == [answers[17]["alert_id"]]
 
@@ -165,7 +165,7 @@ async def test_a_change_during_forwarding_is_forwarded_again(start: Start, incid
     await eventually(lambda: not replicas[0].rows(UNFORWARDED))
     (row,) = replicas[0].rows("SELECT version, forwarded_version FROM alerts.correlation")
     assert row["version"] == row["forwarded_version"]
-    assert max(state.occurrences for state in incidents.told) == 3
+    assert max(state.occurrences for state in incidents.received) == 3
 
 
 async def test_a_late_response_does_not_overwrite_a_newer_link(start: Start, incidents: FakeIncidents) -> None:

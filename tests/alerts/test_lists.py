@@ -138,7 +138,7 @@ async def test_alerts_are_found_by_their_action(service: Service) -> None:
 async def test_pending_alerts_are_found_while_incident_management_is_unavailable(
     service: Service, incidents: FakeIncidents
 ) -> None:
-    await incidents.go_away()
+    await incidents.stop()
     waiting = await service.send(expect=202)
     assert [item["id"] for item in await service.found(action="pending")] == [waiting["alert_id"]]
 

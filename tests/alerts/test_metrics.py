@@ -50,6 +50,6 @@ async def test_health_names_the_service_and_readiness_checks_the_database(
     service: Service, incidents: FakeIncidents
 ) -> None:
     assert (await service.get("/health"))["service"] == "alert-ingestion"
-    await incidents.go_away()
+    await incidents.stop()
     ready = await service.get("/health/ready")
     assert ready["dependencies"]["database"] == "ok"

@@ -1,4 +1,4 @@
-"""Each service keeps to its own description, whatever it is asked: schemathesis over the real OpenAPI documents."""
+"""Every response of a service matches its OpenAPI document, whatever the request: schemathesis on real services."""
 
 import asyncio
 import os

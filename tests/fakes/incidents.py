@@ -59,12 +59,12 @@ class FakeIncidents:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Self]:
         """Listen on a port of its own, which it keeps while it is unavailable."""
-        await self.come_back()
+        await self.start()
         yield self
         self.release()
-        await self.go_away()
+        await self.stop()
 
-    async def come_back(self) -> None:
+    async def start(self) -> None:
         """Listen."""
         app = web.Application(client_max_size=2**24)
         app.add_routes([web.post("/api/v1/incidents/correlate", self._correlate)])
@@ -74,7 +74,7 @@ class FakeIncidents:
         self._port = self._runner.addresses[0][1]
         self.url = f"http://127.0.0.1:{self._port}"
 
-    async def go_away(self) -> None:
+    async def stop(self) -> None:
         """Refuse connections from now on."""
         if self._runner is not None:
             await self._runner.cleanup()
@@ -99,7 +99,7 @@ class FakeIncidents:
         self._open = {slot: known for slot, known in self._open.items() if known != incident_id}
 
     @property
-    def told(self) -> list[AlertState]:
+    def received(self) -> list[AlertState]:
         """Every received state, in order."""
         return [state for batch in self.batches for state in batch]
 
@@ -129,7 +129,7 @@ class FakeIncidents:
         known = self.known.get(state.alert_id)
         if known is not None and (known.incident_id not in self._resolved or state.status is AlertStatus.RESOLVED):
             repeat = state.version > known.attached_version
-            known.state = max(known.state, state, key=lambda told: told.version)
+            known.state = max(known.state, state, key=lambda reported: reported.version)
             action = AlertAction.REPEATED if repeat else known.action
             if state.status is AlertStatus.RESOLVED:
                 action = AlertAction.RESOLVED

@@ -49,7 +49,7 @@ class FakeOnCall:
         """Respond again, first to held requests."""
         self._may_answer.set()
 
-    def told(self, what: str, incident_id: UUID) -> int:
+    def count(self, what: str, incident_id: UUID) -> int:
         """Return the number of calls *what* for an incident."""
         return self.calls.count((what, incident_id))
 
@@ -77,11 +77,11 @@ class FakeOnCall:
         return self._answer(record)
 
     async def _list(self, request: web.Request) -> web.Response:
-        asked = [UUID(given) for given in request.query.getall("incident_id")]
-        for incident_id in asked:
+        ids = [UUID(given) for given in request.query.getall("incident_id")]
+        for incident_id in ids:
             await self._received(request, "ask", incident_id)
         return self._answer(
-            lambda: Escalations(items=[self.escalations[item] for item in asked if item in self.escalations])
+            lambda: Escalations(items=[self.escalations[item] for item in ids if item in self.escalations])
         )
 
     def escalation(self, incident_id: UUID) -> Escalation:

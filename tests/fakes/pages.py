@@ -69,7 +69,7 @@ class FakeIncidents(FakePeer):
         """The number of requests for the open incidents: one per page and refresh."""
         self.resumed: list[str] = []
         """The event ids from which streams were resumed."""
-        self._told: list[bytes] = []
+        self._published: list[bytes] = []
         self.older: dict[str, list[TimelineEntry]] = {}
         """Older timeline entries, by cursor."""
         self._opened: dict[str, Incident] = {}
@@ -81,14 +81,14 @@ class FakeIncidents(FakePeer):
         """The number of open streams."""
         return len(self._readers)
 
-    def add(self, incident: Incident, *, heard: bool = True) -> Incident:
+    def add(self, incident: Incident, *, streamed: bool = True) -> Incident:
         """Store *incident* and publish an event."""
         self.incidents[incident.number] = incident
-        self.tell(incident, EventType.CREATED, "alert-ingestion", heard=heard)
+        self.publish(incident, EventType.CREATED, "alert-ingestion", streamed=streamed)
         return incident
 
-    def tell(self, incident: Incident, event_type: EventType, actor: str, *, heard: bool = True) -> None:
-        """Publish one event; unless *heard*, the open streams are dead without anyone noticing."""
+    def publish(self, incident: Incident, event_type: EventType, actor: str, *, streamed: bool = True) -> None:
+        """Publish one event; unless *streamed*, the open streams are dead without anyone noticing."""
         event = IncidentEvent(
             incident_id=incident.id,
             number=incident.number,
@@ -102,14 +102,14 @@ class FakeIncidents(FakePeer):
             created_at=datetime.now(UTC),
         )
         text = f"event: incident\nid: 1-{next(self._serial)}\ndata: {event.model_dump_json()}\n\n"
-        self._told.append(text.encode())
-        for reader in self._readers if heard else ():
-            reader.put_nowait(self._told[-1])
+        self._published.append(text.encode())
+        for reader in self._readers if streamed else ():
+            reader.put_nowait(self._published[-1])
 
-    def change(self, number: int, status: IncidentStatus, actor: str, *, told: bool = True) -> Incident:
-        """Change the status of an incident; publish an event only if *told*."""
+    def change(self, number: int, status: IncidentStatus, actor: str, *, streamed: bool = True) -> Incident:
+        """Change the status of an incident; publish an event only if *streamed*."""
         readers = self._readers
-        if not told:
+        if not streamed:
             self._readers = []
         try:
             return self._apply(self.incidents[number], ChangeIncident(status=status, actor=actor))
@@ -222,7 +222,7 @@ class FakeIncidents(FakePeer):
             entry(event, f"{change.status.value.capitalize()}.")
         changed = incident.model_copy(update=update)
         self.incidents[incident.number] = changed
-        self.tell(changed, event, actor)
+        self.publish(changed, event, actor)
         return changed
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
@@ -230,11 +230,11 @@ class FakeIncidents(FakePeer):
         await response.prepare(request)
         queue: asyncio.Queue[bytes] = asyncio.Queue()
         given = request.query.get("last_event_id")
-        known = len(self._told)
+        known = len(self._published)
         if given is not None:
             self.resumed.append(given)
             known = int(given.removeprefix("1-"))
-        for missed in self._told[known:]:
+        for missed in self._published[known:]:
             queue.put_nowait(missed)
         self._readers.append(queue)
         try:

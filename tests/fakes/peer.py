@@ -11,7 +11,7 @@ from aiohttp import web
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ReceivedRequest:
     """A received request."""
 
     path: str
@@ -28,7 +28,7 @@ class FakePeer:
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
         self.port = 0
-        self.heard: list[Heard] = []
+        self.requests: list[ReceivedRequest] = []
         """Every request except health checks, including those that failed."""
         self.statuses: deque[int] = deque()
         """Status codes for the next requests, which are not processed."""
@@ -48,14 +48,14 @@ class FakePeer:
         app.add_routes(self._routes)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
-        await self.come_back()
+        await self.start()
         try:
             yield self
         finally:
             self.gate.set()
             await self._runner.cleanup()
 
-    async def go_away(self) -> None:
+    async def stop(self) -> None:
         """Refuse connections, and close open ones."""
         if self._site is not None and self._runner is not None and self._runner.server is not None:
             await self._site.stop()
@@ -63,7 +63,7 @@ class FakePeer:
             for connection in self._runner.server.connections:
                 connection.force_close()
 
-    async def come_back(self) -> None:
+    async def start(self) -> None:
         """Listen again on the same port."""
         if self._runner is None:
             msg = "not serving"
@@ -75,16 +75,15 @@ class FakePeer:
     def _middleware(self) -> Any:
         @web.middleware
         async def answer(request: web.Request, handler: Any) -> web.StreamResponse:
-            if request.path == "/health":  # asked by whoever wants to know its neighbours' state, at any time
+            if request.path == "/health":  # which other services request at any time
                 return web.json_response({"status": "ok"})
             body = await request.json() if request.can_read_body else None
-            self.heard.append(
-                Heard(request.path, body, request.headers.get("Idempotency-Key"), request.headers.get("X-Request-ID"))
-            )
+            key, request_id = request.headers.get("Idempotency-Key"), request.headers.get("X-Request-ID")
+            self.requests.append(ReceivedRequest(request.path, body, key, request_id))
             await self.gate.wait()
             if self.statuses:
                 status = self.statuses.popleft()
-                problem = {"detail": f"told to answer {status}", "status": status}
+                problem = {"detail": f"scripted to return {status}", "status": status}
                 return web.json_response(problem, status=status, content_type="application/problem+json")
             response: web.StreamResponse = await handler(request)
             return response

@@ -108,8 +108,8 @@ class FakeSchedules(FakePeer):
         return answer(self.overview) if self.overview else refuse(503, "Not now.")
 
     async def _escalations(self, request: web.Request) -> web.Response:
-        asked = [UUID(item) for item in request.query.getall("incident_id")]
-        return answer(Escalations(items=[self.escalations[item] for item in asked if item in self.escalations]))
+        ids = [UUID(item) for item in request.query.getall("incident_id")]
+        return answer(Escalations(items=[self.escalations[item] for item in ids if item in self.escalations]))
 
     async def _escalate(self, request: web.Request) -> web.Response:
         order = Escalate.model_validate(await request.json())

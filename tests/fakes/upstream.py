@@ -13,7 +13,8 @@ class FakeUpstream(FakePeer):
 
     def __init__(self) -> None:
         super().__init__([web.route("*", "/{path:.*}", self._behave)])
-        self.requests: list[dict[str, Any]] = []
+        self.forwarded: list[dict[str, Any]] = []
+        """The requests that the gateway forwarded."""
         self.lines: asyncio.Queue[bytes] = asyncio.Queue()
         """The next lines of the stream; an empty one ends it."""
         self.streams = 0
@@ -43,7 +44,7 @@ class FakeUpstream(FakePeer):
     async def _echo(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         headers = dict(request.headers)
-        self.requests.append(
+        self.forwarded.append(
             {"method": request.method, "path": request.raw_path, "headers": headers, "body": body, "size": len(body)}
         )
         status = int(request.headers.get("X-Answer", "200"))

@@ -173,11 +173,11 @@ async def test_paging_stops_once_at_the_first_acknowledgement_and_once_at_the_re
     await api.change(incident.id, status="in_progress", actor="priya")
     await api.change(incident.id, status="resolved", actor="carol")
     await api.change(incident.id, status="resolved", actor="carol")
-    await eventually(lambda: oncall.told("stop", incident.id) == 2)
+    await eventually(lambda: oncall.count("stop", incident.id) == 2)
     assert [(stop.reason, stop.actor) for _, stop in oncall.stops] == [("acknowledged", "priya"), ("resolved", "carol")]
     straight = await api.open(service="search")
     await api.change(straight.id, status="resolved")
-    await eventually(lambda: oncall.told("stop", straight.id) == 1)
+    await eventually(lambda: oncall.count("stop", straight.id) == 1)
     assert oncall.calls[-2:] == [("start", straight.id), ("stop", straight.id)]
 
 

@@ -40,7 +40,7 @@ async def test_the_first_alert_opens_an_incident_and_the_second_joins_it(api: Ap
         "severity “ouch” is not known: taken as high."
     )
     assert attached.detail == "1 alert from alertmanager attached: same service and severity."
-    await eventually(lambda: oncall.told("start", incident.id) == 1)
+    await eventually(lambda: oncall.count("start", incident.id) == 1)
     assert oncall.starts[0].number == incident.number
 
 
@@ -177,7 +177,7 @@ async def test_an_incident_is_resolved_automatically_when_its_last_alert_recover
     assert resolved.actor == "auto-resolve"
     assert resolved.detail == "Resolved automatically: each of its alerts has been resolved by its sender."
     assert incident.version == 2
-    await eventually(lambda: oncall.told("stop", incident.id) == 1)
+    await eventually(lambda: oncall.count("stop", incident.id) == 1)
     assert (oncall.stops[0][1].reason, oncall.stops[0][1].actor) == ("resolved", "auto-resolve")
     assert oncall.calls[0] == ("start", incident.id), "a key's messages keep their order"
 
@@ -214,7 +214,7 @@ async def test_an_alert_whose_incident_a_person_resolved_moves_to_a_new_one_with
     assert (new.status, new.alert_count, new.firing_count) == ("open", 1, 1)
     created = next(entry for entry in new.timeline if entry.event_type is EventType.CREATED)
     assert created.detail == f"Opened by 1 alert from alertmanager: still firing after #{old.number} was resolved."
-    await eventually(lambda: oncall.told("start", new.id) == 1)
+    await eventually(lambda: oncall.count("start", new.id) == 1)
     [again] = await api.correlate(keyed | {"version": 2, "occurrences": 2})
     assert again == moved
     [repeated] = await api.correlate(keyed | {"version": 3, "occurrences": 3})
@@ -257,8 +257,8 @@ async def test_an_alert_that_fired_and_recovered_before_it_was_reported_opens_a_
     assert incident.status == "resolved"
     assert events(incident) == [EventType.CREATED, EventType.ALERT_RESOLVED, EventType.RESOLVED]
     other = await api.open(service="search")
-    assert oncall.told("start", other.id) == 1
-    assert oncall.told("start", incident.id) == 0
+    assert oncall.count("start", other.id) == 1
+    assert oncall.count("start", incident.id) == 0
 
 
 async def test_two_replicas_and_a_hundred_simultaneous_identical_alerts_make_one_incident(
@@ -272,7 +272,7 @@ async def test_two_replicas_and_a_hundred_simultaneous_identical_alerts_make_one
     assert actions.count("new_incident") == 1
     incident = await replicas[0].show(ids.pop())
     assert (incident.alert_count, incident.firing_count) == (100, 100)
-    await eventually(lambda: oncall.told("start", incident.id) == 1)
+    await eventually(lambda: oncall.count("start", incident.id) == 1)
 
 
 async def test_one_alert_sent_to_two_replicas_at_once_is_linked_once(start_replica: StartReplica, query: Query) -> None:

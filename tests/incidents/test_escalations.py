@@ -163,7 +163,7 @@ async def test_a_failed_delivery_is_retried_with_the_same_key(
     assert (await api.show(incident.id)).assigned_to == "Alice"
     twice = kind == "execute_then_raise"
     what = "start" if "start" in point else "stop"
-    assert oncall.told(what, incident.id) == 1 + twice
+    assert oncall.count(what, incident.id) == 1 + twice
     assert len(set(oncall.keys)) == 2, "one key for the start, one for the stop, whatever the number of tries"
 
 

@@ -37,7 +37,7 @@ async def test_an_assignee_that_a_person_chose_stays_assigned(api: Api, oncall: 
     incident = await api.open(assigned_to="Bob")
     assert incident.assigned_to == "Bob"
     assert incident.team == "platform"
-    assert oncall.told("start", incident.id) == 1
+    assert oncall.count("start", incident.id) == 1
 
 
 async def test_an_incident_opens_while_on_call_is_down_and_is_assigned_when_it_is_up(
@@ -47,7 +47,7 @@ async def test_an_incident_opens_while_on_call_is_down_and_is_assigned_when_it_i
     oncall.status = 503
     incident = await api.open()
     assert incident.assigned_to is None
-    await eventually(lambda: oncall.told("start", incident.id) >= 2)
+    await eventually(lambda: oncall.count("start", incident.id) >= 2)
     oncall.status = None
 
     async def assigned() -> bool:

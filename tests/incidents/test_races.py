@@ -136,7 +136,7 @@ async def test_two_acknowledgements_at_once_are_one(
     entries = [(entry["event_type"], entry["actor"]) for entry in second.body["timeline"]]
     assert entries.count(("acknowledged", "priya")) == 1
     assert ("acknowledged", "carol") not in entries
-    await eventually(lambda: oncall.told("stop", incident.id) == 1)
+    await eventually(lambda: oncall.count("stop", incident.id) == 1)
     measured = [await replica.metric("incident_mtta_seconds_count") for replica in (one, other)]
     assert measured == [1, 0]
 

@@ -40,7 +40,7 @@ async def test_an_error_is_a_problem_document(edge: EdgeClient, name: str, statu
 
 
 @pytest.mark.parametrize("name", ["unavailable", "database"])
-async def test_what_is_away_for_now_says_when_to_come_back(edge: EdgeClient, name: str) -> None:
+async def test_a_temporary_error_says_when_to_retry(edge: EdgeClient, name: str) -> None:
     async with edge.get(f"/errors/{name}") as response:
         assert response.headers["Retry-After"] == "1"
 

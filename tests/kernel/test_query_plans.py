@@ -50,7 +50,7 @@ def reads_nearly_all(node: dict[str, Any], whole_indexes: set[str]) -> bool:
 
 @pytest.fixture
 async def tracing(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """Some statements are run for whoever wants traces only."""
+    """Some statements run only with tracing."""
     async with collecting() as collector:
         for name, value in collector.environment.items():
             monkeypatch.setenv(name, value)

@@ -138,7 +138,7 @@ async def test_a_digest_that_is_refused_makes_each_of_its_pages_a_dead_letter_th
     receiver.script.append(answers(410))
     ids = await queued(service, db_dsn, late(receiver.url, 1), late(receiver.url, 2))
     assert [item["status"] for item in await ended(service, ids)] == ["failed", "failed"]
-    await eventually(lambda: {told["notification_id"] for _, told in neighbours.failed} == set(ids))
+    await eventually(lambda: {report["notification_id"] for _, report in neighbours.failed} == set(ids))
     assert (await service.post(f"/api/v1/notifications/{ids[0]}/redeliver")).status == 202
     again = await service.ended(ids[0])
     assert (again["status"], again["digest_id"]) == ("sent", None)

@@ -39,7 +39,7 @@ async def test_pages_of_an_acknowledged_incident_are_cancelled(
         neighbours.states[order["incident_id"]] = state
         found = await service.ended(await service.notify(order))
         assert (found["status"], found["reason"]) == ("voided", f"the incident is {state}")
-        assert neighbours.told(order["incident_id"]) == []
+        assert neighbours.timeline_types(order["incident_id"]) == []
     assert receiver.received == []
     assert await service.metric("notifications_sent_total", channel="webhook", status="voided") == 3
 
@@ -79,20 +79,20 @@ async def test_a_plain_message_is_sent_without_a_look_at_its_incident(
     order = message(receiver.url)
     neighbours.states[order["incident_id"]] = "resolved"
     assert (await service.ended(await service.notify(order)))["status"] == "sent"
-    assert neighbours.asked == []
+    assert neighbours.state_requests == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("trouble", ["away", "slow", "refusing", "failing", "unknown"])
+@pytest.mark.parametrize("trouble", ["unreachable", "slow", "refusing", "failing", "unknown"])
 async def test_a_page_is_sent_where_the_state_of_its_incident_is_unknown(
     start: Start, receiver: Receiver, neighbours: Neighbours, trouble: str
 ) -> None:
     async with open_receiver(host="127.0.0.1") as gone:
-        away = f"http://{gone.authority}"
+        unreachable = f"http://{gone.authority}"
     neighbours.delay = 60.0 if trouble == "slow" else 0.0
     neighbours.status = {"refusing": 422, "failing": 503}.get(trouble, 200)
     neighbours.unknown = trouble == "unknown"
-    settings: dict[str, Any] = {"incident_management_url": away} if trouble == "away" else {}
+    settings: dict[str, Any] = {"incident_management_url": unreachable} if trouble == "unreachable" else {}
     service = await start(ask_state_seconds=0.5 if trouble == "slow" else 30.0, **settings)
     order = page(receiver.url)
     neighbours.states[order["incident_id"]] = "acknowledged"
@@ -121,7 +121,7 @@ async def test_many_pages_share_one_request_for_states(
         service = await start(sends_per_receiver=len(orders))
         await asyncio.gather(*(service.notify(order) for order in orders))
     await eventually(lambda: len(receiver.received) == len(orders))
-    assert [sorted(asked) for asked in neighbours.asked] == [sorted(order["incident_id"] for order in orders)]
+    assert [sorted(ids) for ids in neighbours.state_requests] == [sorted(order["incident_id"] for order in orders)]
 
 
 @pytest.mark.slow
@@ -190,8 +190,8 @@ async def test_an_attempt_that_outlived_its_lease_is_recorded_and_changes_nothin
     assert (found["status"], found["reason"]) == ("sent", None)
     # What the late one saw is kept as an attempt: it did happen.
     assert [(item["number"], item["code"]) for item in found["attempts"]] == [(1, 410), (2, 204)]
-    await eventually(lambda: neighbours.told(order["incident_id"]))
-    assert neighbours.told(order["incident_id"]) == ["delivered"]
+    await eventually(lambda: neighbours.timeline_types(order["incident_id"]))
+    assert neighbours.timeline_types(order["incident_id"]) == ["delivered"]
     assert neighbours.failed == []
 
 

@@ -16,25 +16,25 @@ SECONDS = st.floats(0, 1_000)
 
 
 @given(
-    asked=st.floats(0, 1e9),
+    requested=st.floats(0, 1e9),
     tries=st.integers(1, 40),
     waited=SECONDS,
     pause=st.floats(0.01, 30),
 )
 def test_what_may_pass_is_tried_again_until_tries_or_time_run_out(
-    asked: float, tries: int, waited: float, pause: float
+    requested: float, tries: int, waited: float, pause: float
 ) -> None:
-    outcome = Outcome.retry("busy", 503, asked)
+    outcome = Outcome.retry("busy", 503, requested)
     decision = decide(outcome, tries=tries, waited_seconds=waited, pause=pause, limits=LIMITS)
     if decision.status is NotificationStatus.QUEUED:
         assert tries < LIMITS.tries
         assert decision.delay is not None
         assert pause <= decision.delay <= max(pause, MAX_RETRY_AFTER_SECONDS)
-        assert decision.delay >= min(asked, MAX_RETRY_AFTER_SECONDS)
+        assert decision.delay >= min(requested, MAX_RETRY_AFTER_SECONDS)
         assert waited + decision.delay <= LIMITS.seconds
     else:
         assert decision.status is NotificationStatus.FAILED
-        assert tries >= LIMITS.tries or waited + max(pause, min(asked, MAX_RETRY_AFTER_SECONDS)) > LIMITS.seconds
+        assert tries >= LIMITS.tries or waited + max(pause, min(requested, MAX_RETRY_AFTER_SECONDS)) > LIMITS.seconds
 
 
 @given(st.sampled_from([AttemptOutcome.SENT, AttemptOutcome.FAILED]), st.integers(1, 40), SECONDS)

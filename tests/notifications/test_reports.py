@@ -1,4 +1,4 @@
-"""What others are told of a delivery, and what is measured."""
+"""The reports of a delivery to other services, and its metrics."""
 
 from tests.fakes.receiver import Receiver, answers, open_receiver
 from tests.notifications.conftest import Start
@@ -48,8 +48,8 @@ async def test_a_dead_letter_is_told_to_the_incident_and_a_page_to_on_call(
         entries[plain["incident_id"]]["event_key"]
         == f"{(await service.listed(incident_id=plain['incident_id']))[0]['id']}:delivery_failed"
     )
-    told = {"notification_id": order["notification_id"], "detail": "HTTP 410: gone\nfor good"}
-    assert neighbours.failed == [(order["incident_id"], told)]
+    report = {"notification_id": order["notification_id"], "detail": "HTTP 410: gone\nfor good"}
+    assert neighbours.failed == [(order["incident_id"], report)]
 
 
 async def test_nobody_is_told_where_the_incident_is_unknown(
@@ -71,13 +71,13 @@ async def test_what_is_delivered_while_incident_management_is_away_is_told_later
     start: Start, receiver: Receiver, neighbours: Neighbours
 ) -> None:
     async with open_receiver(host="127.0.0.1") as gone:
-        away = f"http://{gone.authority}"
-    cut_off = await start(incident_management_url=away)
+        unreachable = f"http://{gone.authority}"
+    cut_off = await start(incident_management_url=unreachable)
     order = page(receiver.url)
     assert (await cut_off.ended(await cut_off.notify(order)))["status"] == "sent"
     await cut_off.client.close()
     await start()
-    await eventually(lambda: neighbours.told(order["incident_id"]) == ["delivered"])
+    await eventually(lambda: neighbours.timeline_types(order["incident_id"]) == ["delivered"])
 
 
 async def test_what_goes_out_and_what_does_not_is_measured(service: Service, receiver: Receiver) -> None:

@@ -136,11 +136,11 @@ async def test_a_stop_ends_paging_and_records_the_reason(oncall: OnCall) -> None
 
 async def test_a_stop_cancels_pages_that_have_not_been_sent(oncall: OnCall) -> None:
     await oncall.team("Payments", person("Ada", contacts=[HOOK, MAIL]))
-    await oncall.notifications.go_away()
+    await oncall.notifications.stop()
     started = await oncall.start()
     stopped = await oncall.stop(started["incident_id"])
     assert all(page["voided_at"] for page in stopped["pages"])
-    await oncall.notifications.come_back()
+    await oncall.notifications.start()
     await eventually(lambda: oncall.notifications.cancelled)
     assert oncall.notifications.paged(started["incident_id"]) == []
     assert oncall.rows("SELECT count(*) FROM oncall.outbox WHERE kind = 'page' AND done_at IS NULL") == [{"count": 0}]

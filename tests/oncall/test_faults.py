@@ -94,7 +94,7 @@ async def test_a_delivery_that_fails_is_retried_until_it_succeeds(oncall: OnCall
     await oncall.stop(incident_id)
     await retried(oncall, "cancel_pages")
     assert oncall.notifications.paged(incident_id) == [(1, "Ada", "mock"), (2, "Bob", "mock")]
-    assert len({heard.idempotency_key for heard in oncall.notifications.heard if "void" in heard.path}) == 1
+    assert len({request.idempotency_key for request in oncall.notifications.requests if "void" in request.path}) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -144,11 +144,11 @@ async def test_a_replica_paused_past_its_lease_changes_nothing_more(
             await post("/api/v1/schedules", {"team": "Payments", "rotation_type": "weekly", "members": members})
             notifications.gate.clear()
             incident_id = (await post("/api/v1/escalations", start_of(str(new_id()))))["incident_id"]
-            await eventually(lambda: notifications.heard)
+            await eventually(lambda: notifications.requests)
             paused.send(SIGSTOP)
             await other.start()
             notifications.gate.set()
-            await eventually(lambda: len(notifications.heard) == 2)
+            await eventually(lambda: len(notifications.requests) == 2)
             done = "SELECT attempts, done_at FROM oncall.outbox WHERE kind = 'page' AND done_at IS NOT NULL"
             (row,) = await eventually(lambda: run(db_dsn, done))
             paused.send(SIGCONT)

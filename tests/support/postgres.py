@@ -28,7 +28,7 @@ FAST = {
     "max_connections": "300",
     "max_wal_size": "256MB",
 }
-MEMORY = Path("/dev/shm")  # noqa: S108 - each server has a folder of its own there, which nobody else may enter
+MEMORY = Path("/dev/shm")  # noqa: S108 - each server has a folder of its own there, that no other user may enter
 ENOUGH_MEMORY = 2 * 1024**3
 """Bytes free below which the data goes to the disk: a container often has 64 MiB."""
 
@@ -100,7 +100,7 @@ def any_server() -> Iterator[Server]:
 def embedded_server(settings: Mapping[str, str] = FAST) -> Iterator[PostgresServer]:
     """Start a PostgreSQL 18 on a socket in a directory of its own; stop it and delete the directory at the end."""
     _remove_orphans()
-    # Not in pytest's own directory: a test run as root gives the server another user, who could not enter that.
+    # Not in pytest's own directory: run as root, the server has another user, who cannot enter that.
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=_home()))
     with _one_at_a_time():  # as root this makes the server's user, which two workers cannot do at once
         server = get_server(folder / "data", start=False)

@@ -50,7 +50,7 @@ def pytest_report_header() -> str:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect what was not drawn."""
     if any("::" in argument for argument in config.args):
-        return  # asked for by name
+        return  # selected by name
     groups: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     sizes: dict[str, int] = {}
     for item in items:

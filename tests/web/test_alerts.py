@@ -160,14 +160,14 @@ async def test_an_unknown_alert_is_not_found(client: Client, ref: str) -> None:
 
 async def test_an_outage_is_shown_with_the_rest_of_the_page(client: Client, services: Services) -> None:
     alerts = services.storm()
-    await services.incidents.go_away()
+    await services.incidents.stop()
     page = await read(client, LIST)
     assert "Incident management has been unavailable since" in page.text("notices")
     assert len(listed(page)) == 6
     assert "#2481" not in page.text("results")
     page = await read(client, f"{LIST}/{alerts['new'].id}")
     assert "Its incident cannot be shown until incident management is back." in page.text("alert")
-    await services.alerts.go_away()
+    await services.alerts.stop()
     page = await read(client, LIST)
     assert "Alerts cannot be shown right now" in page.text("head")
     assert "Alerts cannot be shown until alert ingestion is back." in page.text("results")

@@ -95,9 +95,9 @@ async def test_range_and_team_are_in_the_url_and_requested(client: Client, servi
     quarter.fill(services)
     services.incidents.overview = quarter.overview(team="Search")
     page = await read(client, f"{PATH}?range=1y&team=Search")
-    asked = services.incidents.overviews[-1]
-    assert (asked["by"], asked["team"]) == ("week", "Search")
-    assert asked["since"].endswith("T00:00:00+00:00")
+    query = services.incidents.overviews[-1]
+    assert (query["by"], query["team"]) == ("week", "Search")
+    assert query["since"].endswith("T00:00:00+00:00")
     assert "Medians over 52 weeks, 158 incidents for Search." in page.text("analytics")
     assert {option.get("value", "") for option in page.elements("option")} == {""}
     assert [radio["value"] for radio in page.elements("input") if "checked" in radio and radio["name"] == "range"] == [

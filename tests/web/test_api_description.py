@@ -53,7 +53,7 @@ class DescribedService(FakePeer):
     @property
     def queries(self) -> int:
         """How often the document was requested."""
-        return sum(heard.path == "/openapi.json" for heard in self.heard)
+        return sum(request.path == "/openapi.json" for request in self.requests)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -137,12 +137,12 @@ async def test_the_operations_of_an_unavailable_service_are_missing_with_a_note(
     gateway: Client, described: dict[str, DescribedService], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api_description, "MAX_PARTIAL_AGE_SECONDS", 0.0)
-    await described["oncall"].go_away()
+    await described["oncall"].stop()
     found = await read(gateway)
     assert "oncall-service is unavailable" in found["info"]["description"]
     assert "/api/v1/schedules" not in found["paths"]
     assert "/api/v1/notify" in found["paths"]
-    await described["oncall"].come_back()
+    await described["oncall"].start()
     found = await read(gateway)
     assert "unavailable" not in found["info"]["description"]
     assert "/api/v1/schedules" in found["paths"]

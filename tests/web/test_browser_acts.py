@@ -50,7 +50,7 @@ async def test_the_same_words_twice_are_two_notes(visit: Visit, services: Servic
         await page.get_by_label("Add a note").fill("Still failing.")
         await page.get_by_role("button", name="Add note").click()
         await expect(page.locator("#timeline .bubble")).to_have_count(count)
-    keys = [heard.idempotency_key for heard in services.incidents.heard if heard.body]
+    keys = [request.idempotency_key for request in services.incidents.requests if request.body]
     assert len(set(keys)) == 2
 
 
@@ -134,13 +134,13 @@ async def test_the_result_of_a_click_stays_until_the_next_one(visit: Visit, serv
     page = await live(await visit.open())
     await page.context.add_cookies([{"name": "tocsin_actor", "value": "Priya%20Raman", "url": visit.url}])
     await caught_up(page, services)
-    changed = services.incidents.change(2481, IncidentStatus.ACKNOWLEDGED, "Dele Adeyemi", told=False)
+    changed = services.incidents.change(2481, IncidentStatus.ACKNOWLEDGED, "Dele Adeyemi", streamed=False)
     await page.get_by_role("button", name="Acknowledge incident 2481").click()
     await expect(page.locator("#notices")).to_contain_text("Incident 2481 is already acknowledged")
     await expect(page.locator("#notices")).to_contain_text("Dele Adeyemi acknowledged it at")
     await expect(page.locator("#notices")).to_contain_text("Nothing was changed.")
     lists = services.incidents.lists
-    services.incidents.tell(changed, EventType.NOTE_ADDED, "Ann")
+    services.incidents.publish(changed, EventType.NOTE_ADDED, "Ann")
     await eventually(lambda: services.incidents.lists > lists)
     await expect(page.locator("main.htmx-request")).to_have_count(0)
     await expect(page.locator("#notices")).to_contain_text("Dele Adeyemi acknowledged it at")
@@ -152,9 +152,9 @@ async def test_the_result_of_a_click_stays_until_the_next_one(visit: Visit, serv
 async def test_hostile_text_runs_nothing(visit: Visit, services: Services) -> None:
     payload = "<img src=x onerror=alert(1)><script>alert(2)</script><svg onload=alert(3)>\"'{{7*7}}"
     hostile = demo_data.incident(6, payload, service=payload, team=payload, assigned_to=payload, description=payload)
-    told = [demo_data.entry(EventType.CREATED, payload, payload, 1)]
+    entries = [demo_data.entry(EventType.CREATED, payload, payload, 1)]
     services.incidents.incidents[6] = hostile.model_copy(
-        update={"timeline": told, "alerts": [demo_data.attached(payload, 1, 1, **{payload: payload})]}
+        update={"timeline": entries, "alerts": [demo_data.attached(payload, 1, 1, **{payload: payload})]}
     )
     page = await live(await visit.open())
     services.incidents.add(demo_data.incident(7, payload, service=payload))

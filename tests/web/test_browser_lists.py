@@ -235,8 +235,8 @@ async def test_the_page_of_an_alert_updates_its_treatment(visit: Visit, services
     page = await live(await visit.open(f"/alerts/{waiting.id}"))
     await expect(page.locator("#alert")).to_contain_text("incident management has not responded yet")
     opened = demo_data.incident(2490, waiting.message)
-    told = waiting.model_copy(update={"action": AlertAction.NEW_INCIDENT, "incident_id": opened.id})
-    services.alerts.alerts[services.alerts.alerts.index(waiting)] = told
+    forwarded = waiting.model_copy(update={"action": AlertAction.NEW_INCIDENT, "incident_id": opened.id})
+    services.alerts.alerts[services.alerts.alerts.index(waiting)] = forwarded
     services.incidents.add(opened)
     await expect(page.locator("#alert").get_by_role("link", name="#2490")).to_be_visible()
 
@@ -245,7 +245,9 @@ async def test_an_incident_is_copied_for_its_postmortem(visit: Visit, services: 
     services.fill()
     page = await live(await visit.open("/incidents/2481", permissions=["clipboard-read", "clipboard-write"]))
     # The page catches up once it is live; what that fetches has the link's first words again.
-    await eventually(lambda: [heard.path for heard in services.incidents.heard].count("/api/v1/incidents/2481") == 2)
+    await eventually(
+        lambda: [request.path for request in services.incidents.requests].count("/api/v1/incidents/2481") == 2
+    )
     await expect(page.locator("main.htmx-request")).to_have_count(0)
     await page.get_by_role("link", name="Copy a postmortem summary").click()
     await expect(page.get_by_role("link", name="Copied")).to_be_visible()

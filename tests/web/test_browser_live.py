@@ -60,7 +60,7 @@ async def test_a_refresh_dims_no_button(visit: Visit, services: Services) -> Non
     services.fill()
     page = await live(await visit.open())
     services.messages.gate.clear()
-    services.incidents.tell(services.incidents.incidents[2481], EventType.NOTE_ADDED, "Ann")
+    services.incidents.publish(services.incidents.incidents[2481], EventType.NOTE_ADDED, "Ann")
     await expect(page.locator("main.htmx-request")).to_be_visible()
     await expect(page.get_by_role("button", name="Acknowledge incident 2481")).to_have_css("opacity", "1")
     services.messages.gate.set()
@@ -70,9 +70,9 @@ async def test_typed_text_survives_a_refresh(visit: Visit, services: Services) -
     services.fill()
     page = await live(await visit.open("/incidents/2481"))
     await page.get_by_label("Add a note").press_sequentially("Half a though")
-    services.incidents.tell(services.incidents.incidents[2481], EventType.ALERT_ATTACHED, "alert-ingestion")
-    lists = len(services.incidents.heard)
-    await eventually(lambda: len(services.incidents.heard) > lists)
+    services.incidents.publish(services.incidents.incidents[2481], EventType.ALERT_ATTACHED, "alert-ingestion")
+    lists = len(services.incidents.requests)
+    await eventually(lambda: len(services.incidents.requests) > lists)
     await page.get_by_label("Add a note").press_sequentially("t")
     await expect(page.get_by_label("Add a note")).to_have_value("Half a thought")
     await expect(page.get_by_label("Add a note")).to_be_focused()
@@ -97,7 +97,7 @@ async def test_a_list_with_a_selection_announces_real_changes_only(visit: Visit,
     page = await live(await visit.open("/incidents"))
     await page.get_by_label("Select incident 2481").check()
     async with page.expect_response(f"{visit.url}/incidents"):
-        services.incidents.tell(services.incidents.incidents[2481], EventType.NOTE_ADDED, "Ann")
+        services.incidents.publish(services.incidents.incidents[2481], EventType.NOTE_ADDED, "Ann")
     await expect(page.locator("main.htmx-request")).to_have_count(0)
     await expect(page.get_by_role("button", name="Something changed, show it")).to_be_hidden()
     services.incidents.change(2480, IncidentStatus.ACKNOWLEDGED, "Dele Adeyemi")
@@ -112,7 +112,7 @@ async def test_an_open_fold_stays_open(visit: Visit, services: Services) -> None
     await page.locator("#head h1").click()
     changed = services.incidents.incidents[2481].model_copy(update={"firing_count": 45})
     services.incidents.incidents[2481] = changed
-    services.incidents.tell(changed, EventType.ALERT_ATTACHED, "alert-ingestion")
+    services.incidents.publish(changed, EventType.ALERT_ATTACHED, "alert-ingestion")
     await expect(page.locator("#alerts .card-head")).to_contain_text("45 firing")
     await expect(page.locator("#more-alerts")).to_have_attribute("open", "")
 
@@ -130,7 +130,7 @@ async def test_changed_buttons_ignore_clicks_for_a_moment(visit: Visit, services
     services.incidents.incidents[2481] = services.incidents.incidents[2481].model_copy(
         update={"status": IncidentStatus.ACKNOWLEDGED, "acknowledged_at": demo_data.ago(seconds=1), "mtta_seconds": 1.0}
     )
-    services.incidents.tell(services.incidents.incidents[2481], EventType.ACKNOWLEDGED, "Ann")
+    services.incidents.publish(services.incidents.incidents[2481], EventType.ACKNOWLEDGED, "Ann")
 
     async def barred_and_free_again() -> bool:
         return bool(await page.evaluate("window.inert.join()") == "true,false")
@@ -208,7 +208,7 @@ async def test_without_a_shared_worker_a_hidden_tab_disconnects_and_catches_up_l
 async def test_a_machine_that_slept_reconnects_without_an_error_event(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open(first=NO_SHARED_WORKER))
-    services.incidents.add(demo_data.incident(2490, "Orders cannot be placed"), heard=False)
+    services.incidents.add(demo_data.incident(2490, "Orders cannot be placed"), streamed=False)
     await page.evaluate("() => { const now = Date.now; Date.now = () => now() + 3_600_000; }")
     await eventually(lambda: services.incidents.resumed == ["1-0"])
     await expect(page.locator("#inc-2490")).to_be_visible()
@@ -223,7 +223,7 @@ async def test_the_tabs_of_a_browser_share_one_stream(visit: Visit, services: Se
     await live(second)
     assert services.incidents.readers == 1
     await first.close()
-    services.incidents.tell(services.incidents.incidents[2481], EventType.ACKNOWLEDGED, "Ann")
+    services.incidents.publish(services.incidents.incidents[2481], EventType.ACKNOWLEDGED, "Ann")
     await expect(second.locator("#spoken")).not_to_be_empty()
     assert services.incidents.readers == 1
 
@@ -231,11 +231,11 @@ async def test_the_tabs_of_a_browser_share_one_stream(visit: Visit, services: Se
 async def test_a_page_opened_during_an_outage_becomes_live_by_itself(visit: Visit, services: Services) -> None:
     services.fill()
     visit.expect("503", "net::ERR_")
-    await services.incidents.go_away()
+    await services.incidents.stop()
     page = await visit.open()
     await expect(page.locator("h1")).to_have_text("Open incidents cannot be shown right now")
     await expect(page.locator("#live-word")).to_contain_text("Reconnecting since")
-    await services.incidents.come_back()
+    await services.incidents.start()
     await expect(page.locator("#live-word")).to_have_text("Live", timeout=30_000)
     await expect(page.locator("h1")).to_have_text("2 incidents are unacknowledged")
 
@@ -243,7 +243,7 @@ async def test_a_page_opened_during_an_outage_becomes_live_by_itself(visit: Visi
 async def test_an_outage_is_noticed_without_a_reload(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open())
-    await services.schedules.go_away()
-    services.incidents.tell(services.incidents.incidents[2481], EventType.NOTE_ADDED, "Ann")
+    await services.schedules.stop()
+    services.incidents.publish(services.incidents.incidents[2481], EventType.NOTE_ADDED, "Ann")
     await expect(page.locator("#live-word")).to_have_text("Partly live")
     await expect(page.locator("#inc-2481 .fuse")).to_contain_text("Escalation paused")

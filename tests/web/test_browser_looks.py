@@ -102,7 +102,7 @@ async def test_axe_finds_nothing_after_somebody_has_acted(visit: Visit, services
     services.fill()
     page = await live(await visit.open(color_scheme=scheme, reduced_motion="reduce"))
     await caught_up(page, services)
-    services.incidents.change(2480, IncidentStatus.ACKNOWLEDGED, "Dele Adeyemi", told=False)
+    services.incidents.change(2480, IncidentStatus.ACKNOWLEDGED, "Dele Adeyemi", streamed=False)
     await page.get_by_role("button", name="Acknowledge incident 2480").click()
     await expect(page.locator("#notices .refused")).to_be_visible()
     assert (await Axe().run(page)).violations_count == 0
@@ -119,7 +119,7 @@ async def test_the_quiet_and_the_degraded_page_are_as_accessible(visit: Visit, s
     services.be_quiet()
     page = await live(await visit.open(reduced_motion="reduce"))
     assert (await Axe().run(page)).violations_count == 0
-    await services.schedules.go_away()
+    await services.schedules.stop()
     await page.reload()
     await expect(page.locator("#notices")).to_contain_text("The on-call service has been unavailable since")
     assert (await Axe().run(page)).violations_count == 0

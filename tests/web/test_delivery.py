@@ -160,11 +160,11 @@ async def test_a_message_to_an_address_is_shown_with_it(client: Client, services
 
 async def test_an_outage_is_shown_above_the_messages(client: Client, services: Services) -> None:
     services.fill()
-    await services.incidents.go_away()
+    await services.incidents.stop()
     page = await read(client, LIST)
     assert "Its incident" in page.text("results")
     assert "Incident management has been unavailable since" in page.text("notices")
-    await services.messages.go_away()
+    await services.messages.stop()
     page = await read(client, LIST)
     assert "Messages cannot be shown right now" in page.text("head")
     assert "Messages cannot be shown until the notification service is back." in page.text("results")

@@ -135,7 +135,7 @@ async def test_the_same_note_sent_twice_carries_the_same_key_and_another_one_its
     page = await read(client, "/incidents/2481")
     for text in ("Once", "Once", "Another"):
         await submit(client, page, "/incidents/2481/notes", text=text)
-    keys = [heard.idempotency_key for heard in services.incidents.heard if heard.body]
+    keys = [request.idempotency_key for request in services.incidents.requests if request.body]
     assert keys[0] == keys[1] != keys[2]
 
 
@@ -171,7 +171,7 @@ async def test_a_stopped_escalation_cannot_be_escalated_and_the_page_shows_why(
 async def test_a_change_during_an_outage_fails_with_a_reason(client: Client, services: Services) -> None:
     services.fill()
     page = await read(client, "/")
-    await services.incidents.go_away()
+    await services.incidents.stop()
     answer = await submit(client, page, "/incidents/2481/acknowledge", status=503)
     assert "incident-management cannot be reached" in answer.text()
 

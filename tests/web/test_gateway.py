@@ -39,11 +39,11 @@ async def test_method_query_body_and_headers_go_through(door: Client, upstream: 
     async with door.session.request(method, url, data=body, headers=given) as answer:
         assert answer.status == 200
         assert answer.headers["X-From"] == "upstream"
-    (heard,) = upstream.requests
-    assert heard["method"] == method
-    assert heard["path"] == "/api/v1/incidents/a%20b?q=%C3%A9%2B+x&limit=2"
-    assert heard["body"] == (body or b"")
-    assert given.items() <= heard["headers"].items()
+    (request,) = upstream.forwarded
+    assert request["method"] == method
+    assert request["path"] == "/api/v1/incidents/a%20b?q=%C3%A9%2B+x&limit=2"
+    assert request["body"] == (body or b"")
+    assert given.items() <= request["headers"].items()
 
 
 async def test_the_request_id_is_passed_on_and_returned(door: Client, upstream: FakeUpstream) -> None:
@@ -51,7 +51,7 @@ async def test_the_request_id_is_passed_on_and_returned(door: Client, upstream: 
         assert answer.headers.getall("X-Request-ID") == ["night-1"]
     async with door.get("/api/v1/alerts") as answer:
         made = answer.headers["X-Request-ID"]
-    assert [heard["headers"]["X-Request-ID"] for heard in upstream.requests] == ["night-1", made]
+    assert [request["headers"]["X-Request-ID"] for request in upstream.forwarded] == ["night-1", made]
 
 
 async def test_hop_by_hop_and_forwarding_headers_are_dropped(door: Client, upstream: FakeUpstream) -> None:
@@ -71,9 +71,9 @@ async def test_hop_by_hop_and_forwarding_headers_are_dropped(door: Client, upstr
         assert "X-Secret-Hop" not in answer.headers
         assert "Keep-Alive" not in answer.headers
         assert answer.headers["Retry-After"] == "7"
-    heard = upstream.requests[0]["headers"]
-    assert not (given.keys() - {"Connection"}) & heard.keys()
-    assert heard["Host"] == upstream.url.removeprefix("http://")
+    received = upstream.forwarded[0]["headers"]
+    assert not (given.keys() - {"Connection"}) & received.keys()
+    assert received["Host"] == upstream.url.removeprefix("http://")
 
 
 @pytest.mark.parametrize("status", [201, 202, 304, 409, 412, 422, 500])
@@ -93,7 +93,7 @@ async def test_no_header_is_added_to_the_caller_s(door: Client, upstream: FakeUp
     writer.write(b"GET /api/v1/alerts HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert b" 200 " in await reader.readline()
     writer.close()
-    assert upstream.requests[0]["headers"].keys() == {"Host", "X-Request-ID"}
+    assert upstream.forwarded[0]["headers"].keys() == {"Host", "X-Request-ID"}
 
 
 async def test_an_upload_streams_before_it_is_whole(door: Client, upstream: FakeUpstream) -> None:
@@ -118,11 +118,11 @@ async def test_a_body_of_eight_mebibytes_goes_through_and_a_byte_more_does_not(
 
     body = pieces() if chunked else BytesIO(b"x" * size)
     async with door.post("/api/v1/alerts/upload", data=body) as answer:
-        told = await answer.json()
+        body = await answer.json()
     if size <= 8 * 1024 * 1024:
-        assert told == {"size": size}
+        assert body == {"size": size}
     else:
-        assert (answer.status, told["type"]) == (413, "urn:tocsin:problem:too-large")
+        assert (answer.status, body["type"]) == (413, "urn:tocsin:problem:too-large")
 
 
 async def test_events_pass_one_by_one_as_they_come(door: Client, upstream: FakeUpstream) -> None:
@@ -194,10 +194,10 @@ async def test_an_unavailable_service_is_named_with_retry_after(
 
 
 async def test_a_recovered_service_is_used_again(door: Client, upstream: FakeUpstream) -> None:
-    await upstream.go_away()
+    await upstream.stop()
     async with door.get("/api/v1/alerts") as answer:
         assert answer.status == 503
-    await upstream.come_back()
+    await upstream.start()
     async with door.get("/api/v1/alerts") as answer:
         assert answer.status == 200
 

@@ -35,7 +35,7 @@ async def test_internal_endpoints_are_not_found_from_outside(
 ) -> None:
     async with door.request(method, path, json={}) as answer:
         assert answer.status == 404
-    assert not upstream.requests
+    assert not upstream.forwarded
 
 
 def test_the_services_have_internal_endpoints_to_hide() -> None:
@@ -69,7 +69,7 @@ async def test_no_spelling_of_a_path_reaches_an_internal_endpoint(
     status = await reader.readline()
     writer.close()
     assert b" 404 " in status
-    assert not upstream.requests
+    assert not upstream.forwarded
 
 
 async def test_reading_beside_the_hidden_paths_goes_through(door: Client) -> None:

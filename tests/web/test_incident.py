@@ -58,12 +58,12 @@ async def test_the_steps_have_their_times_and_determine_the_actions(client: Clie
 
 async def test_the_first_to_act_has_acknowledged(client: Client, services: Services) -> None:
     answered = demo_data.working(1, "Slow", IncidentStatus.IN_PROGRESS, timedelta(minutes=5))
-    told = [
+    entries = [
         demo_data.entry(EventType.STATUS_CHANGED, "Bo", "Work has begun.", 10),
         demo_data.entry(EventType.ACKNOWLEDGED, "Ann", "Acknowledged.", 60),
         demo_data.entry(EventType.CREATED, "alert-ingestion", "Opened.", 300),
     ]
-    services.incidents.add(answered.model_copy(update={"timeline": told}))
+    services.incidents.add(answered.model_copy(update={"timeline": entries}))
     assert "Being worked on, acknowledged by Ann" in (await read(client, "/incidents/1")).text("response")
 
 
@@ -139,7 +139,7 @@ async def test_without_the_notification_service_its_report_stays_in_the_timeline
     client: Client, services: Services
 ) -> None:
     services.fill()
-    await services.messages.go_away()
+    await services.messages.stop()
     page = await read(client, "/incidents/2481")
     assert "E-mail to Priya Raman delivered." in page.text("timeline")
     assert "The notification service has been unavailable since" in page.text("notices")
@@ -150,7 +150,7 @@ async def test_without_the_on_call_service_the_last_known_paging_is_shown_as_wai
 ) -> None:
     services.fill()
     await read(client, "/incidents/2481")
-    await services.schedules.go_away()
+    await services.schedules.stop()
     page = await read(client, "/incidents/2481")
     assert "Escalation paused Would have paged Carol Mensah" in page.text("response").replace(
         "pausedWould", "paused Would"
@@ -161,7 +161,7 @@ async def test_without_the_on_call_service_the_last_known_paging_is_shown_as_wai
 async def test_without_incident_management_the_page_is_a_problem_with_a_link(
     client: Client, services: Services
 ) -> None:
-    await services.incidents.go_away()
+    await services.incidents.stop()
     page = await read(client, "/incidents/2481", status=503)
     assert page.text("h") == "This is unavailable right now"
     assert "incident-management cannot be reached" in page.text()
@@ -181,9 +181,9 @@ HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}"
 
 
 async def test_hostile_text_is_shown_as_text(client: Client, services: Services) -> None:
-    told = [demo_data.entry(EventType.CREATED, HOSTILE, HOSTILE, 1, channels=7, note_id=HOSTILE)]
+    entries = [demo_data.entry(EventType.CREATED, HOSTILE, HOSTILE, 1, channels=7, note_id=HOSTILE)]
     hostile = demo_data.incident(
-        5, HOSTILE, service=HOSTILE, team=HOSTILE, assigned_to=HOSTILE, description=HOSTILE, timeline=told
+        5, HOSTILE, service=HOSTILE, team=HOSTILE, assigned_to=HOSTILE, description=HOSTILE, timeline=entries
     )
     alerts = [demo_data.attached(HOSTILE, 1, 1, source=HOSTILE, **{HOSTILE: HOSTILE})]
     services.incidents.add(hostile.model_copy(update={"alerts": alerts}))
@@ -226,7 +226,7 @@ async def test_paging_and_messages_are_loaded_concurrently(start_web: StartWeb, 
     services.messages.gate.clear()
     async with tasks.task_group() as group:
         page = group.create_task(read(client, "/incidents/2481"))
-        await eventually(lambda: services.schedules.heard and services.messages.heard)
+        await eventually(lambda: services.schedules.requests and services.messages.requests)
         services.schedules.gate.set()
         services.messages.gate.set()
     assert page.result().text("notices") == ""

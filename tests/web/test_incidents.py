@@ -75,7 +75,7 @@ async def test_the_form_shows_what_is_filtered_by(client: Client, services: Serv
 async def test_an_invalid_filter_is_an_error(client: Client, services: Services, query: str) -> None:
     page = await read(client, f"{LIST}?{query}", status=422)
     assert "This address has a filter that the list does not support." in page.text("notices")
-    assert services.incidents.heard == []
+    assert services.incidents.requests == []
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ async def test_mine_are_the_incidents_assigned_to_my_name(client: Client, servic
 async def test_each_selected_incident_has_a_result(client: Client, services: Services) -> None:
     services.fill()
     page = await read(client, LIST)
-    told = demo_data.entry(EventType.RESOLVED, "Dele Adeyemi", "Resolved.", 60)
+    entry = demo_data.entry(EventType.RESOLVED, "Dele Adeyemi", "Resolved.", 60)
     for number, status in ((2478, IncidentStatus.RESOLVED), (2480, IncidentStatus.ACKNOWLEDGED)):
         kept = services.incidents.incidents[number]
         event = EventType.RESOLVED if status is IncidentStatus.RESOLVED else EventType.ACKNOWLEDGED
@@ -146,7 +146,7 @@ async def test_each_selected_incident_has_a_result(client: Client, services: Ser
                 "resolved_at": demo_data.ago(seconds=60) if status is IncidentStatus.RESOLVED else None,
                 "mttr_seconds": 60.0,
                 "mtta_seconds": 1.0,
-                "timeline": [told.model_copy(update={"event_type": event})],
+                "timeline": [entry.model_copy(update={"event_type": event})],
             }
         )
     fields = [*page.form("/incidents/bulk").fields.items(), *(("incident", str(n)) for n in (2481, 2480, 2478, 99))]
@@ -183,7 +183,7 @@ async def test_the_same_click_twice_acts_once(client: Client, services: Services
             page = Html.read(await response.text())
     assert "2 incidents resolved" in page.text("outcome")
     assert numbers(page) == []
-    keys = [heard.idempotency_key for heard in services.incidents.heard if heard.body]
+    keys = [request.idempotency_key for request in services.incidents.requests if request.body]
     assert len(keys) == 4
     assert len(set(keys)) == 2
 
@@ -194,7 +194,7 @@ async def test_changes_that_were_not_tried_are_reported(
     monkeypatch.setattr("tocsin.web.pages.incidents.bulk.CONCURRENCY", 1)
     services.fill()
     page = await read(client, LIST)
-    await services.incidents.go_away()
+    await services.incidents.stop()
     data = [*page.form("/incidents/bulk").fields.items(), ("do", "resolve")]
     sent = [pair for pair in data if pair[0] != "incident"] + [("incident", "2481"), ("incident", "2480")]
     async with client.post("/incidents/bulk", data=sent, headers=BROWSER | OWN) as response:
@@ -258,7 +258,7 @@ async def test_an_invalid_cookie_is_ignored(client: Client, services: Services, 
 async def test_without_the_on_call_service_next_pages_are_unknown(client: Client, services: Services) -> None:
     services.fill()
     await read(client, LIST)
-    await services.schedules.go_away()
+    await services.schedules.stop()
     page = await read(client, f"{LIST}?team=Search")
     assert "The on-call service has been unavailable since" in page.text("notices")
     assert options(page) == ["unresolved", ""] or "Search" in page.text()

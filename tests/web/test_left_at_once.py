@@ -1,4 +1,4 @@
-"""A browser that asks for a page and goes away at once."""
+"""A browser that requests a page and disconnects immediately."""
 
 import asyncio
 import gc
@@ -23,4 +23,4 @@ async def test_nothing_started_for_a_disconnected_browser_is_left_behind(
         writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{client.port}\r\n\r\n".encode())
         writer.close()
     await read(client, path)
-    gc.collect()  # a question that was made and never asked is a warning then, and a warning fails the test
+    gc.collect()  # a coroutine that was never awaited is a warning then, and a warning fails the test

@@ -49,7 +49,7 @@ async def test_missing_fields_are_errors_and_the_input_is_kept(client: Client, s
 
 async def test_during_an_outage_the_input_is_kept(client: Client, services: Services) -> None:
     page = await read(client, NEW)
-    await services.incidents.go_away()
+    await services.incidents.stop()
     fields = page.form("/incidents").fields | {"title": "Slow", "service": "checkout", "severity": "low"}
     async with client.post("/incidents", data=fields, headers=BROWSER | OWN) as response:
         assert response.status == 503
@@ -60,7 +60,7 @@ async def test_during_an_outage_the_input_is_kept(client: Client, services: Serv
 
 
 async def test_the_form_shows_an_outage_and_does_not_retry_by_itself(client: Client, services: Services) -> None:
-    await services.schedules.go_away()
+    await services.schedules.stop()
     assert (await read(client, NEW)).text("notices").endswith("Next attempt when you reload this page.")
 
 

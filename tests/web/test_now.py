@@ -199,7 +199,7 @@ async def test_htmx_gets_the_blocks_alone(client: Client, services: Services) ->
 async def test_an_outage_is_shown_with_what_still_works_and_cached_values(client: Client, services: Services) -> None:
     services.fill()
     await read(client, "/")
-    await services.schedules.go_away()
+    await services.schedules.stop()
     page = await read(client, "/")
     notice = page.text("notices")
     assert notice.startswith("The on-call service has been unavailable since ")
@@ -213,7 +213,7 @@ async def test_an_outage_is_shown_with_what_still_works_and_cached_values(client
 
 
 async def test_an_outage_lasts_from_the_first_failure_to_the_first_response(client: Client, services: Services) -> None:
-    await services.alerts.go_away()
+    await services.alerts.stop()
 
     async def since() -> str:
         page = await read(client, "/")
@@ -221,13 +221,13 @@ async def test_an_outage_lasts_from_the_first_failure_to_the_first_response(clie
         return next(given["datetime"] for given in page.elements("time") if given.get("data-as") == "zoned")
 
     assert await since() == await since()
-    await services.alerts.come_back()
+    await services.alerts.start()
     assert (await read(client, "/")).text("notices") == ""
 
 
 async def test_without_incident_management_open_incidents_are_unknown(client: Client, services: Services) -> None:
     services.fill()
-    await services.incidents.go_away()
+    await services.incidents.stop()
     page = await read(client, "/")
     assert "Open incidents cannot be shown right now" in page.text("head")
     assert "All quiet" not in page.text()
@@ -236,7 +236,7 @@ async def test_without_incident_management_open_incidents_are_unknown(client: Cl
 
 
 async def test_with_an_empty_cache_the_strip_names_nobody(client: Client, services: Services) -> None:
-    await services.schedules.go_away()
+    await services.schedules.stop()
     assert "Who is on call cannot be shown" in (await read(client, "/")).text("strip")
 
 
@@ -276,7 +276,7 @@ async def test_everything_is_loaded_concurrently(start_web: StartWeb, services: 
         peer.gate.clear()
     async with tasks.task_group() as group:
         page = group.create_task(read(client, "/"))
-        await eventually(lambda: all(len(peer.heard) >= questions for peer, questions in least.items()))
+        await eventually(lambda: all(len(peer.requests) >= questions for peer, questions in least.items()))
         for peer in least:
             peer.gate.set()
     assert "All quiet" in page.result().text("head")

@@ -134,7 +134,7 @@ async def test_only_the_untouched_form_of_a_new_schedule_takes_the_zone_of_the_b
 async def test_during_an_outage_of_on_call_the_page_shows_cached_values(client: Client, services: Services) -> None:
     services.be_quiet()
     await read(client, "/oncall")
-    await services.schedules.go_away()
+    await services.schedules.stop()
     page = await read(client, "/oncall")
     assert "The on-call service has been unavailable since" in page.text("notices")
     assert "Priya Raman" in page.text("teams")

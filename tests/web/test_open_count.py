@@ -25,7 +25,7 @@ async def test_an_unknown_or_zero_count_is_not_shown(client: Client, services: S
     services.be_quiet()
     assert (await read(client, path)).text("count") == ""
     services.fill()
-    await services.incidents.go_away()
+    await services.incidents.stop()
     assert (await read(client, path)).text("count") == ""
 
 

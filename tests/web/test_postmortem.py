@@ -38,8 +38,8 @@ async def test_the_postmortem_lists_the_timeline_in_order(client: Client, servic
 async def test_a_sender_s_text_is_escaped_in_markdown(client: Client, services: Services) -> None:
     payload = "# <script>alert(1)</script>\n[x](javascript:alert(2)) `a` |b| *c*"
     hostile = demo_data.incident(6, payload, service=payload, description=payload)
-    told = [demo_data.entry(EventType.CREATED, payload, payload, 1)]
-    services.incidents.incidents[6] = hostile.model_copy(update={"timeline": told, "timeline_cursor": "7"})
+    entries = [demo_data.entry(EventType.CREATED, payload, payload, 1)]
+    services.incidents.incidents[6] = hostile.model_copy(update={"timeline": entries, "timeline_cursor": "7"})
     text = await review(client, "6")
     escaped = r"\# \<script\>alert(1)\</script\> \[x\](javascript:alert(2)) \`a\` \|b\| \*c\*"
     assert text.splitlines()[0] == f"# Incident 6: {escaped}"
@@ -99,7 +99,7 @@ async def test_an_incident_names_its_responders_its_links_and_what_was_before(
 
 async def test_without_alert_ingestion_the_incident_is_shown_anyway(client: Client, services: Services) -> None:
     services.fill()
-    await services.alerts.go_away()
+    await services.alerts.stop()
     page = await read(client, PAGE)
     assert "Alert ingestion has been unavailable since" in page.text("notices")
     assert "Checkout answers 5xx" in page.text("head")

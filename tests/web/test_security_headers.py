@@ -128,7 +128,7 @@ async def test_a_problem_page_carries_the_request_s_id(client: Client) -> None:
 
 async def test_the_web_service_is_ready_during_outages_and_names_them(client: Client, services: Services) -> None:
     for peer in (services.alerts, services.incidents, services.schedules, services.messages):
-        await peer.go_away()
+        await peer.stop()
     async with client.get("/health/ready") as answer:
         assert answer.status == 200
         found = (await answer.json())["dependencies"]

@@ -136,16 +136,16 @@ class User:
 
 
 async def use_everything(services: Services, session: ClientSession, world: World) -> None:
-    """Do once whatever can be done, and let each neighbour be away once when it is needed."""
+    """Run every use case once, and let each service fail once when it is needed."""
     user = User(session, services.urls)
     async with AsyncExitStack() as up:
         await up.enter_async_context(services.running("alerts"))
-        async with services.refusing("incidents", 503) as asked:
+        async with services.refusing("incidents", 503) as requests:
             fired = await user.change("alerts", "/api/v1/alerts", ALERT)
-            await eventually(lambda: len(asked) >= 3)
+            await eventually(lambda: len(requests) >= 3)
         await up.enter_async_context(services.running("incidents"))
-        async with services.refusing("oncall", 503, 422) as asked:
-            await eventually(lambda: len(asked) >= 4)  # refused for good, and found again by who reconciles
+        async with services.refusing("oncall", 503, 422) as requests:
+            await eventually(lambda: len(requests) >= 4)  # refused finally, then found by the reconciliation
         await up.enter_async_context(services.running("oncall"))
         for team in (world.team, {**world.team, "team": "Logistics", "services": []}):
             schedule = await user.change("oncall", "/api/v1/schedules", team)

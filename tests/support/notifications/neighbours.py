@@ -27,7 +27,8 @@ class Neighbours:
     """Seconds until the response to a request for states."""
     answered_at: dict[str, str] = field(default_factory=dict)
     """When incidents were acknowledged, by incident."""
-    asked: list[list[str]] = field(default_factory=list)
+    state_requests: list[list[str]] = field(default_factory=list)
+    """The incidents of each request for states."""
     timeline: list[tuple[str, Any]] = field(default_factory=list)
     failed: list[tuple[str, Any]] = field(default_factory=list)
 
@@ -46,7 +47,7 @@ class Neighbours:
     async def post_states(self, request: web.Request) -> web.Response:
         """Return the states of incidents."""
         ids = (await request.json())["incident_ids"]
-        self.asked.append(ids)
+        self.state_requests.append(ids)
         await clock.sleep(self.delay)
         if self.failures:
             self.failures -= 1
@@ -70,6 +71,6 @@ class Neighbours:
         self.failed.append((request.match_info["id"], await request.json()))
         return web.json_response({"detail": "there is no such escalation"}, status=404)
 
-    def told(self, incident_id: UUID | str) -> list[str]:
+    def timeline_types(self, incident_id: UUID | str) -> list[str]:
         """Return the types of the entries of an incident's timeline."""
         return [entry["event_type"] for incident, entry in self.timeline if incident == str(incident_id)]

@@ -40,7 +40,7 @@ def email(name: str) -> str:
 
 
 def incident(number: int, title: str, **given: Any) -> Incident:
-    """An open incident of a minute and 48 seconds, unless told otherwise."""
+    """An open incident, by default one minute and 48 seconds old."""
     created = given.pop("created_at", ago(seconds=108))
     values: dict[str, Any] = {
         "id": new_id(),

@@ -111,7 +111,7 @@ class Services:
             created_at=demo_data.ago(seconds=63),
         )
         delivered = {"notification_id": str(first.notification_id)}
-        told: list[tuple[EventType, str, str, float, dict[str, Any]]] = [
+        entries: list[tuple[EventType, str, str, float, dict[str, Any]]] = [
             (EventType.NOTE_ADDED, "Hannah Weiss", "Two merchants called support", 63, {"note_id": str(note.id)}),
             (EventType.SEVERITY_CHANGED, "Hannah Weiss", "Severity changed from high to critical.", 82, {}),
             (EventType.ALERT_ATTACHED, "alert-ingestion", "31 alerts attached.", 87, {}),
@@ -129,7 +129,7 @@ class Services:
         self.incidents.incidents[2481] = ringing.model_copy(
             update={
                 "notes": [note],
-                "timeline": [demo_data.entry(kind, actor, text, at, **data) for kind, actor, text, at, data in told],
+                "timeline": [demo_data.entry(kind, actor, text, at, **data) for kind, actor, text, at, data in entries],
                 "alerts": [
                     demo_data.attached(
                         "HighErrorRate: checkout-api answers 5xx for 7.4 % of requests",

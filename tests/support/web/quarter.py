@@ -58,7 +58,7 @@ PEOPLE: Final = [
 
 
 def durations(count: int, median: float, mean: float | None = None, p95: float | None = None) -> Durations:
-    """In seconds; the mean is a third more and the 95th percentile thrice as much unless told otherwise."""
+    """In seconds; the mean is a third more and the 95th percentile three times as much by default."""
     return Durations(
         count=count, mean_seconds=mean or median * 4 / 3, median_seconds=median, p95_seconds=p95 or median * 3
     )

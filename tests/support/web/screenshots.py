@@ -52,7 +52,7 @@ async def photograph(
 
 
 async def main(folder: Path, *, readme: bool) -> None:
-    """Photograph the night, the quiet, and a night with a service away."""
+    """Photograph open incidents, none, and open incidents while a service is down."""
     async with running_browser() as browser:
         for scene in ("night",) if readme else ("night", "quiet", "degraded"):
             async with fake_services() as services, web_before(services) as client:
@@ -74,7 +74,7 @@ async def _set(scene: str, services: Services, url: str) -> dict[str, str]:
         return PAGES
     async with ClientSession() as session, session.get(url) as answer:  # names are remembered from then
         answer.raise_for_status()
-    await services.schedules.go_away()
+    await services.schedules.stop()
     return {"now-degraded": "/"}
 
 

@@ -19,13 +19,13 @@ class Visit:
         self._browser = browser
         self._contexts: list[BrowserContext] = []
         self._expected: list[str] = []
-        self._heard: list[str] = []
+        self._complaints: list[str] = []
         self.url = url.rstrip("/")
 
     @property
     def complaints(self) -> list[str]:
         """What was complained of and not expected."""
-        return [text for text in self._heard if not any(expected in text for expected in self._expected)]
+        return [text for text in self._complaints if not any(expected in text for expected in self._expected)]
 
     def expect(self, *parts: str) -> None:
         """Take complaints with any of these words for what the test is about."""
@@ -37,8 +37,8 @@ class Visit:
         opened = await self._browser.new_context(**chosen | context)
         self._contexts.append(opened)
         opened.on("console", self._listen)
-        opened.on("weberror", lambda error: self._heard.append(str(error.error)))
-        opened.on("dialog", lambda dialog: self._heard.append(dialog.message))
+        opened.on("weberror", lambda error: self._complaints.append(str(error.error)))
+        opened.on("dialog", lambda dialog: self._complaints.append(dialog.message))
         opened.on("request", self._watch)
         if first:
             await opened.add_init_script(first)
@@ -53,11 +53,11 @@ class Visit:
 
     def _listen(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
-            self._heard.append(message.text)
+            self._complaints.append(message.text)
 
     def _watch(self, request: Request) -> None:
         if not request.url.startswith(self.url + "/"):
-            self._heard.append(f"asked another host: {request.url}")
+            self._complaints.append(f"requested another host: {request.url}")
 
 
 async def live(page: Page) -> Page:
