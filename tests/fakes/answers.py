@@ -1,13 +1,14 @@
 """How the fake services respond to the web pages."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from operator import attrgetter
 from typing import TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel
 
-from tocsin.contracts.model import Page
+from tocsin.contracts.model import Page, Severity
 from tocsin.kernel.pagination import Keyset
 
 M = TypeVar("M", bound=BaseModel)
@@ -32,6 +33,27 @@ def page_of(request: web.Request, page: type[Page[M]], items: Iterable[M]) -> we
     more = len(newest) > limit
     cursor = Keyset(attrgetter("created_at")(shown[-1]), attrgetter("id")(shown[-1])).encode() if more else None
     return answer(page(items=shown, next_cursor=cursor))
+
+
+def severest_page_of(request: web.Request, page: type[Page[M]], items: Iterable[M]) -> web.Response:
+    """Return a page of the most severe items, the newest of each severity first, or of those after a cursor."""
+
+    def position(severity: str, created_at: datetime) -> tuple[int, float]:
+        return list(Severity).index(Severity(severity)), -created_at.timestamp()
+
+    def position_of(item: M) -> tuple[int, float]:
+        return position(*attrgetter("severity", "created_at")(item))
+
+    ordered = sorted(items, key=position_of)
+    if "cursor" in request.query:
+        severity, _, keyset = request.query["cursor"].partition(".")
+        after = position(severity, Keyset.decode(keyset).created_at)
+        ordered = [item for item in ordered if position_of(item) > after]
+    shown = ordered[: int(request.query.get("limit", "50"))]
+    if len(shown) == len(ordered):
+        return answer(page(items=shown, next_cursor=None))
+    last_severity, *key = attrgetter("severity", "created_at", "id")(shown[-1])
+    return answer(page(items=shown, next_cursor=f"{last_severity}.{Keyset(*key).encode()}"))
 
 
 def asked_for(request: web.Request, item: object, *names: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.fakes.answers import answer, asked_for, page_of, refuse
+from tests.fakes.answers import answer, asked_for, page_of, refuse, severest_page_of
 from tests.fakes.peer import FakePeer
 from tocsin.contracts.incidents import (
     ChangeIncident,
@@ -135,7 +135,8 @@ class FakeIncidents(FakePeer):
             and query.get("q", "").lower() in f"{item.title} {item.service} {item.description}".lower()
             and item.created_at >= datetime.fromisoformat(query.get("since", "2000-01-01T00:00:00+00:00"))
         ]
-        return page_of(request, Page[IncidentSummary], [IncidentSummary(**item.model_dump()) for item in shown])
+        ordered = severest_page_of if query.get("sort") == "severity" else page_of
+        return ordered(request, Page[IncidentSummary], [IncidentSummary(**item.model_dump()) for item in shown])
 
     async def _counts(self, request: web.Request) -> web.Response:
         shown = [item for item in self.incidents.values() if asked_for(request, item, "assigned_to")]

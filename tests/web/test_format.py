@@ -157,3 +157,12 @@ def test_a_burst_stands_out_and_a_handful_does_not() -> None:
 )
 def test_only_an_http_address_of_bounded_length_is_linked(text: str, *, linked: bool) -> None:
     assert fmt.is_address(text) is linked
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words", "clock"),
+    [(0, "under 1 s", "under 1 s"), (0.9, "under 1 s", "under 1 s"), (1, "1 s", "0:01"), (65, "1 min", "1:05")],
+)
+def test_a_duration_that_is_over_is_never_zero(seconds: float, words: str, clock: str) -> None:
+    assert fmt.took(seconds) == words
+    assert fmt.took(seconds, clock=True) == clock

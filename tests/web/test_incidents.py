@@ -27,7 +27,7 @@ def options(page: Html) -> list[str]:
     return [each["value"] for each in page.elements("option") if "selected" in each and "value" in each]
 
 
-async def test_unresolved_incidents_are_listed_newest_first(client: Client, services: Services) -> None:
+async def test_unresolved_incidents_are_listed(client: Client, services: Services) -> None:
     services.fill()
     page = await read(client, LIST)
     assert numbers(page) == [2481, 2480, 2478, 2475, 2471]
@@ -96,8 +96,9 @@ async def test_no_incident_one_and_two_have_correct_grammar(
         given |= {} if status == "open" else {"acknowledged_at": demo_data.ago(seconds=1), "mtta_seconds": 107.0}
         services.incidents.incidents[number] = demo_data.incident(number, "Slow", **given)
     page = await read(client, LIST)
-    assert page.text("head").endswith(f"{sentence} New incident")
-    word = {0: "No incident matches this filter.", 1: "1 row, newest first"}.get(len(statuses), "2 rows, newest first")
+    assert page.text("head").startswith(f"Incidents {sentence}")
+    words = {0: "No incident is unresolved. Show the resolved ones", 1: "1 row, most severe first"}
+    word = words.get(len(statuses), "2 rows, most severe first")
     assert word in page.text("results")
 
 

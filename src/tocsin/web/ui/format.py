@@ -62,6 +62,11 @@ def timer(seconds: float) -> str:
     return duration(seconds, clock_under=HOUR)
 
 
+def took(seconds: float, *, clock: bool = False) -> str:
+    """Format a duration that is over: as `duration` does, with *clock* as `timer`; below a second `under 1 s`."""
+    return "under 1 s" if seconds < 1 else timer(seconds) if clock else duration(seconds)
+
+
 def figure(seconds: float) -> tuple[str, str]:
     """Return a mean duration as number and unit: `("2:06", "min")`, `("41", "min")`, `("3 h 02", "")`."""
     whole = round(seconds)

@@ -18,6 +18,7 @@ from tocsin.web.ui.navigation import PAGES, SHORTCUTS
 FILTERS: Final = {
     "timer": fmt.timer,
     "duration": fmt.duration,
+    "took": fmt.took,
     "number": fmt.number,
     "iso": fmt.iso,
     "iso_duration": fmt.iso_duration,

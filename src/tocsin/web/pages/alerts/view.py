@@ -13,6 +13,7 @@ from tocsin.integrations import INTEGRATIONS
 from tocsin.web.pages.alerts.filter import AlertFilter
 from tocsin.web.ui import format as fmt
 from tocsin.web.ui.chips import Chip
+from tocsin.web.ui.empty_state import EmptyState
 from tocsin.web.ui.filters import Since
 from tocsin.web.ui.outages import Outages
 from tocsin.web.ui.pagination import PageLinks, page_links
@@ -61,6 +62,8 @@ class AlertsView:
     """The names and labels of the integrations to choose from."""
     rows: list[TreatedAlert] | None
     """None while alert ingestion is unavailable."""
+    empty: EmptyState
+    """What is shown if there is no row."""
     incident: IncidentSummary | None
     """The one whose alerts are shown."""
     links: PageLinks
@@ -83,6 +86,7 @@ def alerts_view(data: AlertsData) -> AlertsView:
         services=sorted(services, key=str.casefold),
         senders=[("", "Any sender"), *((name, sender.label) for name, sender in INTEGRATIONS.items())],
         rows=[treated(alert, data.incidents) for alert in page.items] if page else None,
+        empty=_empty(chosen),
         incident=incident,
         links=page_links(chosen, page),
         outages=data.outages,
@@ -115,6 +119,21 @@ def _window(summary: AlertSummary | None, chosen: AlertFilter) -> str:
     if summary is not None and summary.reports > summary.alerts:
         reports = f" They were reported {summary.reports:,} times in all."
     return f"In {window}.{reports} Each row says how the alert was treated, and why."
+
+
+def _empty(chosen: AlertFilter) -> EmptyState:
+    everything = AlertFilter(incident=chosen.incident, since=chosen.since)
+    longer = [("Show the last 7 days", chosen.but(since=Since.WEEK).address)] if chosen.since is not Since.WEEK else []
+    if chosen.cursor:
+        return EmptyState("There is nothing older.", [("Show the newest", chosen.but().address)])
+    if chosen.incident:
+        links = [("Show all of this incident", everything.address)] if chosen != everything else []
+        return EmptyState("No alert matches this filter." if links else "This incident was opened by hand.", links)
+    if chosen == everything:
+        _, window = RANGES.get(chosen.since, ("", f"the last {chosen.since}"))
+        links = [*longer, ("Connect a sender", "/handbook/api.md#alerts")]
+        return EmptyState(f"No alert was received in {window}.", links)
+    return EmptyState("No alert matches this filter.", [("Show all", everything.address), *longer])
 
 
 def _ranges(chosen: AlertFilter) -> list[Chip]:

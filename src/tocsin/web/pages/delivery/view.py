@@ -14,6 +14,7 @@ from tocsin.web.pages.delivery.filter import MessageFilter
 from tocsin.web.ui import format as fmt
 from tocsin.web.ui.cached import Cached
 from tocsin.web.ui.deliveries import Delivery, DeliveryAttempt, attempt_of, delivery_of, latency
+from tocsin.web.ui.empty_state import EmptyState
 from tocsin.web.ui.outages import Outages
 from tocsin.web.ui.pagination import PageLinks, page_links
 
@@ -57,6 +58,8 @@ class DeliveryView:
     people: list[str]
     rows: list[MessageRow] | None
     """None while the notification service is unavailable."""
+    empty: EmptyState
+    """What is shown if there is no row."""
     links: PageLinks
     outages: Outages
 
@@ -89,6 +92,7 @@ def delivery_view(data: DeliveryData) -> DeliveryView:
         channel_labels=CHANNELS.labels,
         people=sorted({member.name for schedule in schedules for member in schedule.members}, key=str.casefold),
         rows=[_row(message, data.incidents, data.at) for message in page.items] if page else None,
+        empty=_empty(chosen),
         links=page_links(chosen, page),
         outages=data.outages,
     )
@@ -104,6 +108,15 @@ def _heading(channels: Sequence[ChannelSummary]) -> str:
     if queued:
         return f"{fmt.count(queued, 'message is', 'messages are')} in the queue, and none failed"
     return "Every message was delivered"
+
+
+def _empty(chosen: MessageFilter) -> EmptyState:
+    if chosen.cursor:
+        return EmptyState("There is nothing older.", [("Show the newest", chosen.but().address)])
+    if chosen == MessageFilter():
+        links = [("Set up channels", "/handbook/channels.md"), ("Open an incident to try it", "/incidents/new")]
+        return EmptyState("No message yet: the first incident pages the people on call.", links)
+    return EmptyState("No message matches this filter.", [("Show all", MessageFilter.path)])
 
 
 def _window(summary: NotificationSummary) -> str:

@@ -1,12 +1,16 @@
 """The filters of the list of incidents."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Annotated, Any, Final, Self
 
-from tocsin.contracts.incidents import IncidentStatus
+from pydantic import AfterValidator
+
+from tocsin.contracts.incidents import IncidentSort, IncidentStatus
 from tocsin.contracts.model import Severity
+from tocsin.kernel.pagination import Keyset
 from tocsin.web.ui.filters import SPANS, PageFilter, SearchText, Since
 
 ME: Final = "me"
@@ -34,11 +38,18 @@ STATUSES: Final = {
 }
 
 
+def _checked(cursor: str) -> str:
+    Keyset.decode(cursor.rpartition(".")[2])
+    return cursor
+
+
 class IncidentFilter(PageFilter):
-    """Which incidents are shown."""
+    """Which incidents are shown, and in which order."""
 
     path = "/incidents"
 
+    cursor: Annotated[str, AfterValidator(_checked)] | None = None
+    """Of a list by severity: the severity, a dot, and the position in it."""
     q: SearchText = ""
     status: StatusFilter = StatusFilter.UNRESOLVED
     severity: Severity | None = None
@@ -47,6 +58,14 @@ class IncidentFilter(PageFilter):
     assigned: SearchText = ""
     """A name, or `me`."""
     since: Since | None = None
+    sort: IncidentSort = IncidentSort.SEVERITY
+
+    @classmethod
+    def read(cls, query: Mapping[str, str]) -> Self:
+        """Parse the query of an address; with the cursor of another order it is the list's first page."""
+        chosen = super().read(query)
+        by_severity = chosen.sort is IncidentSort.SEVERITY
+        return chosen.but() if chosen.cursor and ("." in chosen.cursor) != by_severity else chosen
 
     def parameters(self, at: datetime, me: str) -> dict[str, Any]:
         """Return the query parameters of incident management's list, for the visitor *me*, as of *at*."""
@@ -58,6 +77,7 @@ class IncidentFilter(PageFilter):
             "service": self.service or None,
             "assigned_to": (me if self.assigned == ME else self.assigned) or None,
             "since": (at - SPANS[self.since]).isoformat() if self.since else None,
+            "sort": self.sort,
             "cursor": self.cursor,
         }
 

@@ -7,13 +7,14 @@ from typing import Final
 from uuid import UUID
 
 from tocsin.contracts.escalations import Escalation
-from tocsin.contracts.incidents import IncidentCounts, IncidentStatus, IncidentSummary
+from tocsin.contracts.incidents import IncidentCounts, IncidentSort, IncidentStatus, IncidentSummary
 from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import Schedule
 from tocsin.web.pages.incidents.filter import ME, IncidentFilter, SavedFilter, StatusFilter
 from tocsin.web.ui import format as fmt
 from tocsin.web.ui.cached import Cached
 from tocsin.web.ui.chips import Chip
+from tocsin.web.ui.empty_state import EmptyState
 from tocsin.web.ui.filters import SPANS, Since
 from tocsin.web.ui.outages import Outages
 from tocsin.web.ui.pagination import PageLinks, page_links
@@ -27,6 +28,7 @@ STATUS_FILTER_LABELS: Final = {
     StatusFilter.RESOLVED: "Resolved",
     StatusFilter.ANY: "Any status",
 }
+SORT_LABELS: Final = {IncidentSort.SEVERITY: "Most severe", IncidentSort.NEWEST: "Newest"}
 SINCE_LABELS: Final = {Since.DAY: "Last 24 hours", Since.WEEK: "Last 7 days", Since.MONTH: "Last 30 days"}
 
 
@@ -57,6 +59,9 @@ class IncidentsView:
     filter: IncidentFilter
     summary: str
     """How many are not resolved."""
+    orders: list[Chip]
+    order: str
+    """The present order, such as `newest first`."""
     chips: list[Chip]
     saved_as: str
     """The name under which this filter is saved; empty if it is not."""
@@ -65,8 +70,8 @@ class IncidentsView:
     teams: list[str]
     rows: list[IncidentRow] | None
     """None while incident management is unavailable."""
-    nameless: bool
-    """Filtered by `me`, but the visitor has no name."""
+    empty: EmptyState
+    """What is shown if there is no row."""
     paging_fresh: bool
     links: PageLinks
     outages: Outages
@@ -104,13 +109,15 @@ def incidents_view(data: IncidentsData) -> IncidentsView:
         at=data.at,
         filter=chosen,
         summary=_summary(data.counts),
+        orders=_orders(chosen),
+        order=_order(chosen),
         chips=_chips(data),
         saved_as=next((item.name for item in data.saved if item.filter == chosen.but()), ""),
         suggested_name=_suggested_name(chosen),
         hidden_filters=_hidden_filters(chosen, data.me),
         teams=sorted(teams | ({chosen.team} if chosen.team else set()), key=str.casefold),
         rows=[_row(incident, data.escalations.value or {}, data.at) for incident in page.items] if page else None,
-        nameless=chosen.assigned == ME and not data.me,
+        empty=_empty(data),
         paging_fresh=data.escalations.fresh,
         links=page_links(chosen, page),
         outages=data.outages,
@@ -132,21 +139,47 @@ def _summary(counts: IncidentCounts | None) -> str:
     return f"{total:,} {'is' if total == 1 else 'are'} not resolved. {unacknowledged} {verb} unacknowledged."
 
 
+def _order(chosen: IncidentFilter) -> str:
+    return f"{SORT_LABELS[chosen.sort].lower()} first"
+
+
+def _orders(chosen: IncidentFilter) -> list[Chip]:
+    return [
+        Chip(label, chosen.but(sort=sort).address, None, current=sort is chosen.sort)
+        for sort, label in SORT_LABELS.items()
+    ]
+
+
+def _empty(data: IncidentsData) -> EmptyState:
+    chosen = data.filter
+    every = IncidentFilter(status=StatusFilter.ANY, sort=chosen.sort)
+    if chosen.assigned == ME and not data.me:
+        return EmptyState("Enter your name in the menu at the top to see what is assigned to you.")
+    if chosen.cursor:
+        return EmptyState("There is nothing further.", [("Show the first page", chosen.but().address)])
+    if chosen == every:
+        links = [("Connect a sender of alerts", "/handbook/api.md#alerts"), ("Open one by hand", "/incidents/new")]
+        return EmptyState("No incident yet: an alert opens the first.", links)
+    if chosen == IncidentFilter(sort=chosen.sort):
+        return EmptyState("No incident is unresolved.", [("Show the resolved ones", every.address)])
+    return EmptyState("No incident matches this filter.", [("Show all", every.address)])
+
+
 def _chips(data: IncidentsData) -> list[Chip]:
-    here = data.filter.but()
+    here, sort = data.filter.but(), data.filter.sort
 
     def chip(label: str, filter_: IncidentFilter, count: int | None = None) -> Chip:
         return Chip(label, filter_.address, count, current=filter_ == here)
 
     counts = data.counts
     chips = [
-        chip("Not resolved", IncidentFilter(), _total(counts)),
-        chip("Unacknowledged", IncidentFilter(status=StatusFilter.OPEN), counts.open if counts else None),
+        chip("Not resolved", IncidentFilter(sort=sort), _total(counts)),
+        chip("Unacknowledged", IncidentFilter(status=StatusFilter.OPEN, sort=sort), counts.open if counts else None),
     ]
     if data.me:
-        chips.append(chip("Mine", IncidentFilter(assigned=ME), _total(data.own_counts)))
+        chips.append(chip("Mine", IncidentFilter(assigned=ME, sort=sort), _total(data.own_counts)))
     chips += [chip(item.name, item.filter) for item in data.saved]
-    return [*chips, chip("All", IncidentFilter(status=StatusFilter.ANY))]
+    return [*chips, chip("All", IncidentFilter(status=StatusFilter.ANY, sort=sort))]
 
 
 def _total(counts: IncidentCounts | None) -> int | None:
@@ -162,6 +195,7 @@ def _suggested_name(chosen: IncidentFilter) -> str:
         {"": "", ME: "mine"}.get(chosen.assigned, chosen.assigned),
         STATUS_FILTER_LABELS[chosen.status].lower() if chosen.status is not StatusFilter.ANY else "",
         fmt.duration(SPANS[chosen.since].total_seconds()).removesuffix(" 0 h") if chosen.since else "",
+        _order(chosen) if chosen.sort is not IncidentFilter().sort else "",
     ]
     return fmt.cut(", ".join(part for part in parts if part) or "All", 40)
 
