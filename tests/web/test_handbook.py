@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.web.browser_queries import read
 from tests.web.conftest import Client
+from tocsin.web.pages.handbook.view import handbook_view
 
 ROOT = Path(__file__).parents[2]
 PAGES = [path.name for path in sorted((ROOT / "docs").glob("*.md"))]
@@ -23,6 +24,20 @@ async def test_every_page_is_shown_and_each_of_its_links_leads_somewhere(client:
         other, _, anchor = address.partition("#")
         there = await read(client, f"/handbook/{other}") if other else page
         assert not anchor or there.has(anchor), address
+
+
+async def test_a_page_leads_to_all_others(client: Client) -> None:
+    page = await read(client, f"/handbook/{PAGES[0]}")
+    links = {given["href"]: given.get("aria-current") for given in page.elements("a")}
+    assert {f"/handbook/{name}" for name in PAGES} <= links.keys()
+    assert links[f"/handbook/{PAGES[0]}"] == "page"
+
+
+def test_a_table_head_without_text_is_left_out_and_another_one_kept() -> None:
+    text = "# T\n\n| | |\n| - | - |\n| a | b |\n\n| X | |\n| - | - |\n| c | d |\n"
+    body = str(handbook_view("t.md", text, {"t.md": "T"}).body)
+    assert body.count("<thead>") == 1
+    assert body.count('<div class="scroll" tabindex="0"><table') == body.count("</table></div>") == 2
 
 
 async def test_each_alert_finds_its_runbook(client: Client) -> None:

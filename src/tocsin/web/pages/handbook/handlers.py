@@ -12,7 +12,7 @@ async def get_page(request: web.Request) -> web.Response:
     """Show one page, by its file name: relative links between the files work here, too."""
     data = load_handbook(request.match_info["page"])
     if data.text is None:
-        msg = f"There is no page {data.name[:64]!r} in the handbook, only {', '.join(data.names)}."
+        msg = f"There is no page {data.name[:64]!r} in the handbook, only {', '.join(data.titles)}."
         raise NotFoundError(msg)
-    context = {"view": handbook_view(data.text)}
+    context = {"view": handbook_view(data.name, data.text, data.titles)}
     return templating.render(request, "pages/handbook/page.html", blocks=(), context=context)

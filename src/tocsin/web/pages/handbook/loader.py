@@ -3,12 +3,13 @@
 from functools import cache
 from pathlib import Path
 
-from tocsin.web.pages.handbook.view import HandbookData
+from tocsin.web.pages.handbook.view import HandbookData, title_of
 
 
 def load_handbook(name: str) -> HandbookData:
-    """Return the page *name*, a file name, and the names of all."""
-    return HandbookData(name, _texts().get(name), list(_texts()))
+    """Return the page *name*, a file name, and the titles of all."""
+    texts = _texts()
+    return HandbookData(name, texts.get(name), {name: title_of(text) for name, text in texts.items()})
 
 
 @cache
