@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -10,13 +10,16 @@ from tests.support.web import quarter
 from tests.support.web.browser_queries import BROWSER, FRAGMENTS, read
 from tests.support.web.demo_night import Services
 from tests.web.conftest import Client
-from tocsin.contracts.overview import Figures, NoisyService
+from tocsin.contracts.overview import Figures, NoisyService, Period
+from tocsin.web.pages.analytics.view import RANGES, default_range
 from tocsin.web.ui.assets import ASSETS
 
 PATH = "/analytics"
+QUARTER = f"{PATH}?range=13w"
+TODAY = date(2026, 10, 22)
 
 
-async def table(client: Client, name: str, query: str = "") -> list[dict[str, str]]:
+async def table(client: Client, name: str, query: str = "?range=13w") -> list[dict[str, str]]:
     """Download a table."""
     async with client.get(f"{PATH}/{name}.csv{query}") as response:
         assert response.status == 200
@@ -27,19 +30,19 @@ async def table(client: Client, name: str, query: str = "") -> list[dict[str, st
 
 async def test_the_heading_summarises_the_range(client: Client, services: Services) -> None:
     quarter.fill(services)
-    page = await read(client, PATH)
+    page = await read(client, QUARTER)
     words = page.text("analytics")
     assert words.startswith("Acknowledged in 2:06, resolved in 41 min Medians over 13 weeks, 158 incidents.")
     assert "Time to acknowledge down 28 %; time to resolve unchanged, compared with the 13 weeks before." in words
-    assert "MTTA, median 2:06 min 28 % better, was 2:55" in words
-    assert "MTTR, median 41 min 3 % worse, was 40 min" in words
+    assert "Median to acknowledge 2:06 min 28 % better, was 2:55" in words
+    assert "Median to resolve 41 min 3 % worse, was 40 min" in words
     assert "Escalated past level 1 14 % 5 points better, was 19 %" in words
     assert "Nights interrupted 13 of 88 2 worse, was 11" in words
 
 
 async def test_every_chart_has_a_unit_and_a_text_alternative(client: Client, services: Services) -> None:
     quarter.fill(services)
-    page = await read(client, PATH)
+    page = await read(client, QUARTER)
     assert page.text("time-to-acknowledge") == "Time to acknowledge minutes, by week"
     assert page.text("incidents") == "Incidents by week and severity"
     said = {svg["aria-label"] for svg in page.elements("svg") if svg.get("role") == "img"}
@@ -83,8 +86,8 @@ async def test_a_table_has_the_figures_with_their_units(client: Client, services
         "team": "Payments",
         "incidents": "31",
         "incidents_at_night": "9",
-        "mtta_median_seconds": "122.0",
-        "mttr_median_seconds": "2280.0",
+        "time_to_acknowledge_median_seconds": "122.0",
+        "time_to_resolve_median_seconds": "2280.0",
     }
     assert (await table(client, "pages-per-person"))[0]["pages_at_night"] == "9"
     assert [row["incidents"] for row in await table(client, "escalations")] == ["131", "16", "5", "0", "0"]
@@ -106,10 +109,80 @@ async def test_range_and_team_are_in_the_url_and_requested(client: Client, servi
     links = [a["href"] for a in page.elements("a") if ".csv" in a.get("href", "")]
     assert all(link.endswith("?range=1y&team=Search") for link in links)
     for nonsense in ("?range=7", "?range=", "?team=%00&x=1"):
+        before = len(services.incidents.overviews)
         await read(client, PATH + nonsense)
-        assert services.incidents.overviews[-1]["by"] == "week"
+        assert len(services.incidents.overviews) == before + 2  # the first is the default range's
     await read(client, f"{PATH}?range=7d")
     assert services.incidents.overviews[-1]["by"] == "day"
+
+
+def day(ago: int, incidents: int) -> Period:
+    """Return the figures of a day with *incidents*, some days *ago*."""
+    figures = quarter.figures((incidents, 0, 0, 0), quarter.nothing(), quarter.nothing())
+    return Period(starts_on=TODAY - timedelta(days=ago), **figures)
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        ([], "30d"),
+        ([day(0, 0), day(50, 0)], "30d"),
+        ([day(6, 10), day(50, 90)], "7d"),
+        ([day(6, 9), day(29, 1), day(50, 90)], "30d"),
+        ([day(6, 9), day(30, 90)], "13w"),
+        ([day(0, 2), day(1, 1)], "7d"),
+        ([day(0, 2), day(20, 1)], "30d"),
+        ([day(90, 1)], "13w"),
+    ],
+)
+def test_the_default_range_is_the_shortest_with_ten_incidents_or_with_all(days: list[Period], expected: str) -> None:
+    assert default_range(days, TODAY) is RANGES[expected]
+
+
+async def test_the_default_range_is_loaded_and_kept_by_a_refresh(client: Client, services: Services) -> None:
+    quarter.fill(services)
+    today = datetime.now(UTC).date()
+    recent = day(0, 12).model_copy(update={"starts_on": today})
+    services.incidents.overview = quarter.overview(periods=[recent], team="Search")
+    page = await read(client, f"{PATH}?team=Search")
+    wide, shown = services.incidents.overviews
+    assert (wide["by"], wide["team"]) == ("day", "Search")
+    assert datetime.fromisoformat(wide["since"]).date() == today - timedelta(days=90)
+    assert datetime.fromisoformat(shown["since"]).date() == today - timedelta(days=6)
+    (main,) = page.elements("main")
+    assert main["hx-get"] == f"{PATH}?range=7d&team=Search"
+
+
+async def test_a_range_without_incidents_leads_to_longer_ones_and_draws_nothing(
+    client: Client, services: Services
+) -> None:
+    quarter.fill(services)
+    none = Figures(**quarter.figures((0, 0, 0, 0), quarter.nothing(), quarter.nothing()))
+    services.incidents.overview = quarter.overview(total=none, services=[])
+    page = await read(client, f"{PATH}?range=30d")
+    links = [link["href"] for link in page.elements("a") if "btn" in link.get("class", "").split()]
+    assert links == [
+        f"{PATH}?range=13w&team=",
+        f"{PATH}?range=1y&team=",
+        "/incidents/new",
+        "/handbook/api.md#alerts",
+    ]
+    assert not page.has("time-to-acknowledge")
+    assert page.has("pages-per-person")
+
+
+async def test_every_colour_and_bar_is_explained(client: Client, services: Services) -> None:
+    quarter.fill(services)
+    page = await read(client, QUARTER)
+    words = page.text("analytics")
+    assert "within 5 min later" in words
+    assert "within 1 h later" in words
+    assert "incidents of these, with a page at night" in words
+    assert "pages of these, at night" in words
+    assert "Compared with the noisiest" in words
+    assert "Compared with the most paged" in words
+    assert "Sleep interrupted" not in words
+    assert "MTT" not in words
 
 
 async def test_one_incident_none_and_empty_weeks_have_correct_headings(client: Client, services: Services) -> None:
@@ -126,10 +199,9 @@ async def test_one_incident_none_and_empty_weeks_have_correct_headings(client: C
     services.incidents.overview = found.model_copy(
         update={**empty, "total": Figures(**one), "before": Figures(**none), "periods": periods}
     )
-    words = (await read(client, PATH)).text("analytics")
+    words = (await read(client, QUARTER)).text("analytics")
     assert words.startswith("Acknowledged in 1:01 Medians over 13 weeks, 1 incident.")
     assert "Nobody was paged in 13 weeks." in words
-    assert "No incident in 13 weeks." in words
 
     services.incidents.overview = found.model_copy(
         update={
@@ -139,14 +211,14 @@ async def test_one_incident_none_and_empty_weeks_have_correct_headings(client: C
         }
     )
     assert (
-        (await read(client, PATH))
+        (await read(client, QUARTER))
         .text("analytics")
         .startswith("No incident in 13 weeks 171 incidents in the 13 weeks before.")
     )
     unanswered = one | {"mtta": quarter.nothing()}
     services.incidents.overview = found.model_copy(update={**empty, "total": Figures(**unanswered)})
     assert (
-        (await read(client, PATH))
+        (await read(client, QUARTER))
         .text("analytics")
         .startswith("No incident has been acknowledged yet 13 weeks, 1 incident.")
     )
@@ -157,9 +229,9 @@ async def test_a_figure_is_as_before_only_if_it_is_equal(client: Client, service
     none = quarter.figures((0, 0, 0, 0), quarter.nothing(), quarter.nothing())
     for total, before, expected in ((some, none, "10 was 0"), (some, some, "10 as before, 10"), (none, none, "0 as")):
         services.incidents.overview = quarter.overview(total=Figures(**total), before=Figures(**before))
-        assert f"Incidents {expected}" in (await read(client, PATH)).text("analytics")
+        assert f"Incidents {expected}" in (await read(client, QUARTER)).text("analytics")
     services.incidents.overview = quarter.overview(total=Figures(**none), before=Figures(**some))
-    assert "MTTA, median none was 1:01" in (await read(client, PATH)).text("analytics")
+    assert "Median to acknowledge none was 1:01" in (await read(client, QUARTER)).text("analytics")
 
 
 async def test_hostile_names_are_escaped_in_html_and_csv(client: Client, services: Services) -> None:
@@ -167,7 +239,7 @@ async def test_hostile_names_are_escaped_in_html_and_csv(client: Client, service
     noisy = NoisyService(service=hostile, team="@team", incidents=1, mtta=quarter.nothing(), mttr=quarter.nothing())
     services.incidents.overview = quarter.overview(services=[noisy], teams=[hostile])
     services.schedules.overview = quarter.on_call()
-    page = await read(client, PATH)
+    page = await read(client, QUARTER)
     assert all("src" in script for script in page.elements("script"))
     assert "<script>alert(1)</script>" in page.text("analytics")
     (row,) = await table(client, "noisiest-services")
@@ -177,24 +249,24 @@ async def test_hostile_names_are_escaped_in_html_and_csv(client: Client, service
 async def test_an_outage_is_named_with_the_rest_of_the_page(client: Client, services: Services) -> None:
     quarter.fill(services)
     services.schedules.overview = None
-    page = await read(client, PATH)
+    page = await read(client, QUARTER)
     assert "The on-call service has been unavailable since" in page.text("notices")
     assert page.text("analytics").startswith("Acknowledged in 2:06")
     assert not page.has("pages-per-person")
     async with client.get(f"{PATH}/pages-per-person.csv") as response:
         assert response.status == 503
     services.incidents.overview = None
-    page = await read(client, PATH)
+    page = await read(client, QUARTER)
     assert page.text("analytics").startswith("Metrics cannot be shown right now")
 
 
 async def test_incomplete_figures_are_marked(client: Client, services: Services) -> None:
     quarter.fill(services)
     services.incidents.overview = quarter.overview(history_before=quarter.overview().as_of - timedelta(days=20))
-    words = (await read(client, PATH)).text("analytics")
+    words = (await read(client, QUARTER)).text("analytics")
     assert "Incidents opened before Fri 2 Oct 2026, 01:14:08 UTC are still being aggregated." in words
     services.schedules.overview = quarter.on_call(history_before=quarter.overview().as_of - timedelta(days=2))
-    words = (await read(client, PATH)).text("analytics")
+    words = (await read(client, QUARTER)).text("analytics")
     assert "Incidents opened before Tue 20 Oct 2026, 01:14:08 UTC are still being aggregated." in words
 
 
@@ -216,7 +288,7 @@ async def test_an_unknown_table_is_a_404(client: Client, services: Services, nam
 
 async def test_htmx_gets_the_block_alone(client: Client, services: Services) -> None:
     quarter.fill(services)
-    page = await read(client, PATH, headers=FRAGMENTS)
+    page = await read(client, QUARTER, headers=FRAGMENTS)
     assert page.has("analytics")
     assert not page.has("main")
 

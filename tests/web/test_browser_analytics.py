@@ -14,7 +14,7 @@ from tests.support.web.visits import PHONE, Visit, live
 from tocsin.contracts.overview import Figures
 
 pytestmark = pytest.mark.slow
-PATH = "/analytics"
+PATH = "/analytics?range=13w"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

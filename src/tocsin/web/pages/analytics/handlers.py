@@ -7,7 +7,7 @@ from aiohttp.typedefs import Handler
 
 from tocsin.kernel.errors import NotFoundError, UpstreamError
 from tocsin.web.pages.analytics.loader import load_analytics
-from tocsin.web.pages.analytics.view import DEFAULT_RANGE, RANGES, AnalyticsData, analytics_view
+from tocsin.web.pages.analytics.view import RANGES, AnalyticsData, analytics_view
 from tocsin.web.ui import templating
 from tocsin.web.ui.loaders import with_open_count
 
@@ -51,6 +51,5 @@ async def get_file(request: web.Request) -> web.Response:
 
 
 async def _load(request: web.Request) -> AnalyticsData:
-    chosen = RANGES.get(request.query.get("range", ""), RANGES[DEFAULT_RANGE])
     team = request.query.get("team", "").replace("\0", "").strip()[:MAX_TEAM]
-    return await load_analytics(request.app, chosen, team)
+    return await load_analytics(request.app, RANGES.get(request.query.get("range", "")), team)

@@ -45,6 +45,8 @@ class Distribution:
     axis: charts.Axis
     bars: list[charts.Rect]
     bins: list[tuple[str, int]]
+    limit: str
+    """The duration from which bars are highlighted."""
     table: Table
 
 
@@ -122,6 +124,7 @@ def distribution_of(title: str, name: str, bins: Sequence[Bin], long: float) -> 
         axis=axis,
         bars=charts.bars(counts, axis, ["b1" if _within(item, long) else "b2" for item in bins]),
         bins=list(zip(names, counts, strict=True)),
+        limit=within,
         table=Table(name, DISTRIBUTED, rows),
     )
 

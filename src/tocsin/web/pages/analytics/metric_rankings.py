@@ -11,11 +11,13 @@ from tocsin.web.ui.tables import Cell, Column, Table
 
 @dataclass(frozen=True, slots=True)
 class RankingRow:
-    """A row with a bar: its share of the longest bar, and the part of it at night."""
+    """A row with a bar."""
 
     cells: list[Cell]
     percent: float
+    """Length of the bar: a share of the whole, or relative to the largest row; the column's heading says which."""
     night_percent: float = 0.0
+    """The part of it at night."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,8 @@ def services_of(stats: StatsOverview, on_call: OnCallOverview | None) -> Ranking
         Column("Team", "team", numeric=False),
         Column("Incidents", "incidents"),
         Column("At night", "incidents_at_night"),
-        Column("MTTA", "mtta_median_seconds"),
-        Column("MTTR", "mttr_median_seconds"),
+        Column("Acknowledged in", "time_to_acknowledge_median_seconds"),
+        Column("Resolved in", "time_to_resolve_median_seconds"),
     ]
     rows = [
         [

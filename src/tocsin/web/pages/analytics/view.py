@@ -1,13 +1,13 @@
 """The view of analytics: how long incidents take, and how often people are paged."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from tocsin.contracts.escalations import Level
 from tocsin.contracts.incidents import Durations
-from tocsin.contracts.overview import Grain, OnCallOverview, Reached, StatsOverview
+from tocsin.contracts.overview import Grain, OnCallOverview, Period, Reached, StatsOverview
 from tocsin.web.pages.analytics.metric_charts import (
     Distribution,
     Trend,
@@ -61,7 +61,21 @@ RANGES: Final = {
         Range("1y", "52 weeks", 364, Grain.WEEK),
     )
 }
-DEFAULT_RANGE: Final = "13w"
+LONGEST_DEFAULT: Final = RANGES["13w"]
+EMPTY_DEFAULT: Final = RANGES["30d"]
+ENOUGH: Final = 10
+"""Incidents that a range needs to be the default one."""
+
+
+def default_range(days: Sequence[Period], today: date) -> Range:
+    """Return the shortest range with enough incidents, or with all of the last 13 weeks if those are fewer."""
+    ranges = [item for item in RANGES.values() if item.days <= LONGEST_DEFAULT.days]
+    counts = {
+        item.key: sum(day.incidents for day in days if day.starts_on > today - timedelta(days=item.days))
+        for item in ranges
+    }
+    wanted = min(ENOUGH, counts[LONGEST_DEFAULT.key])
+    return next(item for item in ranges if counts[item.key] >= wanted) if wanted else EMPTY_DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +126,16 @@ class AnalyticsView:
     on_call: OnCallOverview | None
     reached: Ranking | None
     people: Ranking | None
+
+    @property
+    def nothing_yet(self) -> bool:
+        """Whether no incident was opened, so that there is nothing to draw."""
+        return self.stats is not None and not self.stats.total.incidents
+
+    @property
+    def longer(self) -> list[Range]:
+        """The longer ranges."""
+        return [item for item in RANGES.values() if item.days > self.range.days]
 
     @property
     def history_before(self) -> datetime | None:
@@ -214,8 +238,8 @@ def _short(seconds: float) -> str:
 def _incident_figures(stats: StatsOverview) -> list[Figure]:
     total, before = stats.total, stats.before
     return [
-        _duration_figure("MTTA, median", total.mtta.median_seconds, before.mtta.median_seconds),
-        _duration_figure("MTTR, median", total.mttr.median_seconds, before.mttr.median_seconds),
+        _duration_figure("Median to acknowledge", total.mtta.median_seconds, before.mtta.median_seconds),
+        _duration_figure("Median to resolve", total.mttr.median_seconds, before.mttr.median_seconds),
         _figure("Incidents", (f"{total.incidents:,}", ""), total.incidents, before.incidents, f"{before.incidents:,}"),
     ]
 
