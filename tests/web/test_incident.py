@@ -11,7 +11,7 @@ from tests.support.web.html import Html
 from tests.web.conftest import Client, StartWeb
 from tocsin.contracts.alerts import Link
 from tocsin.contracts.escalations import Level
-from tocsin.contracts.incidents import EventType, IncidentStatus
+from tocsin.contracts.incidents import EventType, IncidentStatus, MovedAlert
 from tocsin.contracts.notifications import NotificationStatus
 from tocsin.kernel import tasks
 
@@ -116,6 +116,32 @@ async def test_an_incident_opened_by_hand_has_no_alerts(client: Client, services
     page = await read(client, "/incidents/3")
     assert "Opened by hand" in page.text("alerts")
     assert "The *bridge* is out." in page.text("details")
+
+
+async def test_alerts_that_moved_are_shown_with_their_present_incident(client: Client, services: Services) -> None:
+    services.fill()
+    now, before = services.incidents.incidents[2481], services.incidents.incidents[2479]
+    alerts = [
+        MovedAlert(**dict(item), moved_at=demo_data.ago(seconds=9), moved_to_id=now.id, moved_to_number=now.number)
+        for item in now.alerts[:2]
+    ]
+    services.incidents.incidents[2479] = before.model_copy(update={"moved_alerts": alerts})
+    page = await read(client, "/incidents/2479")
+    assert "0 alerts, 2 moved" in page.text("head")
+    assert "2 alerts kept firing and moved to #2481." in page.text("response")
+    assert "the next alert opens a new incident" not in page.text("response")
+    assert "Opened by hand" not in page.text("alerts")
+    assert "Moved to another incident still firing after this one was resolved" in page.text("moved")
+    assert [link["href"] for link in page.elements("a")].count("/incidents/2481") == 3
+    async with client.get("/incidents/2479/review.md") as response:
+        assert "- Still firing after this was resolved, moved to #2481: 2" in await response.text()
+
+
+async def test_a_note_is_written_above_the_newest_entry(client: Client, services: Services) -> None:
+    services.fill()
+    page = await read(client, "/incidents/2481")
+    ids = [given["id"] for _, given in page.attributes if "id" in given]
+    assert ids.index("tl") < ids.index("note") < ids.index("timeline")
 
 
 async def test_the_timeline_draws_each_message_under_its_page_and_not_twice(client: Client, services: Services) -> None:

@@ -77,7 +77,8 @@ async def test_a_timeline_shows_what_people_did_or_whom_it_paged(
     assert gone not in page.text("timeline")
     main = next(found for found in page.elements("main") if found["id"] == "main")
     assert main["hx-get"] == (PAGE if show == "lost" else f"{PAGE}?show={show}")
-    assert "No action by a person yet." in (await read(client, "/incidents/2480?show=people")).text("timeline")
+    nothing = await read(client, "/incidents/2480?show=people")
+    assert "No action by a person yet: acknowledge, start work or add a note." in nothing.text("timeline")
 
 
 async def test_an_incident_names_its_responders_its_links_and_what_was_before(

@@ -31,6 +31,11 @@ def _facts(incident: Incident) -> Iterator[str]:
     if incident.resolved_at and incident.mttr_seconds is not None:
         yield f"- Resolved: {_at(incident.resolved_at)}, after {fmt.duration(incident.mttr_seconds)}"
     yield f"- Alerts: {incident.alerts_total:,}"
+    if incident.moved_alerts:
+        numbers = ", ".join(
+            f"#{number}" for number in sorted({alert.moved_to_number for alert in incident.moved_alerts})
+        )
+        yield f"- Still firing after this was resolved, moved to {numbers}: {len(incident.moved_alerts):,}"
     if incident.description:
         yield ""
         yield from _quoted(incident.description)
@@ -57,6 +62,11 @@ def _sections() -> Iterator[str]:
     yield "## What we change"
     yield ""
     yield "- [ ] "
+
+
+def incidents_moved_to(incident: Incident) -> list[int]:
+    """Return the numbers of the incidents to which alerts of *incident* moved."""
+    return sorted({alert.moved_to_number for alert in incident.moved_alerts})
 
 
 def plain(text: str) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from tocsin.contracts.alerts import Alert, AlertStatus, Link
+from tocsin.contracts.alerts import Alert, Link
 from tocsin.contracts.escalations import Escalation
 from tocsin.contracts.incidents import (
     EventType,
@@ -14,10 +14,12 @@ from tocsin.contracts.incidents import (
     IncidentAlert,
     IncidentStatus,
     IncidentSummary,
+    MovedAlert,
     TimelineEntry,
 )
 from tocsin.contracts.model import Page
 from tocsin.contracts.notifications import Notification
+from tocsin.web.pages.incident.postmortem import incidents_moved_to
 from tocsin.web.pages.incident.responders import Responder, responders_of
 from tocsin.web.pages.incident.timeline import TimelineFilter, TimelineRow, timeline_of
 from tocsin.web.ui import format as fmt
@@ -72,7 +74,10 @@ class IncidentView:
     paging_fresh: bool
     alerts: Sequence[IncidentAlert]
     folded_alerts: Sequence[IncidentAlert]
-    recovered: int
+    moved: Sequence[MovedAlert]
+    """The newest alerts that moved to another incident."""
+    moved_to: list[int]
+    """The numbers of the incidents that they moved to."""
     senders: list[str]
     links: list[Link]
     """Links from the senders, each once."""
@@ -125,7 +130,8 @@ def incident_view(data: IncidentData) -> IncidentView:
         paging_fresh=data.escalation.fresh,
         alerts=incident.alerts[:ALERTS_SHOWN],
         folded_alerts=incident.alerts[ALERTS_SHOWN:],
-        recovered=sum(alert.status is AlertStatus.RESOLVED for alert in incident.alerts),
+        moved=incident.moved_alerts[:ALERTS_SHOWN],
+        moved_to=incidents_moved_to(incident),
         senders=sorted({alert.source for alert in incident.alerts if alert.source}),
         timeline=timeline_of(entries, incident.notes, data.timeline_filter.show, deliveries),
         timeline_filter=data.timeline_filter,
