@@ -70,7 +70,7 @@ async def answer_to(stack: Stack, beginning: bytes) -> tuple[int, dict[str, Any]
         (421, b"GET /health HTTP/1.1\r\nHost: localhost.evil.example:8001\r\nX-Request-ID: mine\r\n\r\n"),
         (408, b"POST / HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: mine\r\nContent-Length: 99\r\n\r\nhalf"),
     ],
-    ids=["body", "headers", "slow"],
+    ids=["body", "headers", "no host", "foreign host", "foreign host of health", "slow"],
 )
 async def test_errors_of_the_edge_are_problem_documents_like_those_of_the_services(
     stack: Stack, status: int, beginning: bytes
