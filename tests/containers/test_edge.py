@@ -62,9 +62,15 @@ async def answer_to(stack: Stack, beginning: bytes) -> tuple[int, dict[str, Any]
     [
         (
             413,
-            b"POST /api/v1/alerts HTTP/1.1\r\nX-Request-ID: mine\r\nContent-Length: 17000000\r\n\r\n" + b"x" * 40_000,
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: mine\r\nContent-Length: 17000000\r\n\r\n"
+            + b"x" * 40_000,
         ),
-        (431, b"GET / HTTP/1.1\r\nX-Request-ID: mine\r\n" + b"X-Padding: %s\r\n" % (b"x" * 4_000) * 5 + b"\r\n"),
+        (
+            431,
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: mine\r\n"
+            + b"X-Padding: %s\r\n" % (b"x" * 4_000) * 5
+            + b"\r\n",
+        ),
         (400, b"GET / HTTP/1.1\r\nX-Request-ID: mine\r\n\r\n"),
         (421, b"GET / HTTP/1.1\r\nHost: evil.example\r\nX-Request-ID: mine\r\n\r\n"),
         (421, b"GET /health HTTP/1.1\r\nHost: localhost.evil.example:8001\r\nX-Request-ID: mine\r\n\r\n"),
