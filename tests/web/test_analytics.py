@@ -34,8 +34,8 @@ async def test_the_heading_summarises_the_range(client: Client, services: Servic
     words = page.text("analytics")
     assert words.startswith("Acknowledged in 2:06, resolved in 41 min Medians over 13 weeks, 158 incidents.")
     assert "Time to acknowledge down 28 %; time to resolve unchanged, compared with the 13 weeks before." in words
-    assert "Median to acknowledge 2:06 min 28 % better, was 2:55" in words
-    assert "Median to resolve 41 min 3 % worse, was 40 min" in words
+    assert "Time to acknowledge 2:06 min, median 28 % better, was 2:55" in words
+    assert "Time to resolve 41 min, median 3 % worse, was 40 min" in words
     assert "Escalated past level 1 14 % 5 points better, was 19 %" in words
     assert "Nights interrupted 13 of 88 2 worse, was 11" in words
 
@@ -231,7 +231,7 @@ async def test_a_figure_is_as_before_only_if_it_is_equal(client: Client, service
         services.incidents.overview = quarter.overview(total=Figures(**total), before=Figures(**before))
         assert f"Incidents {expected}" in (await read(client, QUARTER)).text("analytics")
     services.incidents.overview = quarter.overview(total=Figures(**none), before=Figures(**some))
-    assert "Median to acknowledge none was 1:01" in (await read(client, QUARTER)).text("analytics")
+    assert "Time to acknowledge none was 1:01" in (await read(client, QUARTER)).text("analytics")
 
 
 async def test_hostile_names_are_escaped_in_html_and_csv(client: Client, services: Services) -> None:

@@ -26,6 +26,15 @@ async def test_an_incident_is_opened_by_hand_and_shown(client: Client, services:
     assert "Your name" not in (await read(client, NEW)).text("form")
 
 
+async def test_without_a_team_the_form_says_who_is_paged_and_offers_to_create_one(
+    client: Client, services: Services
+) -> None:
+    page = await read(client, NEW)
+    assert "so the catch-all contact is paged. Create the first team" in page.text("main")
+    services.be_quiet()
+    assert "The person on call for the service is paged at once" in (await read(client, NEW)).text("main")
+
+
 async def test_the_same_form_twice_opens_one_incident(client: Client, services: Services) -> None:
     page = await read(client, NEW)
     for _ in range(2):

@@ -238,15 +238,18 @@ def _short(seconds: float) -> str:
 def _incident_figures(stats: StatsOverview) -> list[Figure]:
     total, before = stats.total, stats.before
     return [
-        _duration_figure("Median to acknowledge", total.mtta.median_seconds, before.mtta.median_seconds),
-        _duration_figure("Median to resolve", total.mttr.median_seconds, before.mttr.median_seconds),
+        _duration_figure("Time to acknowledge", total.mtta.median_seconds, before.mtta.median_seconds),
+        _duration_figure("Time to resolve", total.mttr.median_seconds, before.mttr.median_seconds),
         _figure("Incidents", (f"{total.incidents:,}", ""), total.incidents, before.incidents, f"{before.incidents:,}"),
     ]
 
 
 def _duration_figure(name: str, now: float | None, then: float | None) -> Figure:
     number, unit = fmt.figure(now) if now is not None else ("none", "")
-    return _figure(name, (number, unit), now, then, _short(then) if then is not None else "")
+    named = f"{unit}, median" if unit else "median"
+    return _figure(
+        name, (number, named if now is not None else ""), now, then, _short(then) if then is not None else ""
+    )
 
 
 def _figure(name: str, shown: tuple[str, str], now: float | None, then: float | None, before: str) -> Figure:

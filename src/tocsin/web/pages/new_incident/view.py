@@ -35,6 +35,8 @@ class NewIncidentView:
     rejection: Rejection | None
     services: Sequence[str]
     severities: Sequence[Severity]
+    no_team: bool
+    """Whether it is known that no team has a schedule: the catch-all contact is paged."""
     outages: Outages
 
 
@@ -55,5 +57,6 @@ def new_incident_view(
         rejection=rejection,
         services=sorted(owned, key=str.casefold),
         severities=list(Severity),
+        no_team=data.schedules.value is not None and not schedules,
         outages=data.outages,
     )
