@@ -58,6 +58,15 @@ async def test_incidents_can_be_searched_from_every_page_on_a_phone(visit: Visit
     await expect(page.locator("tbody tr")).to_have_count(1)
 
 
+async def test_now_fits_a_large_window_and_its_charts_take_the_height(visit: Visit, services: Services) -> None:
+    services.be_quiet()
+    page = await live(await visit.open(viewport={"width": 1920, "height": 1080}))
+    assert await page.evaluate("document.documentElement.scrollHeight") <= 1080
+    last = await page.locator(".rail .stat").last.bounding_box()
+    assert last is not None
+    assert 1080 - last["y"] - last["height"] < 100
+
+
 async def test_the_list_of_shortcuts_has_room_between_its_parts(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open())

@@ -72,7 +72,7 @@ async def test_incidents_resolved_over_a_day_ago_are_not_counted(client: Client,
     old = old.model_copy(update={"resolved_at": demo_data.ago(hours=25)})
     services.incidents.incidents[1] = old
     page = await read(client, "/")
-    assert page.text("done") == "Resolved in the last 24 hours: none"
+    assert page.text("done").startswith("Resolved earlier, in the last 7 days Critical Old #1")
     assert "The last one, Old, was resolved 1 d 1 h ago" in page.text("head")
 
 
@@ -88,7 +88,7 @@ async def test_the_strip_names_who_is_on_call_for_each_team_and_until_when(clien
     services.fill()
     strip = (await read(client, "/")).text("strip")
     assert "Payments" in strip
-    assert "Priya Raman then Carol Mensah" in strip
+    assert "Priya Raman Secondary Carol Mensah" in strip
     assert "09:00 UTC" in strip
 
 
@@ -104,7 +104,7 @@ async def test_a_team_without_a_primary_is_shown_as_such(client: Client, service
     services.schedules.schedules.append(demo_data.schedule("Search"))
     services.schedules.on_call["Search"] = demo_data.on_call("Search", None, "Jonas Lindqvist")
     page = await read(client, "/")
-    assert "Nobody then Jonas Lindqvist" in page.text("strip")
+    assert "Nobody Secondary Jonas Lindqvist" in page.text("strip")
     assert "Nobody is primary for Search" in page.text("list")
 
 
@@ -120,14 +120,14 @@ async def test_figures_are_means_of_seven_days_against_the_seven_before(client: 
     before, week = [200.0, *[None] * 6], [*[None] * 5, 60.0, 192.0]
     services.incidents.summary = demo_data.summary([*before, *week], [*before, *week])
     rail = (await read(client, "/")).text("rail")
-    assert "MTTA 7 days faster by 37 % 2:06 min" in rail
-    assert "MTTR 7 days faster by 37 % 2:06 min" in rail
+    assert "MTTA mean of 7 days faster by 37 % 2:06 min 3:20 min0 7 days before these 7 days" in rail
+    assert "MTTR mean of 7 days faster by 37 % 2:06 min" in rail
 
 
 async def test_without_a_measurement_no_figure_is_made_up(client: Client, services: Services) -> None:
     services.incidents.summary = demo_data.summary([None] * 14, [None] * 14)
     rail = (await read(client, "/")).text("rail")
-    assert "MTTA 7 days - Nothing measured yet." in rail
+    assert "MTTA mean of 7 days \N{EN DASH} Nothing measured yet: no incident was acknowledged." in rail
 
 
 async def test_the_pulse_covers_three_hours_or_shows_how_much_less(client: Client, services: Services) -> None:
@@ -153,6 +153,21 @@ async def test_quiet_without_alerts_schedules_or_pages_is_unproven(client: Clien
     assert "No alert received yet" in proofs
     assert "No page has been sent yet" in proofs
     assert "No team has a schedule" in proofs
+
+
+async def test_a_failed_check_names_the_next_step(client: Client) -> None:
+    page = await read(client, "/")
+    steps = {"/handbook/api.md#alerts", "/incidents/new", "/oncall/new"}
+    assert steps <= {link["href"] for link in page.elements("a")}
+
+
+async def test_an_incident_that_was_over_at_once_shows_no_zeros(client: Client, services: Services) -> None:
+    brief = demo_data.resolved(1, "Blip", timedelta(seconds=0.4))
+    services.incidents.incidents[1] = brief.model_copy(update={"mtta_seconds": 0.2})
+    done = (await read(client, "/")).text("done")
+    assert "under 1 s" in done
+    assert "0 s" not in done
+    assert "acknowledged in" not in done
 
 
 async def test_an_undelivered_page_of_today_is_a_failed_check(client: Client, services: Services) -> None:

@@ -128,6 +128,11 @@ def calendar_day(on: date) -> str:
     return f"{on.day} {on:%b}"
 
 
+def zone(name: str) -> ZoneInfo:
+    """Return the IANA time zone *name*."""
+    return ZoneInfo(name)
+
+
 def since(then: datetime, now: datetime) -> float:
     """Return the seconds from *then* to *now*; 0 if the clocks of two machines disagree."""
     return max(0.0, (now - then) / timedelta(seconds=1))

@@ -12,8 +12,8 @@ from tocsin.contracts.incidents import Durations, IncidentStatus, IncidentSummar
 from tocsin.contracts.model import Page, Severity
 from tocsin.contracts.notifications import Notification, NotificationKind
 from tocsin.contracts.oncall import OnCall
-from tocsin.integrations import label_of
 from tocsin.web.pages.now import sparklines
+from tocsin.web.pages.now.health import HealthCheck, health_checks
 from tocsin.web.ui import format as fmt
 from tocsin.web.ui.cached import Cached
 from tocsin.web.ui.outages import Outages
@@ -75,6 +75,9 @@ class Figure:
     trend: int | None
     """Change in per cent; below zero is faster."""
     spark: sparklines.Sparkline | None
+    """Day by day: the seven days before, then the seven days."""
+    peak: str
+    """The highest day of the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +91,12 @@ class Pulse:
 
 
 @dataclass(frozen=True, slots=True)
-class HealthCheck:
-    """Evidence that silence means health; one that is not *ok* needs a look."""
+class ResolvedGroup:
+    """Resolved incidents of one part of the week."""
 
-    ok: bool
     title: str
-    detail: str
-    at: datetime | None = None
+    count: str
+    incidents: list[IncidentSummary]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class NowView:
     """Of all unacknowledged incidents, such as `200+`."""
     next_pages: list[tuple[UnackedIncident, NextPage]]
     in_work: list[IncidentSummary]
-    resolved: list[IncidentSummary]
+    resolved: list[ResolvedGroup]
     last_resolved: IncidentSummary | None
     counts: dict[IncidentStatus, str]
     strip: Cached[Strip]
@@ -132,6 +134,7 @@ def now_view(data: NowData) -> NowView:
     )
     ended = sorted(_items(data.resolved), key=lambda incident: incident.resolved_at or at, reverse=True)
     resolved = [incident for incident in ended if incident.resolved_at and incident.resolved_at >= at - DAY]
+    counts = _counts(data, len(resolved))
     known = not any(page is None for page in (data.unacknowledged, data.acknowledged, data.in_progress))
     timed = [
         (item, item.paging.next_page)
@@ -146,14 +149,21 @@ def now_view(data: NowData) -> NowView:
         open_count=_number(data.unacknowledged),
         next_pages=sorted(timed, key=lambda item: item[1].at)[:2],
         in_work=in_work[:SHOWN],
-        resolved=resolved[:SHOWN_RESOLVED],
+        resolved=_resolved_groups(resolved, ended[len(resolved) :], counts[IncidentStatus.RESOLVED]),
         last_resolved=ended[0] if ended else None,
-        counts=_counts(data, len(resolved)),
+        counts=counts,
         strip=data.strip,
         paging_fresh=data.escalations.fresh,
         figures=_figures(data.summary, at),
         pulse=_pulse(data.alerts, at),
-        checks=_checks(data),
+        checks=health_checks(
+            at,
+            alerts=data.alerts,
+            messages=data.messages,
+            failed=data.failed,
+            teams=(data.strip.value.teams if data.strip.value else ()) if data.strip.fresh else None,
+            all_respond=not data.outages.services,
+        ),
         nobody_paged=data.messages is not None and not any(_paged_since(data.messages, at - DAY)),
         outages=data.outages,
     )
@@ -190,6 +200,18 @@ def _counts(data: NowData, resolved: int) -> dict[IncidentStatus, str]:
     }
 
 
+def _resolved_groups(
+    lately: Sequence[IncidentSummary], earlier: Sequence[IncidentSummary], count: str
+) -> list[ResolvedGroup]:
+    """Return the incidents resolved within a day and, as far as there is room, those of the week before it."""
+    room = max(0, SHOWN_RESOLVED - len(lately))
+    groups = [
+        ResolvedGroup("Resolved in the last 24 hours", count, list(lately[:SHOWN_RESOLVED])),
+        ResolvedGroup("Resolved earlier, in the last 7 days", "", list(earlier[:room])),
+    ]
+    return [group for group in groups if group.incidents]
+
+
 def _figures(summary: StatsSummary | None, at: datetime) -> list[Figure]:
     if summary is None:
         return []
@@ -210,14 +232,17 @@ def _durations(period: PeriodSummary | None, name: str) -> Durations | None:
 
 def _figure(name: str, days: Sequence[Durations | None]) -> Figure:
     before, week = _mean(days[:WEEK]), _mean(days[WEEK:])
-    number, unit = fmt.figure(week) if week is not None else ("-", "")
+    number, unit = fmt.figure(week) if week is not None else ("\N{EN DASH}", "")
+    daily = [day.mean_seconds if day else None for day in days]
+    highest = max((mean for mean in daily if mean is not None), default=0.0)
     return Figure(
         name=name,
         number=number,
         unit=unit,
         measured=sum(day.count for day in days[WEEK:] if day),
         trend=round(100 * (week - before) / before) if week is not None and before else None,
-        spark=sparklines.sparkline([day.mean_seconds if day else None for day in days]),
+        spark=sparklines.sparkline(daily),
+        peak=" ".join(fmt.figure(highest)).strip(),
     )
 
 
@@ -236,51 +261,6 @@ def _pulse(page: Page[Alert] | None, at: datetime) -> Pulse | None:
     total = f"{len(recent)}+" if cut_short else str(len(recent))
     window = fmt.duration(fmt.since(start, at)) if cut_short else f"{PULSE_WINDOW // timedelta(hours=1)} hours"
     return Pulse(total, start, window, sparklines.pulse(recent, start, at))
-
-
-def _checks(data: NowData) -> list[HealthCheck]:
-    found = [_alerts_check(data.alerts), _paging_check(data), _on_call_check(data.strip)]
-    checks = [check for check in found if check is not None]
-    if not data.outages.services:
-        checks.append(HealthCheck(ok=True, title="All services respond", detail="Each was queried for this page"))
-    return checks
-
-
-def _alerts_check(page: Page[Alert] | None) -> HealthCheck | None:
-    if page is None:
-        return None
-    if not page.items:
-        return HealthCheck(ok=False, title="No alert received yet", detail="Point a sender here, or send one by hand")
-    last = page.items[0]
-    detail = f"Last one from {last.source or label_of(last.integration)}"
-    return HealthCheck(ok=True, title="Alerts are received", detail=detail, at=last.created_at)
-
-
-def _paging_check(data: NowData) -> HealthCheck | None:
-    if data.messages is None or data.failed is None:
-        return None
-    undelivered = [message for message in data.failed.items if message.created_at >= data.at - DAY]
-    if undelivered:
-        title = f"{fmt.count(len(undelivered), 'message')} could not be delivered in the last 24 hours"
-        return HealthCheck(ok=False, title=title, detail=undelivered[0].reason or "", at=undelivered[0].created_at)
-    if not data.messages.items:
-        detail = "Paging is unproven until the first one"
-        return HealthCheck(ok=False, title="No page has been sent yet", detail=detail)
-    detail = "Nothing undelivered in the last 24 hours; last message"
-    return HealthCheck(ok=True, title="Paging works", detail=detail, at=data.messages.items[0].created_at)
-
-
-def _on_call_check(strip: Cached[Strip]) -> HealthCheck | None:
-    teams = strip.value.teams if strip.value else ()
-    if not strip.fresh:
-        return None
-    if not teams:
-        return HealthCheck(ok=False, title="No team has a schedule", detail="Pages go to the catch-all contact")
-    without = [team.team for team in teams if team.primary is None]
-    if without:
-        title = f"Nobody is primary for {fmt.listed(without)}"
-        return HealthCheck(ok=False, title=title, detail="Pages go to the next level")
-    return HealthCheck(ok=True, title="Someone is on call in every team", detail=fmt.count(len(teams), "team"))
 
 
 def _paged_since(page: Page[Notification], start: datetime) -> list[Notification]:

@@ -1,0 +1,93 @@
+"""Evidence that silence means health."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from tocsin.contracts.alerts import Alert
+from tocsin.contracts.model import Page
+from tocsin.contracts.notifications import Notification
+from tocsin.contracts.oncall import OnCall
+from tocsin.integrations import label_of
+from tocsin.web.ui import format as fmt
+
+DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """One piece of evidence; one that is not *ok* needs a look."""
+
+    ok: bool
+    title: str
+    detail: str
+    at: datetime | None = None
+    action: tuple[str, str] | None = None
+    """The label and the address of the next step."""
+
+
+def health_checks(
+    at: datetime,
+    *,
+    alerts: Page[Alert] | None,
+    messages: Page[Notification] | None,
+    failed: Page[Notification] | None,
+    teams: Sequence[OnCall] | None,
+    all_respond: bool,
+) -> list[HealthCheck]:
+    """Check what the services returned; what is None is not checked."""
+    found = [_alerts_check(alerts), _paging_check(at, messages, failed), _on_call_check(teams)]
+    checks = [check for check in found if check is not None]
+    if all_respond:
+        checks.append(HealthCheck(ok=True, title="All services respond", detail="Each was queried for this page"))
+    return checks
+
+
+def _alerts_check(page: Page[Alert] | None) -> HealthCheck | None:
+    if page is None:
+        return None
+    if not page.items:
+        detail = "Point a sender here, or send one by hand"
+        action = ("Connect a sender", "/handbook/api.md#alerts")
+        return HealthCheck(ok=False, title="No alert received yet", detail=detail, action=action)
+    last = page.items[0]
+    detail = f"Last one from {last.source or label_of(last.integration)}"
+    return HealthCheck(ok=True, title="Alerts are received", detail=detail, at=last.created_at)
+
+
+def _paging_check(
+    at: datetime, messages: Page[Notification] | None, failed: Page[Notification] | None
+) -> HealthCheck | None:
+    if messages is None or failed is None:
+        return None
+    undelivered = [message for message in failed.items if message.created_at >= at - DAY]
+    if undelivered:
+        return HealthCheck(
+            ok=False,
+            title=f"{fmt.count(len(undelivered), 'message')} could not be delivered in the last 24 hours",
+            detail=undelivered[0].reason or "",
+            at=undelivered[0].created_at,
+            action=("Show what failed", "/notifications?status=failed"),
+        )
+    if not messages.items:
+        detail = "Paging is unproven until the first one"
+        action = ("Open an incident to try it", "/incidents/new")
+        return HealthCheck(ok=False, title="No page has been sent yet", detail=detail, action=action)
+    detail = "Nothing undelivered in the last 24 hours; last message"
+    return HealthCheck(ok=True, title="Paging works", detail=detail, at=messages.items[0].created_at)
+
+
+def _on_call_check(teams: Sequence[OnCall] | None) -> HealthCheck | None:
+    if teams is None:
+        return None
+    if not teams:
+        action = ("Create a schedule", "/oncall/new")
+        detail = "Pages go to the catch-all contact"
+        return HealthCheck(ok=False, title="No team has a schedule", detail=detail, action=action)
+    without = [team.team for team in teams if team.primary is None]
+    if without:
+        title = f"Nobody is primary for {fmt.listed(without)}"
+        action = ("Show the schedules", "/oncall")
+        return HealthCheck(ok=False, title=title, detail="Pages go to the next level", action=action)
+    return HealthCheck(ok=True, title="Someone is on call in every team", detail=fmt.count(len(teams), "team"))
