@@ -102,7 +102,7 @@ async def test_a_disabled_button_is_paler_than_an_enabled_one(visit: Visit, serv
 BROKEN_WORDS = """() => [...document.querySelectorAll("#results :is(td, th)")].flatMap((cell) => {
   const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), found = [], range = document.createRange();
   while (walker.nextNode()) {
-    for (const { 0: word, index } of walker.currentNode.data.matchAll(/\\w{3,24}/g)) {
+    for (const { 0: word, index } of walker.currentNode.data.matchAll(/(?<!\\S)\\w{3,20}(?!\\S)/g)) {
       range.setStart(walker.currentNode, index);
       range.setEnd(walker.currentNode, index + word.length);
       const lines = new Set([...range.getClientRects()].map(({ top }) => Math.round(top)));

@@ -36,6 +36,6 @@ async def test_an_empty_list_names_the_next_step(client: Client, path: str, text
 async def test_an_incident_without_alerts_shows_why(client: Client, services: Services) -> None:
     incident = services.incidents.add(demo_data.incident(1, "Slow"))
     page = await read(client, f"/alerts?incident={incident.id}")
-    assert "This incident was opened by hand." in page.text("results")
+    assert "No alert belongs to this incident. Show the incident" in page.text("results")
     page = await read(client, f"/alerts?incident={incident.id}&severity=low")
     assert "No alert matches this filter. Show all of this incident" in page.text("results")

@@ -127,8 +127,11 @@ def _empty(chosen: AlertFilter) -> EmptyState:
     if chosen.cursor:
         return EmptyState("There is nothing older.", [("Show the newest", chosen.but().address)])
     if chosen.incident:
-        links = [("Show all of this incident", everything.address)] if chosen != everything else []
-        return EmptyState("No alert matches this filter." if links else "This incident was opened by hand.", links)
+        if chosen != everything:
+            return EmptyState("No alert matches this filter.", [("Show all of this incident", everything.address)])
+        return EmptyState(
+            "No alert belongs to this incident.", [("Show the incident", f"/incidents/{chosen.incident}")]
+        )
     if chosen == everything:
         _, window = RANGES.get(chosen.since, ("", f"the last {chosen.since}"))
         links = [*longer, ("Connect a sender", "/handbook/api.md#alerts")]
