@@ -1,1 +1,1 @@
-"""Tocsin: alerts become incidents, and page whoever is on call until somebody answers."""
+"""Tocsin: alerts become incidents, and page whoever is on call until someone acknowledges."""

@@ -140,7 +140,7 @@ class Outbox:
     async def context(self, app: web.Application) -> AsyncIterator[None]:
         """Deliver while the application runs (a cleanup context)."""
         deliver = worker("outbox", self._tick, interval=self._settings.poll_seconds, wakeup=self.wakeup)
-        housekeeping = worker("outbox_housekeeping", self._keep_house, interval=5 * self._settings.poll_seconds)
+        housekeeping = worker("outbox_housekeeping", self._housekeep, interval=5 * self._settings.poll_seconds)
         async for _ in deliver(app):
             async for _ in housekeeping(app):
                 yield
@@ -234,7 +234,7 @@ class Outbox:
         async with transaction(self._db) as cur:
             await outbox_repository.mark_parked(cur, message, reason=reason)
 
-    async def _keep_house(self, _app: web.Application) -> bool:
+    async def _housekeep(self, _app: web.Application) -> bool:
         async with transaction(self._db) as cur:
             row = await outbox_repository.count(cur)
             more = await outbox_repository.delete_old(cur)

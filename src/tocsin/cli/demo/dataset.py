@@ -153,7 +153,7 @@ HISTORY: Final = (
     PastIncident(6, 17, "demo-search", Severity.LOW, "Demo: synonyms not reloaded", 25, 130),
     PastIncident(4, 11, "demo-storage", Severity.CRITICAL, "Demo: storage-3 is read-only", 2.4, 57),
     PastIncident(3, 5, "demo-checkout", Severity.CRITICAL, "Demo: certificate of payments expired", 1.1, 18),
-    PastIncident(2, 20, "demo-billing", Severity.HIGH, "Demo: VAT service answers 500", 5.6, 42),
+    PastIncident(2, 20, "demo-billing", Severity.HIGH, "Demo: VAT service returns 500", 5.6, 42),
     PastIncident(1, 13, "demo-search", Severity.MEDIUM, "Demo: one shard without replica", 7.3, 66),
 )
 
