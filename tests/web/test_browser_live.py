@@ -47,7 +47,7 @@ async def test_an_event_right_after_a_refresh_is_shown_without_delay(visit: Visi
     await page.goto(visit.url)
     await caught_up(await live(page), services)
     before = services.incidents.lists
-    await page.clock.pause_at(await page.evaluate("Date.now() / 1000") + 0.05)
+    await page.clock.pause_at(await page.evaluate("Date.now() / 1000") + 0.3)
     services.incidents.add(demo_data.incident(2490, "Orders cannot be placed"))
     await expect(page.locator("#spoken")).to_have_text("Incident 2490, critical, is new.")
     await page.clock.run_for(150)
