@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from psycopg2.extensions import connection
+from structlog.testing import capture_logs
 
 from tests.incidents.conftest import Query, StartReplica
 from tests.support.incidents.api import Api
@@ -262,3 +263,16 @@ async def test_an_invalid_event_id_is_refused(api: Api) -> None:
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**63 - 1))
 def test_a_position_survives_serialisation(xid: int, seq: int) -> None:
     assert StreamPosition.parse(str(StreamPosition(xid, seq))) == StreamPosition(xid, seq)
+
+
+async def test_a_stream_that_its_client_closes_is_a_success_and_logs_nothing(api: Api) -> None:
+    succeeded = f'tocsin_http_request_duration_seconds_count{{method="GET",route="{PATH}",status="200"}}'
+
+    async def counted() -> float | None:
+        return await api.metric(succeeded)
+
+    with capture_logs() as lines:
+        async with follow(api):
+            pass
+        await eventually(counted)
+    assert [line for line in lines if line.get("route") == PATH] == []

@@ -22,6 +22,11 @@ from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
 log = structlog.get_logger("tocsin.request")
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 QUIET_ROUTES = frozenset({"/health", "/health/ready", "/metrics"})
+CLIENT_CLOSED = 499
+"""nginx's code: the client closed the connection before the response."""
+EVENT_STREAM = "text/event-stream"
+STREAMING = web.RequestKey("STREAMING", bool)
+"""Set in a request once its event stream has begun: the client ends it, which is no error and not logged."""
 """Polled every few seconds; logged only if they fail."""
 METHODS = hdrs.METH_ALL
 PREFLIGHT: Final = {
@@ -84,7 +89,7 @@ async def request_middleware(request: web.Request, handler: Handler) -> web.Stre
     REQUEST_ID.set(request_id.accepted(request.headers.get(request_id.HEADER)))
     metrics = request.app[HTTP_METRICS]
     metrics.running.inc()
-    status = 499  # nginx's code: the client closed the connection before the response
+    status = CLIENT_CLOSED
     started = clock.monotonic()
     with _span(request) if TRACING.on else NO_SPAN:
         try:
@@ -98,6 +103,8 @@ async def request_middleware(request: web.Request, handler: Handler) -> web.Stre
         finally:
             seconds = clock.monotonic() - started
             metrics.running.dec()
+            if status == CLIENT_CLOSED and STREAMING in request:
+                status = HTTPStatus.OK
             _record(request, metrics, status, seconds)
 
 
@@ -124,7 +131,7 @@ def _record(request: web.Request, metrics: HTTPMetrics, status: int, seconds: fl
     metrics.observe(method, route, status, seconds)
     if TRACING.on and route not in QUIET_ROUTES:
         TRACING.set_status(status)
-    logged = route not in QUIET_ROUTES or status >= HTTPStatus.BAD_REQUEST
+    logged = (route not in QUIET_ROUTES and STREAMING not in request) or status >= HTTPStatus.BAD_REQUEST
     if logged and log.is_enabled_for(logging.INFO):  # building the fields costs more than the check
         log.info(
             "request",
@@ -184,6 +191,8 @@ async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamR
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Set the request id and CORS headers when a response is prepared, which includes streams."""
     response.headers[request_id.HEADER] = REQUEST_ID.get()
+    if response.content_type == EVENT_STREAM:
+        request[STREAMING] = True
     origins = request.app[CORS_ORIGINS]
     if origins:
         response.headers.add(hdrs.VARY, hdrs.ORIGIN)
