@@ -72,14 +72,20 @@ async def test_mtta_and_mttr_are_measured_into_buckets_from_five_seconds_to_a_da
     incident = await api.open()
     for status, minutes in (("acknowledged", 4), ("in_progress", 5), ("resolved", 100), ("resolved", 200)):
         api.set_clock(incident.created_at + timedelta(minutes=minutes))
-        await api.change(incident.id, status=status)
+        incident = await api.change(incident.id, status=status)
+    assert incident.acknowledged_at is not None
+    assert incident.resolved_at is not None
+    to_acknowledge = (incident.acknowledged_at - incident.created_at).total_seconds()
+    to_resolve = (incident.resolved_at - incident.created_at).total_seconds()
+    assert to_acknowledge // 60 == 4
+    assert to_resolve // 60 == 100
     assert await api.metric("incident_mtta_seconds_count") == 1
-    assert await api.metric("incident_mtta_seconds_sum") == pytest.approx(240, abs=5)
+    assert await api.metric("incident_mtta_seconds_sum") == pytest.approx(to_acknowledge)
     assert await api.metric('incident_mtta_seconds_bucket{le="5.0"}') == 0
     assert await api.metric('incident_mtta_seconds_bucket{le="120.0"}') == 0
     assert await api.metric('incident_mtta_seconds_bucket{le="300.0"}') == 1
     assert await api.metric("incident_mttr_seconds_count") == 1
-    assert await api.metric("incident_mttr_seconds_sum") == pytest.approx(6000, abs=5)
+    assert await api.metric("incident_mttr_seconds_sum") == pytest.approx(to_resolve)
     assert await api.metric('incident_mttr_seconds_bucket{le="60.0"}') == 0
     assert await api.metric('incident_mttr_seconds_bucket{le="86400.0"}') == 1
 
