@@ -53,7 +53,7 @@ async def test_resolve_straight_from_open_sets_both_times_to_the_same(api: Api) 
     incident = await api.change(opened.id, status="resolved")
     assert incident.mtta_seconds == incident.mttr_seconds
     assert incident.acknowledged_at == incident.resolved_at == after(opened.created_at, incident.mtta_seconds)
-    assert after(opened.created_at, 45) <= after(opened.created_at, incident.mttr_seconds)
+    assert (incident.mttr_seconds or 0) >= 45
 
 
 async def test_an_open_incident_has_a_time_open_and_no_mtta(api: Api) -> None:

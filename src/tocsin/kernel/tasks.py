@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 T = TypeVar("T")
 F = TypeVar("F", bound="asyncio.Future[Any]")
+TimeLimit: TypeAlias = asyncio.Timeout
 CANCEL_AGAIN_SECONDS: Final = 0.1
 
 
@@ -19,9 +20,14 @@ def task_group() -> asyncio.TaskGroup:
     return asyncio.TaskGroup()
 
 
-def timeout(seconds: float | None) -> asyncio.Timeout:
+def timeout(seconds: float | None) -> TimeLimit:
     """Return a context that cancels its block after *seconds* and raises TimeoutError; None sets no limit yet."""
     return asyncio.timeout(seconds)
+
+
+def extend(limit: TimeLimit, seconds: float) -> None:
+    """Let *limit* end in *seconds* from now."""
+    limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
 
 async def wait(

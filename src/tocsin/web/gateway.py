@@ -1,6 +1,5 @@
 """Forward `/api/v1/...` to the service that owns it, streaming in both directions."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -159,7 +158,7 @@ class _Body:
             raise _too_large()
         self._content = request.content
         self._response_seconds = response_seconds
-        self._deadline: asyncio.Timeout | None = None
+        self._deadline: tasks.TimeLimit | None = None
         self.too_large = False
 
     @asynccontextmanager
@@ -175,7 +174,7 @@ class _Body:
         sent = 0
         async for chunk in self._content.iter_any():
             if self._deadline is not None and not self._deadline.expired():
-                self._deadline.reschedule(asyncio.get_running_loop().time() + self._response_seconds)
+                tasks.extend(self._deadline, self._response_seconds)
             sent += len(chunk)
             if sent > MAX_BODY:
                 # The client library turns this into a connection error; the flag keeps the reason.

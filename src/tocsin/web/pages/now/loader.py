@@ -31,7 +31,7 @@ RESOLVED_WITHIN: Final = timedelta(days=7)
 async def load_now(app: web.Application) -> NowData:
     """Load all that Now shows; an unavailable service is part of the result."""
     load = PageLoader(app)
-    cases, messages, budget = app[incidents.INCIDENTS], app[notifications.NOTIFICATIONS], load.budget
+    incident_client, messages, budget = app[incidents.INCIDENTS], app[notifications.NOTIFICATIONS], load.budget
     first_day = load.at.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=TREND_PERIODS - 1)
     async with tasks.task_group() as group:
 
@@ -39,13 +39,15 @@ async def load_now(app: web.Application) -> NowData:
             return group.create_task(load.fetch(peer, response))
 
         def listed(status: IncidentStatus, limit: int, **filters: object) -> asyncio.Task[Page[IncidentSummary] | None]:
-            return fetch(incidents.PEER, cases.list(budget=budget, status=status.value, limit=limit, **filters))
+            return fetch(
+                incidents.PEER, incident_client.list(budget=budget, status=status.value, limit=limit, **filters)
+            )
 
         unacknowledged = listed(IncidentStatus.OPEN, OPEN_LIMIT)
         acknowledged = listed(IncidentStatus.ACKNOWLEDGED, LIMIT)
         in_progress = listed(IncidentStatus.IN_PROGRESS, LIMIT)
         resolved = listed(IncidentStatus.RESOLVED, LIMIT, since=(load.at - RESOLVED_WITHIN).isoformat())
-        summary = fetch(incidents.PEER, cases.summary(budget=budget, since=first_day.isoformat()))
+        summary = fetch(incidents.PEER, incident_client.summary(budget=budget, since=first_day.isoformat()))
         strip = group.create_task(load.fetch_cached("strip", oncall.PEER, _strip(app, load)))
         newest = fetch(alerts.PEER, app[alerts.ALERTS].list(budget=budget, limit=LIMIT))
         sent = fetch(notifications.PEER, messages.list(budget=budget, limit=LIMIT))
