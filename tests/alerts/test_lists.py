@@ -164,7 +164,7 @@ async def test_a_summary_counts_alerts_incidents_and_reports(service: Service) -
 async def test_a_summary_of_a_storm_counts_the_newest_alerts_and_says_where_it_was_cut(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tocsin.alerts.repository.queries.COUNTED", 2)
+    monkeypatch.setattr("tocsin.alerts.repository.queries.SUMMARY_LIMIT", 2)
     sent = [await service.send() for _ in range(3)]
     summary = await service.get(f"{ALERTS}/summary")
     assert (summary["alerts"], summary["incidents"]) == (2, 1)

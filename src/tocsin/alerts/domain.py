@@ -66,7 +66,7 @@ class FiringRun:
 
 @dataclass(frozen=True, slots=True)
 class WriteStep:
-    """The rows of one pair of statements, in which no key occurs twice. Firing is written before resolved."""
+    """Reports that two statements write: the firing ones first, then the resolved ones; each has a key at most once."""
 
     firing: list[FiringRun] = field(default_factory=list)
     resolved: list[AlertReport] = field(default_factory=list)
@@ -78,8 +78,9 @@ class StoredAlert:
 
     id: UUID
     version: int
+    """Starts at 1; incremented by each change."""
     incident_id: UUID | None
-    """The incident that it is linked to."""
+    """The incident that it is linked to; None until it is correlated."""
     status: AlertStatus
     service: str
     severity: Severity
@@ -164,7 +165,7 @@ def plan_steps(reports: Iterable[AlertReport]) -> list[WriteStep]:
     """
     steps: list[WriteStep] = []
     runs: dict[OpenAlertKey, FiringRun] = {}
-    free: dict[OpenAlertKey, int] = {}  # the first step that has no row of the key yet
+    free: dict[OpenAlertKey, int] = {}  # the first step that may take another report of the key
     for report in reports:
         key = report.key
         firing = report.alert.status is AlertStatus.FIRING

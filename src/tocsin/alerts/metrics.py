@@ -19,7 +19,7 @@ RESULT_OF: Final = {AlertAction.NEW_INCIDENT: "new_incident", AlertAction.ATTACH
 
 @dataclass(frozen=True, slots=True)
 class AlertMetrics:
-    """Requests and alerts accepted, batches, and the backlog."""
+    """Counts of requests and alerts, the sizes and durations of batches, and the backlog."""
 
     requests: Counter
     pending: Gauge

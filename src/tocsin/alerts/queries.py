@@ -20,7 +20,7 @@ class AlertQuery(ListQuery):
     status: AlertStatus | None = None
     incident_id: UUID | None = None
     action: AlertAction | None = None
-    """The outcome of correlation; `repeated` and `resolved` are outcomes of reports, which match no alert."""
+    """The outcome of correlation. `repeated` and `resolved`, which are outcomes of later reports, match no alert."""
     fingerprint: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")] | None = None
     since: Instant | None = None
     """Stored at or after."""

@@ -33,6 +33,6 @@ def workers(app: web.Application) -> list[Context]:
 
 
 async def measure(app: web.Application) -> bool:
-    """Measure the backlog."""
+    """Set the gauges of the backlog; one round of the worker."""
     await measure_unforwarded(app[DEPS])
     return False

@@ -16,7 +16,7 @@ from aiohttp.typedefs import Handler
 from tocsin.kernel.errors import MalformedRequestError, MisdirectedRequestError
 from tocsin.kernel.settings import ProcessSettings
 
-ALWAYS: Final = ("localhost", "edge")
+ALWAYS_ALLOWED: Final = ("localhost", "edge")
 """Loopback, and the edge proxy through which the services of compose call each other."""
 HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]*)?")
 
@@ -31,7 +31,7 @@ class AllowedHosts:
     def of(cls, settings: ProcessSettings, *, service: str) -> "AllowedHosts":
         """Return the names that *service* accepts: its own, those of `ALLOWED_HOSTS`, and the host of `PUBLIC_URL`."""
         public = urlsplit(settings.public_url or "").hostname or ""
-        return cls([*ALWAYS, service, settings.bind_address, public, *settings.allowed_hosts.split(",")])
+        return cls([*ALWAYS_ALLOWED, service, settings.bind_address, public, *settings.allowed_hosts.split(",")])
 
     def __contains__(self, host: str) -> bool:
         """Return whether *host*, in the form of a `Host` header, is allowed."""
@@ -47,7 +47,7 @@ ALLOWED_HOSTS: Final = web.AppKey("ALLOWED_HOSTS", AllowedHosts)
 
 @web.middleware
 async def host_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse a request for another host (RFC 9110, section 7.4), or without exactly one `Host` (RFC 9112, 3.2)."""
+    """Refuse a request for another host (RFC 9110, section 7.4), and one without exactly one `Host` (RFC 9112, 3.2)."""
     given = request.headers.getall(hdrs.HOST, [])
     if len(given) != 1:
         msg = "A request must have exactly one Host header."

@@ -1,4 +1,4 @@
-"""Route definitions with the scope that a caller needs. An application does not start if a route has none."""
+"""Route definitions with the scope that a caller needs. An application with a route without a scope does not start."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field

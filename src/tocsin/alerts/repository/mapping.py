@@ -10,7 +10,7 @@ from tocsin.contracts.alerts import AlertStatus
 from tocsin.contracts.model import Severity
 from tocsin.kernel.db import Row
 
-_AS_STORED: Final = (
+_UNCHANGED: Final = (  # columns whose values need no conversion
     "id",
     "version",
     "incident_id",
@@ -33,7 +33,7 @@ def document(rows: Sequence[Mapping[str, Any]]) -> str:
 def stored_alert(row: Row) -> StoredAlert:
     """Return the alert of a row of `alert` joined with `version` and `incident_id` of `correlation`."""
     return StoredAlert(
-        **{name: row[name] for name in _AS_STORED},
+        **{name: row[name] for name in _UNCHANGED},
         severity=Severity(row["severity"]),
         status=AlertStatus.FIRING if row["resolved_at"] is None else AlertStatus.RESOLVED,
         fired_at=row["fired_at"] or row["created_at"],

@@ -7,9 +7,9 @@ from tocsin.alerts.queries import AlertQuery, SummaryQuery
 from tocsin.contracts.alerts import AlertAction
 from tocsin.kernel.db import Cursor, Row, fetch_all, fetch_one, required
 
-RARE: Final = frozenset({AlertAction.NEW_INCIDENT, AlertAction.IGNORED, AlertAction.PENDING})
-"""Actions that few alerts have: even in an alert storm, nearly all alerts are attached."""
-COUNTED: Final = 10_000
+RARE_ACTIONS: Final = frozenset({AlertAction.NEW_INCIDENT, AlertAction.IGNORED, AlertAction.PENDING})
+"""Actions that few alerts have: nearly all are attached to an existing incident, most of all in an alert storm."""
+SUMMARY_LIMIT: Final = 10_000
 """A summary counts at most this many alerts, the newest of its window, so that its cost is bounded."""
 
 _LIST: Final = """
@@ -27,9 +27,9 @@ _LIST: Final = """
         AND (%(after_at)s IS NULL OR (a.created_at, a.id) < (%(after_at)s, %(after_id)s))
     ORDER BY a.created_at DESC, a.id DESC LIMIT %(fetch)s
 """
-# The same, in the order of an index on correlation: by incident, which may have 100,000 alerts, or by rare action.
-# Pending alerts are found by the index of unforwarded alerts.
-_LIST_OF_FEW: Final = """
+# The same list, read through the indexes on correlation: for one incident, which may have 100,000 alerts, or for a rare
+# action. The index of unforwarded alerts finds the pending ones.
+_LIST_BY_CORRELATION: Final = """
     SELECT a.*, c.incident_id, c.action
     FROM alerts.correlation AS c JOIN alerts.alert AS a ON a.id = c.alert_id
     WHERE (%(incident_id)s IS NULL OR c.incident_id = %(incident_id)s)
@@ -51,7 +51,8 @@ _LIST_OF_FEW: Final = """
 async def list_alerts(cur: Cursor, query: AlertQuery) -> list[Row]:
     """Return alerts, newest first, and one more than requested if there is a next page."""
     filters = query.model_dump(exclude={"limit", "cursor"})
-    statement = _LIST if query.incident_id is None and query.action not in RARE else _LIST_OF_FEW
+    by_correlation = query.incident_id is not None or query.action in RARE_ACTIONS
+    statement = _LIST_BY_CORRELATION if by_correlation else _LIST
     return await fetch_all(cur, statement, **filters, **query.after())
 
 
@@ -75,7 +76,7 @@ async def summarise(cur: Cursor, query: SummaryQuery) -> list[Row]:
         """,
         since=query.since,
         until=query.until,
-        counted=COUNTED,
+        counted=SUMMARY_LIMIT,
     )
 
 

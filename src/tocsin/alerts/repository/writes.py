@@ -31,7 +31,8 @@ async def insert_batch(
 ) -> datetime:
     """Insert requests, and those of their reports that cannot update an open alert; return the transaction's time.
 
-    These are firing reports without a key, and resolves without an open alert, which are not forwarded.
+    These are firing reports without a key, whose forwarding is overdue after *grace* seconds, and resolves without an
+    open alert, which are not forwarded.
     """
     row = await fetch_one(
         cur,

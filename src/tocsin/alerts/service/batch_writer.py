@@ -48,26 +48,26 @@ MAX_ALERTS: Final = 200
 MAX_BYTES: Final = 4 * 1024 * 1024
 """Limits of one commit: this many alerts or bytes of requests, but at least one request.
 
-Larger commits cost less for each alert, but make storing, forwarding and replying alternate instead of overlapping: of
-100, 200 and 1,000 alerts, 200 had the highest throughput on two cores, by a tenth.
+Larger commits cost less for each alert, but storing, forwarding and replying then alternate instead of overlapping. On
+two cores, a limit of 200 alerts had a tenth more throughput than 100 and 1,000.
 """
 MAX_PENDING_BYTES: Final = 64 * 1024 * 1024
 """Further requests are refused with 503 while more bytes than this are pending."""
-STATEMENT_ROWS: Final = 500
-"""Alerts with a key in one statement."""
+MAX_STATEMENT_ROWS: Final = 500
+"""The maximum number of alerts with a deduplication key that one statement writes."""
 RETRY_SECONDS: Final = (0.05, 0.2)
 """Bounds of the pause between tries while the database is unavailable."""
 
 
 @dataclass(slots=True, eq=False)
 class PendingRequest:
-    """A request that waits for its commit, and the future result that its sender waits for."""
+    """A request that waits for its commit, and the future with the results that its sender waits for."""
 
     request: IncomingRequest
     alerts: Sequence[IncomingAlert]
     results: asyncio.Future[list[IngestResult]]
     deadline: float
-    """By the monotonic clock."""
+    """By the monotonic clock: once it has passed, an unavailable database fails the request."""
     request_id: str = field(default_factory=REQUEST_ID.get)
     stored: bool = False
 
@@ -258,9 +258,9 @@ REPEATED, RESOLVED = AlertAction.REPEATED, AlertAction.RESOLVED
 
 
 def _parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Yield *rows* in parts that do not block the event loop: a group may have ten thousand."""
-    for start in range(0, len(rows), STATEMENT_ROWS):
-        yield rows[start : start + STATEMENT_ROWS]
+    """Yield *rows* in parts small enough not to block the event loop: a request may have ten thousand alerts."""
+    for start in range(0, len(rows), MAX_STATEMENT_ROWS):
+        yield rows[start : start + MAX_STATEMENT_ROWS]
 
 
 def _inserted(report: AlertReport, at: datetime) -> StoreResult:

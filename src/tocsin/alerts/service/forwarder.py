@@ -31,11 +31,10 @@ log = structlog.get_logger(__name__)
 FORWARD: Final = Failpoint("alerts.forward")
 LINK: Final = Failpoint("alerts.link")
 MAX_ALERTS: Final = 200
-"""Alerts in one call."""
-CALLS: Final = 2
-"""Concurrent calls: while incident management handles one, the links and replies of the other are written.
-"""
-FAILURES: Final = 3
+"""The maximum number of alerts in one call."""
+MAX_CALLS: Final = 2
+"""Concurrent calls: while incident management handles one, the links and replies of the other are written."""
+FAILURE_THRESHOLD: Final = 3
 """Consecutive failures that open the circuit breaker."""
 
 
@@ -44,11 +43,14 @@ class CircuitBreaker:
     """Fails fast while incident management does not respond, so that senders do not wait for it."""
 
     seconds: float
+    """How long it stays open; after that, calls are allowed until one fails."""
     failures: int = 0
+    """Consecutive ones."""
     open_until: float = 0.0
+    """By the monotonic clock."""
 
     def allows(self) -> bool:
-        """Return whether a call is allowed. *seconds* after it opened, calls are allowed until one fails."""
+        """Return whether a call is allowed."""
         return clock.monotonic() >= self.open_until
 
     def succeeded(self) -> None:
@@ -58,7 +60,7 @@ class CircuitBreaker:
     def failed(self) -> None:
         """Open after the third consecutive failure, and again after each further one."""
         self.failures += 1
-        if self.failures >= FAILURES:
+        if self.failures >= FAILURE_THRESHOLD:
             self.open_until = clock.monotonic() + self.seconds
 
 
@@ -89,7 +91,7 @@ class Forwarder:
         """Forward the alerts of *replies*, at once or with the next call; returns without waiting."""
         self._pending.extend(replies)
         self._running = {task for task in self._running if not task.done()}
-        if self._pending and len(self._running) < CALLS:
+        if self._pending and len(self._running) < MAX_CALLS:
             self._running.add(create_task(self._run(), name="forward"))
 
     async def context(self, _app: web.Application) -> AsyncIterator[None]:
@@ -102,9 +104,10 @@ class Forwarder:
     ) -> dict[UUID, Correlation]:
         """Send the state of *alerts* to incident management, and link them to the incidents in its response.
 
-        *trace_contexts* are those of the requests, by alert: the call's span continues the first and links the others.
-        Raise UpstreamError without a response, RejectedError for a rejection, or DatabaseUnavailableError if the links
-        cannot be written: forwarding the same version again is a no-op there.
+        *trace_contexts* has the trace context of each alert's request: the call's span continues the first trace and
+        links the others. Raise UpstreamError without a response, RejectedError for a rejection, or
+        DatabaseUnavailableError if the links cannot be written. It is safe to retry: incident management returns the
+        same result for a version that it has received before.
         """
         traced = [trace_contexts[alert.id] for alert in alerts if alert.id in trace_contexts] if trace_contexts else []
         if not traced:

@@ -19,7 +19,7 @@ from tocsin.kernel.tracing import TRACING
 log = structlog.get_logger(__name__)
 LEASE: Final = Failpoint("alerts.lease_overdue")
 MAX_ALERTS: Final = 500
-"""In one batch, while forwarding succeeds."""
+"""The maximum number of alerts in one batch."""
 
 
 @dataclass(slots=True)

@@ -11,9 +11,10 @@ from tocsin.integrations.integration import DEFAULT_CONFIG, IncomingAlert, Integ
 from tocsin.kernel.errors import TooLargeError, UnavailableError
 
 SMALL_BYTES: Final = 64 * 1024
-"""Bodies up to this size are parsed on the event loop, which blocks it for some hundredths of a second at worst."""
+"""Bodies up to this size are parsed on the event loop, which blocks it for some hundredths of a second at most."""
 MAX_VALUES: Final = 300_000
-"""JSON values in one body; an alert has about 20. The parser holds the GIL, so that a thread alone does not help."""
+"""JSON values in one body; an alert has about 20. Without a limit a body could block the event loop even from the
+thread, because the parser holds the GIL."""
 MAX_WAITING: Final = 8
 """Large bodies that may be parsed or queued; further ones are refused with 503."""
 

@@ -29,7 +29,7 @@ async def summarise(deps: Deps, query: SummaryQuery) -> AlertSummary:
         incidents=total["incidents"],
         reports=total["reports"],
         by_action={AlertAction(row["action"]): row["alerts"] for row in rows if row["action"] is not None},
-        cut_at=total["oldest"] if total["alerts"] >= queries.COUNTED else None,
+        cut_at=total["oldest"] if total["alerts"] >= queries.SUMMARY_LIMIT else None,
     )
 
 
