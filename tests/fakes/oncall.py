@@ -8,7 +8,7 @@ from uuid import UUID
 from aiohttp import web
 
 from tocsin.contracts.escalations import Escalation, Escalations, StartEscalation, StopEscalation
-from tocsin.kernel.requests import parse_json
+from tocsin.kernel.validation import parse_json
 
 
 class FakeOnCall:

@@ -15,7 +15,8 @@ from tests.support.waiting import eventually
 from tocsin.kernel import idempotency
 from tocsin.kernel.db import DB, Database, transaction
 from tocsin.kernel.errors import InvalidRequestError
-from tocsin.kernel.idempotency import IdempotentRequest, delete_expired_keys, replay
+from tocsin.kernel.idempotency import delete_expired_keys, replay
+from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.workers import WORKER_METRICS, WorkerMetrics
 

@@ -11,7 +11,7 @@ from aiohttp import ClientSession
 
 from tests.kernel.conftest import EdgeClient
 from tests.support.loop_cpu import loop_cpu
-from tocsin.kernel.requests import BODY_LIMIT
+from tocsin.kernel.validation import BODY_LIMIT
 
 THINGS = "/api/v1/things"
 

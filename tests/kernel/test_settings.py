@@ -8,7 +8,8 @@ from typing import Annotated
 import pytest
 from pydantic import Field, SecretStr
 
-from tocsin.kernel.settings import HTTPURL, ProcessSettings, ServiceSettings, load
+from tocsin.kernel.service_settings import ServiceSettings
+from tocsin.kernel.settings import HTTPURL, ProcessSettings, load
 
 Load = Callable[..., ServiceSettings]
 

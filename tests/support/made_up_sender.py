@@ -16,7 +16,7 @@ from tocsin.integrations.integration import (
     Reply,
 )
 from tocsin.kernel.errors import DomainError, TooLargeError
-from tocsin.kernel.requests import parse_json
+from tocsin.kernel.validation import parse_json
 
 PAYLOADS: Final = (
     Payload("smoke", b'{"room": "cellar", "smoke": true}', {"X-Detector": "7"}),

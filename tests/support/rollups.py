@@ -6,7 +6,7 @@ from typing import Protocol
 
 from tests.support.waiting import PATIENT
 from tocsin.kernel.db import Database
-from tocsin.kernel.settings import ServiceSettings
+from tocsin.kernel.service_settings import ServiceSettings
 
 
 class RollUp(Protocol):

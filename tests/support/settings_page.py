@@ -9,7 +9,8 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-from tocsin.kernel.settings import ProcessSettings, ServiceSettings
+from tocsin.kernel.service_settings import ServiceSettings
+from tocsin.kernel.settings import ProcessSettings
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "settings.md"
 SERVICES: Final = {

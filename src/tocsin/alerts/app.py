@@ -11,13 +11,14 @@ from tocsin.alerts.service.parsing import BodyParser
 from tocsin.alerts.settings import Settings
 from tocsin.alerts.worker import workers
 from tocsin.clients.incidents import IncidentsClient
+from tocsin.contracts.services import ALERT_INGESTION
 from tocsin.kernel.app import REGISTRY, base_app, with_clients, with_database
 from tocsin.kernel.http_client import CLIENT_METRICS
 
 
 def create_app(settings: Settings) -> web.Application:
     """Wire the service; nothing connects until the application starts."""
-    app = base_app(settings, service="alert-ingestion")
+    app = base_app(settings, service=ALERT_INGESTION)
     db = with_database(app, settings, schema="alerts")
     incidents = IncidentsClient(settings.incident_management_url, app[CLIENT_METRICS])
     metrics = AlertMetrics.register(app[REGISTRY])

@@ -11,7 +11,7 @@ from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.contracts.incidents import Correlation
 from tocsin.contracts.model import Severity
 from tocsin.integrations.integration import IncomingAlert, IngestResult
-from tocsin.kernel.idempotency import IdempotentRequest
+from tocsin.kernel.idempotent_request import IdempotentRequest
 
 FINGERPRINT_CHARACTERS: Final = 100
 """The characters of a message that are part of its fingerprint."""

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tocsin.kernel.settings import HTTPURL, Seconds, ServiceSettings
+from tocsin.kernel.service_settings import ServiceSettings
+from tocsin.kernel.settings import HTTPURL, Seconds
 
 
 class Settings(ServiceSettings):

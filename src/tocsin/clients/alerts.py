@@ -6,9 +6,10 @@ from aiohttp import web
 
 from tocsin.contracts.alerts import Alert, AlertAccepted, AlertDetail, AlertIn, AlertSummary
 from tocsin.contracts.model import Page
+from tocsin.contracts.services import ALERT_INGESTION
 from tocsin.kernel.http_client import INTERACTIVE, Budget, ClientMetrics, ServiceClient
 
-PEER = "alert-ingestion"
+PEER = ALERT_INGESTION
 
 
 class AlertsClient(ServiceClient):

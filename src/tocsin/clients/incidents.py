@@ -21,9 +21,10 @@ from tocsin.contracts.incidents import (
 )
 from tocsin.contracts.model import Page
 from tocsin.contracts.overview import StatsOverview
+from tocsin.contracts.services import INCIDENT_MANAGEMENT
 from tocsin.kernel.http_client import INTERACTIVE, ONCE, Budget, ClientMetrics, ServiceClient
 
-PEER = "incident-management"
+PEER = INCIDENT_MANAGEMENT
 
 
 class IncidentsClient(ServiceClient):

@@ -13,9 +13,10 @@ from tocsin.contracts.notifications import (
     Notify,
     PagesCancelled,
 )
+from tocsin.contracts.services import NOTIFICATION_SERVICE
 from tocsin.kernel.http_client import INTERACTIVE, ONCE, Budget, ClientMetrics, ServiceClient
 
-PEER = "notification-service"
+PEER = NOTIFICATION_SERVICE
 
 
 class NotificationsClient(ServiceClient):

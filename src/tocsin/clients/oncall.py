@@ -16,9 +16,10 @@ from tocsin.contracts.escalations import (
 from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import OnCall, Schedule, ScheduleIn, Upcoming
 from tocsin.contracts.overview import OnCallOverview
+from tocsin.contracts.services import ONCALL_SERVICE
 from tocsin.kernel.http_client import INTERACTIVE, ONCE, Budget, ClientMetrics, ServiceClient
 
-PEER = "oncall-service"
+PEER = ONCALL_SERVICE
 
 
 class OnCallClient(ServiceClient):

@@ -5,6 +5,7 @@ from datetime import timedelta
 from aiohttp import web
 
 from tocsin.clients.oncall import ONCALL, OnCallClient
+from tocsin.contracts.services import INCIDENT_MANAGEMENT
 from tocsin.incidents.metrics import METRICS, IncidentMetrics
 from tocsin.incidents.outbox_handlers import outbox_handlers
 from tocsin.incidents.routes import ROUTES
@@ -20,7 +21,7 @@ from tocsin.kernel.pg_notify import NotifyChannel
 
 def create_app(settings: Settings) -> web.Application:
     """Wire the service; nothing connects until the application starts."""
-    app = base_app(settings, service="incident-management")
+    app = base_app(settings, service=INCIDENT_MANAGEMENT)
     app[SETTINGS] = settings
     db = with_database(app, settings, schema="incidents")
     app[METRICS] = metrics = IncidentMetrics.register(app[REGISTRY])

@@ -43,18 +43,18 @@ from tocsin.incidents.service.stream import HUB
 from tocsin.incidents.settings import SETTINGS
 from tocsin.kernel.auth import actor_of
 from tocsin.kernel.errors import InvalidRequestError, NotFoundError
-from tocsin.kernel.idempotency import IdempotentRequest
+from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.requests import (
     INTERNAL_BODY_LIMIT,
     idempotent_request,
     if_match,
     parse_body,
-    parse_json,
     parse_query,
     read_body,
 )
 from tocsin.kernel.responses import respond
+from tocsin.kernel.validation import parse_json
 
 log = structlog.get_logger(__name__)
 M = TypeVar("M", bound=BaseModel)

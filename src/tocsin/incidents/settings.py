@@ -5,7 +5,8 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
-from tocsin.kernel.settings import HTTPURL, Seconds, ServiceSettings
+from tocsin.kernel.service_settings import ServiceSettings
+from tocsin.kernel.settings import HTTPURL, Seconds
 
 
 class Settings(ServiceSettings):

@@ -33,7 +33,7 @@ from tocsin.integrations.integration import (
     Reply,
     captured,
 )
-from tocsin.kernel.requests import parse_json
+from tocsin.kernel.validation import parse_json
 
 NAME: Final = "alertmanager"
 PAYLOADS: Final = captured(NAME)

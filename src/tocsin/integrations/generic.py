@@ -16,7 +16,7 @@ from tocsin.integrations.integration import (
     Reply,
     captured,
 )
-from tocsin.kernel.requests import BODY_LIMIT, parse_json
+from tocsin.kernel.validation import BODY_LIMIT, parse_json
 
 NAME: Final = "generic"
 PAYLOADS: Final = captured(NAME)

@@ -22,7 +22,8 @@ from tocsin.kernel.middlewares import (
 )
 from tocsin.kernel.problems import problem_middleware
 from tocsin.kernel.requests import INTERNAL_BODY_LIMIT
-from tocsin.kernel.settings import ProcessSettings, ServiceSettings
+from tocsin.kernel.service_settings import ServiceSettings
+from tocsin.kernel.settings import ProcessSettings
 from tocsin.kernel.workers import WORKER_METRICS, WorkerMetrics
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # a `_created` gauge beside each counter doubles a scrape

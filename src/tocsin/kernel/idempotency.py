@@ -5,8 +5,6 @@ it was sent. A hash of the parsed model would change with every defaulted field 
 that crosses a deploy would be refused.
 """
 
-import hashlib
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -14,26 +12,11 @@ from aiohttp import web
 
 from tocsin.kernel.db import DB, Cursor, execute, fetch_one, transaction
 from tocsin.kernel.errors import InvalidRequestError, TransactionConflictError
+from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.workers import Context, worker
 
 KEEP_HOURS: Final = 24
 SWEEP_SECONDS: Final = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotentRequest:
-    """A request that carries an `Idempotency-Key`, with its body as it was sent."""
-
-    key: str
-    method: str
-    path: str
-    body: bytes
-    scope: str
-    """The namespace of the key: two principals may use the same key."""
-
-    def digest(self) -> bytes:
-        """Return a hash of method, path and body: the same key with another digest is a client's mistake."""
-        return hashlib.sha256(b"\0".join((self.method.encode(), self.path.encode(), self.body))).digest()
 
 
 async def replay(cur: Cursor, request: IdempotentRequest | None, resource_id: UUID) -> UUID | None:

@@ -25,7 +25,7 @@ from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.outbox_repository import OutboxMessage as OutboxMessage  # noqa: PLC0414 - the argument of every handler
 from tocsin.kernel.request_id import REQUEST_ID
-from tocsin.kernel.settings import ServiceSettings
+from tocsin.kernel.service_settings import ServiceSettings
 from tocsin.kernel.tasks import create_task
 from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
 from tocsin.kernel.workers import STOP_SECONDS, Wakeup, worker

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, Self, TypeVar
@@ -10,9 +10,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from tocsin.kernel.db import Row
-
 Item = TypeVar("Item")
+Row = TypeVar("Row", bound=Mapping[str, Any])
 MAX_LIMIT: Final = 200
 
 

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Plat
 
 from tocsin.kernel import build_info, clock
 from tocsin.kernel.db import DB, Database, Row, autocommit, fetch_one, required
-from tocsin.kernel.settings import ServiceSettings
+from tocsin.kernel.service_settings import ServiceSettings
 from tocsin.kernel.tasks import cancel, create_task
 from tocsin.kernel.workers import Context, worker
 

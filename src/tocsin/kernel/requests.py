@@ -9,22 +9,17 @@ from pydantic import BaseModel, ValidationError
 
 from tocsin.kernel.auth import PRINCIPAL
 from tocsin.kernel.errors import (
-    FieldError,
     InvalidRequestError,
-    MalformedRequestError,
     NotFoundError,
     TooLargeError,
     UnsupportedMediaTypeError,
 )
-from tocsin.kernel.idempotency import IdempotentRequest
+from tocsin.kernel.idempotent_request import IdempotentRequest
+from tocsin.kernel.validation import BODY_LIMIT, MAX_ERRORS, parse_json, sentence
 
 M = TypeVar("M", bound=BaseModel)
-BODY_LIMIT: Final = 512 * 1024
-"""The maximum size in bytes of a body from outside."""
 INTERNAL_BODY_LIMIT: Final = 16 * 1024 * 1024
 """The maximum size in bytes of a body between our own services."""
-MAX_ERRORS: Final = 20
-MANY_ERRORS: Final = 1_000
 MAX_KEY: Final = 255
 BODY: Final = web.RequestKey("BODY", bytes)
 """The body, once it has been read."""
@@ -68,20 +63,6 @@ async def parse_body(request: web.Request, model: type[M], *, limit: int = BODY_
     return parse_json(await read_body(request, limit=limit), model)
 
 
-def parse_json(body: bytes, model: type[M]) -> M:
-    """Validate *body* against *model*: MalformedRequestError if not JSON, InvalidRequestError if not valid."""
-    try:
-        return model.model_validate_json(body)
-    except ValidationError as exc:
-        if exc.error_count() > MANY_ERRORS:  # building a list of a hundred thousand would block the event loop
-            detail = f"There are {exc.error_count()} errors, too many to list."
-            raise InvalidRequestError([{"pointer": "#", "detail": detail}]) from exc
-        found = exc.errors(include_url=False, include_context=False, include_input=False)
-        if found[0]["type"] == "json_invalid":
-            raise MalformedRequestError(found[0]["msg"]) from exc
-        raise InvalidRequestError([_field_error(item) for item in found[:MAX_ERRORS]]) from exc
-
-
 def parse_query(request: web.Request, model: type[M]) -> M:
     """Validate the query against *model*, whose list fields accept a repeated parameter; an unknown one is refused."""
     values: dict[str, Any] = {}
@@ -102,7 +83,7 @@ def parse_query(request: web.Request, model: type[M]) -> M:
         found = exc.errors(include_url=False, include_context=False, include_input=False)
         raise InvalidRequestError(
             [
-                {"pointer": "?" + ".".join(map(str, item["loc"])), "detail": _sentence(item["msg"])}
+                {"pointer": "?" + ".".join(map(str, item["loc"])), "detail": sentence(item["msg"])}
                 for item in found[:MAX_ERRORS]
             ]
         ) from exc
@@ -144,12 +125,3 @@ def if_match(request: web.Request) -> int | None:
     if version is None:
         raise InvalidRequestError([{"pointer": "If-Match", "detail": 'Must be a version such as "3".'}])
     return int(version[1])
-
-
-def _field_error(item: Any) -> FieldError:
-    path = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in item["loc"])
-    return {"pointer": "#" + path[:256], "detail": _sentence(item["msg"])}
-
-
-def _sentence(text: str) -> str:
-    return text.removeprefix("Value error, ")[:256]

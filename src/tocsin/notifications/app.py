@@ -5,6 +5,7 @@ from aiohttp import web
 from tocsin.channels import CHANNELS
 from tocsin.clients.incidents import INCIDENTS, IncidentsClient
 from tocsin.clients.oncall import ONCALL, OnCallClient
+from tocsin.contracts.services import NOTIFICATION_SERVICE
 from tocsin.kernel.app import REGISTRY, base_app, with_clients, with_database
 from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.kernel.openapi import SCHEMAS
@@ -20,7 +21,7 @@ from tocsin.notifications.worker import workers
 
 def create_app(settings: Settings) -> web.Application:
     """Wire the service; nothing connects until the application starts."""
-    app = base_app(settings, service="notification-service")
+    app = base_app(settings, service=NOTIFICATION_SERVICE)
     db = with_database(app, settings, schema="notifications")
     app[SCHEMAS] = {"ChannelName": CHANNELS.name_schema()}
     app[INCIDENTS] = IncidentsClient(settings.incident_management_url, app[CLIENT_METRICS])

@@ -9,7 +9,8 @@ from pydantic_settings import NoDecode
 
 from tocsin.channels import CHANNELS
 from tocsin.channels.transports.ssrf import Network, never_allowed
-from tocsin.kernel.settings import HTTPURL, Seconds, ServiceSettings
+from tocsin.kernel.service_settings import ServiceSettings
+from tocsin.kernel.settings import HTTPURL, Seconds
 
 
 def networks(value: Any) -> Any:

@@ -5,6 +5,7 @@ from aiohttp import web
 from tocsin.channels import CHANNELS
 from tocsin.clients.incidents import INCIDENTS, IncidentsClient
 from tocsin.clients.notifications import NOTIFICATIONS, NotificationsClient
+from tocsin.contracts.services import ONCALL_SERVICE
 from tocsin.kernel.app import REGISTRY, base_app, with_clients, with_database
 from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.kernel.openapi import SCHEMAS
@@ -22,7 +23,7 @@ from tocsin.oncall.worker import workers
 
 def create_app(settings: Settings) -> web.Application:
     """Wire the service; nothing connects until the application starts."""
-    app = base_app(settings, service="oncall-service")
+    app = base_app(settings, service=ONCALL_SERVICE)
     app[SCHEMAS] = {"ChannelName": CHANNELS.name_schema()}
     db = with_database(app, settings, schema="oncall")
     app[METRICS] = OnCallMetrics.register(app[REGISTRY])

@@ -22,7 +22,6 @@ from tocsin.kernel.errors import InvalidRequestError, NotFoundError
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.pagination import ListQuery
 from tocsin.kernel.requests import (
-    MAX_ERRORS,
     idempotent_request,
     if_match,
     parse_body,
@@ -30,6 +29,7 @@ from tocsin.kernel.requests import (
     path_uuid,
 )
 from tocsin.kernel.responses import respond
+from tocsin.kernel.validation import MAX_ERRORS
 from tocsin.oncall.queries import CurrentQuery, EscalationsQuery, OverviewQuery, UpcomingQuery
 from tocsin.oncall.service import DEPS, escalations, next_step, pager_load, schedules, shifts
 

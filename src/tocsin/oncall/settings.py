@@ -7,7 +7,8 @@ from pydantic import AfterValidator, Field, SecretStr
 from tocsin.channels import CHANNELS
 from tocsin.contracts.model import Line
 from tocsin.contracts.oncall import Contact
-from tocsin.kernel.settings import HTTPURL, Seconds, ServiceSettings
+from tocsin.kernel.service_settings import ServiceSettings
+from tocsin.kernel.settings import HTTPURL, Seconds
 
 
 def parse_contact(text: str) -> Contact:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tocsin.kernel.settings import ServiceSettings
+from tocsin.kernel.service_settings import ServiceSettings
 
 QUICK = {
     "db_pool_size": 4,

@@ -6,7 +6,7 @@ from tocsin.alerts.domain import IncomingRequest
 from tocsin.alerts.service import Deps
 from tocsin.integrations.integration import IngestResult, Integration
 from tocsin.kernel import clock
-from tocsin.kernel.idempotency import IdempotentRequest
+from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.tracing import TRACING
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from tocsin.cli.demo.dataset import TEAM_NAMES
 from tocsin.kernel.db import Database, fetch_one, required, transaction
-from tocsin.kernel.settings import ServiceSettings
+from tocsin.kernel.service_settings import ServiceSettings
 
 ADDED: Final = "The demo data is loaded: everything in it is called Demo."
 NOT_ADDED: Final = "No demo data was added: this system has data of its own."

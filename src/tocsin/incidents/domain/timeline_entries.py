@@ -5,11 +5,11 @@ from datetime import timedelta
 from typing import Any, Final
 
 from tocsin.contracts.incidents import AlertState, EventType
+from tocsin.contracts.services import ALERT_INGESTION
 from tocsin.incidents.domain.changes import status_entry
 from tocsin.incidents.domain.correlation import IncidentDelta
 from tocsin.incidents.domain.incident import NewTimelineEntry, excerpt
 
-ACTOR: Final = "alert-ingestion"
 AUTO_RESOLVE: Final = "auto-resolve"
 MAX_NAMES: Final = 3
 """How many senders, remarks or incident numbers an entry spells out."""
@@ -28,14 +28,15 @@ def timeline_entries(delta: IncidentDelta, window: timedelta) -> Iterator[NewTim
             detail = f"{_counted(delta.attached)} attached: same service and severity."
         remarks = _distinct(alert.remark for alert in delta.attached)
         detail = " ".join([detail, *map(_sentence, remarks)])
-        yield NewTimelineEntry(incident.id, event_type, ACTOR, detail, _data(delta.attached, remarks))
+        yield NewTimelineEntry(incident.id, event_type, ALERT_INGESTION, detail, _data(delta.attached, remarks))
     if delta.recovered:
         left = f"{delta.firing_left} still firing" if delta.firing_left else "none is firing any more"
         detail = f"{_counted(delta.recovered)} resolved by the sender; {left}."
-        yield NewTimelineEntry(incident.id, EventType.ALERT_RESOLVED, ACTOR, detail, _data(delta.recovered, []))
+        data = _data(delta.recovered, [])
+        yield NewTimelineEntry(incident.id, EventType.ALERT_RESOLVED, ALERT_INGESTION, detail, data)
     if delta.moved_away:
         detail = f"{_counted(delta.moved_away)} moved to another incident: still firing after this one was resolved."
-        yield NewTimelineEntry(incident.id, EventType.ALERT_MOVED, ACTOR, detail, _data(delta.moved_away, []))
+        yield NewTimelineEntry(incident.id, EventType.ALERT_MOVED, ALERT_INGESTION, detail, _data(delta.moved_away, []))
     if delta.transition is not None:
         reason = "Resolved automatically: each of its alerts has been resolved by its sender."
         yield status_entry(incident, delta.transition, actor=AUTO_RESOLVE, detail=reason)

@@ -14,7 +14,8 @@ from tocsin.incidents.service.incidents import Reference, get_detail, get_id, no
 from tocsin.kernel.db import Cursor, transaction
 from tocsin.kernel.errors import StaleError
 from tocsin.kernel.failpoints import Failpoint
-from tocsin.kernel.idempotency import IdempotentRequest, replay
+from tocsin.kernel.idempotency import replay
+from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.ids import new_id
 
 OPEN: Final = Failpoint("incidents.open")

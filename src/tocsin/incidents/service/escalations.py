@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from tocsin.contracts.escalations import Escalation, StartEscalation, StopEscalation
 from tocsin.contracts.incidents import EventType
+from tocsin.contracts.services import ONCALL_SERVICE
 from tocsin.incidents.domain.incident import NewTimelineEntry
 from tocsin.incidents.repository import escalations, timeline
 from tocsin.incidents.service import Deps
@@ -22,7 +23,6 @@ log = structlog.get_logger(__name__)
 OutboxRow: TypeAlias = tuple[UUID, str, BaseModel]
 START: Final = "start_escalation"
 STOP: Final = "stop_escalation"
-ACTOR: Final = "oncall-service"
 BATCH_SIZE: Final = 100
 QUERY: Final = Failpoint("incidents.query_escalations")
 RESTART: Final = Failpoint("incidents.restart_escalations")
@@ -61,7 +61,8 @@ async def confirm(cur: Cursor, incident_id: UUID, escalation: Escalation) -> Non
     if assigned:
         detail = f"Assigned to {escalation.assigned_to}, first on call of {escalation.team}."
         data = {"to": escalation.assigned_to, "team": escalation.team, "reason": escalation.team_reason}
-        await timeline.insert_entries(cur, [NewTimelineEntry(incident_id, EventType.ASSIGNED, ACTOR, detail, data)])
+        entry = NewTimelineEntry(incident_id, EventType.ASSIGNED, ONCALL_SERVICE, detail, data)
+        await timeline.insert_entries(cur, [entry])
 
 
 async def reconcile(deps: Deps, *, older_than: float) -> bool:

@@ -10,7 +10,8 @@ from tocsin.incidents.service import Deps
 from tocsin.incidents.service.incidents import Reference, get_id, get_summary, not_found
 from tocsin.kernel.db import transaction
 from tocsin.kernel.failpoints import Failpoint
-from tocsin.kernel.idempotency import IdempotentRequest, replay
+from tocsin.kernel.idempotency import replay
+from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.ids import new_id
 
 REPORT: Final = Failpoint("incidents.report")

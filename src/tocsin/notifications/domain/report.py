@@ -7,10 +7,10 @@ from tocsin.channels import CHANNELS
 from tocsin.channels.message import Outcome, one_line
 from tocsin.contracts.incidents import AppendTimelineEntry, EventType
 from tocsin.contracts.notifications import NotificationStatus
+from tocsin.contracts.services import NOTIFICATION_SERVICE
 from tocsin.notifications.domain.decision import Decision
 from tocsin.notifications.domain.leased_message import LeasedMessage
 
-ACTOR: Final = "notification-service"
 MAX_DETAIL: Final = 1_000
 
 
@@ -25,7 +25,7 @@ def timeline_entry(
     return AppendTimelineEntry(
         event_key=f"{message.id}:{event}",
         event_type=event,
-        actor=ACTOR,
+        actor=NOTIFICATION_SERVICE,
         detail=one_line(f"{CHANNELS.label(message.channel)} to {message.addressee()} {ending}", MAX_DETAIL),
         data={
             "notification_id": str(message.id),

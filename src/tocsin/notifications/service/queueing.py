@@ -10,7 +10,8 @@ from tocsin.kernel import request_id
 from tocsin.kernel.db import Cursor, Row, transaction
 from tocsin.kernel.errors import ConflictError, InvalidRequestError
 from tocsin.kernel.failpoints import Failpoint
-from tocsin.kernel.idempotency import IdempotentRequest, replay
+from tocsin.kernel.idempotency import replay
+from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.ids import new_id
 from tocsin.notifications.repository import cancellations, notifications
 from tocsin.notifications.service import Deps

@@ -10,6 +10,7 @@ import structlog
 from tocsin.contracts.escalations import Level
 from tocsin.contracts.incidents import AppendTimelineEntry, EventType
 from tocsin.contracts.notifications import NotificationKind, Notify, PageDetails
+from tocsin.contracts.services import ONCALL_SERVICE
 from tocsin.kernel.db import Cursor
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.tracing import TRACING
@@ -26,7 +27,6 @@ from tocsin.oncall.repository import escalations, pages, schedules
 from tocsin.oncall.service import Deps
 
 log = structlog.get_logger(__name__)
-SERVICE: Final = "oncall-service"
 MAX_MESSAGE: Final = 16_000
 
 
@@ -38,7 +38,7 @@ class DueStep:
     start: EscalationStart
     level: Level
     why: str
-    actor: str = SERVICE
+    actor: str = ONCALL_SERVICE
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ def _timeline_entries(step: ExecutedStep) -> Iterator[AppendTimelineEntry]:
         yield AppendTimelineEntry(
             event_key=f"paged:{group[0].id}",
             event_type=EventType.PAGED,
-            actor=SERVICE,
+            actor=ONCALL_SERVICE,
             detail=describe_page(person),
             data={
                 **data,

@@ -8,7 +8,8 @@ from tocsin.contracts.escalations import Escalation, StartEscalation, StopEscala
 from tocsin.contracts.notifications import CancelPages, IncidentBrief
 from tocsin.kernel.db import Cursor, Row, transaction
 from tocsin.kernel.failpoints import Failpoint
-from tocsin.kernel.idempotency import IdempotentRequest, replay
+from tocsin.kernel.idempotency import replay
+from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.oncall.domain.escalation import LEVELS, EscalationStart
 from tocsin.oncall.domain.routing import describe_routing
 from tocsin.oncall.repository import escalations, pages, schedules

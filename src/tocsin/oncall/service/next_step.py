@@ -7,7 +7,8 @@ from tocsin.contracts.escalations import DeliveryFailed, Escalate, Escalation
 from tocsin.kernel.db import Cursor, transaction
 from tocsin.kernel.errors import ConflictError
 from tocsin.kernel.failpoints import Failpoint
-from tocsin.kernel.idempotency import IdempotentRequest, replay
+from tocsin.kernel.idempotency import replay
+from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.oncall.domain.escalation import LEVELS, EscalationStart, StoredEscalation, level_after_failure
 from tocsin.oncall.domain.timeline_texts import describe_timeout
 from tocsin.oncall.repository import escalations, pages, schedules

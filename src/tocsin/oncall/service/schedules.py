@@ -13,7 +13,8 @@ from tocsin.contracts.oncall import Schedule, ScheduleIn
 from tocsin.kernel.db import Cursor, transaction
 from tocsin.kernel.errors import ConflictError, InvalidRequestError, StaleError
 from tocsin.kernel.failpoints import Failpoint
-from tocsin.kernel.idempotency import IdempotentRequest, replay
+from tocsin.kernel.idempotency import replay
+from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.pagination import ListQuery
 from tocsin.oncall.domain.schedule import StoredSchedule, anchor_of

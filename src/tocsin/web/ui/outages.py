@@ -5,29 +5,29 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from tocsin.clients import alerts, incidents, notifications, oncall
+from tocsin.contracts.services import ALERT_INGESTION, INCIDENT_MANAGEMENT, NOTIFICATION_SERVICE, ONCALL_SERVICE
 
 RETRY_AFTER: Final = timedelta(seconds=10)
 """The same as in `static/live.js`."""
 CAPABILITIES: Final = (
-    ("Receiving alerts", alerts.PEER),
-    ("Opening incidents", incidents.PEER),
-    ("Acknowledge, resolve, notes", incidents.PEER),
-    ("Escalations", oncall.PEER),
-    ("Who is on call", oncall.PEER),
-    ("Delivering pages", notifications.PEER),
+    ("Receiving alerts", ALERT_INGESTION),
+    ("Opening incidents", INCIDENT_MANAGEMENT),
+    ("Acknowledge, resolve, notes", INCIDENT_MANAGEMENT),
+    ("Escalations", ONCALL_SERVICE),
+    ("Who is on call", ONCALL_SERVICE),
+    ("Delivering pages", NOTIFICATION_SERVICE),
 )
 NAMES: Final = {
-    alerts.PEER: "alert ingestion",
-    incidents.PEER: "incident management",
-    oncall.PEER: "the on-call service",
-    notifications.PEER: "the notification service",
+    ALERT_INGESTION: "alert ingestion",
+    INCIDENT_MANAGEMENT: "incident management",
+    ONCALL_SERVICE: "the on-call service",
+    NOTIFICATION_SERVICE: "the notification service",
 }
 IMPACTS: Final = {
-    alerts.PEER: "New alerts are rejected, and their senders retry. Alerts received before are processed as usual.",
-    incidents.PEER: "Alerts are still accepted, and become incidents when it is back. Pages in progress continue.",
-    oncall.PEER: "Pages already queued are sent. Escalations pause, and continue by themselves when it is back.",
-    notifications.PEER: "Pages are queued, and sent by themselves when it is back. Until then, call each other.",
+    ALERT_INGESTION: "New alerts are rejected, and their senders retry. Alerts received before are processed as usual.",
+    INCIDENT_MANAGEMENT: "Alerts are still accepted, and become incidents when it is back. Pages in progress continue.",
+    ONCALL_SERVICE: "Pages already queued are sent. Escalations pause, and continue by themselves when it is back.",
+    NOTIFICATION_SERVICE: "Pages are queued, and sent by themselves when it is back. Until then, call each other.",
 }
 
 

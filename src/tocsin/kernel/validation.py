@@ -1,0 +1,37 @@
+"""Validate JSON against a model, with the errors of an HTTP response."""
+
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from tocsin.kernel.errors import FieldError, InvalidRequestError, MalformedRequestError
+
+M = TypeVar("M", bound=BaseModel)
+BODY_LIMIT: Final = 512 * 1024
+"""The maximum size in bytes of a body from outside."""
+MAX_ERRORS: Final = 20
+MANY_ERRORS: Final = 1_000
+
+
+def parse_json(body: bytes, model: type[M]) -> M:
+    """Validate *body* against *model*: MalformedRequestError if not JSON, InvalidRequestError if not valid."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as exc:
+        if exc.error_count() > MANY_ERRORS:  # building a list of a hundred thousand would block the event loop
+            detail = f"There are {exc.error_count()} errors, too many to list."
+            raise InvalidRequestError([{"pointer": "#", "detail": detail}]) from exc
+        found = exc.errors(include_url=False, include_context=False, include_input=False)
+        if found[0]["type"] == "json_invalid":
+            raise MalformedRequestError(found[0]["msg"]) from exc
+        raise InvalidRequestError([_field_error(item) for item in found[:MAX_ERRORS]]) from exc
+
+
+def _field_error(item: Any) -> FieldError:
+    path = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in item["loc"])
+    return {"pointer": "#" + path[:256], "detail": sentence(item["msg"])}
+
+
+def sentence(text: str) -> str:
+    """Return pydantic's message without its prefix, cut to 256 characters."""
+    return text.removeprefix("Value error, ")[:256]
