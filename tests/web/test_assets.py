@@ -11,7 +11,7 @@ from tests.support.web.demo_data import incident
 from tests.support.web.demo_night import Services
 from tests.support.web.pages import NOT_FOUND, PAGES
 from tests.web.conftest import Client
-from tocsin.web.ui import compression
+from tocsin.web.ui import assets, compression
 from tocsin.web.ui.assets import ASSETS
 
 WEB = Path(str(files("tocsin.web")))
@@ -119,10 +119,18 @@ async def test_a_page_links_one_sheet_which_has_every_style_that_it_needs_in_ord
     services.fill()
     page = await read(client, "/incidents/2481")
     (sheet,) = (link["href"] for link in page.elements("link") if link["rel"] == "stylesheet")
-    parts = [(WEB / "styles" / f"{name}.css").read_text() for name in ("tokens", "app", "now", "incident", "print")]
+    common = [f"common/{name}" for name in assets.COMMON]
+    parts = [*common, "pages/now", "pages/incident", "common/print"]
     async with client.get(sheet) as answer:
         assert answer.headers["Content-Type"] == "text/css; charset=utf-8"
-        assert await answer.text() == "".join(parts)
+        assert await answer.text() == "".join((WEB / "styles" / f"{name}.css").read_text() for name in parts)
+
+
+def test_every_style_is_in_a_sheet() -> None:
+    pages = {f"pages/{name}" for sheet in assets.SHEETS.values() for name in sheet}
+    common = {f"common/{name}" for name in (*assets.COMMON, "print")}
+    files = (WEB / "styles").rglob("*.css")
+    assert {path.relative_to(WEB / "styles").with_suffix("").as_posix() for path in files} == pages | common
 
 
 async def sent(client: Client, *addresses: str) -> int:

@@ -99,7 +99,7 @@ async def test_an_unavailable_service_is_retried_at_the_time_shown(visit: Visit,
     await services.schedules.start()
     await page.clock.run_for(11_000)
     await live(page)
-    await expect(page.locator("#away")).to_have_count(0)
+    await expect(page.locator("#outage")).to_have_count(0)
 
 
 async def test_a_line_is_drawn_where_its_axis_says(visit: Visit, services: Services) -> None:

@@ -14,6 +14,22 @@ from tocsin.web.ui.compression import CODINGS, SMALL, choose, compress
 
 TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 FOREVER: Final = "public, max-age=31536000, immutable"
+COMMON: Final = (
+    "tokens",
+    "reset",
+    "layout",
+    "text",
+    "controls",
+    "badges",
+    "notices",
+    "menus",
+    "countdown",
+    "tables",
+    "figures",
+    "updates",
+    "preferences",
+)
+"""The files of `styles/common/` at the start of every sheet, in this order; `print` ends it."""
 SHEETS: Final = {
     "handbook": ("handbook",),
     "incident": ("now", "incident"),
@@ -23,8 +39,8 @@ SHEETS: Final = {
     "oncall": ("oncall",),
     "plain": (),
 }
-"""The files of `styles/` that each kind of page needs in addition to the common ones. A page links one combined sheet:
-a browser paints nothing until the last sheet has arrived."""
+"""The files of `styles/pages/` in the sheet of each kind of page. A page links one sheet, as a browser paints nothing
+until the last one has arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +93,8 @@ def _all() -> dict[str, Asset]:
 
 
 def _sheet(styles: Traversable, own: tuple[str, ...]) -> bytes:
-    return b"".join((styles / f"{name}.css").read_bytes() for name in ("tokens", "app", *own, "print"))
+    names = [*(f"common/{name}" for name in COMMON), *(f"pages/{name}" for name in own), "common/print"]
+    return b"".join((styles / f"{name}.css").read_bytes() for name in names)
 
 
 def _read(folder: Traversable, prefix: str) -> list[tuple[str, Asset]]:
