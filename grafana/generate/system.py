@@ -184,7 +184,7 @@ def _queues() -> list[Panel]:
             "Queue length",
             "Alerts not yet correlated, outbox rows not yet delivered, messages not yet finished.",
             Query("max(tocsin_alerts_uncorrelated)", "alerts"),
-            Query('max by (job) (tocsin_outbox_undone_rows{job=~"$service"})', "outbox of {{job}}"),
+            Query('max by (job) (tocsin_outbox_undelivered_rows{job=~"$service"})', "outbox of {{job}}"),
             Query("sum(max by (channel) (tocsin_notifications_queue_depth))", "messages"),
             unit="short",
             width=8,

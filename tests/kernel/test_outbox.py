@@ -214,14 +214,14 @@ async def test_where_what_an_answer_changes_cannot_be_kept_the_row_comes_back(st
 async def test_one_can_wait_for_a_delivery(start: StartReplica) -> None:
     replica = await start(poll_seconds=AN_HOUR)
     message_id = await replica.say("x")
-    assert await replica.outbox.settled(message_id, AN_HOUR)
+    assert await replica.outbox.wait_until_delivered(message_id, AN_HOUR)
 
 
 async def test_waiting_for_a_delivery_ends_when_it_takes_too_long(start: StartReplica) -> None:
     replica = await start()
     replica.errors = [UpstreamError("down")] * 100
     message_id = await replica.say("x")
-    assert not await replica.outbox.settled(message_id, 0.2)
+    assert not await replica.outbox.wait_until_delivered(message_id, 0.2)
 
 
 async def test_waiting_for_a_delivery_ends_by_another_replicas_and_by_a_past_one(start: StartReplica) -> None:
@@ -231,11 +231,11 @@ async def test_waiting_for_a_delivery_ends_by_another_replicas_and_by_a_past_one
     message_id = await here.say("x")
     await eventually(lambda: here.received or there.received)
     waiter = there if here.received else here
-    waiting = asyncio.ensure_future(waiter.outbox.settled(message_id, AN_HOUR))
+    waiting = asyncio.ensure_future(waiter.outbox.wait_until_delivered(message_id, AN_HOUR))
     here.gate.set()
     there.gate.set()
     assert await waiting
-    assert await waiter.outbox.settled(message_id, AN_HOUR)
+    assert await waiter.outbox.wait_until_delivered(message_id, AN_HOUR)
 
 
 async def test_the_metrics_say_how_far_behind_it_is(start: StartReplica, db_dsn: str) -> None:
@@ -248,7 +248,7 @@ async def test_the_metrics_say_how_far_behind_it_is(start: StartReplica, db_dsn:
     )
     replica = await start(poll_seconds=0.05)
     ask = replica.registry.get_sample_value
-    await eventually(lambda: ask("tocsin_outbox_undone_rows") == 3)
+    await eventually(lambda: ask("tocsin_outbox_undelivered_rows") == 3)
     assert ask("tocsin_outbox_parked_rows") == 2
     oldest = ask("tocsin_outbox_oldest_seconds")
     assert oldest is not None

@@ -35,7 +35,7 @@ async def test_a_leased_row_is_not_leased_again_until_its_lease_ends(idle: Repli
     assert again.attempts == 2
 
 
-async def test_only_the_oldest_undone_row_of_a_key_is_leased(idle: Replica) -> None:
+async def test_only_the_oldest_undelivered_row_of_a_key_is_leased(idle: Replica) -> None:
     for text, key in [("a1", "a"), ("b1", "b"), ("a2", "a"), ("b2", "b")]:
         await idle.say(text, key=key)
     first = await idle.outbox.lease(limit=9)

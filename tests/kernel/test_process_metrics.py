@@ -41,7 +41,7 @@ async def things_registry(things_dsn: str) -> AsyncIterator[CollectorRegistry]:
 
 
 @pytest.fixture
-def vitals(things: Database, registry: CollectorRegistry, things_dsn: str) -> DatabaseMonitor:
+def monitor(things: Database, registry: CollectorRegistry, things_dsn: str) -> DatabaseMonitor:
     return DatabaseMonitor(things, DatabaseMetrics.register(registry, things), quick_settings(things_dsn))
 
 
@@ -102,27 +102,27 @@ async def test_the_disk_is_measured_while_the_database_is_away(
 ) -> None:
     nowhere = f"host={tmp_path} dbname=x"
     database = open_database(nowhere)
-    vitals = DatabaseMonitor(
+    monitor = DatabaseMonitor(
         database, DatabaseMetrics.register(registry, database), quick_settings(nowhere, disk_path=tmp_path)
     )
     with pytest.raises(Exception, match="cannot be reached"):
-        await vitals.measure(web.Application())
+        await monitor.measure(web.Application())
     assert registry.get_sample_value("tocsin_disk_free_bytes")
 
 
 async def test_a_clock_that_is_not_the_databases_is_seen(
-    vitals: DatabaseMonitor, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+    monitor: DatabaseMonitor, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await vitals.measure(web.Application())
+    await monitor.measure(web.Application())
     assert registry.get_sample_value("tocsin_clock_skew_seconds") == pytest.approx(0, abs=0.5)
     monkeypatch.setattr(clock, "now", lambda: datetime.now(UTC) + timedelta(hours=1))
-    await vitals.measure(web.Application())
+    await monitor.measure(web.Application())
     assert registry.get_sample_value("tocsin_clock_skew_seconds") == pytest.approx(3600, abs=0.5)
     assert registry.get_sample_value("tocsin_database_clock_jumps_total") == 0
 
 
 async def test_a_database_clock_that_jumps_is_noticed_by_one_that_does_not(
-    vitals: DatabaseMonitor, things: Database, registry: CollectorRegistry
+    monitor: DatabaseMonitor, things: Database, registry: CollectorRegistry
 ) -> None:
     # A function of the same name, found first, is how the database's clock is moved without moving the machine's.
     async with transaction(things) as cur:
@@ -134,7 +134,7 @@ async def test_a_database_clock_that_jumps_is_noticed_by_one_that_does_not(
     jumps = []
     for ahead in ("0 s", "0 s", "1 hour", "1 hour", "30 minutes"):
         await _move_clock(things, ahead)
-        await vitals.measure(web.Application())
+        await monitor.measure(web.Application())
         jumps.append(registry.get_sample_value("tocsin_database_clock_jumps_total"))
     assert jumps == [0, 0, 1, 1, 2]
 

@@ -99,7 +99,7 @@ async def test_it_stops_on_a_signal_and_then_refuses_connections(launch: Launch,
 
 
 def test_everything_that_stops_together_takes_less_than_five_seconds() -> None:
-    assert server.FINISH_SECONDS < server.EXIT_SECONDS < server.LAST_SECONDS < 5
+    assert server.FINISH_SECONDS < server.CLEANUP_SECONDS < server.SHUTDOWN_SECONDS < 5
 
 
 async def test_a_request_in_flight_is_finished(launch: Launch) -> None:

@@ -103,7 +103,7 @@ def test_a_secret_is_not_shown_by_what_holds_it_either(load_with: Load) -> None:
 
 def test_what_is_missing_is_told_with_what_it_is_for(capsys: pytest.CaptureFixture[str], load_with: Load) -> None:
     (line,) = refused(capsys, load_with, DATABASE_URL="")
-    assert line.startswith("DATABASE_URL is not set. A libpq address, such as postgresql://")
+    assert line.startswith("DATABASE_URL is not set. A libpq connection string, such as postgresql://")
 
 
 def test_an_empty_variable_is_one_that_is_not_set(load_with: Load) -> None:

@@ -59,11 +59,11 @@ async def test_nobody_is_told_where_the_incident_is_unknown(
     receiver.behaves = answers(410)
     await service.ended(await service.notify(page(receiver.url)))
 
-    def undone() -> bool:
+    def undelivered() -> bool:
         (row,) = run(db_dsn, "SELECT count(*) FILTER (WHERE done_at IS NOT NULL) AS done FROM notifications.outbox")
         return bool(row["done"] == 2)
 
-    await eventually(undone)
+    await eventually(undelivered)
     assert run(db_dsn, "SELECT * FROM notifications.outbox WHERE parked_at IS NOT NULL") == []
 
 

@@ -13,7 +13,7 @@ from tests.support.observability.files import DASHBOARDS, GRAFANA, panels, read_
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 EXPORTED_BY_EVERY_REPLICA = re.compile(
     r"(?<![a-z_])(?:incidents_total|oncall_current|tocsin_incidents_(?:unresolved|service|unescalated|last_day)\w+"
-    r"|tocsin_oncall_(?:overdue|incidents|due)\w+|tocsin_notifications_(?:queue|dead)\w+|tocsin_outbox_(?:undone|parked|oldest)\w+"
+    r"|tocsin_oncall_(?:overdue|incidents|due)\w+|tocsin_notifications_(?:queue|dead)\w+|tocsin_outbox_(?:undelivered|parked|oldest)\w+"
     r"|tocsin_alerts_uncorrelated\w*|tocsin_database_(?:connections|limit_connections|size_bytes))"
 )
 each_dashboard = pytest.mark.parametrize(

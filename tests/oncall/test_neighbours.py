@@ -14,7 +14,7 @@ async def test_pages_are_delivered_once_notification_service_is_available_again(
     await oncall.team()
     await oncall.notifications.stop()
     started = [await oncall.start(number=number) for number in range(3)]
-    await metric(oncall, "tocsin_outbox_undone_rows", 3)
+    await metric(oncall, "tocsin_outbox_undelivered_rows", 3)
     assert (await oncall.metrics())[SENT] == 0
     assert [item["assigned_to"] for item in started] == ["Ada"] * 3, "escalations start all the same"
     await oncall.notifications.start()

@@ -91,7 +91,7 @@ class StatsOverview(Model):
     """The teams with incidents in this range or the one before."""
 
 
-class Reached(Model):
+class HighestLevels(Model):
     """Incidents opened in a range, by the highest escalation level that was paged."""
 
     incidents: int
@@ -139,8 +139,8 @@ class OnCallOverview(Model):
     """Later changes may not be included yet."""
     history_before: Instant | None
     """Incidents opened before this time are still being added; null when all are included."""
-    total: Reached
-    before: Reached
+    total: HighestLevels
+    before: HighestLevels
     people: list[PagedPerson]
     """The 50 with most pages at night, then by day."""
     services: list[PagedService]

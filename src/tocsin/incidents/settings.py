@@ -13,9 +13,9 @@ class Settings(ServiceSettings):
     """Settings of incident-management."""
 
     port: Annotated[int, Field(ge=0, le=65_535)] = 8002
-    """0 selects a free port."""
+    """The port to listen on; 0 selects a free one."""
     oncall_service_url: HTTPURL = "http://127.0.0.1:8003"
-    """Base URL of oncall-service."""
+    """The base URL of oncall-service."""
     correlation_window_minutes: Annotated[float, Field(gt=0, le=10_080)] = 5.0
     """For how long after its creation an incident accepts new alerts of its service and severity."""
     correlate_lock_seconds: Seconds = 0.25
@@ -27,11 +27,11 @@ class Settings(ServiceSettings):
     gauge_seconds: Seconds = 10.0
     """How often the gauges of incidents are counted."""
     reconcile_seconds: Seconds = 10.0
-    """How often incidents without an escalation are searched for, and their minimum age."""
+    """How often incidents without an escalation are searched for; those younger than this are left out."""
     rollup_seconds: Seconds = 5.0
     """How often the figures over days and weeks are refreshed."""
     rollup_batch_size: Annotated[int, Field(ge=1, le=10_000)] = 500
-    """How many stale days of services one refresh covers."""
+    """How many days, each of one service, a refresh recomputes at most."""
     stream_poll_seconds: Seconds = 2.0
     """How often the stream polls, in case a notification was missed."""
     stream_send_seconds: Seconds = 10.0

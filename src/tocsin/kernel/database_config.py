@@ -8,7 +8,7 @@ class DatabaseConfig:
     """The address, the size of the pool and its time-outs in seconds."""
 
     dsn: str = field(repr=False)
-    """A libpq address; it may contain a password."""
+    """A libpq connection string; it may contain a password."""
     pool_size: int
     connect_timeout: float
     statement_timeout: float

@@ -48,6 +48,7 @@ Cursor: TypeAlias = aiopg.Cursor
 BREAKER_SECONDS: Final = 0.25
 """How long further connects fail immediately after a failed one."""
 SOCKET_TIMEOUT_MS: Final = 2_000
+"""How long sent data may remain unacknowledged before the connection counts as lost (TCP_USER_TIMEOUT)."""
 UNREACHABLE: Final = "The database cannot be reached; try again in a moment."
 TOO_LONG: Final = "The database took too long; try again in a moment."
 DATA_ERRORS: Final = frozenset({"22", "23", "54"})
@@ -68,7 +69,9 @@ class Database:
         self.clock_offset = timedelta()
         """The difference between tocsin.now() and the server's clock on this database's connections."""
         self.size: Final = config.pool_size
+        """The maximum number of connections."""
         self.in_use = 0
+        """Connections on loan."""
         self.last_used_at = 0.0
         """When a working connection was last returned, by the monotonic clock."""
 
@@ -175,7 +178,7 @@ class Database:
                 "options": f"{given} {options}".strip(),
             }
         )
-        # Longer than the server's time-out: the client's would leave the statement running.
+        # Longer than the server's time-out, which ends the statement; the client's would leave it running.
         return await connect(
             dsn, connect_timeout=self._config.connect_timeout, statement_timeout=self._config.statement_timeout + 1
         )
@@ -183,7 +186,7 @@ class Database:
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Translate the driver's errors of the block into ours. Errors that only a bug can cause stay as they are."""
+    """Translate the driver's errors in the block into ours, except for those that only a bug can cause."""
     try:
         yield
     except psycopg2.errors.LockNotAvailable as exc:

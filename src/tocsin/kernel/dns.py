@@ -1,7 +1,7 @@
 """Database host names, resolved without blocking the event loop.
 
-libpq resolves names with a blocking call: a name server that does not respond would stop the whole process. aiopg also
-watches only the first socket that libpq opens, so an address that refuses would hide the next one that accepts.
+libpq resolves names with a blocking call: a name server that does not respond would stop the whole process. Each
+address is tried by itself, because aiopg watches only the first socket that libpq opens.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ DEFAULT_PORT = "5432"
 
 
 async def addresses(dsn: Mapping[str, str], seconds: float) -> list[dict[str, str]]:
-    """Return, for each address of the server, the parameters to add to *dsn*; none for a socket directory.
+    """Return, for each address of the server, the parameters to add to *dsn*: none for a socket directory.
 
     Each name may take *seconds* to resolve; one that takes longer is left out.
     """

@@ -17,8 +17,9 @@ from tocsin.kernel.tasks import create_task
 Check: TypeAlias = Callable[[web.Application], Awaitable[None]]
 """Returns if the dependency is available; raises DomainError if not."""
 CHECK_SECONDS: Final = 1.0
+"""How long one check may take."""
 SERVICE_SECONDS: Final = 0.5
-"""Shorter, so that a probe of this service does not time out because another service hangs."""
+"""How long another service may take to respond; shorter, so that its failure does not time out a probe of this one."""
 
 
 @dataclass(slots=True)
@@ -38,7 +39,7 @@ READINESS = web.AppKey("READINESS", Readiness)
 
 
 async def check_database(app: web.Application) -> None:
-    """Run an empty query."""
+    """Raise UnavailableError if the database does not execute a statement."""
     db = app[DB]
     if db.in_use == db.size and clock.monotonic() - db.last_used_at < CHECK_SECONDS:
         return  # all connections are busy but working: a busy replica stays in service

@@ -35,14 +35,16 @@ RETRYABLE_STATUSES: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TO
 MAX_RESPONSE: Final = 32 * 1024 * 1024
 """The maximum size of a response in bytes."""
 MAX_DETAIL: Final = 1_000
+"""The maximum number of characters of an error's detail."""
 IDLE_SECONDS: Final = 3.0
 """aiohttp reuses the connection idle longest: with its default of 15 s, one request a second keeps 15 open."""
-IDS: Final = re.compile(r"/([0-9a-f]{8}-[0-9a-f-]{27}|[0-9]+)(?=/|$)")
+PATH_IDS: Final = re.compile(r"/([0-9a-f]{8}-[0-9a-f-]{27}|[0-9]+)(?=/|$)")
+"""The ids in a path, which a span's name must not contain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The limits of one call: at most *attempts* attempts of *attempt_seconds* each, *seconds* in total."""
+    """The limits of one call: *attempts* attempts of *attempt_seconds* each, and *seconds* in total."""
 
     attempts: int
     seconds: float
@@ -52,7 +54,7 @@ class Budget:
 INTERACTIVE: Final = Budget(attempts=3, seconds=3.0, attempt_seconds=2.0)
 """For calls that a person waits for."""
 ONCE: Final = Budget(attempts=1, seconds=5.0, attempt_seconds=5.0)
-"""For calls of a queue, which retries with its own back-off."""
+"""For calls from a queue, which has a back-off of its own."""
 
 
 class TransientError(UpstreamError):
@@ -203,7 +205,7 @@ class ServiceClient:
     def _span(self, request: "_Request") -> AbstractContextManager[None]:
         if request.path == "/health":
             return NO_SPAN
-        name = f"{request.method} {IDS.sub('/{id}', request.path)}"
+        name = f"{request.method} {PATH_IDS.sub('/{id}', request.path)}"
         return TRACING.span(name, Kind.CLIENT, peer__service=self.peer, http__request__method=request.method)
 
     async def _exchange(self, request: "_Request") -> bytes:
@@ -238,7 +240,7 @@ class ServiceClient:
         return raw
 
     def _detail(self, raw: bytes, status: int) -> str:
-        """Return the detail of a problem document. A rejection without one is not from the service and is retried."""
+        """Return the detail of a problem document. A 4xx without one did not come from the service, and is retried."""
         try:
             return _ProblemDetail.model_validate_json(raw).detail[:MAX_DETAIL]
         except ValidationError as exc:

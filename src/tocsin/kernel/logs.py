@@ -58,19 +58,19 @@ def log_bad_requests_as_info(record: logging.LogRecord) -> bool:
 def render(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     """Return *event* as one line; its longest values are cut until it fits into MAX_LINE bytes."""
     line = _encoder.encode(event)
-    most = MAX_LINE
-    while len(line) > MAX_LINE and most:
-        most //= 2
-        line = _encoder.encode({name: _cut(name, value, most) for name, value in event.items()})
+    limit = MAX_LINE
+    while len(line) > MAX_LINE and limit:
+        limit //= 2
+        line = _encoder.encode({name: _cut(name, value, limit) for name, value in event.items()})
     return line
 
 
-def _cut(name: str, value: Any, most: int) -> Any:
+def _cut(name: str, value: Any, limit: int) -> Any:
     text = value if isinstance(value, str) else _encoder.encode(value)
-    if len(text) <= most:
+    if len(text) <= limit:
         return value
     # The error is at the end of a traceback.
-    return "…" + text[len(text) - most :] if name == "exception" else text[:most] + "…"
+    return "…" + text[len(text) - limit :] if name == "exception" else text[:limit] + "…"
 
 
 def _context(service: str, instance: str) -> Processor:

@@ -22,12 +22,13 @@ from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
 log = structlog.get_logger("tocsin.request")
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 QUIET_ROUTES = frozenset({"/health", "/health/ready", "/metrics"})
+"""Polled every few seconds: logged only if they fail, and never traced."""
 CLIENT_CLOSED = 499
 """nginx's code: the client closed the connection before the response."""
 EVENT_STREAM = "text/event-stream"
 STREAMING = web.RequestKey("STREAMING", bool)
-"""Set in a request once its event stream has begun: the client ends it, which is no error and not logged."""
-"""Polled every few seconds; logged only if they fail."""
+"""Set in a request whose response is an event stream. The client closes such a stream: that is no error, and is not
+logged."""
 METHODS = hdrs.METH_ALL
 PREFLIGHT: Final = {
     hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST, PUT, PATCH",
@@ -49,7 +50,7 @@ class HTTPMetrics:
     seconds: Histogram
     running: Gauge
     known: dict[tuple[str, str, int], Histogram] = field(default_factory=dict)
-    """The children of `seconds` used so far: a lookup by labels costs more than an observation."""
+    """The children of `seconds` used so far: finding a child by its labels costs more than an observation."""
 
     @classmethod
     def register(cls, registry: CollectorRegistry) -> Self:

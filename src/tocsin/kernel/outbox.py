@@ -1,10 +1,10 @@
 """The outbox: calls to other services, retried until they succeed.
 
-A row is inserted in the transaction of the change that it reports. A worker leases the oldest undone row of each key
-(one statement sets lease and attempt number), calls the other service once, and marks the row as done only if the
-attempt number is still its own: a worker that was paused past its lease changes nothing. No transaction is open during
-the call. A row is retried for ever, unless the other service rejects it (4xx): then it is parked, logged as an error
-and counted, and the next row of its key is delivered.
+A row is inserted in the transaction of the change that it reports. A worker leases the oldest undelivered row of each
+key (one statement sets the lease and increments the attempt number), calls the other service once, and marks the row as
+done if the attempt number is unchanged: a worker that was paused past the end of its lease changes nothing. No
+transaction is open during the call. A row is retried for ever, unless the other service rejects it (4xx): then it is
+parked, logged as an error and counted, and the next row of its key is delivered.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class OutboxMetrics:
     """The backlog of the outbox."""
 
     deliveries: Counter
-    undone: Gauge
+    undelivered: Gauge
     parked: Gauge
     oldest: Gauge
 
@@ -64,7 +64,7 @@ class OutboxMetrics:
                 ["kind", "outcome"],
                 registry=registry,
             ),
-            Gauge("tocsin_outbox_undone_rows", "Rows not yet delivered.", registry=registry),
+            Gauge("tocsin_outbox_undelivered_rows", "Rows not yet delivered.", registry=registry),
             Gauge("tocsin_outbox_parked_rows", "Rows that the other service rejected.", registry=registry),
             Gauge("tocsin_outbox_oldest_seconds", "Age of the oldest row not yet delivered.", registry=registry),
         )
@@ -98,7 +98,10 @@ class Outbox:
     async def enqueue(
         self, cur: Cursor, *, kind: str, key: str, body: BaseModel, message_id: UUID | None = None
     ) -> UUID:
-        """Insert a row in the caller's transaction, which has locked *key*'s parent row; `wake` after the commit."""
+        """Insert a row in the caller's transaction, which has locked the parent row of *key*; return the message id.
+
+        Call `wake` after the commit.
+        """
         chosen = message_id or new_id()
         await self.enqueue_many(cur, kind=kind, rows=[(chosen, key, body)])
         return chosen
@@ -124,7 +127,7 @@ class Outbox:
         """Deliver now instead of at the next poll."""
         self.wakeup.set()
 
-    async def settled(self, message_id: UUID, seconds: float) -> bool:
+    async def wait_until_delivered(self, message_id: UUID, seconds: float) -> bool:
         """Wait until *message_id* has been delivered; return False if that takes longer than *seconds*."""
         event = self._waiters.setdefault(message_id, asyncio.Event())
         self.wake()
@@ -159,23 +162,23 @@ class Outbox:
             task = create_task(self._deliver_and_wake(message), name=f"outbox-{message.id}")
             self._running.add(task)
             task.add_done_callback(self._running.discard)
-        await self._settle_delivered_elsewhere()
+        await self._find_delivered_elsewhere()
         return len(messages) == free
 
-    async def _settle_delivered_elsewhere(self) -> None:
-        """End the waits for messages that another replica delivered: its notification woke this worker."""
+    async def _find_delivered_elsewhere(self) -> None:
+        """End the waits for messages that another replica delivered; its notification woke this worker."""
         if self._waiters:
             async with transaction(self._db) as cur:
                 for message_id in await outbox_repository.select_done(cur, list(self._waiters)):
-                    self._settle(message_id)
+                    self._end_wait(message_id)
 
-    def _settle(self, message_id: UUID) -> None:
+    def _end_wait(self, message_id: UUID) -> None:
         waiter = self._waiters.get(message_id)
         if waiter is not None:
             waiter.set()
 
     async def lease(self, *, limit: int) -> list[OutboxMessage]:
-        """Lease the oldest undone row of up to *limit* keys for `lease_seconds`."""
+        """Lease the oldest undelivered row of up to *limit* keys for `lease_seconds`."""
         async with LEASED(), transaction(self._db) as cur:
             seconds = self._settings.lease_seconds
             return await outbox_repository.lease(cur, kinds=list(self._handlers), seconds=seconds, limit=limit)
@@ -216,7 +219,7 @@ class Outbox:
         self._count(message, "done" if owned else "fenced")
         if owned and after is not None:
             self._on_change()
-        self._settle(message.message_id)
+        self._end_wait(message.message_id)
 
     async def _retry_later(self, message: OutboxMessage, reason: str) -> None:
         self._count(message, "retry")
@@ -238,7 +241,7 @@ class Outbox:
         async with transaction(self._db) as cur:
             row = await outbox_repository.count(cur)
             more = await outbox_repository.delete_old(cur)
-        self._metrics.undone.set(row["undone"])
+        self._metrics.undelivered.set(row["undelivered"])
         self._metrics.parked.set(row["parked"])
         self._metrics.oldest.set(row["oldest"])
         return more
@@ -251,6 +254,6 @@ OUTBOX = web.AppKey("OUTBOX", Outbox)
 
 
 def backoff(attempts: int, low: float, high: float) -> float:
-    """Return the seconds to wait after *attempts* failures: doubling from *low* to *high*, half of it random."""
+    """Return the seconds to wait after *attempts* failures: they double from *low* to *high*, and half is random."""
     full = min(high, low * 2.0 ** min(attempts - 1, 30))
     return randomness.uniform(full / 2, full)

@@ -60,7 +60,7 @@ async def insert_many(
 
 
 async def lease(cur: Cursor, *, kinds: Sequence[str], seconds: float, limit: int) -> list[OutboxMessage]:
-    """Lease the oldest undone row of up to *limit* keys for *seconds*.
+    """Lease the oldest undelivered row of up to *limit* keys for *seconds*.
 
     Rows of kinds not in *kinds* are skipped: a newer release wrote them, and its replicas deliver them.
     """
@@ -147,12 +147,12 @@ async def select_done(cur: Cursor, message_ids: Sequence[UUID]) -> list[UUID]:
 
 
 async def count(cur: Cursor) -> Row:
-    """Return the number of `undone` and of `parked` rows, and the age of the `oldest` undone row in seconds."""
+    """Return the numbers of `undelivered` and `parked` rows, and the age of the `oldest` undelivered one in seconds."""
     return required(
         await fetch_one(
             cur,
             """
-            SELECT count(*) FILTER (WHERE parked_at IS NULL) AS undone,
+            SELECT count(*) FILTER (WHERE parked_at IS NULL) AS undelivered,
                    count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
                    COALESCE(EXTRACT(epoch FROM tocsin.now() - min(created_at) FILTER (WHERE parked_at IS NULL)), 0)
                        AS oldest

@@ -19,7 +19,7 @@ from tocsin.kernel.workers import Wakeup
 
 log = structlog.get_logger(__name__)
 COALESCE_SECONDS: Final = 0.02
-"""At most one NOTIFY in this time: in every transaction it would halve the commit rate."""
+"""The minimum interval between two NOTIFYs; one in every transaction would halve the commit rate."""
 RECONNECT_SECONDS: Final = 1.0
 
 

@@ -21,9 +21,9 @@ LAG_BUCKETS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
 LAG_EVERY_SECONDS: Final = 0.25
 MEASURE_EVERY_SECONDS: Final = 10.0
 ROUND_TRIP_SECONDS: Final = 0.5
-"""The database's time is not used if the query for it took longer: it would be too inaccurate."""
+"""If the query for the database's time takes longer, its result is too inaccurate and is not used."""
 JUMP_SECONDS: Final = 1.0
-"""The database's clock has jumped if it moved further than this against ours between two measurements."""
+"""The change against the monotonic clock, between two measurements, from which the database's clock has jumped."""
 
 
 def watch_process(app: web.Application, registry: CollectorRegistry) -> None:
@@ -151,5 +151,5 @@ class DatabaseMonitor:
 
 def watch_database(app: web.Application, registry: CollectorRegistry, settings: ServiceSettings) -> Context:
     """Return the cleanup context that measures `app[DB]`, its disk and its clock every ten seconds."""
-    vitals = DatabaseMonitor(app[DB], DatabaseMetrics.register(registry, app[DB]), settings)
-    return worker("vitals", vitals.measure, interval=MEASURE_EVERY_SECONDS)
+    monitor = DatabaseMonitor(app[DB], DatabaseMetrics.register(registry, app[DB]), settings)
+    return worker("database_monitor", monitor.measure, interval=MEASURE_EVERY_SECONDS)

@@ -21,6 +21,7 @@ M = TypeVar("M", bound=BaseModel)
 INTERNAL_BODY_LIMIT: Final = 16 * 1024 * 1024
 """The maximum size in bytes of a body between our own services."""
 MAX_KEY: Final = 255
+"""The maximum number of characters of an idempotency key."""
 BODY: Final = web.RequestKey("BODY", bytes)
 """The body, once it has been read."""
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from tocsin.kernel import clock
 
-MOST_SECONDS: Final = 86_400.0
+MAX_SECONDS: Final = 86_400.0
 
 
 def retry_seconds(value: str | None) -> float:
@@ -17,9 +17,9 @@ def retry_seconds(value: str | None) -> float:
     if value is None:
         return 0.0
     if re.fullmatch(r"[0-9]+", value):
-        return min(float(value[:9]), MOST_SECONDS)
+        return min(float(value[:9]), MAX_SECONDS)
     try:
         seconds = (parsedate_to_datetime(value) - clock.now()).total_seconds()
     except (ValueError, TypeError, OverflowError):  # TypeError: a date without a zone
         return 0.0
-    return min(max(0.0, seconds), MOST_SECONDS)
+    return min(max(0.0, seconds), MAX_SECONDS)

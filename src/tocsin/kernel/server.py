@@ -23,14 +23,14 @@ log = structlog.get_logger(__name__)
 FINISH_SECONDS: Final = 3.0
 """How long requests in flight may take after the listening socket has closed."""
 GC_THRESHOLDS: Final = (20_000, 20, 50)
-"""A request in flight holds some hundred objects and hardly any reference cycle. With Python's default of 700 new
-objects between collections, the collector would walk them many times a second: an eighth of the CPU time under load."""
-EXIT_SECONDS: Final = 4.5
-"""How long shutdown may take: requests, workers, connections."""
-SPANS_SECONDS: Final = 1.0
-"""How long sending the last spans may take, within LAST_SECONDS."""
-LAST_SECONDS: Final = 4.8
-"""How long shutdown may take with the last spans. A supervisor kills the process after five seconds."""
+"""A request in flight has some hundred objects and hardly any reference cycle. At Python's default of one collection
+per 700 new objects, the collector would traverse them many times a second: an eighth of the CPU time under load."""
+CLEANUP_SECONDS: Final = 4.5
+"""How long requests, workers and connections may take to end."""
+FLUSH_SECONDS: Final = 1.0
+"""How long exporting the last spans may take, within SHUTDOWN_SECONDS."""
+SHUTDOWN_SECONDS: Final = 4.8
+"""How long cleanup and flush may take together. A supervisor kills the process after five seconds."""
 
 
 def serve(create_app: Callable[[S], web.Application], settings_type: type[S]) -> None:
@@ -84,12 +84,12 @@ async def _run(app: web.Application, settings: ProcessSettings) -> None:
         app[READINESS].stopping = True
         await clock.sleep(settings.drain_seconds)
     finally:
-        exit_at = clock.monotonic() + LAST_SECONDS
+        exit_at = clock.monotonic() + SHUTDOWN_SECONDS
         try:
-            async with tasks.timeout(EXIT_SECONDS):
+            async with tasks.timeout(CLEANUP_SECONDS):
                 await runner.cleanup()
         except TimeoutError:
             log.warning("stopped before all work was finished; interrupted work is retried when its lease ends")
         if TRACING.on:
-            await asyncio.to_thread(TRACING.stop, min(SPANS_SECONDS, max(0.0, exit_at - clock.monotonic())))
+            await asyncio.to_thread(TRACING.stop, min(FLUSH_SECONDS, max(0.0, exit_at - clock.monotonic())))
     log.info("stopped")

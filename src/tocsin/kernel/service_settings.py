@@ -1,4 +1,4 @@
-"""The settings of a process with a database, which alone need its driver."""
+"""The settings of the processes with a database: only these import its driver."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +14,9 @@ class ServiceSettings(ProcessSettings):
     """The settings of every process with a database."""
 
     database_url: SecretStr
-    """A libpq address, such as postgresql://user:password@host/name or one with a socket directory."""
+    """A libpq connection string, such as postgresql://user:password@host/name; the host may be a socket directory."""
     db_pool_size: Annotated[int, Field(ge=2, le=200)] = 10
-    """The maximum number of database connections of one process, without the one for notifications."""
+    """The maximum number of database connections of one process, in addition to the one for notifications."""
     db_connect_timeout_seconds: Seconds = 3.0
     """How long connecting to the database may take."""
     db_statement_timeout_seconds: Seconds = 5.0
@@ -24,11 +24,11 @@ class ServiceSettings(ProcessSettings):
     db_lock_timeout_seconds: Seconds = 2.0
     """How long one statement may wait for a lock."""
     lease_seconds: Seconds = 15.0
-    """How long a worker holds the lease of a row; also the limit of each call that it makes."""
+    """How long a worker holds the lease of a row; each call that it makes for the row ends sooner."""
     poll_seconds: Seconds = 2.0
     """How often a worker polls, in case it misses a notification."""
     retry_min_seconds: Seconds = 0.5
-    """Back-off after the first failure; doubles with each."""
+    """The back-off after the first failure; it doubles with each further one."""
     retry_max_seconds: Seconds = 30.0
     """The longest back-off."""
     disk_path: DirectoryPath = Path("/")

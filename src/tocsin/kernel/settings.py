@@ -40,7 +40,7 @@ class ProcessSettings(BaseSettings):
     bind_address: str = "127.0.0.1"
     """The address to listen on; loopback by default."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
-    """0 takes any free port."""
+    """The port to listen on; 0 selects a free one."""
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
     """The lowest level that is logged."""
     cors_origins: Annotated[str, Field(pattern=r"^(https?://[^\s,/]+(,https?://[^\s,/]+)*)?$")] = ""

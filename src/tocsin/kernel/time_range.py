@@ -5,8 +5,8 @@ from typing import Final
 
 from tocsin.kernel.errors import InvalidRequestError
 
-DEFAULT: Final = timedelta(days=30)
-LONGEST: Final = timedelta(days=366)
+DEFAULT_RANGE: Final = timedelta(days=30)
+MAX_RANGE: Final = timedelta(days=366)
 
 
 def window_of(since: datetime | None, until: datetime | None, now: datetime) -> tuple[datetime, datetime]:
@@ -16,19 +16,19 @@ def window_of(since: datetime | None, until: datetime | None, now: datetime) -> 
     """
     end = until or now
     try:
-        begin = since or end - DEFAULT
+        begin = since or end - DEFAULT_RANGE
     except OverflowError as exc:
         detail = "The 30 days before it are outside the calendar."
         raise InvalidRequestError([{"pointer": "?until", "detail": detail}]) from exc
     if begin >= end:
         raise InvalidRequestError([{"pointer": "?since", "detail": f"Must be before {end.isoformat()}."}])
-    if end - begin > LONGEST:
+    if end - begin > MAX_RANGE:
         raise InvalidRequestError([{"pointer": "?since", "detail": "At most 366 days; set `until` as well."}])
     return begin, end
 
 
 def days_of(since: datetime, until: datetime, *, whole_weeks: bool = False) -> tuple[date, date, date]:
-    """Return (before, first, after) for the UTC days, or whole ISO weeks, that a range touches.
+    """Return (before, first, after) for the UTC days, or whole ISO weeks, that overlap a range.
 
     *after* is the day after the last; *before* starts the preceding range of the same length. Raise InvalidRequestError
     if the calendar ends before *after* or starts after *before*.

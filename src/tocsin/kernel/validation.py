@@ -10,7 +10,9 @@ M = TypeVar("M", bound=BaseModel)
 BODY_LIMIT: Final = 512 * 1024
 """The maximum size in bytes of a body from outside."""
 MAX_ERRORS: Final = 20
-MANY_ERRORS: Final = 1_000
+"""The maximum number of errors in a response."""
+MAX_BUILT_ERRORS: Final = 1_000
+"""More errors than this are only counted: building a list of a hundred thousand would block the event loop."""
 
 
 def parse_json(body: bytes, model: type[M]) -> M:
@@ -18,7 +20,7 @@ def parse_json(body: bytes, model: type[M]) -> M:
     try:
         return model.model_validate_json(body)
     except ValidationError as exc:
-        if exc.error_count() > MANY_ERRORS:  # building a list of a hundred thousand would block the event loop
+        if exc.error_count() > MAX_BUILT_ERRORS:
             detail = f"There are {exc.error_count()} errors, too many to list."
             raise InvalidRequestError([{"pointer": "#", "detail": detail}]) from exc
         found = exc.errors(include_url=False, include_context=False, include_input=False)

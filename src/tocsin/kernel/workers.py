@@ -17,7 +17,8 @@ from tocsin.kernel.tasks import create_task
 
 log = structlog.get_logger(__name__)
 Tick: TypeAlias = Callable[[web.Application], Awaitable[bool | float]]
-"""One round of work. True: run again at once, there may be more. Seconds: run again after at most that long."""
+"""One round of work. It returns True to run again at once, because there may be more; False to run again after the
+interval; or the seconds after which to run again, if that is sooner."""
 Context: TypeAlias = Callable[[web.Application], AsyncIterator[None]]
 STOP_SECONDS = 3.5
 """How long a stopping process waits for a tick; interrupted work is retried when its lease ends."""

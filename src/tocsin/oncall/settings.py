@@ -32,9 +32,9 @@ class Settings(ServiceSettings):
 
     port: Annotated[int, Field(ge=0, le=65_535)] = 8003
     incident_management_url: HTTPURL = "http://127.0.0.1:8002"
-    """Base URL of incident-management."""
+    """The base URL of incident-management."""
     notification_service_url: HTTPURL = "http://127.0.0.1:8004"
-    """Base URL of notification-service."""
+    """The base URL of notification-service."""
     escalation_timeout_minutes: Annotated[float, Field(gt=0, le=10_080)] = 5.0
     """Time to acknowledge before the next level is paged; fractions are allowed."""
     default_team: Line = "default"

@@ -12,7 +12,7 @@ class Settings(ProcessSettings):
     """The web service's own settings. It has no database."""
 
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
-    """0 takes any free port."""
+    """The port to listen on; 0 selects a free one."""
     alert_ingestion_url: HTTPURL = "http://127.0.0.1:8001"
     """Base URL of alert-ingestion."""
     incident_management_url: HTTPURL = "http://127.0.0.1:8002"

@@ -11,12 +11,12 @@ from tocsin.contracts.overview import (
     Bin,
     Figures,
     Grain,
+    HighestLevels,
     NoisyService,
     OnCallOverview,
     PagedPerson,
     PagedService,
     Period,
-    Reached,
     StatsOverview,
 )
 
@@ -148,8 +148,8 @@ def on_call(**given: Any) -> OnCallOverview:
     return OnCallOverview(**values | given)
 
 
-def reached(primary: int, secondary: int, everyone: int, *, nights: int) -> Reached:
-    return Reached(
+def reached(primary: int, secondary: int, everyone: int, *, nights: int) -> HighestLevels:
+    return HighestLevels(
         incidents=primary + secondary + everyone,
         answered={Level.PRIMARY: primary, Level.SECONDARY: secondary, Level.EVERYONE: everyone},
         resolved={},

@@ -43,7 +43,7 @@ async def open_incident(
         [message_id] = await enqueue_starts(cur, deps.outbox, [start])
     deps.metrics.created.labels(given.severity).inc()
     deps.notify_channel.notify()
-    await deps.outbox.settled(message_id, deps.assign_seconds)
+    await deps.outbox.wait_until_delivered(message_id, deps.assign_seconds)
     async with transaction(deps.db) as cur:
         return await get_detail(cur, incident_id)
 

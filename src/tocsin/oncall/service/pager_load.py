@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from tocsin.contracts.escalations import Level
-from tocsin.contracts.overview import OnCallOverview, PagedPerson, PagedService, Reached
+from tocsin.contracts.overview import HighestLevels, OnCallOverview, PagedPerson, PagedService
 from tocsin.kernel.db import Database, Row, transaction
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.time_range import days_of, window_of
@@ -82,8 +82,8 @@ async def get_overview(
         team=team,
         as_of=progress["as_of"],
         history_before=progress["history_before"],
-        total=_reached([row for row in outcomes if not row["earlier"]], nights["nights"]),
-        before=_reached([row for row in outcomes if row["earlier"]], nights["earlier"]),
+        total=_highest_levels([row for row in outcomes if not row["earlier"]], nights["nights"]),
+        before=_highest_levels([row for row in outcomes if row["earlier"]], nights["earlier"]),
         people=[PagedPerson(**row) for row in people],
         services=[PagedService(**row) for row in services],
     )
@@ -96,7 +96,7 @@ def _by_incident(interruptions: Iterable[Interruption]) -> dict[UUID, list[Inter
     return found
 
 
-def _reached(rows: list[Row], nights: int) -> Reached:
+def _highest_levels(rows: list[Row], nights: int) -> HighestLevels:
     def by_level(outcome: PagingOutcome) -> dict[Level, int]:
         return {
             Level(row["level"]): row["incidents"]
@@ -104,7 +104,7 @@ def _reached(rows: list[Row], nights: int) -> Reached:
             if row["outcome"] == outcome and row["level"] != NO_LEVEL
         }
 
-    return Reached(
+    return HighestLevels(
         incidents=sum(row["incidents"] for row in rows),
         answered=by_level(PagingOutcome.ACKNOWLEDGED),
         resolved=by_level(PagingOutcome.RESOLVED),

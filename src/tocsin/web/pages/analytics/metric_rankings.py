@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tocsin.contracts.escalations import Level
-from tocsin.contracts.overview import OnCallOverview, Reached, StatsOverview
+from tocsin.contracts.overview import HighestLevels, OnCallOverview, StatsOverview
 from tocsin.web.pages.analytics.metric_charts import duration_cell, share_cell
 from tocsin.web.ui import format as fmt
 from tocsin.web.ui.tables import Cell, Column, Table
@@ -86,7 +86,7 @@ def services_of(stats: StatsOverview, on_call: OnCallOverview | None) -> Ranking
     return Ranking(Table("noisiest-services", columns, rows), _rows(rows, percents, dark))
 
 
-def reached_of(total: Reached) -> Ranking:
+def reached_of(total: HighestLevels) -> Ranking:
     """Return how far incidents were escalated."""
 
     def acknowledged_at(*levels: Level) -> int:

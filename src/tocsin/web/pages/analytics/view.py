@@ -7,7 +7,7 @@ from typing import Final
 
 from tocsin.contracts.escalations import Level
 from tocsin.contracts.incidents import Durations
-from tocsin.contracts.overview import Grain, OnCallOverview, Period, Reached, StatsOverview
+from tocsin.contracts.overview import Grain, HighestLevels, OnCallOverview, Period, StatsOverview
 from tocsin.web.pages.analytics.metric_charts import (
     Distribution,
     Trend,
@@ -287,7 +287,7 @@ def _page_figures(found: OnCallOverview) -> list[Figure]:
     ]
 
 
-def _further(reached: Reached) -> float | None:
+def _further(reached: HighestLevels) -> float | None:
     """Return the percentage of incidents escalated beyond the first level."""
     if not reached.incidents:
         return None
