@@ -239,8 +239,8 @@ async def test_htmx_gets_the_blocks_alone(client: Client, services: Services) ->
         "timeline",
         "escalation",
         "details",
-        "people",
-        "around",
+        "responders",
+        "same-service",
         "count",
     ]
 

@@ -88,10 +88,10 @@ async def test_an_incident_names_its_responders_its_links_and_what_was_before(
     took = demo_data.resolved(2470, "Checkout 5xx after issuer timeout", timedelta(minutes=31))
     services.incidents.incidents[2470] = took
     page = await read(client, PAGE)
-    assert page.text("people") == "Responders 2 PRPriya RamanPaged, unacknowledged HWHannah Weiss1 note"
+    assert page.text("responders") == "Responders 2 PRPriya RamanPaged, unacknowledged HWHannah Weiss1 note"
     assert "Runbook: checkout 5xx" in page.text("details")
-    assert "Same service, resolved Checkout 5xx after issuer timeout #2470" in page.text("around")
-    assert "took 31 min" in page.text("around")
+    assert "Same service, resolved Checkout 5xx after issuer timeout #2470" in page.text("same-service")
+    assert "took 31 min" in page.text("same-service")
     assert f"/alerts?incident={services.incidents.incidents[2481].id}" in [link["href"] for link in page.elements("a")]
     assert "44 firing, 3 recovered" in page.text("alerts")
     shown = services.incidents.incidents[2481].alerts[0]

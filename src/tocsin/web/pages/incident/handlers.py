@@ -25,8 +25,8 @@ BLOCKS: Final = (
     "timeline",
     "escalation",
     "details",
-    "people",
-    "around",
+    "responders",
+    "same_service",
 )
 
 
