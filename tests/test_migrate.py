@@ -20,7 +20,7 @@ from tests.support.postgres import Server, run
 from tests.support.waiting import eventually
 from tocsin import migrate as migrator
 from tocsin.kernel.ids import new_id
-from tocsin.migrate import MigrationError, let_roles_log_in, migrate, sql_folder
+from tocsin.migrate import MigrationError, migrate, set_role_passwords, sql_folder
 
 NAMES = sorted(path.stem for path in sql_folder().glob("*.sql"))
 SCHEMAS = ("alerts", "incidents", "notifications", "oncall")
@@ -282,7 +282,7 @@ def role(empty_dsn: str, tmp_path: Path) -> Iterator[str]:
 def test_a_role_logs_in_with_the_password_in_its_file_of_which_the_server_sees_a_hash(
     empty_dsn: str, role: str, tmp_path: Path
 ) -> None:
-    assert let_roles_log_in(empty_dsn, tmp_path) == [role]
+    assert set_role_passwords(empty_dsn, tmp_path) == [role]
     (kept,) = run(empty_dsn, "SELECT rolpassword, rolcanlogin FROM pg_authid WHERE rolname = %(role)s", {"role": role})
     assert kept["rolcanlogin"]
     kind, salted, keys = kept["rolpassword"].split("$")
@@ -296,4 +296,4 @@ def test_a_role_logs_in_with_the_password_in_its_file_of_which_the_server_sees_a
 def test_a_password_for_a_role_that_does_not_exist_is_refused_in_one_line(empty_dsn: str, tmp_path: Path) -> None:
     (tmp_path / "nobody_at_all").write_text("secret")
     with pytest.raises(MigrationError, match=r'^the passwords of the roles could not be set: role "nobody_at_all"'):
-        let_roles_log_in(empty_dsn, tmp_path)
+        set_role_passwords(empty_dsn, tmp_path)

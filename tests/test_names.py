@@ -8,7 +8,8 @@ from tests.support.repository import ROOT, tracked
 
 FILES: Final = {
     *("addresses", "answer", "asking", "away", "child", "defences", "doorbell", "engine", "faults", "guard", "inputs"),
-    *("intake", "judge", "leases", "leniency", "machine", "metrics_overview", "mover", "nights", "once", "opening"),
+    *("intake", "judge", "leases", "leniency", "lookup", "machine", "metrics_overview", "mover", "nights", "once"),
+    *("opening", "relevance"),
     *("outbox_rows", "outside", "packing", "picture", "plots", "port", "reach", "reading", "receivers"),
     *("review", "rollups", "rota", "rota_form", "rota_handlers", "rounds", "rows", "saved", "standing"),
     *("steps", "storing", "tally", "telling", "visitor", "vitals", "window", "words"),
@@ -54,6 +55,8 @@ IDENTIFIERS: Final = {
         "take_steps",
     ),
     *("told", "told_version", "untold", "way_back"),
+    *("MOST_SECONDS", "Reached", "ask_state_seconds", "bundle", "bundled", "cancel_unwanted", "is_wanted"),
+    *("let_roles_log_in", "undone", "vitals"),
 }
 
 

@@ -28,6 +28,7 @@ NO_TRANSACTION: Final = "-- no transaction"
 """First line of a file whose statements commit one by one. Such a file must be idempotent."""
 
 _LOCK = int.from_bytes(b"tocsin")
+"""The key of the advisory lock."""
 _LOCK_WAIT = "5min"
 
 
@@ -37,14 +38,14 @@ class MigrationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DatabaseState:
-    """The version of a server that Tocsin can use, and the state of its schema."""
+    """The version and encoding of a server that Tocsin can use, and the state of the schema."""
 
     version: str
     encoding: str
     pending: list[str]
-    """The files not applied yet, in order."""
+    """The files that are not applied yet, in order."""
     later: list[str]
-    """Files that a later release has applied, in order; this release does not have them."""
+    """The applied files that this release does not have, in order: they belong to a later one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Migration:
     def steps(self) -> list[str]:
         """The texts to send to the server: the whole file, or each statement of a file without a transaction.
 
-        In the latter nothing but a statement may end with a semicolon at the end of a line.
+        In such a file a semicolon at the end of a line always ends a statement.
         """
         if not self.sql.startswith(NO_TRANSACTION):
             return [self.sql]
@@ -71,10 +72,10 @@ class Migration:
 
 
 class MigrateSettings(ProcessSettings):
-    """Read from the environment."""
+    """Read from the environment, once, at start-up."""
 
     database_url: SecretStr
-    """A libpq URL; its user owns everything that the migrations create."""
+    """A libpq connection string, whose user owns everything that the migrations create."""
     role_passwords: DirectoryPath | None = None
     """A folder with a file for each role that may log in: the name is the role, the content the password."""
 
@@ -103,10 +104,11 @@ def migrate(dsn: str) -> list[str]:
         return [migration.name for migration in pending]
 
 
-def let_roles_log_in(dsn: str, folder: Path) -> list[str]:
-    """Allow each role that has a file in *folder* to log in with the password in it. Return the names of the roles.
+def set_role_passwords(dsn: str, folder: Path) -> list[str]:
+    """Set the password of each role that has a file in *folder* to its content, and return the names of the roles.
 
-    Only a salted hash is sent to the server, which may log it. Raise `MigrationError` as `migrate` does.
+    The roles may log in from then on. Only a salted hash is sent to the server, because the server may log the
+    statement. Raise `MigrationError` as `migrate` does.
     """
     with _connect(dsn) as cursor:
         try:
@@ -151,7 +153,7 @@ def main() -> None:
     try:
         applied = migrate(dsn)
         later = inspect(dsn).later
-        roles = let_roles_log_in(dsn, settings.role_passwords) if settings.role_passwords else []
+        roles = set_role_passwords(dsn, settings.role_passwords) if settings.role_passwords else []
     except MigrationError as exc:
         sys.exit(f"tocsin.migrate: {exc}")
     for name in applied:
@@ -264,10 +266,10 @@ def _apply(cursor: Cursor, migration: Migration) -> None:
 
 
 def _adopt_restored_events(cursor: Cursor) -> None:
-    """Assign the current transaction id to restored timeline entries whose id this server has not reached yet.
+    """Assign the current transaction id to restored timeline entries with one that this server has not assigned yet.
 
-    A dump contains the transaction ids of another server. The event stream would stop at an id that this server has not
-    reached, perhaps for years.
+    A dump contains the transaction ids of another server. The event stream would stop at the first id that this server
+    has not reached, perhaps for years.
     """
     if _value(cursor, "SELECT to_regclass('incidents.timeline') IS NOT NULL") == "True":
         cursor.execute("RESET ALL")

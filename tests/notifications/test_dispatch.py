@@ -93,12 +93,12 @@ async def test_a_page_is_sent_where_the_state_of_its_incident_is_unknown(
     neighbours.status = {"refusing": 422, "failing": 503}.get(trouble, 200)
     neighbours.unknown = trouble == "unknown"
     settings: dict[str, Any] = {"incident_management_url": unreachable} if trouble == "unreachable" else {}
-    service = await start(ask_state_seconds=0.5 if trouble == "slow" else 30.0, **settings)
+    service = await start(incident_state_timeout_seconds=0.5 if trouble == "slow" else 30.0, **settings)
     order = page(receiver.url)
     neighbours.states[order["incident_id"]] = "acknowledged"
     assert (await service.ended(await service.notify(order)))["status"] == "sent"
-    outcome = "answered" if trouble == "unknown" else "unanswered"
-    assert await service.metric("tocsin_notifications_state_questions_total", outcome=outcome) == 1
+    outcome = "ok" if trouble == "unknown" else "error"
+    assert await service.metric("tocsin_notifications_state_requests_total", outcome=outcome) == 1
 
 
 async def test_a_failed_request_for_states_is_retried(
@@ -109,7 +109,7 @@ async def test_a_failed_request_for_states_is_retried(
     neighbours.states[order["incident_id"]] = "acknowledged"
     assert (await service.ended(await service.notify(order)))["status"] == "voided"
     assert receiver.received == []
-    assert await service.metric("tocsin_notifications_state_questions_total", outcome="answered") == 1
+    assert await service.metric("tocsin_notifications_state_requests_total", outcome="ok") == 1
 
 
 async def test_many_pages_share_one_request_for_states(

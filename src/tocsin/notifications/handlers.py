@@ -1,4 +1,4 @@
-"""HTTP handlers."""
+"""HTTP handlers of notification-service."""
 
 from http import HTTPStatus
 
@@ -19,7 +19,7 @@ from tocsin.kernel.openapi import describes
 from tocsin.kernel.requests import idempotent_request, parse_body, parse_query, path_uuid
 from tocsin.kernel.responses import respond
 from tocsin.notifications.queries import NotificationQuery, SummaryQuery
-from tocsin.notifications.service import DEPS, cancellation, lookup, queueing
+from tocsin.notifications.service import DEPS, cancellation, queueing, search
 
 
 @describes({HTTPStatus.ACCEPTED: NotificationQueued}, body=Notify, headers=("Idempotency-Key",))
@@ -40,7 +40,7 @@ async def post_notify(request: web.Request) -> web.Response:
 async def list_notifications(request: web.Request) -> web.Response:
     """List messages with every attempt to deliver them, newest first."""
     query = parse_query(request, NotificationQuery)
-    items, cursor = await lookup.list_page(request.app[DEPS], query.filters(), limit=query.limit)
+    items, cursor = await search.list_page(request.app[DEPS], query.filters(), limit=query.limit)
     return respond(Page[Notification](items=items, next_cursor=cursor))
 
 
@@ -48,13 +48,13 @@ async def list_notifications(request: web.Request) -> web.Response:
 async def get_summary(request: web.Request) -> web.Response:
     """Count the messages of a window by channel and outcome; by default of the last 24 hours."""
     query = parse_query(request, SummaryQuery)
-    return respond(await lookup.summarise(request.app[DEPS], since=query.since))
+    return respond(await search.summarise(request.app[DEPS], since=query.since))
 
 
 @describes(Notification, problems=(HTTPStatus.NOT_FOUND,))
 async def get_notification(request: web.Request) -> web.Response:
     """Return one message with every attempt to deliver it."""
-    return respond(await lookup.get(request.app[DEPS], path_uuid(request, "notification_id")))
+    return respond(await search.get(request.app[DEPS], path_uuid(request, "notification_id")))
 
 
 @describes(

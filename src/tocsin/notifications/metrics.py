@@ -40,7 +40,7 @@ class NotificationMetrics:
                 registry=registry,
             ),
             Counter(
-                "tocsin_notifications_state_questions_total",
+                "tocsin_notifications_state_requests_total",
                 "Requests to incident-management for the states of incidents, before pages are sent.",
                 ["outcome"],
                 registry=registry,
@@ -70,10 +70,10 @@ class NotificationMetrics:
         for channel in CHANNELS.names:
             for status in (NotificationStatus.SENT, NotificationStatus.FAILED, NotificationStatus.CANCELLED):
                 self.finished.labels(channel, status)
-            for ending in AttemptOutcome:
-                self.attempts.labels(channel, ending)
+            for outcome in AttemptOutcome:
+                self.attempts.labels(channel, outcome)
             self.seconds.labels(channel)
             self.queued.labels(channel)
             self.dead.labels(channel)
-        for outcome in ("answered", "unanswered"):
-            self.state_requests.labels(outcome)
+        for result in ("ok", "error"):
+            self.state_requests.labels(result)

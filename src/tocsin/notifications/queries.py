@@ -1,4 +1,4 @@
-"""Models of query strings."""
+"""Query strings of notification-service."""
 
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,7 @@ class NotificationQuery(ListQuery):
     channel: RegisteredName | None = None
     status: NotificationStatus | None = None
     recipient: str | None = None
+    """The address; its secret part is ignored."""
     person: Text | None = None
     """The person who is paged."""
 

@@ -39,9 +39,9 @@ class Settings(ServiceSettings):
 
     port: Annotated[int, Field(ge=0, le=65_535)] = 8004
     incident_management_url: HTTPURL = "http://127.0.0.1:8002"
-    """The URL of incident-management."""
+    """The base URL of incident-management."""
     oncall_service_url: HTTPURL = "http://127.0.0.1:8003"
-    """The URL of oncall-service."""
+    """The base URL of oncall-service."""
     webhook_allowed_networks: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(networks)] = ()
     """Private networks that webhooks may reach, such as 10.1.0.0/16,192.168.7.0/24; never loopback or link-local."""
     ca_bundle: Annotated[Path, AfterValidator(existing_file)] | None = None
@@ -49,10 +49,10 @@ class Settings(ServiceSettings):
     send_timeout_seconds: Seconds = 10.0
     """How long one attempt to send may take; at most 80 % of a lease."""
     sends_per_receiver: Annotated[int, Field(ge=1, le=100)] = 8
-    """How many messages one process sends concurrently over one channel; for webhooks, to one host."""
+    """How many messages one process sends concurrently over one channel; for webhooks, to one host and port."""
     give_up_tries: Annotated[int, Field(ge=1, le=1_000)] = 20
     """Attempts after which a message fails."""
     give_up_seconds: Seconds = 300.0
     """How long after its first attempt a message is retried before it fails."""
-    ask_state_seconds: Seconds = 0.5
+    incident_state_timeout_seconds: Seconds = 0.5
     """How long incident-management may take to return the states of incidents; after that, pages are sent unchecked."""

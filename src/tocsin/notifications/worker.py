@@ -18,12 +18,12 @@ from tocsin.kernel.errors import UnavailableError
 from tocsin.kernel.idempotency import delete_expired_keys
 from tocsin.kernel.tasks import cancel, create_task
 from tocsin.kernel.workers import STOP_SECONDS, Context, Wakeup, worker
-from tocsin.notifications.domain.digest import bundled
+from tocsin.notifications.domain.digest import group_for_delivery
 from tocsin.notifications.domain.leased_message import LeasedMessage
 from tocsin.notifications.repository import cancellations, queue
 from tocsin.notifications.service import DEPS, Deps
+from tocsin.notifications.service.acknowledgement_check import cancel_acknowledged
 from tocsin.notifications.service.delivery import deliver, lease_due
-from tocsin.notifications.service.relevance import cancel_unwanted
 
 if TYPE_CHECKING:
     import asyncio
@@ -34,6 +34,7 @@ CONCURRENCY: Final = 256
 HOUSEKEEPING_POLLS: Final = 5
 """The interval of the housekeeping, in polling intervals."""
 KEEP_CANCELLATIONS_DAYS: Final = 7
+"""Longer than any page can be delayed on its way from oncall-service."""
 
 
 def workers(app: web.Application) -> list[Context]:
@@ -89,35 +90,35 @@ class Dispatcher:
             return False  # the end of a delivery wakes the worker
         messages = await lease_due(self._deps, busy=self._busy, limit=free)
         if messages:
-            bundles = bundled(messages)
-            self._busy.update(bundle[0].rate_limit_key for bundle in bundles)
-            task = create_task(self._deliver_batch(bundles), name=f"batch-{messages[0].id}")
+            groups = group_for_delivery(messages)
+            self._busy.update(group[0].rate_limit_key for group in groups)
+            task = create_task(self._deliver_batch(groups), name=f"batch-{messages[0].id}")
             self._running.add(task)
             task.add_done_callback(self._running.discard)
             return True
         return max(0.0, self._retries[0] - clock.monotonic()) if self._retries else False
 
-    async def _deliver_batch(self, bundles: list[list[LeasedMessage]]) -> None:
-        messages = [message for bundle in bundles for message in bundle]
-        wanted = set[UUID]()
+    async def _deliver_batch(self, groups: list[list[LeasedMessage]]) -> None:
+        messages = [message for group in groups for message in group]
+        remaining = set[UUID]()
         try:
-            wanted = await cancel_unwanted(self._deps, messages)
+            remaining = await cancel_acknowledged(self._deps, messages)
         except UnavailableError as exc:
             log.warning("messages are retried when their lease ends", messages=len(messages), reason=str(exc))
         finally:
-            for bundle in bundles:
-                if not any(message.id in wanted for message in bundle):
-                    self._release(bundle[0])
-        async with tasks.task_group() as group:
-            for bundle in bundles:
-                left = [message for message in bundle if message.id in wanted]
+            for group in groups:
+                if not any(message.id in remaining for message in group):
+                    self._release(group[0])
+        async with tasks.task_group() as deliveries:
+            for group in groups:
+                left = [message for message in group if message.id in remaining]
                 if left:
-                    group.create_task(self._deliver(left), name=f"delivery-{left[0].id}")
+                    deliveries.create_task(self._deliver(left), name=f"delivery-{left[0].id}")
 
-    async def _deliver(self, bundle: list[LeasedMessage]) -> None:
-        message = bundle[0]
+    async def _deliver(self, group: list[LeasedMessage]) -> None:
+        message = group[0]
         try:
-            delay = await deliver(self._deps, self._transports, bundle)
+            delay = await deliver(self._deps, self._transports, group)
             if delay is not None:
                 heappush(self._retries, clock.monotonic() + delay)
         except UnavailableError as exc:

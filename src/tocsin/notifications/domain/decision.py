@@ -9,16 +9,17 @@ from tocsin.contracts.notifications import AttemptOutcome, NotificationKind, Not
 from tocsin.notifications.domain.leased_message import LeasedMessage
 
 MAX_RETRY_AFTER_SECONDS: Final = 120.0
-"""A longer Retry-After is cut to this, because a page is urgent."""
+"""A longer Retry-After is reduced to this, because a page is urgent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When to give up."""
+    """When a message is given up, and fails."""
 
     tries: int
+    """After this many attempts."""
     seconds: float
-    """Since the first attempt."""
+    """If the next attempt would begin later than this after the first one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,10 @@ class Decision:
     """Seconds until the next attempt; None if there is none."""
 
 
-def is_wanted(message: LeasedMessage, incidents: IncidentStates) -> bool:
-    """Return whether to send *message*: a page is cancelled once its incident has been acknowledged.
+def is_needed(message: LeasedMessage, incidents: IncidentStates) -> bool:
+    """Return whether *message* still has to be sent: a page has not, once its incident has been acknowledged.
 
-    A redelivered page is cancelled only by an acknowledgement after the redelivery. An incident that is missing in
+    For a redelivered page, only an acknowledgement after the redelivery counts. An incident that is missing in
     *incidents* counts as open.
     """
     state = incidents.states.get(message.incident_id, IncidentStatus.OPEN)
@@ -47,7 +48,10 @@ def is_wanted(message: LeasedMessage, incidents: IncidentStates) -> bool:
 
 
 def decide(outcome: Outcome, *, tries: int, waited_seconds: float, pause: float, limits: Limits) -> Decision:
-    """Decide after attempt number *tries*, *waited_seconds* after the first one; *pause* is the next back-off."""
+    """Return the status after attempt number *tries*, which ended *waited_seconds* after the first one began.
+
+    *pause* is the back-off before the next attempt, in seconds.
+    """
     if outcome.outcome is AttemptOutcome.SENT:
         return Decision(NotificationStatus.SENT, None, None)
     if outcome.outcome is AttemptOutcome.FAILED:

@@ -1,7 +1,7 @@
 """Digests: one message that replaces many late pages.
 
-After an outage all of a person's pages are due at once, and most of them are redundant. Pages older than STALE_SECONDS
-to one recipient over one channel are sent as one message, which lists each unacknowledged incident.
+After an outage all of a person's pages are due at once, and most of them are redundant. The pages to one recipient over
+one channel that are older than STALE_SECONDS are sent as one message, which lists each unacknowledged incident.
 """
 
 import hashlib
@@ -15,29 +15,29 @@ from tocsin.contracts.notifications import DigestEntry, NotificationKind
 from tocsin.notifications.domain.leased_message import LeasedMessage
 
 STALE_SECONDS: Final = 600.0
-"""The age from which a page is stale, since on-call created it."""
+"""The age from which a page is stale; it begins when on-call creates the page."""
 GATHER_SECONDS: Final = 5.0
 """How long a page that is already stale on arrival waits for other pages."""
 MAX_PAGES: Final = 1_000
-"""The maximum of stale pages leased in addition to the due ones."""
+"""The maximum number of stale pages that are leased in addition to the due ones."""
 MAX_SHOWN: Final = 50
-"""The maximum of incidents in the text."""
+"""The maximum number of incidents in the text."""
 
 
-def bundled(messages: Sequence[LeasedMessage]) -> list[list[LeasedMessage]]:
-    """Group the messages that are sent together, newest first; most groups are a single message."""
+def group_for_delivery(messages: Sequence[LeasedMessage]) -> list[list[LeasedMessage]]:
+    """Return the groups of messages that are sent as one, newest first; most groups have a single message."""
     newest_first = sorted(messages, key=lambda message: message.created_at, reverse=True)
-    bundles: list[list[LeasedMessage]] = []
+    groups: list[list[LeasedMessage]] = []
     stale: dict[tuple[str, str], list[LeasedMessage]] = {}
     for message in newest_first:
         if not is_stale(message):
-            bundles.append([message])
+            groups.append([message])
         elif (recipient := (message.channel, message.address)) in stale:
             stale[recipient].append(message)
         else:
             stale[recipient] = [message]
-            bundles.append(stale[recipient])
-    return bundles
+            groups.append(stale[recipient])
+    return groups
 
 
 def is_stale(message: LeasedMessage) -> bool:
@@ -49,34 +49,36 @@ def is_stale(message: LeasedMessage) -> bool:
     )
 
 
-def digest_id(bundle: Sequence[LeasedMessage]) -> UUID | None:
-    """Return the delivery id of the digest for *bundle*; None for a single message, which has its own.
+def digest_id(group: Sequence[LeasedMessage]) -> UUID | None:
+    """Return the delivery id of the digest for *group*; None for a single message, which has its own.
 
     The id is a hash of the pages' ids, so that a retry with the same pages is the same delivery.
     """
-    if len(bundle) == 1:
+    if len(group) == 1:
         return None
-    ids = b"".join(sorted(message.id.bytes for message in bundle))
+    ids = b"".join(sorted(message.id.bytes for message in group))
     return UUID(bytes=hashlib.sha256(ids).digest()[:16])
 
 
-def to_send(bundle: Sequence[LeasedMessage], *, public_url: str | None) -> Message:
-    """Return the message to send for *bundle*, which must not be empty."""
-    newest, delivery_id = bundle[0].to_send(public_url), digest_id(bundle)
+def compose(group: Sequence[LeasedMessage], *, public_url: str | None) -> Message:
+    """Return the message to send for *group*: its only message, or the digest of its pages."""
+    newest, delivery_id = group[0].to_message(public_url), digest_id(group)
     if delivery_id is None:
         return newest
-    entries = _entries(bundle)
-    return replace(newest, delivery_id=delivery_id, text=_text(newest.text, entries, len(bundle)), digest=entries)
+    entries = _entries(group)
+    return replace(newest, delivery_id=delivery_id, text=_text(newest.text, entries, len(group)), digest=entries)
 
 
-def _entries(bundle: Sequence[LeasedMessage]) -> list[DigestEntry]:
+def _entries(group: Sequence[LeasedMessage]) -> list[DigestEntry]:
     pages: dict[UUID, list[LeasedMessage]] = {}
-    for message in bundle:
+    for message in group:
         pages.setdefault(message.incident_id, []).append(message)
     return [
-        DigestEntry(incident_id=incident_id, incident=of[0].page.incident, notification_ids=[page.id for page in of])
-        for incident_id, of in pages.items()
-        if of[0].page is not None
+        DigestEntry(
+            incident_id=incident_id, incident=found[0].page.incident, notification_ids=[page.id for page in found]
+        )
+        for incident_id, found in pages.items()
+        if found[0].page is not None
     ]
 
 

@@ -25,11 +25,11 @@ class LeasedMessage:
     message: str
     page: PageDetails | None
     attempts: int
-    """The number of this attempt, which no other process has."""
+    """The number of this attempt; no other attempt at this message has it."""
     tries: int
-    """Attempts since the message was queued or redelivered."""
+    """Attempts since the message was queued or redelivered, including this one."""
     waited_seconds: float
-    """Since the first of these attempts."""
+    """Since the first of these attempts began."""
     age_seconds: float
     """Since the message was accepted or redelivered."""
     late_seconds: float
@@ -47,7 +47,7 @@ class LeasedMessage:
         page = None if row["page"] is None else PageDetails.model_validate(row["page"])
         return cls(**{**row, "kind": NotificationKind(row["kind"]), "page": page}, expires=expires)
 
-    def to_send(self, public_url: str | None) -> Message:
+    def to_message(self, public_url: str | None) -> Message:
         """Return the message for the channel."""
         return Message(
             delivery_id=self.id,

@@ -53,7 +53,7 @@ async def count_cancelled(cur: Cursor, incident_id: UUID) -> int:
 
 
 async def delete_old_cancellations(cur: Cursor, *, days: int) -> int:
-    """Delete up to 1,000 cancellations that are older than any page that may still arrive; return their number."""
+    """Delete up to 1,000 cancellations older than *days*; return their number."""
     return await execute(
         cur,
         """

@@ -12,12 +12,12 @@ from tocsin.kernel.tracing import TRACING
 from tocsin.notifications.domain.digest import GATHER_SECONDS, STALE_SECONDS
 
 MAX_ATTEMPTS_SHOWN: Final = 100
-COUNTED: Final = 10_000
+SUMMARY_LIMIT: Final = 10_000
 """A summary counts at most this many messages, the newest of its window."""
 
 
 async def insert_notification(cur: Cursor, notification_id: UUID, command: Notify, *, request_id: str) -> Row | None:
-    """Queue a message; return None if the id exists. A page is cancelled at once if its incident's pages are.
+    """Queue a message; return None if the id exists. A page of an incident with a cancellation is cancelled at once.
 
     The caller holds the incident's shared lock.
     """
@@ -158,5 +158,5 @@ async def summarise(cur: Cursor, *, since: datetime | None) -> list[Row]:
         FROM newest GROUP BY GROUPING SETS ((channel), ()) ORDER BY channel
         """,
         since=since,
-        counted=COUNTED,
+        counted=SUMMARY_LIMIT,
     )

@@ -21,10 +21,11 @@ async def lease_due(
 ) -> list[LeasedMessage]:
     """Lease up to *limit* due messages for *lease* seconds: pages before other messages, the newest first.
 
-    Per rate limit key at most `sends_at_once` of its channel minus *busy* are leased, so that no leased message waits
-    for a slow receiver. The keys are found with a loose index scan, whose cost does not grow with the queue. Messages
-    of a channel that is not in *sends_at_once* stay queued. With a stale page (`digest`) the recipient's other stale
-    pages are leased too, beyond these limits.
+    *sends_at_once* limits, by channel, the concurrent sends of one rate limit key; *busy* has the current ones, by key.
+    No more messages of a key are leased, so that none waits for a slow receiver while its lease runs. The keys are
+    found with a loose index scan, whose cost does not grow with the queue. Messages of a channel that is not in
+    *sends_at_once* stay queued. With a stale page (`digest`) the recipient's other stale pages are leased as well,
+    beyond these limits. *expires* is the end of the lease by the monotonic clock.
     """
     rows = await fetch_all(
         cur,

@@ -48,31 +48,31 @@ async def lease_due(deps: Deps, *, busy: Mapping[str, int], limit: int) -> list[
         )
 
 
-async def deliver(deps: Deps, transports: Transports, bundle: Sequence[LeasedMessage]) -> float | None:
-    """Attempt once to send *bundle* as one message, and record the outcome.
+async def deliver(deps: Deps, transports: Transports, group: Sequence[LeasedMessage]) -> float | None:
+    """Attempt once to send the messages of *group* as one, and record the outcome.
 
     Return the seconds until the next attempt, or None if there is none. If the outcome cannot be recorded, the messages
     are sent again when the lease ends, with the same delivery id.
     """
-    head = bundle[0]
+    head = group[0]
     request_id.REQUEST_ID.set(head.request_id)
     if not TRACING.on:
-        return await _deliver(deps, transports, bundle)
+        return await _deliver(deps, transports, group)
     with TRACING.span(
         f"deliver {head.kind} by {head.channel}",
         Kind.CLIENT,
         parent=head.trace_context or {},
-        links=[message.trace_context for message in bundle[1:]],
+        links=[message.trace_context for message in group[1:]],
         tocsin__notification_id=str(head.id),
         tocsin__incident_id=str(head.incident_id),
     ):
-        return await _deliver(deps, transports, bundle)
+        return await _deliver(deps, transports, group)
 
 
-async def _deliver(deps: Deps, transports: Transports, bundle: Sequence[LeasedMessage]) -> float | None:
-    message = bundle[0]
+async def _deliver(deps: Deps, transports: Transports, group: Sequence[LeasedMessage]) -> float | None:
+    message = group[0]
     started = clock.monotonic()
-    outcome = await _send(deps, transports, bundle)
+    outcome = await _send(deps, transports, group)
     if outcome is None:
         return None
     seconds = clock.monotonic() - started
@@ -81,19 +81,19 @@ async def _deliver(deps: Deps, transports: Transports, bundle: Sequence[LeasedMe
         "delivery attempt",
         notification_id=str(message.id),
         incident_id=str(message.incident_id),
-        messages=len(bundle),
+        messages=len(group),
         channel=message.channel,
         attempt=message.attempts,
         outcome=outcome.outcome,
         code=outcome.code,
         seconds=round(seconds, 6),
     )
-    return await _record(deps, bundle, outcome, seconds=seconds)
+    return await _record(deps, group, outcome, seconds=seconds)
 
 
-async def _send(deps: Deps, transports: Transports, bundle: Sequence[LeasedMessage]) -> Outcome | None:
+async def _send(deps: Deps, transports: Transports, group: Sequence[LeasedMessage]) -> Outcome | None:
     settings = deps.settings
-    message = min(bundle, key=lambda message: message.tries)
+    message = min(group, key=lambda message: message.tries)
     if message.tries > settings.give_up_tries:
         return Outcome.failed(f"given up after {message.tries - 1} tries; the outcome of the last one is unknown")
     try:
@@ -103,8 +103,8 @@ async def _send(deps: Deps, transports: Transports, bundle: Sequence[LeasedMessa
                 log.warning("not sent: the lease has expired", notification_id=str(message.id))
                 return None
             async with tasks.timeout(min(left * LEASE_SHARE, settings.send_timeout_seconds)):
-                to_send = digest.to_send(bundle, public_url=settings.public_url)
-                return await CHANNELS[message.channel].send(to_send, settings, transports)
+                message_to_send = digest.compose(group, public_url=settings.public_url)
+                return await CHANNELS[message.channel].send(message_to_send, settings, transports)
     except TimeoutError:
         return Outcome.retry("no response in time")
     except Exception as exc:
@@ -113,13 +113,13 @@ async def _send(deps: Deps, transports: Transports, bundle: Sequence[LeasedMessa
         return Outcome.retry(f"internal error ({type(exc).__name__})")
 
 
-async def _record(deps: Deps, bundle: Sequence[LeasedMessage], outcome: Outcome, *, seconds: float) -> float | None:
-    decisions = _decide(deps, bundle, outcome, seconds)
-    digest_id = digest.digest_id(bundle)
+async def _record(deps: Deps, group: Sequence[LeasedMessage], outcome: Outcome, *, seconds: float) -> float | None:
+    decisions = _decide(deps, group, outcome, seconds)
+    digest_id = digest.digest_id(group)
 
     async def write() -> set[UUID]:
         async with MARK(), transaction(deps.db) as cur:
-            await queue.insert_attempts(cur, bundle, outcome, seconds=seconds)
+            await queue.insert_attempts(cur, group, outcome, seconds=seconds)
             current = await queue.finish_attempts(cur, decisions, digest_id=digest_id)
             finished = [pair for pair in decisions if pair[0].id in current and pair[1].delay is None]
             if finished:
@@ -130,7 +130,7 @@ async def _record(deps: Deps, bundle: Sequence[LeasedMessage], outcome: Outcome,
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(UnavailableError),
         wait=wait_random(0.05, 0.5),
-        stop=stop_before_delay(max(0.0, bundle[0].expires - clock.monotonic())),
+        stop=stop_before_delay(max(0.0, group[0].expires - clock.monotonic())),
         sleep=clock.sleep,
         reraise=True,
     )
@@ -145,12 +145,12 @@ async def _record(deps: Deps, bundle: Sequence[LeasedMessage], outcome: Outcome,
 
 
 def _decide(
-    deps: Deps, bundle: Sequence[LeasedMessage], outcome: Outcome, seconds: float
+    deps: Deps, group: Sequence[LeasedMessage], outcome: Outcome, seconds: float
 ) -> list[tuple[LeasedMessage, Decision]]:
     settings = deps.settings
     limits = Limits(tries=settings.give_up_tries, seconds=settings.give_up_seconds)
-    # One back-off for the whole bundle, so that its messages are due together again.
-    tries = max(message.tries for message in bundle)
+    # One back-off for the whole group, so that its messages are due at the same time again.
+    tries = max(message.tries for message in group)
     pause = backoff(tries, settings.retry_min_seconds, settings.retry_max_seconds)
     return [
         (
@@ -163,7 +163,7 @@ def _decide(
                 limits=limits,
             ),
         )
-        for message in bundle
+        for message in group
     ]
 
 

@@ -1,4 +1,4 @@
-"""Cancel pages whose incident has been acknowledged, just before they are sent."""
+"""The check before pages are sent: those of acknowledged incidents are cancelled."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -13,38 +13,39 @@ from tocsin.kernel.errors import RejectedError, UnavailableError
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.http_client import Budget
 from tocsin.kernel.ids import new_id
-from tocsin.notifications.domain.decision import is_wanted
+from tocsin.notifications.domain.decision import is_needed
 from tocsin.notifications.domain.leased_message import LeasedMessage
 from tocsin.notifications.repository import queue
 from tocsin.notifications.service import Deps
 
 log = structlog.get_logger(__name__)
 TRIES: Final = 3
-"""Within ASK_STATE_SECONDS, so that one broken connection does not page a person who has just acknowledged."""
+"""Attempts within INCIDENT_STATE_TIMEOUT_SECONDS: with a single one, a broken connection would send a page for an
+incident that was just acknowledged."""
 MAX_INCIDENTS: Final = 1_000
-"""The maximum of incidents in one request."""
+"""The maximum number of incidents in one request."""
 STATES: Final = Failpoint("notifications.states")
 
 
-async def cancel_unwanted(deps: Deps, messages: Sequence[LeasedMessage]) -> set[UUID]:
-    """Cancel the pages in *messages* that are no longer wanted, and return the ids of the other messages.
+async def cancel_acknowledged(deps: Deps, messages: Sequence[LeasedMessage]) -> set[UUID]:
+    """Cancel the pages in *messages* whose incident is not open any more; return the ids of the other messages.
 
-    A page is wanted if the state of its incident is unknown.
+    While incident-management does not return the states, every incident counts as open.
     """
     pages = [message for message in messages if message.kind is NotificationKind.PAGE]
     incidents = await _states(deps, pages)
-    unwanted = [page for page in pages if not is_wanted(page, incidents)]
-    if unwanted:
-        reasons = [f"the incident is {incidents.states[page.incident_id]}" for page in unwanted]
+    cancelled = [page for page in pages if not is_needed(page, incidents)]
+    if cancelled:
+        reasons = [f"the incident is {incidents.states[page.incident_id]}" for page in cancelled]
         async with transaction(deps.db) as cur:
-            await queue.cancel_leased(cur, unwanted, reasons=reasons)
-        for page in unwanted:
+            await queue.cancel_leased(cur, cancelled, reasons=reasons)
+        for page in cancelled:
             deps.metrics.finished.labels(page.channel, NotificationStatus.CANCELLED).inc()
-    return {message.id for message in messages} - {page.id for page in unwanted}
+    return {message.id for message in messages} - {page.id for page in cancelled}
 
 
 async def _states(deps: Deps, pages: Sequence[LeasedMessage]) -> IncidentStates:
-    seconds = deps.settings.ask_state_seconds
+    seconds = deps.settings.incident_state_timeout_seconds
     budget = Budget(attempts=TRIES, seconds=seconds, attempt_seconds=seconds)
     incident_ids = list(dict.fromkeys(page.incident_id for page in pages))
     known = IncidentStates(states={})
@@ -54,11 +55,11 @@ async def _states(deps: Deps, pages: Sequence[LeasedMessage]) -> IncidentStates:
             async with STATES():
                 found = await deps.incidents.states(part, idempotency_key=str(new_id()), budget=budget)
         except (UnavailableError, RejectedError) as exc:
-            deps.metrics.state_requests.labels("unanswered").inc()
+            deps.metrics.state_requests.labels("error").inc()
             unchecked = [str(page.id) for page in pages if page.incident_id in set(incident_ids[start:])]
             log.warning("pages are sent unchecked", notification_ids=unchecked, reason=str(exc))
             break
-        deps.metrics.state_requests.labels("answered").inc()
+        deps.metrics.state_requests.labels("ok").inc()
         known = IncidentStates(
             states={**known.states, **found.states}, answered_at={**known.answered_at, **found.answered_at}
         )

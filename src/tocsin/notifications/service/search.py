@@ -1,4 +1,4 @@
-"""Read messages: one, a list, or a summary."""
+"""Read messages: lists, single messages and summaries."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -37,7 +37,7 @@ async def summarise(deps: Deps, *, since: datetime | None) -> NotificationSummar
     return NotificationSummary(
         by_channel=[ChannelSummary.model_validate(row) for row in rows if row is not total],
         median_seconds=total["median_seconds"],
-        cut_at=total["oldest"] if total["messages"] >= notifications.COUNTED else None,
+        cut_at=total["oldest"] if total["messages"] >= notifications.SUMMARY_LIMIT else None,
     )
 
 
