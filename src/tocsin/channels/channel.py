@@ -12,6 +12,7 @@ from tocsin.channels.smtp_url import SMTPServer
 from tocsin.kernel.settings import ProcessSettings
 
 HIDDEN: Final = "***"
+"""Replaces the secret part of an address."""
 URL_CREDENTIALS: Final = re.compile(r"^https?://([^/?#]*)@", re.IGNORECASE)
 """A `secret_in_address` for channels whose addresses are URLs."""
 
@@ -86,7 +87,7 @@ class Channel(ABC, Generic[S]):
     """Describes its addresses, such as "an e-mail address"."""
     address_example: ClassVar[str]
     set_up: ClassVar[str]
-    """What an operator must configure before it can deliver, as an imperative."""
+    """What an operator must configure before it can deliver, as an imperative clause."""
     secret_in_address: ClassVar[re.Pattern[str] | None] = None
     """The first group matches the secret part of an address; None if no part is secret."""
     sends_at_once: ClassVar[int | None] = None

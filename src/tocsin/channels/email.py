@@ -33,7 +33,7 @@ class EmailSettings(ChannelSettings):
     """The mail server and the sender."""
 
     smtp_url: Annotated[SecretStr, AfterValidator(checked_smtp_url)] | None = None
-    """The mail server, such as smtp://user:password@mail.example.com:587 or smtps://…:465; if unset, e-mail fails."""
+    """The mail server, such as smtp://user:password@mail.example.com:587 or smtps://…:465; without it, e-mail fails."""
     smtp_from: Email | None = None
     """The sender's address; by default the user in SMTP_URL."""
 

@@ -44,11 +44,11 @@ class Outcome:
 
     outcome: AttemptOutcome
     detail: str
-    """The first MAX_DETAIL_BYTES of the provider's response, or the reason why there is none."""
+    """The first MAX_DETAIL_BYTES of the provider's response, or why there is none."""
     code: int | None = None
     """The provider's status code, if any."""
     retry_after: float = 0.0
-    """Seconds that the provider wants between this attempt and the next one."""
+    """The seconds that the provider requests between this attempt and the next one."""
 
     @classmethod
     def sent(cls, detail: str, code: int | None = None) -> "Outcome":

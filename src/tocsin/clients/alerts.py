@@ -23,7 +23,7 @@ class AlertsClient(ServiceClient):
         return await self.post("/api/v1/alerts", alert, AlertAccepted, idempotency_key=idempotency_key)
 
     async def find(self, alert_id: UUID, *, budget: Budget = INTERACTIVE) -> AlertDetail:
-        """Return one alert with the request that brought it."""
+        """Return one alert with the request of its newest report."""
         return await self.get(f"/api/v1/alerts/{alert_id}", AlertDetail, budget=budget)
 
     async def list(self, *, budget: Budget = INTERACTIVE, **filters: object) -> Page[Alert]:
@@ -31,7 +31,7 @@ class AlertsClient(ServiceClient):
         return await self.get("/api/v1/alerts", Page[Alert], query=filters, budget=budget)
 
     async def summary(self, *, budget: Budget = INTERACTIVE, **window: object) -> AlertSummary:
-        """Return what became of the alerts between `since` and `until`."""
+        """Return the outcome of the alerts stored between `since` and `until`."""
         return await self.get("/api/v1/alerts/summary", AlertSummary, query=window, budget=budget)
 
 

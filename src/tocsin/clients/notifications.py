@@ -46,7 +46,7 @@ class NotificationsClient(ServiceClient):
         return await self.get("/api/v1/notifications", Page[Notification], query=filters, budget=budget)
 
     async def summary(self, *, budget: Budget = INTERACTIVE, **window: object) -> NotificationSummary:
-        """Return the number of messages by channel and status since `since`."""
+        """Return the number of messages queued since `since`, by channel and status."""
         return await self.get("/api/v1/notifications/summary", NotificationSummary, query=window, budget=budget)
 
     async def redeliver(self, notification_id: UUID, *, idempotency_key: str) -> NotificationQueued:

@@ -1,4 +1,4 @@
-"""The client of oncall-service."""
+"""Calls to oncall-service."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -23,7 +23,7 @@ PEER = ONCALL_SERVICE
 
 
 class OnCallClient(ServiceClient):
-    """Calls to the API of oncall-service."""
+    """A client of oncall-service."""
 
     def __init__(self, base_url: str, metrics: ClientMetrics) -> None:
         super().__init__(base_url, metrics, peer=PEER)

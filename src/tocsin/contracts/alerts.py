@@ -35,6 +35,7 @@ class Acceptance(StrEnum):
 
     CORRELATED = "correlated"
     ACCEPTED = "accepted"
+    """Not yet: correlation continues in the background."""
 
 
 class Link(Model):
@@ -52,7 +53,7 @@ class AlertIn(Model):
     message: Annotated[Text, StringConstraints(min_length=1, max_length=65_536)]
     labels: Labels = {}
     timestamp: Instant | None = None
-    """When it started, or was resolved, by the sender's clock; UTC if it has no offset."""
+    """When the alert started, or was resolved, by the sender's clock; without an offset, in UTC."""
     dedup_key: Annotated[Text, StringConstraints(min_length=1, max_length=255)] | None = None
     """Reports with the same service and key update one alert until it is resolved."""
     status: AlertStatus = AlertStatus.FIRING
@@ -125,7 +126,7 @@ class AlertSummary(Model):
     """Their reports, repeats included."""
     by_action: dict[AlertAction, int]
     cut_at: Instant | None
-    """Only the newest 10,000 alerts are counted: when the oldest of them was stored. Null if all are counted."""
+    """If there are more than 10,000 alerts, only the newest are counted: when the oldest of these was stored."""
 
 
 class RawRequest(Model):

@@ -1,4 +1,4 @@
-"""API models of escalations: who is paged for an incident, and in which order."""
+"""The wire models of escalations: who is paged for an incident, and in which order."""
 
 from enum import StrEnum
 from typing import Annotated

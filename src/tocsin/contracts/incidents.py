@@ -129,7 +129,7 @@ class IncidentAlert(Model):
 
 
 class MovedAlert(IncidentAlert):
-    """An alert, as it was when it moved to another incident."""
+    """An alert in the state in which it moved to another incident."""
 
     moved_at: Instant
     moved_to_id: UUID
@@ -199,7 +199,7 @@ class PeriodSummary(Model):
 
 
 class StatsSummary(Model):
-    """Figures of the incidents created in a window."""
+    """Figures of the incidents created in a time range."""
 
     since: Instant
     until: Instant
@@ -214,7 +214,7 @@ class StatsSummary(Model):
 
 
 class AlertState(Model):
-    """The state of an alert. Ingestion reports states and not events, so that retries and reordering do no harm."""
+    """The state of an alert. Ingestion sends states instead of events, so that retries and reordering are harmless."""
 
     alert_id: UUID
     version: Count
@@ -248,7 +248,7 @@ class Correlation(Model):
 
 
 class Correlations(Model):
-    """The results of a batch, in its order. An alert that waits for a lock is missing: send it again."""
+    """The results of a batch, in its order. An alert whose lock was not available in time is missing: send it again."""
 
     results: list[Correlation]
 
@@ -274,7 +274,7 @@ class IncidentStates(Model):
 
     states: dict[UUID, IncidentStatus]
     answered_at: dict[UUID, Instant] = {}
-    """The time of acknowledgement of those that are not open; absent in responses of the previous release."""
+    """When each of those that are not open was acknowledged; absent in responses of the previous release."""
 
 
 class IncidentEvent(Model):

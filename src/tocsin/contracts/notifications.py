@@ -1,4 +1,4 @@
-"""Requests to notification-service, and its responses."""
+"""The wire models of notification-service, and the body of a webhook."""
 
 from enum import StrEnum
 from typing import Annotated, Self
@@ -89,7 +89,7 @@ class NotificationQueued(Model):
 
 
 class Attempt(Model):
-    """One attempt to deliver."""
+    """One attempt to deliver a message."""
 
     number: int
     outcome: AttemptOutcome
@@ -144,7 +144,7 @@ class NotificationSummary(Model):
     median_seconds: float | None
     """The median time to delivery; null if nothing was delivered."""
     cut_at: Instant | None
-    """Only the newest 10,000 messages are counted: when the oldest of them was queued. Null if all are counted."""
+    """If there are more than 10,000 messages, only the newest are counted: when the oldest of these was queued."""
 
 
 class CancelPages(Model):
@@ -155,7 +155,7 @@ class CancelPages(Model):
 
 
 class PagesCancelled(Model):
-    """How many of the incident's pages are cancelled, by this call and earlier ones."""
+    """The number of the incident's cancelled pages, by this call and earlier ones."""
 
     voided: int
 

@@ -1,4 +1,4 @@
-"""API models of oncall-service: schedules, shifts, escalations."""
+"""The wire models of oncall-service: schedules and shifts."""
 
 from collections import Counter
 from datetime import UTC, date, datetime, time

@@ -102,7 +102,7 @@ class HighestLevels(Model):
     running: dict[Level, int]
     """Escalation still running."""
     nobody: int
-    """Nobody was paged: the escalation ended at once, or nobody was on call."""
+    """Nobody was paged: paging stopped before a page was sent, or every page failed."""
     nights: int
     """Nights with at least one page."""
 

@@ -184,7 +184,7 @@ async def post_states(request: web.Request) -> web.Response:
 async def get_stream(request: web.Request) -> web.StreamResponse:
     """Follow every change as server-sent events: `event: incident`, with an id to resume from on any replica.
 
-    The first event is `ready`; its id is the position from which the stream starts or resumes.
+    The first event is `ready`; its id is the position at which the stream starts or resumes.
     """
     query = parse_query(request, StreamQuery)
     hub, settings = request.app[HUB], request.app[SETTINGS]

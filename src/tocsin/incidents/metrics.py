@@ -34,7 +34,7 @@ BUCKETS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class LastDay:
-    """Sums and counts over the incidents of the last 24 hours, from which queries compute the mean of any selection."""
+    """Counts and sums over the incidents of the last 24 hours: a query can compute the mean of any selection."""
 
     incidents: Gauge
     alerts: Gauge

@@ -1,4 +1,4 @@
-"""The query strings of incident management."""
+"""Query strings of incident management."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
@@ -13,7 +13,7 @@ from tocsin.kernel.errors import InvalidRequestError
 from tocsin.kernel.pagination import MAX_LIMIT, Keyset, ListQuery
 
 MAX_IDS = 100
-"""Per request: twice as many would exceed the limit of a request line."""
+"""The maximum number of ids in one request: twice as many would exceed the limit of a request line."""
 
 
 class NoQuery(BaseModel):
@@ -112,7 +112,7 @@ class OverviewQuery(NoQuery):
 
 
 class StreamQuery(NoQuery):
-    """Where a stream resumes."""
+    """The position at which a stream resumes."""
 
     last_event_id: str | None = None
     """Like the header `Last-Event-ID`, which a browser's `EventSource` cannot set on its first request."""

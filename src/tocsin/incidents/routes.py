@@ -4,8 +4,8 @@ from tocsin.incidents import handlers
 from tocsin.kernel.auth import Scope
 from tocsin.kernel.routing import get, patch, post
 
-# Matches an id or a number, so that `/correlate` with a wrong method is a 405 and not an unknown incident.
-ONE = "/api/v1/incidents/{incident_id:[0-9A-Fa-f-]+}"
+# Matches an id or a number only, so that `/correlate` with a wrong method is a 405 instead of an unknown incident.
+INCIDENT_PATH = "/api/v1/incidents/{incident_id:[0-9A-Fa-f-]+}"
 
 ROUTES = [
     post("/api/v1/incidents", handlers.post_incident, name="incidents", scope=Scope.RESPOND),
@@ -16,9 +16,9 @@ ROUTES = [
     get("/api/v1/incidents/stream", handlers.get_stream, name="stream", allow_head=False, scope=Scope.READ),
     post("/api/v1/incidents/correlate", handlers.post_correlate, name="correlate", scope=Scope.SERVICE),
     post("/api/v1/incidents/states", handlers.post_states, name="states", scope=Scope.SERVICE),
-    get(ONE, handlers.get_incident, name="incident", scope=Scope.READ),
-    patch(ONE, handlers.patch_incident, scope=Scope.RESPOND),
-    get(ONE + "/metrics", handlers.get_incident_metrics, name="incident_metrics", scope=Scope.READ),
-    get(ONE + "/timeline", handlers.list_timeline, name="timeline", scope=Scope.READ),
-    post(ONE + "/timeline", handlers.post_timeline, scope=Scope.SERVICE),
+    get(INCIDENT_PATH, handlers.get_incident, name="incident", scope=Scope.READ),
+    patch(INCIDENT_PATH, handlers.patch_incident, scope=Scope.RESPOND),
+    get(INCIDENT_PATH + "/metrics", handlers.get_incident_metrics, name="incident_metrics", scope=Scope.READ),
+    get(INCIDENT_PATH + "/timeline", handlers.list_timeline, name="timeline", scope=Scope.READ),
+    post(INCIDENT_PATH + "/timeline", handlers.post_timeline, scope=Scope.SERVICE),
 ]

@@ -31,7 +31,7 @@ class Settings(ServiceSettings):
     rollup_seconds: Seconds = 5.0
     """How often the figures over days and weeks are refreshed."""
     rollup_batch_size: Annotated[int, Field(ge=1, le=10_000)] = 500
-    """How many days, each of one service, a refresh recomputes at most."""
+    """The maximum number of changed days, each of one service, per refresh."""
     stream_poll_seconds: Seconds = 2.0
     """How often the stream polls, in case a notification was missed."""
     stream_send_seconds: Seconds = 10.0

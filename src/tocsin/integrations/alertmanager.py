@@ -50,7 +50,7 @@ receivers:
 MAX_ALERTS: Final = 10_000
 MAX_FINGERPRINT: Final = 200
 MAX_FNV_BYTES: Final = 4_096
-"""Labels up to this size are hashed with FNV-1a, byte by byte in Python."""
+"""Labels up to this size are hashed with FNV-1a; it takes long, byte by byte in Python."""
 FNV_OFFSET: Final = 14_695_981_039_346_656_037
 FNV_PRIME: Final = 1_099_511_628_211
 FNV_MASK: Final = (1 << 64) - 1
@@ -116,7 +116,7 @@ def respond(results: Sequence[IngestResult]) -> Reply:
 def label_fingerprint(labels: dict[str, str]) -> str:
     """Return the 64-bit FNV-1a of the sorted labels in hex, as prometheus/common `model/signature.go` computes it.
 
-    Very long labels get BLAKE2b instead: FNV-1a in Python would take too long, and no real sender has such labels.
+    Longer labels are hashed with BLAKE2b instead; no real sender has such labels.
     """
     text = b"".join(b"%b\xff%b\xff" % (name.encode(), labels[name].encode()) for name in sorted(labels))
     if len(text) > MAX_FNV_BYTES:

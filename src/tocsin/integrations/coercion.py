@@ -1,4 +1,4 @@
-"""Coerce slightly invalid values: a rejected alert would be lost, so it is corrected, and a remark says how.
+"""Coerce invalid values: a rejected alert would be lost, so it is corrected instead, and a remark describes how.
 
 The bounds are those of `tocsin.contracts.alerts.AlertIn`.
 """

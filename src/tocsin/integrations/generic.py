@@ -1,4 +1,4 @@
-"""Tocsin's own format: one alert a request, strictly validated, because its sender reads the response."""
+"""Tocsin's own format: one alert per request, strictly validated, because its sender reads the response."""
 
 from collections.abc import Sequence
 from http import HTTPStatus

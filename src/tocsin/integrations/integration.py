@@ -1,4 +1,4 @@
-"""What an integration consists of. Everything here is pure: bytes in, alerts out; results in, a reply out."""
+"""The interface of an integration. Everything here is pure: bytes in, alerts out; results in, a reply out."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +16,7 @@ from tocsin.integrations.classification import SERVICE_LABELS, SEVERITY_OF_WORD
 from tocsin.kernel.errors import DomainError
 
 DEFAULT_BODY_LIMIT: Final = 8 * 1024 * 1024
+"""Bytes."""
 PAYLOAD_FILES: Final = files("tocsin.integrations") / "payloads"
 
 
@@ -32,8 +33,11 @@ class IncomingAlert:
     source: str | None = None
     dedup_key: str | None = None
     starts_at: datetime | None = None
+    """When it started, by the sender's clock; None if unknown."""
     ends_at: datetime | None = None
+    """When it was resolved, by the sender's clock; None if unknown."""
     remark: str | None = None
+    """How the integration interpreted or corrected the request; None if it was unambiguous."""
 
 
 @dataclass(frozen=True, slots=True)

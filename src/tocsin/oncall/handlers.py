@@ -1,4 +1,4 @@
-"""HTTP handlers: parse the request, call a use case, serialise the result."""
+"""HTTP handlers of oncall-service."""
 
 from http import HTTPStatus
 from uuid import UUID

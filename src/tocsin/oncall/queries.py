@@ -1,4 +1,4 @@
-"""Query parameters."""
+"""Query strings of oncall-service."""
 
 from typing import Annotated
 from uuid import UUID

@@ -36,21 +36,21 @@ class Settings(ServiceSettings):
     notification_service_url: HTTPURL = "http://127.0.0.1:8004"
     """The base URL of notification-service."""
     escalation_timeout_minutes: Annotated[float, Field(gt=0, le=10_080)] = 5.0
-    """Time to acknowledge before the next level is paged; fractions are allowed."""
+    """How long people have to acknowledge before the next level is paged; fractions are allowed."""
     default_team: Line = "default"
-    """Team paged for services without an owner; if it does not exist, the oldest team."""
+    """The team that is paged for services without an owner; if it does not exist, the oldest team."""
     catch_all_contact: Annotated[str, AfterValidator(check_contact)] = "mock:nobody-on-call"
-    """Contact, as channel:address, that is paged if nobody is on call or no page can be delivered."""
+    """The contact, as channel:address, that is paged if nobody is on call or no page can be delivered."""
     smtp_url: SecretStr | None = None
     """If set, members without contacts are paged by e-mail, otherwise on the console."""
     due_batch_size: Annotated[int, Field(ge=1, le=1_000)] = 100
-    """Maximum number of due escalations per transaction."""
+    """The maximum number of due escalations per transaction."""
     gauge_seconds: Seconds = 10.0
-    """Interval at which the gauges are read from the database."""
+    """How often the gauges are read from the database."""
     rollup_seconds: Seconds = 5.0
-    """Interval of the roll-up of changed escalations into the pager load per day."""
+    """How often changed escalations are rolled up into the pager load per day."""
     rollup_batch_size: Annotated[int, Field(ge=1, le=10_000)] = 500
-    """Maximum number of incidents per roll-up transaction."""
+    """The maximum number of incidents per roll-up."""
 
     @property
     def timeout_seconds(self) -> float:

@@ -31,7 +31,7 @@ from tocsin.kernel import build_info, tasks
 
 MAX_READ_BYTES: Final = 65_536
 READ_SECONDS: Final = 1.0
-"""The time-out for a response's body, which is short because the status alone decides the outcome."""
+"""The time-out for a response's body; it is short, because the status alone determines the outcome."""
 RESOLVER_THREADS: Final = 32
 
 

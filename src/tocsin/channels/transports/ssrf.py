@@ -25,7 +25,7 @@ METADATA: Final = frozenset(
         "192.0.0.192",  # Oracle Cloud at Customer
     )
 )
-"""The metadata services of clouds, which return credentials: never reachable."""
+"""The metadata services of clouds, which return credentials: no setting allows them."""
 TRANSLATED: Final = ipaddress.IPv6Network("64:ff9b::/96")
 """IPv4 behind NAT64 (RFC 6052): the last four bytes are the IPv4 address."""
 
@@ -49,7 +49,7 @@ def refusal(address: Address, allowed: Sequence[Network]) -> str | None:
 
 
 def never_allowed(network: Network) -> bool:
-    """Return whether *network* is forbidden whatever the settings are."""
+    """Return whether no setting can allow *network*."""
     return network.is_loopback or network.is_link_local or network.is_multicast or network.is_unspecified
 
 

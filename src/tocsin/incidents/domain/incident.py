@@ -33,7 +33,7 @@ class StoredIncident:
 
 @dataclass(frozen=True, slots=True)
 class NewTimelineEntry:
-    """A timeline entry to insert; id and time are assigned on insert."""
+    """A timeline entry to insert, which gets its id and time then."""
 
     incident_id: UUID
     event_type: EventType

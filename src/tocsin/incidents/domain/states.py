@@ -1,4 +1,4 @@
-"""The states of an incident and the transitions between them, which MTTA and MTTR are measured on."""
+"""The states of an incident and the transitions between them, from whose times MTTA and MTTR are computed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -12,9 +12,9 @@ from tocsin.incidents.domain.incident import NewTimelineEntry, excerpt
 
 AUTO_RESOLVE: Final = "auto-resolve"
 MAX_NAMES: Final = 3
-"""How many senders, remarks or incident numbers an entry spells out."""
+"""The maximum number of senders, remarks or incident numbers in an entry's text."""
 MAX_IDS: Final = 20
-"""How many alert ids an entry lists."""
+"""The maximum number of alert ids in an entry's data."""
 
 
 def timeline_entries(delta: IncidentDelta, window: timedelta) -> Iterator[NewTimelineEntry]:

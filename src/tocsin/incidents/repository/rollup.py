@@ -1,8 +1,8 @@
 """The roll-up of incidents: figures per service, team and day or week, refreshed when incidents change.
 
 A trigger marks the day and service of an incident in the transaction that changes it. The replica that holds the lock
-deletes marks and recomputes the figures that they name in one transaction, so that a crash loses no mark. Each
-statement sees every change that was committed before its marks were deleted; a later change has its own mark.
+deletes marks and recomputes the figures of their days and services in one transaction, so that a crash loses no mark.
+Each statement sees every change that was committed before its marks were deleted; a later change has its own mark.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,10 @@ async def delete_stale(cur: Cursor, *, limit: int) -> list[Row]:
 
 
 async def mark_history(cur: Cursor) -> bool:
-    """Mark the newest day before `history_before`, which a rebuild resets; False once none is left."""
+    """Mark the newest day before `history_before`, and set `history_before` to its start; False once no day is left.
+
+    Setting `history_before` to `infinity` rebuilds all figures.
+    """
     row = await fetch_one(
         cur,
         """

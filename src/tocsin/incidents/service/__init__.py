@@ -23,9 +23,13 @@ class Deps:
     """Notified after every commit with new outbox rows or timeline entries."""
     metrics: IncidentMetrics
     window: timedelta
+    """For how long after its creation an incident accepts new alerts of its service and severity."""
     lock_seconds: float
+    """How long correlation waits for a lock."""
     auto_resolve: bool
+    """Whether an incident is resolved once all of its alerts are."""
     assign_seconds: float
+    """How long opening an incident by hand waits for on-call to assign it."""
 
 
 DEPS = web.AppKey("DEPS", Deps)

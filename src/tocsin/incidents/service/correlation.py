@@ -25,7 +25,7 @@ AUTO_RESOLVED: Final = StopEscalation(reason="resolved", actor=AUTO_RESOLVE)
 
 
 async def correlate(deps: Deps, batch: CorrelateAlerts) -> Correlations:
-    """Attach alerts, and open, update and resolve incidents, for the whole batch in one transaction.
+    """Attach the alerts of a batch to incidents, and open, update and resolve incidents, in one transaction.
 
     Idempotent per alert and version: a retry changes nothing and returns the first result. Alerts whose correlation key
     or incident stays locked by another transaction are left out of the results, so that they do not delay the others;

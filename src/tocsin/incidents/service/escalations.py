@@ -54,7 +54,7 @@ async def enqueue_stops(cur: Cursor, outbox: Outbox, stops: Mapping[UUID, StopEs
 
 
 async def confirm(cur: Cursor, incident_id: UUID, escalation: Escalation) -> None:
-    """Record that on-call runs *escalation*, and the assignee that it gives the incident."""
+    """Record that on-call has *escalation*, and the assignee that it gives the incident."""
     assigned = await escalations.confirm_escalation(
         cur, incident_id, team=escalation.team, assigned_to=escalation.assigned_to
     )
@@ -66,10 +66,10 @@ async def confirm(cur: Cursor, incident_id: UUID, escalation: Escalation) -> Non
 
 
 async def reconcile(deps: Deps, *, older_than: float) -> bool:
-    """Find incidents without an escalation, query on-call about them, and start the escalations that it lacks.
+    """Find incidents without a confirmed escalation, query on-call for theirs, and start the missing ones.
 
-    The gauge is set before the query, so that it is correct while on-call is unavailable. Return whether the batch was
-    full, so that there may be more. Raise UpstreamError.
+    *older_than* is the minimum age of the incidents in seconds. The gauge is set before the query, so that it is
+    correct while on-call is unavailable. Return whether there may be more incidents. Raise UpstreamError.
     """
     async with transaction(deps.db) as cur:
         found, count = await escalations.find_unescalated(cur, older_than=older_than, limit=BATCH_SIZE)

@@ -28,7 +28,7 @@ TIMELINE_SHOWN = 200
 
 
 async def list_incidents(deps: Deps, query: IncidentQuery) -> Page[IncidentSummary]:
-    """Return a page of incidents, in the order that *query* has."""
+    """Return a page of incidents, in the order of `query.sort`."""
     by_severity = query.sort is IncidentSort.SEVERITY
     select = incidents.select_by_severity if by_severity else incidents.select_incidents
     filters = query.model_dump(exclude={"limit", "cursor", "sort"})
@@ -73,7 +73,7 @@ async def get_states(deps: Deps, query: QueryStates) -> IncidentStates:
 
 
 async def get_id(cur: Cursor, reference: Reference) -> UUID:
-    """Return the id of an incident. Raise NotFoundError for an unknown number; an id is not looked up."""
+    """Return the id of an incident. Raise NotFoundError for an unknown number; an id is returned unchecked."""
     if isinstance(reference, UUID):
         return reference
     found = await locking.find_incident_id(cur, reference)

@@ -10,9 +10,9 @@ ROLL_UP: Final = Failpoint("incidents.roll_up")
 
 
 async def roll_up(db: Database, *, limit: int) -> bool:
-    """Refresh the figures of up to *limit* stale days of services; return whether there may be more.
+    """Refresh the figures that up to *limit* marks name; return whether there may be more.
 
-    A no-op while another replica does it.
+    While another replica does so, this is a no-op.
     """
     async with ROLL_UP(), transaction(db) as cur:
         if not await rollup.lock_rollup(cur):

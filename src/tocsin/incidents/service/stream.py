@@ -37,6 +37,7 @@ class Hub:
     """The source of events for the clients of one process."""
 
     def __init__(self, db: Database, clients: Gauge, *, buffer: int, poll_seconds: float) -> None:
+        """*buffer* is the maximum number of events in memory; *clients* counts the connected clients."""
         self._db = db
         self._clients = clients
         self._buffer = buffer
@@ -69,9 +70,9 @@ class Hub:
         return unsettled or len(found) == BATCH_SIZE
 
     async def start_position(self, given: StreamPosition | None) -> StreamPosition:
-        """Return the position from which a client that has all events up to *given* resumes, by default the end.
+        """Return the position at which a client resumes that has all events up to *given*; by default the end.
 
-        Only a restored backup explains a position past the end: clamp it.
+        A position past the end can only come from before the restore of a backup; it is replaced by the end.
         """
         try:
             async with transaction(self._db) as cur:
@@ -85,7 +86,7 @@ class Hub:
     async def follow(
         self, position: StreamPosition, connected: Callable[[], bool]
     ) -> AsyncGenerator[StreamEvent, None]:
-        """Yield every change after *position*, in order, until the client disconnects or the process stops."""
+        """Yield every change after *position*, in order, while *connected* returns true and the process runs."""
         with self._following():
             while connected() and not self._closed:
                 published = self._published

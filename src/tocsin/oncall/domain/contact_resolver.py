@@ -1,4 +1,4 @@
-"""Contacts to page: a member's own, the default for members without any, and the catch-all."""
+"""The contacts to page: a member's own, the default of a member without any, and the catch-all."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ class ContactResolver:
     """Resolves members to contacts."""
 
     email_enabled: bool
-    """Page members without contacts by e-mail; otherwise on the console."""
+    """Whether members without contacts are paged by e-mail; otherwise they are paged on the console."""
     catch_all: Contact
     """Paged if nobody is on call or nobody can be reached."""
 

@@ -1,4 +1,4 @@
-"""Pager load: what the pages of one incident contribute to the figures per day."""
+"""Pager load: the contribution of one incident's pages to the figures per day."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -37,7 +37,12 @@ class PagingOutcome(StrEnum):
 
 
 PagerLoadKey: TypeAlias = tuple[PagerLoadKind, date, str, str, str]
-"""Kind, day, team, name, detail."""
+"""Kind, day, team, name, detail.
+
+PERSON counts interruptions; the name is the person. SERVICE and SERVICE_WEEK count incidents by the day or the week in
+which they were opened; the name is the service. OUTCOME counts incidents; the name is the highest level, the detail is
+the outcome.
+"""
 PagerLoad: TypeAlias = dict[PagerLoadKey, tuple[int, int]]
 """The total, and how much of it was at night."""
 
@@ -69,7 +74,7 @@ def load_of(
 ) -> PagerLoad:
     """Return the contribution of *incident*. UTC stands in for the zone of an unknown team."""
     load: defaultdict[PagerLoadKey, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    levels, disturbed = set[Level](), False
+    levels, any_night = set[Level](), False
     for interruption in interruptions:
         local = interruption.at.astimezone(zones.get(interruption.team, UTC))
         night = is_night(local)
@@ -77,14 +82,14 @@ def load_of(
         total, at_night = load[key]
         load[key] = (total + 1, at_night + night)
         levels.add(interruption.level)
-        disturbed |= night
+        any_night |= night
     opened = incident.opened_at.astimezone(UTC).date()
     monday = opened - timedelta(days=opened.weekday())
     level = max(levels, key=LEVEL_ORDER.index, default=NO_LEVEL)
-    one, team = (1, int(disturbed)), incident.team
-    load[PagerLoadKind.SERVICE, opened, team, incident.service, ""] = one
-    load[PagerLoadKind.SERVICE_WEEK, monday, team, incident.service, ""] = one
-    load[PagerLoadKind.OUTCOME, opened, team, level, outcome_of(incident.stop_reason)] = one
+    counted, team = (1, int(any_night)), incident.team
+    load[PagerLoadKind.SERVICE, opened, team, incident.service, ""] = counted
+    load[PagerLoadKind.SERVICE_WEEK, monday, team, incident.service, ""] = counted
+    load[PagerLoadKind.OUTCOME, opened, team, level, outcome_of(incident.stop_reason)] = counted
     return dict(load)
 
 

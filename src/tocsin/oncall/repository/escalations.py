@@ -103,7 +103,7 @@ async def find_trace_contexts(cur: Cursor, incident_ids: Sequence[UUID]) -> dict
 async def seconds_until_due(cur: Cursor) -> float | None:
     """Return the seconds from the start of the transaction until the next step is due, or None.
 
-    Overdue steps, which another replica has locked, do not count.
+    Overdue steps do not count: another replica has locked them.
     """
     row = await fetch_one(
         cur,

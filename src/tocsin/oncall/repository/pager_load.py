@@ -1,4 +1,8 @@
-"""Pager load per day. A mark, the figures derived from it and the recorded contribution change in one transaction."""
+"""Pager load per day.
+
+Triggers mark changed incidents. The roll-up deletes marks, and updates the figures and the contributions of their
+incidents, in one transaction.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -10,20 +14,20 @@ from tocsin.oncall.domain.pager_load import EscalatedIncident, Interruption, Pag
 
 
 async def lock_rollup(cur: Cursor) -> bool:
-    """Take the lock of the roll-up until the end of the transaction. Return False if another replica holds it."""
+    """Lock the roll-up until the end of the transaction. Return False if another replica holds the lock."""
     return await fetch_one(cur, "SELECT single FROM oncall.rollup FOR UPDATE SKIP LOCKED") is not None
 
 
-async def take_stale(cur: Cursor, *, limit: int) -> list[UUID]:
-    """Delete the oldest *limit* marks. Return the distinct incidents they name."""
+async def delete_stale(cur: Cursor, *, limit: int) -> list[UUID]:
+    """Delete the oldest *limit* marks; return their distinct incidents."""
     rows = await fetch_all(
         cur,
         """
-        WITH taken AS (
+        WITH deleted AS (
             DELETE FROM oncall.stale
             WHERE id IN (SELECT id FROM oncall.stale ORDER BY id LIMIT %(limit)s)
             RETURNING incident_id)
-        SELECT DISTINCT incident_id FROM taken
+        SELECT DISTINCT incident_id FROM deleted
         """,
         limit=limit,
     )
@@ -31,7 +35,7 @@ async def take_stale(cur: Cursor, *, limit: int) -> list[UUID]:
 
 
 async def mark_history(cur: Cursor, *, limit: int) -> bool:
-    """Mark the newest *limit* incidents of the backfill. Return False once the backfill is complete."""
+    """Mark the newest *limit* incidents before `history_from`, and move it back; return False once none is left."""
     row = await fetch_one(
         cur,
         """

@@ -9,6 +9,7 @@ from tocsin.kernel.db import Cursor, execute, fetch_all, fetch_one, required
 from tocsin.oncall.domain.escalation import StoredPage
 
 PAGES_SHOWN: Final = 200
+"""The maximum number of pages of one escalation in a response."""
 
 
 async def insert_pages(cur: Cursor, pages: Sequence[StoredPage]) -> None:
@@ -56,7 +57,7 @@ async def find_pages(cur: Cursor, incident_ids: Sequence[UUID]) -> dict[UUID, li
 
 
 async def cancel_unsent_pages(cur: Cursor, *, incident_id: UUID) -> int:
-    """Cancel the pages that notification-service has not received yet. Return their number."""
+    """Cancel an incident's pages that notification-service has not received yet. Return their number."""
     return await execute(
         cur,
         """

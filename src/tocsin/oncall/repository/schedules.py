@@ -17,6 +17,7 @@ from tocsin.oncall.domain.schedule import StoredSchedule
 
 log = structlog.get_logger(__name__)
 TEAMS_NAMED: Final = 10
+"""The maximum number of teams that an error names."""
 SELECT_SCHEDULES: Final = """
     SELECT s.id, t.name AS team, s.rotation_type, s.members, s.time_zone, s.anchor, s.created_at, s.version,
            ARRAY(SELECT o.name FROM oncall.service AS o WHERE o.team_id = s.team_id ORDER BY o.name) AS services

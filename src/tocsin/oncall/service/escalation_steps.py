@@ -1,4 +1,4 @@
-"""Steps of escalations: pages, timeline entries and the time of the next step are written in one transaction."""
+"""Execute escalation steps: pages, timeline entries and the time of the next step are written in one transaction."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ from tocsin.oncall.service import Deps
 
 log = structlog.get_logger(__name__)
 MAX_MESSAGE: Final = 16_000
+"""The maximum number of characters of a page's text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class DueStep:
     start: EscalationStart
     level: Level
     why: str
+    """The reason for this step in the timeline; empty for the first step."""
     actor: str = ONCALL_SERVICE
 
 

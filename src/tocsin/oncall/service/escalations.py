@@ -79,7 +79,7 @@ async def get(deps: Deps, incident_id: UUID) -> Escalation:
 
 
 async def count_running(deps: Deps) -> Row:
-    """Return the numbers that the gauges show."""
+    """Return the values of the gauges, as `repository.escalations.count_running` does."""
     async with transaction(deps.db) as cur:
         return await escalations.count_running(cur)
 

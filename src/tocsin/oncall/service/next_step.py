@@ -17,6 +17,7 @@ from tocsin.oncall.service.escalation_steps import DueStep, ExecutedStep, execut
 from tocsin.oncall.service.escalations import view
 
 MAX_FAILURE: Final = 500
+"""The maximum number of characters of a failure's detail."""
 ESCALATE: Final = Failpoint("oncall.escalate")
 DELIVERY_FAILED: Final = Failpoint("oncall.delivery_failed")
 EXECUTE_DUE: Final = Failpoint("oncall.execute_due")

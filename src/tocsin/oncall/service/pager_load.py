@@ -29,14 +29,14 @@ ROLL_UP: Final = Failpoint("oncall.roll_up")
 
 
 async def roll_up(db: Database, *, limit: int) -> bool:
-    """Apply up to *limit* marked changes to the pager load. Return True if there may be more.
+    """Recompute what up to *limit* marked incidents contribute to the pager load; return whether there may be more.
 
-    One replica does this at a time; the others return False.
+    While another replica does so, this is a no-op.
     """
     async with ROLL_UP(), transaction(db) as cur:
         if not await pager_load.lock_rollup(cur):
             return False
-        stale = await pager_load.take_stale(cur, limit=limit)
+        stale = await pager_load.delete_stale(cur, limit=limit)
         if not stale:
             return await pager_load.mark_history(cur, limit=limit)
         interruptions = _by_incident(await pager_load.find_interruptions(cur, stale))
