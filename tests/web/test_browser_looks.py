@@ -7,6 +7,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
+from tests.support.web import demo_data
 from tests.support.web.demo_night import Services
 from tests.support.web.pages import PAGES
 from tests.support.web.visits import PHONE, Visit, caught_up, live
@@ -26,6 +27,29 @@ async def test_no_page_is_wider_than_its_window(visit: Visit, services: Services
             await page.set_viewport_size({"width": width, "height": 844})
             beyond = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
             assert beyond <= 0, f"{path} at {width}"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+async def test_the_strip_of_teams_shows_every_handoff_on_a_line_of_its_own(
+    visit: Visit, services: Services, width: int, *, scripts: bool
+) -> None:
+    zones = {"Payments": "Europe/Berlin", "Storage": "America/New_York", "Data": "Asia/Kolkata", "Core": "Asia/Tokyo"}
+    for team, zone in zones.items():
+        services.schedules.schedules.append(demo_data.schedule(team, zone=zone))
+        now = demo_data.on_call(team, "Hannah Weiss", "Jonas Lindqvist")
+        services.schedules.on_call[team] = now.model_copy(update={"time_zone": zone})
+    page = await visit.open(viewport={"width": width, "height": 844}, java_script_enabled=scripts)
+    lines = page.locator(".strip p:has(time)")
+    await expect(lines).to_have_count(len(zones))
+    if not scripts:
+        for zone in zones.values():
+            await expect(lines.filter(has_text=zone)).to_be_visible()
+    above = await lines.evaluate_all(
+        "lines => lines.map((line) => line.getBoundingClientRect().y - line.closest('li').getBoundingClientRect().y)"
+    )
+    assert max(above) - min(above) <= 1
+    assert await lines.evaluate_all("lines => lines.every((line) => line.scrollWidth <= line.clientWidth)")
 
 
 async def test_on_a_phone_the_actions_are_at_the_thumb(visit: Visit, services: Services) -> None:

@@ -44,9 +44,9 @@ async def test_the_page_shows_who_is_on_call_until_when_and_who_is_next(client: 
     assert "All 4 teams" in page.text("head")
     assert f"The next handoff is {next_handoff(services)}." in page.text("head")
     cards = page.text("teams")
-    assert "Payments Europe/Berlin PR Priya Raman Primary until Mon 09:00, next: Yusuf Demir" in cards
-    assert "Carol Mensah Secondary until Mon 09:00, next: Ines Ferreira" in cards
-    assert "Tomás Rivera Primary until Mon 09:00 SW Sam" in cards
+    assert "Payments Europe/Berlin PR Priya Raman Primary until Mon 09:00 Europe/Berlin, next: Yusuf Demir" in cards
+    assert "Carol Mensah Secondary until Mon 09:00 Europe/Berlin, next: Ines Ferreira" in cards
+    assert "Tomás Rivera Primary until Mon 09:00 Europe/Madrid SW Sam" in cards
 
 
 async def test_the_visitor_on_call_sees_the_own_team(client: Client, services: Services) -> None:

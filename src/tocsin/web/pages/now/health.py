@@ -82,7 +82,7 @@ def _on_call_check(teams: Sequence[OnCall] | None) -> HealthCheck | None:
     if teams is None:
         return None
     if not teams:
-        action = ("Create a schedule", "/oncall/new")
+        action = ("Create the first team", "/oncall/new")
         detail = "Pages go to the catch-all contact"
         return HealthCheck(ok=False, title="No team has a schedule", detail=detail, action=action)
     without = [team.team for team in teams if team.primary is None]
