@@ -33,12 +33,12 @@ def receive_from(integration: Integration) -> Handler:
                 idempotent=await idempotent_request(request),
             )
         except DomainError as exc:
-            deps.metrics.requests.labels(integration.name, "refused").inc()
+            deps.metrics.requests[integration.name, "refused"].inc()
             reply = integration.refuse(exc)
             if reply is None:
                 raise
         else:
-            deps.metrics.requests.labels(integration.name, "accepted").inc()
+            deps.metrics.requests[integration.name, "accepted"].inc()
             reply = integration.respond(results)
         return respond(reply.body, status=reply.status, headers=reply.headers)
 

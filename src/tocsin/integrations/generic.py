@@ -62,7 +62,7 @@ def respond(results: Sequence[IngestResult]) -> Reply:
     """Return 201 with the alert's incident, or 202 while correlation is pending."""
     [result] = results
     pending = result.action is AlertAction.PENDING
-    accepted = AlertAccepted.model_construct(
+    accepted = AlertAccepted(
         alert_id=result.alert_id,
         incident_id=result.incident_id,
         status=Acceptance.ACCEPTED if pending else Acceptance.CORRELATED,

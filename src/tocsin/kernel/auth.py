@@ -76,13 +76,18 @@ class Principal:
 
 
 PRINCIPAL: Final = web.RequestKey("PRINCIPAL", Principal)
+NAMELESS: Final = Principal(PrincipalKind.OPEN, None, frozenset(Scope))
+"""The principal of an unauthenticated request without a name."""
 
 
 def open_principal(request: web.Request) -> Principal:
     """Return the principal of an unauthenticated request: the name in `X-Actor` and every scope."""
+    given = request.headers.get(ACTOR_HEADER)
+    if given is None:
+        return NAMELESS
     # aiohttp decodes bytes that are not UTF-8 as lone surrogates, which PostgreSQL does not store.
-    name = request.headers.get(ACTOR_HEADER, "").encode(errors="replace").decode().strip()[:MAX_ACTOR]
-    return Principal(PrincipalKind.OPEN, name or None, frozenset(Scope))
+    name = given.encode(errors="replace").decode().strip()[:MAX_ACTOR]
+    return Principal(PrincipalKind.OPEN, name or None, NAMELESS.scopes)
 
 
 def actor_of(request: web.Request, reported: str | None = None) -> str:

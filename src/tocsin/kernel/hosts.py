@@ -7,6 +7,7 @@ only in the `Host` header. A literal address cannot be rebound; Prometheus scrap
 import ipaddress
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from tocsin.kernel.settings import ProcessSettings
 
 ALWAYS_ALLOWED: Final = ("localhost", "edge")
 """Loopback, and the edge proxy through which the services of compose call each other."""
+CACHED_HOSTS: Final = 256
 HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]*)?")
 
 
@@ -26,6 +28,8 @@ class AllowedHosts:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(name.strip("[]").lower() for name in names if name)
+        # Nearly all requests name the same few hosts. Clients choose them, so the cache is bounded.
+        self._allows_cached = lru_cache(CACHED_HOSTS)(self._allows)
 
     @classmethod
     def of(cls, settings: ProcessSettings, *, service: str) -> "AllowedHosts":
@@ -35,6 +39,9 @@ class AllowedHosts:
 
     def __contains__(self, host: str) -> bool:
         """Return whether *host*, in the form of a `Host` header, is allowed."""
+        return self._allows_cached(host)
+
+    def _allows(self, host: str) -> bool:
         if "*" in self._names:
             return True
         found = HOST.fullmatch(host)
@@ -52,9 +59,10 @@ async def host_middleware(request: web.Request, handler: Handler) -> web.StreamR
     if len(given) != 1:
         msg = "A request must have exactly one Host header."
         raise MalformedRequestError(msg)
+    allowed = request.app[ALLOWED_HOSTS]
     # `request.host` is the host of the request line if that has one.
-    for host in {given[0], request.host}:
-        if host not in request.app[ALLOWED_HOSTS]:
+    for host in (given[0], request.host):
+        if host not in allowed:
             msg = (
                 f"This server does not accept the host {host[:100]!r}. To allow it, add it to ALLOWED_HOSTS, or set "
                 "PUBLIC_URL to the address that people use."

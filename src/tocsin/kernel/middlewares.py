@@ -192,7 +192,7 @@ async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamR
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Set the request id and CORS headers when a response is prepared, which includes streams."""
     response.headers[request_id.HEADER] = REQUEST_ID.get()
-    if response.content_type == EVENT_STREAM:
+    if not isinstance(response, web.Response) and response.content_type == EVENT_STREAM:
         request[STREAMING] = True
     origins = request.app[CORS_ORIGINS]
     if origins:

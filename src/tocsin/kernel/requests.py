@@ -31,9 +31,10 @@ async def read_body(request: web.Request, *, limit: int = BODY_LIMIT) -> bytes:
 
     Raise UnsupportedMediaTypeError if it is compressed: a small body may decompress to gigabytes.
     """
-    if BODY not in request:
-        request[BODY] = await _read_body(request, limit)
-    return request[BODY]
+    body = request.get(BODY)
+    if body is None:
+        body = request[BODY] = await _read_body(request, limit)
+    return body
 
 
 async def _read_body(request: web.Request, limit: int) -> bytes:
