@@ -139,8 +139,10 @@ async def test_while_it_drains_it_is_not_ready_and_still_serves(launch: Launch) 
     assert code == 0
 
 
-@pytest.mark.parametrize("environment", [{"STUCK_SECONDS": "3600"}, {}])
-async def test_requests_and_cleanups_that_hang_are_given_up(launch: Launch, environment: dict[str, str]) -> None:
+@pytest.mark.parametrize("environment", [{"STUCK_SECONDS": "3600"}, {"STUCK_THREAD": "1"}, {}])
+async def test_requests_cleanups_and_threads_that_hang_are_abandoned(
+    launch: Launch, environment: dict[str, str]
+) -> None:
     running = await listening(await launch(**environment))
     async with ClientSession() as session:
         asking = create_task(session.get(f"{running.url}/after-stop/3600").__aenter__(), name="asking")

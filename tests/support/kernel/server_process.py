@@ -1,7 +1,9 @@
 """A process with the kernel's routes and two more, for tests that stop it or send it invalid requests."""
 
 import os
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 from aiohttp import web
@@ -35,6 +37,12 @@ async def stuck(_app: web.Application) -> AsyncIterator[None]:
     await clock.sleep(float(os.environ.get("STUCK_SECONDS", "0")))
 
 
+async def stuck_thread(_app: web.Application) -> AsyncIterator[None]:
+    """Leave a thread behind that never ends, like the lookup of a name."""
+    ThreadPoolExecutor(1).submit(threading.Event().wait)
+    yield
+
+
 def create_app(settings: ProcessSettings) -> web.Application:
     app = base_app(settings, service="edge")
     routes = [
@@ -42,7 +50,9 @@ def create_app(settings: ProcessSettings) -> web.Application:
         post("/size", post_size, scope=Scope.READ),
     ]
     app.add_routes(routes)
-    app.cleanup_ctx.append(stuck)
+    app.cleanup_ctx.extend([stuck] * 3)
+    if "STUCK_THREAD" in os.environ:
+        app.cleanup_ctx.append(stuck_thread)
     return app
 
 
