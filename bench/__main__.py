@@ -23,6 +23,7 @@ from bench.receiver import Receiver, own_address, receiver
 from tocsin.kernel import clock
 
 SETTLE_SECONDS = 120
+"""How long correlation of the last alerts may take."""
 
 
 def query(dsn: str, sql: str) -> tuple[Any, ...]:
@@ -34,7 +35,7 @@ def query(dsn: str, sql: str) -> tuple[Any, ...]:
 
 
 async def throughput(running: Running, options: argparse.Namespace) -> dict[str, Any]:
-    """Return alerts per second, durable and correlated, counted in the database when the last one has its incident."""
+    """Return alerts per second, counted in the database once all of them are correlated, and wrk's own figures."""
     started = clock.monotonic()
     measured = await wrk(
         running.url(8001), seconds=options.seconds, connections=options.connections, services=options.services
@@ -54,7 +55,7 @@ async def throughput(running: Running, options: argparse.Namespace) -> dict[str,
 
 
 async def paging(running: Running, arriving: Receiver, pages: int) -> list[float]:
-    """Return seconds from POST to the page's arrival, for *pages* alerts to an idle system, each a new incident."""
+    """Return the seconds from the POST of an alert to the arrival of its page, for *pages* alerts to an idle system."""
     team = {
         "team": "bench",
         "rotation_type": "weekly",

@@ -1,6 +1,6 @@
--- The incidents %(first)s to %(last)s of %(incidents)s that are spread evenly over 455 days, so that four in five lie in the last
--- 364; of 200 services, some much noisier than others, and 12 teams, with their pages. One in a thousand is worked on still.
-SET session_replication_role = replica; -- as a history from before the figures were kept
+-- The incidents %(first)s to %(last)s of %(incidents)s, with their pages. They are spread evenly over 455 days, so that four in five
+-- lie in the last 364, and over 12 teams and 200 services, some much noisier than others. One in a thousand is in progress.
+SET session_replication_role = replica; -- no triggers: the roll-up has to find these incidents by itself, like old ones
 WITH drawn AS MATERIALIZED (
     SELECT number, uuidv7(opened_at - now()) AS id, opened_at, (200 * random() ^ 3)::int AS service, random() AS luck,
            opened_at + make_interval(secs => 20 * exp(3 * random() + random())) AS answered_at,
@@ -11,7 +11,7 @@ incident AS (
     INSERT INTO incidents.incident
         (id, title, service, severity, status, team, assigned_to, created_at, updated_at, acknowledged_at, resolved_at,
          escalation_confirmed_at)
-    SELECT id, 'Checkout answers 5xx on host ' || number, 'service-' || service,
+    SELECT id, 'Checkout returns 5xx on host ' || number, 'service-' || service,
            (ARRAY['critical', 'high', 'high', 'medium', 'medium', 'medium', 'low', 'low'])[1 + (8 * luck)::int %% 8],
            CASE WHEN number %% 1000 = 0 THEN 'in_progress' ELSE 'resolved' END, 'team-' || service %% 12,
            'person-' || service %% 36, opened_at, answered_at + repair, answered_at,

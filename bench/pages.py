@@ -33,7 +33,7 @@ SHOWN_MS: Final = 1_000
 PAGE_KIB: Final = 20
 SCRIPTS_KIB: Final = 45
 UNACKNOWLEDGED: Final = 60
-"""Unacknowledged incidents: enough to fill the page."""
+"""The number of unacknowledged incidents: enough to fill the page."""
 REQUESTS: Final = 100
 LOADS: Final = 20
 WARM_UP: Final = 10
@@ -97,18 +97,18 @@ class Figure:
     name: str
     unit: str
     limit: float
-    taken: Sequence[float]
+    samples: Sequence[float]
 
     def row(self) -> tuple[str, ...]:
         """Return the row of the table."""
-        ordered = sorted(self.taken)
-        most = ordered[round(0.95 * (len(ordered) - 1))]
-        shown = [f"{value:.1f} {self.unit}" for value in (statistics.median(ordered), most, self.limit)]
-        return (self.name, *shown, f"{most / self.limit:.0%}")
+        ordered = sorted(self.samples)
+        p95 = ordered[round(0.95 * (len(ordered) - 1))]
+        shown = [f"{value:.1f} {self.unit}" for value in (statistics.median(ordered), p95, self.limit)]
+        return (self.name, *shown, f"{p95 / self.limit:.0%}")
 
 
 def fill(dsn: str, incidents: int) -> None:
-    """Insert this many incidents of the last 364 days, and a quarter as many older ones."""
+    """Insert *incidents* of the last 364 days, and a quarter as many older ones."""
     sql = Path(__file__).with_name("history.sql").read_text(encoding="utf-8")
     total = round(incidents * SHARE)
     with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
@@ -120,7 +120,7 @@ def fill(dsn: str, incidents: int) -> None:
 
 
 async def roll_up(dsn: str) -> float:
-    """Wait until the workers have rolled everything up; return how many seconds it took."""
+    """Wait until the workers have rolled up all incidents; return how many seconds it took."""
     started = clock.monotonic()
     with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
         connection.autocommit = True
@@ -133,7 +133,7 @@ async def roll_up(dsn: str) -> float:
 
 
 async def serve(running: Running, incidents: int) -> list[Figure]:
-    """Request one page after the other."""
+    """Measure the response times, one request after the other."""
     first = clock.now().date() - timedelta(days=363)
     overview = f"{running.url(8002)}/api/v1/incidents/stats/overview?by=week&since={first}"
     figures = {
@@ -155,28 +155,28 @@ async def serve(running: Running, incidents: int) -> list[Figure]:
 
 
 async def _open(session: aiohttp.ClientSession, running: Running) -> int:
-    body = {"title": "Checkout answers 5xx on a host", "service": "checkout", "severity": "high"}
+    body = {"title": "Checkout returns 5xx on a host", "service": "checkout", "severity": "high"}
     async with session.post(running.url(8002) + "/api/v1/incidents", json=body) as response:
         opened: int = (await response.json())["number"]
         return opened
 
 
 async def _timed(session: aiohttp.ClientSession, url: str, *, rows: int = 0) -> list[float]:
-    taken, page = [], ""
+    samples, page = [], ""
     for _ in range(WARM_UP + REQUESTS):
         started = clock.monotonic()
         async with session.get(url) as response:
             page = await response.text()
-        taken.append((clock.monotonic() - started) * 1_000)
+        samples.append((clock.monotonic() - started) * 1_000)
     if page.count('id="inc-') != rows:
         sys.exit(f"{url} does not show {rows} incidents.")
-    return taken[WARM_UP:]
+    return samples[WARM_UP:]
 
 
 async def paint(browser: Browser, running: Running) -> list[Figure]:
-    """Open the list on a phone with an empty cache and a slowed processor, and again after another page.
+    """Measure the list on a phone with a slowed processor: with an empty cache, and then coming from another page.
 
-    The floor is a page with one line of text.
+    For comparison, measure a page with one line of text.
     """
     listed = running.url(8080) + LISTS["50 incidents that are not resolved"]
     floor, painted, largest, again, pages, scripts = [], [], [], [], 0.0, 0.0
@@ -215,8 +215,8 @@ async def _phone(browser: Browser) -> AsyncIterator[Page]:
 
 
 async def acknowledge(browser: Browser, running: Running) -> list[Figure]:
-    """Acknowledge in one browser and wait until another shows it."""
-    taken = []
+    """Measure the time from an acknowledgement in one browser until another one shows it."""
+    samples = []
     one, other = [await (await browser.new_context()).new_page() for _ in range(2)]
     async with aiohttp.ClientSession(raise_for_status=True) as session:
         for _ in range(LOADS):
@@ -227,8 +227,8 @@ async def acknowledge(browser: Browser, running: Running) -> list[Figure]:
             started = clock.monotonic()
             await one.get_by_role("button", name="Acknowledge").click()
             await other.evaluate(ACKNOWLEDGED)  # checks at every frame; Playwright's expect checks twice a second
-            taken.append((clock.monotonic() - started) * 1_000)
-    return [Figure("an acknowledgement, shown in another browser", "ms", SHOWN_MS, taken)]
+            samples.append((clock.monotonic() - started) * 1_000)
+    return [Figure("an acknowledgement, shown in another browser", "ms", SHOWN_MS, samples)]
 
 
 async def main() -> None:

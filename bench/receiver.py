@@ -11,6 +11,7 @@ from aiohttp import web
 from tocsin.kernel import clock, tasks
 
 ARRIVE_SECONDS: Final = 20.0
+"""How long a page may take to arrive."""
 
 
 def own_address() -> str:
@@ -32,7 +33,7 @@ class Receiver:
         async with tasks.timeout(ARRIVE_SECONDS):
             return await self._arrived.get()
 
-    async def take(self, request: web.Request) -> web.Response:
+    async def receive(self, request: web.Request) -> web.Response:
         """Record the time and respond 204."""
         now = clock.monotonic()
         await request.read()
@@ -43,17 +44,17 @@ class Receiver:
 @asynccontextmanager
 async def receiver() -> AsyncIterator[Receiver]:
     """Yield a receiver on this machine's own address."""
-    taking = Receiver()
-    async with listening(taking.take) as url:
-        taking.url = f"{url}/page"
-        yield taking
+    pages = Receiver()
+    async with listening(pages.receive) as url:
+        pages.url = f"{url}/page"
+        yield pages
 
 
 @asynccontextmanager
-async def listening(take: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[str]:
-    """Serve POST on this machine's own address and a free port with *take*; yield the URL."""
+async def listening(handler: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[str]:
+    """Serve POST on this machine's own address and a free port with *handler*; yield the URL."""
     app = web.Application()
-    app.add_routes([web.post("/{person}", take)])
+    app.add_routes([web.post("/{person}", handler)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

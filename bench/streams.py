@@ -31,7 +31,7 @@ LISTENERS = OF_INCIDENTS + " AND query ILIKE 'LISTEN%'"
 
 
 def memory() -> dict[str, float]:
-    """Return each service's resident megabytes."""
+    """Return the resident memory of each service in megabytes."""
     listening = {
         found.laddr.port: found.pid
         for found in psutil.net_connections(kind="tcp")
@@ -59,7 +59,7 @@ async def opened(stack: AsyncExitStack, session: aiohttp.ClientSession, url: str
 
 
 async def measure(running: Running, number: int) -> dict[str, Any]:
-    """Open the streams through the web service, as browsers do, and change an incident several times."""
+    """Open the streams through the web service, as browsers do, and change an incident ROUNDS times."""
     url = running.url(8080) + "/api/v1/incidents"
     timeout = aiohttp.ClientTimeout(total=None)
     connector = aiohttp.TCPConnector(limit=0)

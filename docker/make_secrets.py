@@ -1,7 +1,7 @@
 """Write the secrets of the containers, each to a file that only the user who needs it can read.
 
-Runs as root before every other container, at each start. The value of a secret is the first of these: its environment
-variable, the file that `<NAME>_FILE` names, the value created at an earlier start, 256 random bits.
+It runs as root before every other container, at each start. The value of a secret is the first of these that exists:
+its environment variable, the file that `<NAME>_FILE` names, the value created at an earlier start, 256 random bits.
 The argument `rotate` creates new values. No secret is ever printed.
 """
 
@@ -24,7 +24,7 @@ SERVICES = {
     "notification-service": ("tocsin_notifications", 10004),
 }
 MAILERS = {"oncall-service", "notification-service"}
-"""oncall-service checks whether a mail server is configured, and notification-service uses it."""
+"""The services that get the mail server: oncall-service checks whether there is one, notification-service uses it."""
 MAILPIT = "mailpit"
 """The mail catcher of the profile `mail`: used if it is running and no other server is configured."""
 

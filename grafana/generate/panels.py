@@ -6,8 +6,8 @@ from typing import Any, Final, TypeAlias
 
 DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 LAST: Final = {"calcs": ["lastNotNull"], "fields": "", "values": False}
-GOOD: Final = ((None, "green"),)
-"""Thresholds of a value that is neither good nor bad."""
+NEUTRAL: Final = ((None, "green"),)
+"""Thresholds of a value that is never bad."""
 ZERO: Final = ((None, "green"), (1, "red"))
 """Thresholds of a value that must be zero."""
 Thresholds: TypeAlias = Sequence[tuple[float | None, str]]
@@ -34,7 +34,7 @@ class Panel:
     unit: str
     width: int
     height: int = 7
-    thresholds: Thresholds = GOOD
+    thresholds: Thresholds = NEUTRAL
     defaults: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     overrides: Sequence[Mapping[str, Any]] = ()
@@ -85,7 +85,7 @@ def series(
     *queries: Query,
     unit: str,
     width: int = 12,
-    thresholds: Thresholds = GOOD,
+    thresholds: Thresholds = NEUTRAL,
     stacked: bool = False,
     bars: bool = False,
     **defaults: Any,
@@ -118,7 +118,7 @@ def series(
 
 
 def stat(
-    title: str, description: str, *queries: Query, unit: str, width: int = 4, thresholds: Thresholds = GOOD
+    title: str, description: str, *queries: Query, unit: str, width: int = 4, thresholds: Thresholds = NEUTRAL
 ) -> Panel:
     """Return current values with sparklines."""
     return Panel(
@@ -168,7 +168,7 @@ def gauge(
 
 
 def bars(
-    title: str, description: str, query: Query, *, unit: str, width: int = 8, thresholds: Thresholds = GOOD
+    title: str, description: str, query: Query, *, unit: str, width: int = 8, thresholds: Thresholds = NEUTRAL
 ) -> Panel:
     """Return a bar gauge of current values."""
     return Panel(

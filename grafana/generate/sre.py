@@ -37,7 +37,7 @@ def dashboard() -> JSON:
         rows=[
             Row("The last 24 hours", _last_day()),
             Row("Trends", _trends()),
-            Row("Distribution of MTTA and MTTR", _spread()),
+            Row("Distribution of MTTA and MTTR", _distribution()),
             Row("Escalations and pages", _paging()),
         ],
     )
@@ -132,7 +132,7 @@ def _trend(name: str, what: str, histogram: str, chosen: str, limits: Thresholds
     )
 
 
-def _spread() -> list[Panel]:
+def _distribution() -> list[Panel]:
     return [
         heatmap(
             "Time to acknowledgement",

@@ -7,8 +7,8 @@ from grafana.generate.panels import JSON, ZERO, Panel, Query, bars, series, stat
 SELECTED = 'job=~"$service", instance=~"$replica"'
 REPLICA = "{{job}} {{instance}}"
 LATENCY_LIMITS = ((None, "green"), (1, "red"))
-"""Seconds: the objective."""
-REAL = 'route!~"/health|/health/ready|/metrics|.*/stream"'
+"""Seconds; the limit is that of the latency objective."""
+API_ROUTES = 'route!~"/health|/health/ready|/metrics|.*/stream"'
 
 
 def dashboard() -> JSON:
@@ -114,7 +114,7 @@ def _requests() -> list[Panel]:
             "The ten routes with the highest 95th percentile in the time range.",
             Query(
                 "topk(10, histogram_quantile(0.95, sum by (job, method, route, le)"
-                f" (increase(tocsin_http_request_duration_seconds_bucket{{{SELECTED}, {REAL}}}[$__range]))) > 0)",
+                f" (increase(tocsin_http_request_duration_seconds_bucket{{{SELECTED}, {API_ROUTES}}}[$__range]))) > 0)",
                 "{{job}} {{method}} {{route}}",
             ),
             unit="s",
@@ -138,7 +138,7 @@ def _requests() -> list[Panel]:
 def _latency(quantile: float, by: str) -> str:
     return (
         f"histogram_quantile({quantile}, sum by ({by}, le)"
-        f" (rate(tocsin_http_request_duration_seconds_bucket{{{SELECTED}, {REAL}}}[$__rate_interval])))"
+        f" (rate(tocsin_http_request_duration_seconds_bucket{{{SELECTED}, {API_ROUTES}}}[$__rate_interval])))"
     )
 
 

@@ -37,9 +37,9 @@ def made(tag: str = "one", *, excluded: tuple[str, ...] = (), **changes: dict[st
         document["services"][name.replace("_", "-")].update(change)
     for service in document["services"].values():
         service["image"] = service["image"].replace(":one", f":{tag}")
-    document = releases.without(document, excluded)
+    document = releases.deployable(document, excluded)
     images = {name: f"id of {service['image']}" for name, service in document["services"].items()}
-    return releases.make(tag, document, images, schema="0001_alerts", line="1")
+    return releases.create(tag, document, images, schema="0001_alerts", line="1")
 
 
 def test_each_container_is_a_service_or_in_the_edge_tier_or_a_dependency() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stages.checks import OWN_CODES, Stage, StopError
 from stages.records import Records
-from stages.report import EXIT_CODES, STAGES, Outcome, Row, Timed, longest, markdown, not_passed, table
+from stages.report import EXIT_CODES, STAGES, Outcome, Row, TimedCheck, longest, markdown, not_passed, table
 
 ROWS = st.builds(
     Row,
@@ -20,7 +20,7 @@ ROWS = st.builds(
     outcome=st.sampled_from(Outcome),
     seconds=st.floats(0, 10_000),
     figures=st.lists(st.text()),
-    checks=st.lists(st.builds(Timed, st.text(), st.floats(0, 10_000))),
+    checks=st.lists(st.builds(TimedCheck, st.text(), st.floats(0, 10_000))),
 )
 
 
@@ -54,7 +54,7 @@ def test_a_run_passes_only_if_all_seven_stages_reported_so(rows: list[Row]) -> N
 
 
 def test_the_report_names_the_longest_checks() -> None:
-    checks = [Timed(f"check {number}", float(number)) for number in range(10)]
+    checks = [TimedCheck(f"check {number}", float(number)) for number in range(10)]
     assert longest({"scan": Row("scan", checks=checks)})[:2] == ["9.0 s scan: check 9", "8.0 s scan: check 8"]
 
 

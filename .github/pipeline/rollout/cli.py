@@ -21,7 +21,7 @@ from rollout.store import Store, default_folder
 
 ROOT = Path(__file__).resolve().parents[3]
 READY_SECONDS = 60.0
-"""How long a step may remain without effect."""
+"""How long the system may take after a step until the next one is possible; TOCSIN_READY_SECONDS changes it."""
 
 
 def main(arguments: Sequence[str]) -> ExitCode:
@@ -75,7 +75,7 @@ class _Command:
                 return ExitCode.OK
 
     def up(self) -> ExitCode:
-        """Settle, run the preflight checks, and deploy."""
+        """Reverse an unfinished attempt, run the preflight checks, and deploy."""
         document = preflight.render(ROOT, self.tag, self.store.folder / "settings.env")
         docker = Docker(document["name"], lock_file=self.store.lock_file)
         preflight.check_project(self.store, self.state, docker.project)

@@ -27,10 +27,11 @@ from rollout.store import Store
 PROBES: Final = 4
 """How many consecutive readiness probes of a new replica must succeed."""
 PROBE_INTERVAL: Final = 0.4
-"""Seconds."""
+"""Seconds between two probes."""
 PROBE_SECONDS: Final = 3.0
 """Seconds of failing probes after which the containers are observed again."""
 OBSERVE_INTERVAL: Final = 0.3
+"""Seconds between two observations."""
 ONE_SHOTS: Final = frozenset({"secrets", "migrate"})
 SHOWN_LINES: Final = 15
 """Log lines on the screen; a file has more."""

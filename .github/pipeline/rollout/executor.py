@@ -28,7 +28,7 @@ class Adapter(Protocol):
     """The side effects: containers, files, clock and screen."""
 
     timeout: float
-    """The maximum of seconds between two changes."""
+    """The maximum number of seconds between two changes."""
 
     def save(self, state: State) -> None:
         """Persist *state*."""
@@ -62,7 +62,7 @@ class Adapter(Protocol):
 
 
 def up(state: State, release: str, adapter: Adapter) -> tuple[State, ExitCode]:
-    """Deploy *release*, after `settle`. A failed settlement does not block a repair."""
+    """Deploy *release*, after `settle`. If that failed, its attempt is discarded: this deploy may be the repair."""
     if state.attempt is None and state.good == release:
         return state, ExitCode.OK
     return run_attempt(plan.begin(replace(state, attempt=None), release), adapter)
@@ -100,7 +100,7 @@ def run_attempt(state: State, adapter: Adapter) -> tuple[State, ExitCode]:
 
 
 def settle(state: State, adapter: Adapter) -> tuple[State, ExitCode]:
-    """Reverse an attempt, and make the good release the only one that is running; without one, nothing is."""
+    """Reverse the attempt, and make the good release the only one that is running; without one, stop everything."""
     if state.attempt is not None:
         state = plan.reverse(state)
         adapter.save(state)

@@ -19,9 +19,11 @@ class Phase(StrEnum):
     """The phase of an attempt."""
 
     MOVING = "moving"
+    """This release is being started, and will replace the good one."""
     DEPLOYED = "deployed"
     """Only this release is running; it is not verified yet."""
     RETURNING = "returning"
+    """The good release is being restored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class Replica:
     routed: bool = False
     """The edge sends requests to it."""
     restarts: int = 0
-    """How often it exited during this run."""
+    """How often it exited and was restarted during this run."""
     note: str = field(default="", compare=False)
     """The error of the last readiness probe."""
 
@@ -129,9 +131,10 @@ class StartDependencies:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Start this many more replicas of the target, in addition to the running ones."""
+    """Start more replicas of the target."""
 
     missing: Mapping[str, int]
+    """How many, by service, in addition to the running ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +195,7 @@ def next_step(target: str | None, services: frozenset[str], seen: Observation) -
 
 
 def _start(target: str, services: frozenset[str], seen: Observation) -> Step | None:
-    """Start as many replicas of each service as the release with the most has, because an operator may have scaled."""
+    """Start as many replicas of each service as any release has, because an operator may have scaled the good one."""
     count = Counter((r.service, r.release) for r in seen.replicas)
     wanted = {service: max([1, *(n for (name, _), n in count.items() if name == service)]) for service in services}
     missing = {

@@ -17,6 +17,7 @@ from rollout.release import Release
 from rollout.store import Store
 
 DISK_FREE_MB: Final = 1_024
+"""The free disk space that a deploy requires; TOCSIN_DISK_FREE_MB changes it."""
 TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 OWN_IMAGES: Final = frozenset({*BY_COMMIT, *BY_INPUTS})
 
@@ -31,7 +32,7 @@ def render(root: Path, tag: str, settings: Path) -> dict[str, Any]:
     selected = ("--project-directory", str(root), "--env-file", str(env_file))
     rendered = Docker("").run("compose", *selected, "config", "--format", "json", environment=given)
     excluded = [name for name in os.environ.get("TOCSIN_WITHOUT", "").split(",") if name]
-    return releases.without(json.loads(rendered), excluded)
+    return releases.deployable(json.loads(rendered), excluded)
 
 
 def newest_migration(root: Path) -> str:
@@ -57,7 +58,7 @@ def candidate(docker: Docker, store: Store, document: dict[str, Any], tag: str, 
             raise RefusedError(message)
     ids = {name: found[image]["Id"] for name, image in names.items()}
     line = releases.line_of(found[names["migrate"]])
-    release = releases.make(tag, document, ids, schema=schema, line=line)
+    release = releases.create(tag, document, ids, schema=schema, line=line)
     for name in sorted(release.services):
         if "Healthcheck" not in found[names[name]]["Config"]:
             message = f"{names[name]} has no health check, so that readiness of {name} cannot be determined"
@@ -148,7 +149,7 @@ def _line_name(release: Release) -> str:
 
 
 def _docker_folder(docker: Docker) -> str:
-    """Return a folder on Docker's disk; for a job's container that is its own root."""
+    """Return a folder on Docker's disk; in a job's container, the root folder is on it."""
     folder = docker.run("info", "--format", "{{.DockerRootDir}}").strip()
     return folder if Path(folder).is_dir() else "/"
 

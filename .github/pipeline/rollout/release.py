@@ -82,8 +82,8 @@ class Release:
         }
 
 
-def without(document: dict[str, Any], excluded: Collection[str]) -> dict[str, Any]:
-    """Return a rendered compose file without build sections, the demo, and the excluded services."""
+def deployable(document: dict[str, Any], excluded: Collection[str]) -> dict[str, Any]:
+    """Return a rendered compose file without the build sections, the demo, and the *excluded* services."""
     missing = {NOT_DEPLOYED, *excluded}
     services = {name: service for name, service in document["services"].items() if name not in missing}
     for service in services.values():
@@ -94,8 +94,8 @@ def without(document: dict[str, Any], excluded: Collection[str]) -> dict[str, An
     return {**document, "services": services}
 
 
-def make(tag: str, document: dict[str, Any], images: Mapping[str, str], *, schema: str, line: str | None) -> Release:
-    """Name a release by its tag and content, and label its containers."""
+def create(tag: str, document: dict[str, Any], images: Mapping[str, str], *, schema: str, line: str | None) -> Release:
+    """Return a release that is named by its tag and content; this adds the labels of its containers to *document*."""
     name = f"{tag}-{_hash([document, dict(images)])[:8]}"
     release = Release(name, tag, document, images, schema, line)
     services = release.services

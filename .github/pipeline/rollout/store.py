@@ -14,7 +14,7 @@ from rollout.plan import Attempt, Phase, State
 from rollout.release import Release
 
 KEPT: Final = 5
-"""How many releases are kept in addition to those in use."""
+"""How many of the newest releases are kept; older ones are kept only while in use."""
 
 
 class Store:

@@ -15,7 +15,7 @@ from stages.report import Outcome
 MAX_BYTES: Final = 500_000_000
 ROOT_USERS: Final = frozenset({"", "0", "root"})
 OPTIONAL: Final = "grafana"
-"""The service that is left out on a machine that cannot pull its base image."""
+"""The service that is left out if its base image cannot be pulled."""
 
 
 def run(stage: Stage) -> None:
@@ -36,7 +36,7 @@ def run(stage: Stage) -> None:
 
 
 def refuse_changed_tree(stage: Stage) -> None:
-    """Raise StopError if the tree differs from the commit, with whose name the images are tagged."""
+    """Raise StopError if the tree differs from the commit, because the images are tagged with the commit."""
     if changed := changed_files():
         files = ", ".join(changed[:5])
         stage.fail(f"refused: the tree differs from the commit ({files}); commit, stash or remove it", Outcome.ERROR)
@@ -57,7 +57,7 @@ def has_base(service: str) -> bool:
 
 
 def leave_out(stage: Stage, service: str) -> None:
-    """Continue without a service and report that. Raise StopError if the good release has it."""
+    """Report that a service is left out. Raise StopError if the good release has it."""
     store = Store(default_folder())
     good = store.read().good
     if good and service in store.release(good).images:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Final
 
-from stages.report import EXIT_CODES, Outcome, Row, Timed
+from stages.report import EXIT_CODES, Outcome, Row, TimedCheck
 
 OWN_CODES: Final = {int(code): outcome for outcome, code in EXIT_CODES.items() if outcome is not Outcome.ERROR}
 """The outcomes of the pipeline's own exit codes; every other code is an error."""
@@ -52,8 +52,8 @@ class Stage:
         """Run *command* and return whether it passed; its output is printed if it did not, or *live*.
 
         *codes* maps exit codes to outcomes; any other code is an error. *figure* is a pattern whose first group goes
-        into the report. If the output lacks *figure* or matches *reject*, the outcome is an error whatever the code.
-        After a signal only checks with *always* run; others raise StopError.
+        into the report. If the command passes, but its output lacks *figure* or matches *reject*, the outcome is an
+        error. After a signal only checks with *always* run; others raise StopError.
         """
         if self._stopped and not always:
             raise StopError
@@ -66,7 +66,7 @@ class Stage:
         if found:
             self.row.figures.append(f"{name} {found[1]}")
         seconds = time.monotonic() - started
-        self.row.checks.append(Timed(name, round(seconds, 2)))
+        self.row.checks.append(TimedCheck(name, round(seconds, 2)))
         if outcome is Outcome.PASSED:
             show(f"✓ {name}, {seconds:.1f} s")
             return True

@@ -11,7 +11,7 @@ from stages.checks import OWN_CODES, Stage, show
 
 def run(stage: Stage) -> None:
     """Deploy. On an ephemeral machine, start the previous release first, so that it is replaced."""
-    tag = images.provide(stage)
+    tag = images.obtain(stage)
     if images.registry():
         start_previous(stage)
     stage.require("deploy", images.DEPLOY, "up", tag, codes=OWN_CODES, live=True)

@@ -1,4 +1,4 @@
-"""The images of a commit: their names, which `deploy env` prints, and how they get to the machine of a job."""
+"""The images of a commit: their names, which `deploy env` prints, and their transfer to the machine of a job."""
 
 import os
 import subprocess
@@ -32,8 +32,8 @@ def export_names(stage: Stage) -> str:
     return stage.environment["TAG"]
 
 
-def provide(stage: Stage) -> str:
-    """Export the names, pull the images if a registry has them, and return their tag.
+def obtain(stage: Stage) -> str:
+    """Export the names, pull the images if jobs use a registry, and return the images' tag.
 
     Images that Build left out are excluded from the later commands as well.
     """

@@ -41,7 +41,7 @@ def main(options: Sequence[str]) -> ExitCode:
 def check_preconditions() -> None:
     """Raise RefusedError if the run could not work, or would not run exactly the commit."""
     if not Path(".git").is_dir():
-        message = "act copies only this folder, which has no history of its own: use a clone, not a worktree of one"
+        message = "this is a git worktree, and act would copy it without its history: use a clone instead"
         raise RefusedError(message)
     if changed := changed_files():
         message = f"the tree differs from the commit ({', '.join(changed[:5])}); commit, stash or remove it"

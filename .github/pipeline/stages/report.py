@@ -9,7 +9,7 @@ from typing import Final
 from rollout.exit_codes import ExitCode
 
 STAGES: Final = ("quality", "security", "build", "scan", "test", "deploy", "verify")
-LONGEST: Final = 5
+SHOWN_CHECKS: Final = 5
 """How many of the longest checks the report names."""
 
 
@@ -36,7 +36,7 @@ _MARKS: Final = {Outcome.PASSED: "✓", Outcome.RUNNING: "…"}
 
 
 @dataclass(slots=True)
-class Timed:
+class TimedCheck:
     """A check and its duration."""
 
     name: str
@@ -51,7 +51,7 @@ class Row:
     outcome: Outcome = Outcome.RUNNING
     seconds: float = 0.0
     figures: list[str] = field(default_factory=list)
-    checks: list[Timed] = field(default_factory=list)
+    checks: list[TimedCheck] = field(default_factory=list)
 
     def to_json(self) -> str:
         """Return the row as one line."""
@@ -66,7 +66,7 @@ class Row:
             outcome=Outcome(values["outcome"]),
             seconds=float(values["seconds"]),
             figures=[str(figure) for figure in values["figures"]],
-            checks=[Timed(str(check["name"]), float(check["seconds"])) for check in values["checks"]],
+            checks=[TimedCheck(str(check["name"]), float(check["seconds"])) for check in values["checks"]],
         )
 
 
@@ -92,7 +92,7 @@ def table(rows: Mapping[str, Row]) -> str:
 def longest(rows: Mapping[str, Row]) -> list[str]:
     """Return the longest checks, the longest first."""
     timed = [(check.seconds, f"{row.stage}: {check.name}") for row in rows.values() for check in row.checks]
-    return [f"{seconds:.1f} s {name}" for seconds, name in sorted(timed, reverse=True)[:LONGEST]]
+    return [f"{seconds:.1f} s {name}" for seconds, name in sorted(timed, reverse=True)[:SHOWN_CHECKS]]
 
 
 def markdown(revision: str, rows: Mapping[str, Row]) -> str:

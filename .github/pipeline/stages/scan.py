@@ -30,7 +30,7 @@ OPTIONS: Final = (
 
 def run(stage: Stage) -> None:
     """Scan the pinned images by ID, and store a report and an SBOM (CycloneDX) of each next to the run's page."""
-    tag = images.provide(stage)
+    tag = images.obtain(stage)
     built = images.pinned_images(stage)
     arguments = [f"{image.rpartition('/')[2].partition(':')[0]}={identity}" for image, identity in built.items()]
     script = Path(__file__).with_name("scan.sh")

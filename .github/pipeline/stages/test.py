@@ -13,7 +13,7 @@ PREVIOUS: Final = "tests/containers/test_previous_release.py"
 
 def run(stage: Stage) -> None:
     """Run the tests on a throw-away compose project."""
-    tag = images.provide(stage)
+    tag = images.obtain(stage)
     packages.install(stage)
     stage.environment |= {"TOCSIN_TEST_TAG": tag, "TEST_SAMPLE": "all"}
     selected = list(STORY)

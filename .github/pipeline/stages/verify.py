@@ -12,7 +12,7 @@ def run(stage: Stage) -> None:
     try:
         if images.registry():
             deploy.run(stage)  # the machine of the job before is gone
-        tag = images.provide(stage)
+        tag = images.obtain(stage)
         verified = stage.check("verify", images.DEPLOY, "verify", tag, codes=OWN_CODES, live=True)
         report_figures(stage)
         if verified:
