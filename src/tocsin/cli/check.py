@@ -25,6 +25,7 @@ from tocsin.kernel.settings import ProcessSettings, describe
 from tocsin.migrate import MigrationError, inspect
 
 TIMEOUT_SECONDS: Final = 3.0
+"""How long a service may take to respond."""
 
 
 @dataclass(frozen=True, slots=True)

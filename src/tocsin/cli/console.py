@@ -26,7 +26,7 @@ Cell: TypeAlias = str | Text | None
 
 
 PROGRAM: Final = "tocsin" if shutil.which("tocsin") else os.path.relpath(Path(sys.executable).with_name("tocsin"))
-"""What a person types to run the command: `make run` puts it into .venv/bin, which is not on the PATH."""
+"""How a person runs this command: `make run` installs it into .venv/bin, which is not on the PATH."""
 
 
 class CommandError(Exception):

@@ -22,7 +22,7 @@ COLOURS: Final = {
 WIDTH: Final = max(map(len, COLOURS))
 LEVEL_STYLES: Final = {"warning": "yellow", "error": "red", "critical": "bold red"}
 SHOWN: Final = frozenset({"timestamp", "level", "service", "instance", "logger", "event"})
-"""Fields that are shown separately, or implied by the prefix."""
+"""Fields that are not repeated: they are shown in another form, or implied by the prefix."""
 
 
 def show(service: str, line: bytes, *, raw: bool) -> None:

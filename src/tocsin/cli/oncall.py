@@ -47,7 +47,7 @@ async def check_team(gateway: Gateway, team: str) -> None:
 
 
 def _how_to_create(url: str) -> str:
-    return f"Create its schedule: {check_url(url)}{NEW_SCHEDULE} - or start with demo data: {PROGRAM} up --demo"
+    return f"Create a schedule: {check_url(url)}{NEW_SCHEDULE} - or start with demo data: {PROGRAM} up --demo"
 
 
 async def _current(gateway: Gateway) -> tuple[list[Schedule], CurrentOnCall]:

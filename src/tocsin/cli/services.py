@@ -14,7 +14,7 @@ class Service:
     name: str
     port: int
     url_variable: str = ""
-    """The setting that holds its URL in the other services."""
+    """The environment variable with its URL, for the other services."""
 
     @property
     def module(self) -> str:

@@ -19,15 +19,18 @@ from tocsin.kernel import clock, tasks
 
 LAUNCHER: Final = Path(__file__).with_name("pdeathsig.py")
 READY_SECONDS: Final = 120.0
+"""How long a service may take to become ready."""
 READY_POLL_SECONDS: Final = 0.1
 STOP_SECONDS: Final = 3.8
-"""How long a service may take to stop; with PostgreSQL's second, everything ends within five."""
+"""How long a service may take to stop; with one second for PostgreSQL, `tocsin up` ends within five."""
 BACKOFF_SECONDS: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Delays before the restarts of a service that keeps dying."""
 STEADY_SECONDS: Final = 60.0
 """After this uptime the back-off starts from the beginning."""
 CHUNK: Final = 65_536
+"""Bytes that are read at once."""
 TAIL_LINES: Final = 15
+"""How many of a service's last lines are shown if it does not start."""
 
 
 def launch_command(module: str) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ async def up(options: Options, settings: DatabaseSettings) -> None:
 
 
 class _Stop:
-    """The first signal cancels this task, which stops everything in order; the next one kills."""
+    """Signal handlers: the first signal cancels this task, which stops everything in order; a further one kills."""
 
     def __init__(self, reporter: Reporter) -> None:
         self.signals = 0

@@ -187,7 +187,7 @@ class Outbox:
         try:
             await self.deliver(message)
         except UnavailableError as exc:
-            log.warning("outbox row will be retried when its lease ends", kind=message.kind, reason=str(exc))
+            log.warning("outbox outcome not recorded; retried when the lease ends", kind=message.kind, reason=str(exc))
         finally:
             self.wake()
 

@@ -104,7 +104,7 @@ class Dispatcher:
         try:
             remaining = await cancel_acknowledged(self._deps, messages)
         except UnavailableError as exc:
-            log.warning("messages are retried when their lease ends", messages=len(messages), reason=str(exc))
+            log.warning("messages not sent; retried when the lease ends", messages=len(messages), reason=str(exc))
         finally:
             for group in groups:
                 if not any(message.id in remaining for message in group):
@@ -122,7 +122,9 @@ class Dispatcher:
             if delay is not None:
                 heappush(self._retries, clock.monotonic() + delay)
         except UnavailableError as exc:
-            log.warning("message is retried when its lease ends", notification_id=str(message.id), reason=str(exc))
+            log.warning(
+                "outcome not recorded; retried when the lease ends", notification_id=str(message.id), reason=str(exc)
+            )
         except Exception:
             # The rest of the batch continues; this message is retried when its lease ends, until it is given up.
             log.exception("delivery failed unexpectedly", notification_id=str(message.id))

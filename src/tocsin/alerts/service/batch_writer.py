@@ -283,6 +283,6 @@ def check_same(first_digest: bytes | None, retry: IncomingRequest) -> None:
 def refusal_of(error: Exception) -> Exception:
     """Return the error for a request that fails alone: InvalidRequestError if its data is at fault, else *error*."""
     if isinstance(error, ValueError | DataRefusedError):
-        log.warning("request refused by the database", reason=str(error).splitlines()[:1])
+        log.warning("the database refused the data of a request", reason=str(error).splitlines()[:1])
         return InvalidRequestError([{"pointer": "#", "detail": "The database cannot store this."}])
     return error

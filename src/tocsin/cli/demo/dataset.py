@@ -18,7 +18,7 @@ ACTOR: Final = "Demo"
 
 @dataclass(frozen=True, slots=True)
 class DemoIncident:
-    """One incident: the alerts that open it, and how people then change it."""
+    """One incident: the alerts that open it, and the changes that people then make."""
 
     alerts: tuple[AlertIn, ...]
     changes: tuple[ChangeIncident, ...] = ()

@@ -30,7 +30,7 @@ INSERT_TIMELINE: Final = """
     FROM incidents.incident WHERE incident.id = %(incident_id)s
     ON CONFLICT (id) DO NOTHING
     """
-# Finds an incident once: afterwards it is older than that.
+# Finds an incident before it is back-dated only: afterwards it is older than *ago*.
 SELECT_RECENT: Final = """
     SELECT created_at AS opened_at, acknowledged_at, resolved_at FROM incidents.incident
     WHERE id = %(id)s AND created_at > tocsin.now() - %(ago)s FOR UPDATE

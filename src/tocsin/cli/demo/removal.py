@@ -12,7 +12,7 @@ from tocsin.kernel.db import Cursor, Database, execute, fetch_all, transaction
 from tocsin.kernel.errors import TransactionConflictError
 
 SETTLE_SECONDS: Final = 1.0
-"""Longer than a service takes to process one message."""
+"""The pause between two rounds: longer than a service takes to process one message."""
 
 # Parents first: rows that a service adds to a deleted parent meanwhile are deleted in the next round.
 DELETES: Final = (
@@ -50,7 +50,7 @@ DELETES: Final = (
         for schema in ("alerts", "incidents", "oncall", "notifications")
     ),
 )
-# Your own incidents that went to a demo team: they move to the team that on-call would choose without the demo teams.
+# Incidents of other services that a demo team or demo person was assigned to. On-call would have chosen the new team.
 REASSIGNMENTS: Final = (
     """
     UPDATE oncall.escalation AS e
@@ -70,7 +70,7 @@ REASSIGNMENTS: Final = (
         assigned_to = CASE WHEN assigned_to = ANY(%(people)s) THEN NULL ELSE assigned_to END
     WHERE team = ANY(%(teams)s) OR assigned_to = ANY(%(people)s)
     """,
-    # Pager load is computed again.
+    # Marks the incidents, so that their pager load is computed again.
     """
     WITH removed AS (DELETE FROM oncall.page WHERE person = ANY(%(people)s) RETURNING incident_id)
     INSERT INTO oncall.stale (incident_id) SELECT DISTINCT incident_id FROM removed
@@ -94,8 +94,7 @@ class DemoIds:
 async def remove(dsn: str) -> int:
     """Delete the demo data in every schema; return how many incidents it had.
 
-    Services may run meanwhile: rows that they are writing are deleted in a later round. After a pause the next round
-    follows, until one deletes nothing.
+    Services may be running, and add rows meanwhile: the deletion is repeated, after a pause, until it finds nothing.
     """
     ids = DemoIds()
     async with open_database(dsn) as database:

@@ -1,4 +1,4 @@
-"""The database of the demo data."""
+"""Access to the database for the commands about demo data."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +12,7 @@ from tocsin.kernel.service_settings import ServiceSettings
 ADDED: Final = "The demo data is loaded: everything in it is called Demo."
 NOT_ADDED: Final = "No demo data was added: this system has data of its own."
 STATEMENT_SECONDS: Final = 60.0
+"""The time-out of a statement."""
 
 
 @dataclass(frozen=True, slots=True)
