@@ -1,6 +1,7 @@
 """A service or database that is down degrades its neighbours and stops none; afterwards everything catches up."""
 
 import asyncio
+import signal
 from uuid import UUID
 
 import pytest
@@ -35,6 +36,27 @@ async def test_alerts_are_accepted_while_a_service_is_down_and_page_once_it_is_b
     page = (await eventually(lambda: world.pages_of(name)))[0]
     await system.patch("incidents", f"/api/v1/incidents/{page.incident_id}", {"status": "acknowledged"})
     await healed(standing.dsn, accepted=[UUID(accepted["alert_id"])], service=name)
+
+
+async def test_a_gateway_in_front_of_a_frozen_service_responds_503_until_the_service_runs_again(
+    standing: Standing,
+) -> None:
+    system = standing.system
+    gateway = await system.add("web").start(GATEWAY_RESPONSE_SECONDS="0.5")
+    url = f"{gateway.url}/api/v1/incidents"
+    system["incidents"].send(signal.SIGSTOP)
+    await eventually(lambda: system["incidents"].paused)
+    async with system.session.get(url) as response:
+        assert (response.status, response.content_type) == (503, "application/problem+json")
+        assert response.headers["Retry-After"]
+        assert "incident-management does not respond in time" in (await response.json())["detail"]
+    system["incidents"].send(signal.SIGCONT)
+
+    async def responds() -> bool:
+        async with system.session.get(url) as response:
+            return response.status == 200
+
+    await eventually(responds)
 
 
 async def test_without_the_database_alerts_get_a_503_and_are_accepted_once_it_is_back(
