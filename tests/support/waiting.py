@@ -9,6 +9,7 @@ from tocsin.kernel import clock
 T = TypeVar("T")
 AN_HOUR: Final = 3_600.0
 """An interval or time-out that no test waits for: one that is awaited by mistake ends the test by its time limit."""
+LONGEST_POLL_SECONDS: Final = 0.1
 PATIENT: Final = {
     "db_connect_timeout_seconds": 30.0,
     "db_lock_timeout_seconds": 30.0,
@@ -39,8 +40,12 @@ async def eventually(predicate: Callable[[], T], timeout: float = ..., every: fl
 
 
 async def eventually(predicate: Callable[[], Any], timeout: float = 45.0, every: float = 0.01) -> Any:  # noqa: ASYNC109
-    """Return the first true value of *predicate*, which may be async; after *timeout* seconds fail with the last."""
-    deadline = clock.monotonic() + timeout
+    """Return the first true value of *predicate*, which may be async; after *timeout* seconds fail with the last.
+
+    It is polled ever more rarely, so that a long wait leaves the processor to what is waited for.
+    """
+    started = clock.monotonic()
+    deadline = started + timeout
     while True:
         value = predicate()
         if inspect.isawaitable(value):
@@ -48,4 +53,4 @@ async def eventually(predicate: Callable[[], Any], timeout: float = 45.0, every:
         if value:
             return value
         assert clock.monotonic() < deadline, f"still false after {timeout:g} s: {value!r}"
-        await clock.sleep(every)
+        await clock.sleep(max(every, min(LONGEST_POLL_SECONDS, (clock.monotonic() - started) / 20)))

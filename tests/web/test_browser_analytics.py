@@ -17,6 +17,7 @@ pytestmark = pytest.mark.slow
 PATH = "/analytics?range=13w"
 
 
+@pytest.mark.sample("colour schemes", 4)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_no_chart_is_wider_than_its_window_and_axe_finds_nothing(
     visit: Visit, services: Services, scheme: str

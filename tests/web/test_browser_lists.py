@@ -179,6 +179,7 @@ async def test_no_list_is_wider_than_its_window(visit: Visit, services: Services
             assert beyond <= 0, f"{path} at {width}"
 
 
+@pytest.mark.sample("colour schemes", 4)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_axe_finds_nothing_to_complain_about_in_lists(visit: Visit, services: Services, scheme: str) -> None:
     services.fill()

@@ -118,6 +118,7 @@ async def test_dark_mode_follows_the_system_or_the_visitor(
     assert background == ("rgb(16, 17, 19)" if dark else "rgb(247, 246, 242)")
 
 
+@pytest.mark.sample("colour schemes", 4)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_axe_finds_nothing_to_complain_about(visit: Visit, services: Services, scheme: str) -> None:
     services.fill()
@@ -130,6 +131,7 @@ async def test_axe_finds_nothing_to_complain_about(visit: Visit, services: Servi
         assert results.violations_count == 0, f"{path}: {results.generate_report()}"
 
 
+@pytest.mark.sample("colour schemes", 4)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_axe_finds_nothing_after_somebody_has_acted(visit: Visit, services: Services, scheme: str) -> None:
     services.fill()
