@@ -14,10 +14,10 @@ from typing import Any, Final, Self
 import psutil
 from aiohttp import ClientSession, ClientTimeout
 
+from tests.support.fork_server import SERVICES, ForkedProcess, fork_server
 from tests.support.waiting import eventually
 from tocsin.kernel import tasks
 
-SERVICES: Final = ("alerts", "incidents", "oncall", "notifications", "web")
 EXIT_SECONDS: Final = 60.0
 """Only bounds a process that never exits."""
 QUICK: Final = {
@@ -68,19 +68,19 @@ class Replica:
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment = environment
         self._log = log
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: asyncio.subprocess.Process | ForkedProcess | None = None
 
     async def start(self, *, until_ready: bool = True, **environment: str) -> Self:
         """Start the process, with *environment* beside the system's, and wait until it is ready."""
+        given = {**os.environ, **self._environment, "PORT": str(self.port), **environment}
+        module = f"tocsin.{self.service}"
         with self._log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                f"tocsin.{self.service}",
-                env={**os.environ, **self._environment, "PORT": str(self.port), **environment},
-                stdout=log,
-                stderr=log,
-            )
+            if "PYTHONPATH" in self._environment:  # another package than the one imported
+                self._process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", module), env=given, stdout=log, stderr=log
+                )
+            else:
+                self._process = fork_server().start(module, given, log)
         if until_ready:
             await self.ready()
         return self
