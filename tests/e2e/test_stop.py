@@ -11,7 +11,8 @@ from bench.receiver import own_address
 
 from tests.fakes.receiver import answers, answers_when, open_receiver
 from tests.support.e2e.system import PRIMARY
-from tests.support.system import SERVICES, Replica, System
+from tests.support.fork_server import SERVICES
+from tests.support.system import Replica, System
 from tests.support.tcp_proxy import Streams, Way, proxied_database
 from tests.support.waiting import eventually
 
