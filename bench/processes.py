@@ -16,7 +16,7 @@ from typing import Any
 
 import aiohttp
 
-from tocsin.cli.postgres import Embedded
+from tocsin.cli.postgres import EmbeddedPostgres
 from tocsin.kernel import clock
 
 HERE = Path(__file__).parent
@@ -37,7 +37,7 @@ class Running:
     @property
     def dsn(self) -> str:
         """The DSN of its database."""
-        return Embedded(self.data).dsn
+        return EmbeddedPostgres(self.data).dsn
 
 
 @asynccontextmanager

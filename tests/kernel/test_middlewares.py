@@ -16,7 +16,7 @@ from tests.support.kernel import bare_app as edge_routes
 from tests.support.waiting import eventually
 from tocsin.kernel import logs
 from tocsin.kernel.app import REGISTRY, base_app
-from tocsin.kernel.request_id import NO_REQUEST, accepted
+from tocsin.kernel.request_id import NO_REQUEST, valid_or_new
 from tocsin.kernel.settings import ProcessSettings
 
 FRIEND = "https://status.example.org"
@@ -42,7 +42,7 @@ async def test_an_id_that_could_do_harm_is_replaced(edge: EdgeClient, given_id: 
 
 @given(st.text())
 def test_whatever_is_given_what_is_accepted_is_harmless(text: str) -> None:
-    chosen = accepted(text)
+    chosen = valid_or_new(text)
     assert chosen.isascii()
     assert chosen.isprintable()
     assert 1 <= len(chosen) <= 128

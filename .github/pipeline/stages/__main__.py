@@ -22,26 +22,26 @@ def main(name: str) -> ExitCode:
     records.merge(os.environ.get("EARLIER", ""))
     stage = Stage(name)
     stage.handle_signals()
-    records.write(stage.row)
+    records.write(stage.result)
     try:
         import_module(f"stages.{name}").run(stage)
         stage.end()
     except StopError:
-        stage.worsen(Outcome.ERROR if stage.row.outcome is Outcome.RUNNING else stage.row.outcome)
+        stage.worsen(Outcome.ERROR if stage.result.outcome is Outcome.RUNNING else stage.result.outcome)
     except Exception:
         stage.fail(f"{name} itself", Outcome.ERROR)
         raise
     finally:
-        stage.row.seconds = round(time.monotonic() - started, 1)
-        records.write(stage.row)
+        stage.result.seconds = round(time.monotonic() - started, 1)
+        records.write(stage.result)
         publish(records, stage)
-    return EXIT_CODES[stage.row.outcome]
+    return EXIT_CODES[stage.result.outcome]
 
 
 def publish(records: Records, stage: Stage) -> None:
-    """Pass the row to later jobs; print the whole table if this stage ends the run."""
-    append("GITHUB_OUTPUT", f"row={stage.row.to_json()}")
-    if stage.row.outcome is Outcome.PASSED and stage.row.stage != STAGES[-1]:
+    """Pass the result to later jobs; print the whole table if this stage ends the run."""
+    append("GITHUB_OUTPUT", f"row={stage.result.to_json()}")
+    if stage.result.outcome is Outcome.PASSED and stage.result.stage != STAGES[-1]:
         return
     rows = records.read()
     show(f"\n{table(rows)}\n\nlongest checks: {', '.join(longest(rows))}\nreport: {records.folder / 'report.md'}")

@@ -63,7 +63,7 @@ def leave_out(stage: Stage, service: str) -> None:
     if good and service in store.release(good).images:
         stage.fail(f"the base of {service} cannot be pulled, and the running release has it", Outcome.ERROR)
         raise StopError
-    stage.row.figures.append(f"without {service}, whose base cannot be pulled")
+    stage.result.figures.append(f"without {service}, whose base cannot be pulled")
 
 
 def check_images(stage: Stage) -> None:
@@ -75,4 +75,4 @@ def check_images(stage: Stage) -> None:
         if raw["Config"]["User"].partition(":")[0] in ROOT_USERS:
             stage.fail(f"{image} runs as root", Outcome.FINDING)
     largest = max(raw["Size"] for raw in found.values())
-    stage.row.figures.append(f"{len(found)} images, the largest {largest / 1e6:.0f} MB")
+    stage.result.figures.append(f"{len(found)} images, the largest {largest / 1e6:.0f} MB")

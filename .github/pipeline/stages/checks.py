@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Final
 
-from stages.report import EXIT_CODES, Outcome, Row, TimedCheck
+from stages.report import EXIT_CODES, Outcome, StageResult, TimedCheck
 
 OWN_CODES: Final = {int(code): outcome for outcome, code in EXIT_CODES.items() if outcome is not Outcome.ERROR}
 """The outcomes of the pipeline's own exit codes; every other code is an error."""
@@ -34,7 +34,7 @@ class Stage:
     """One run of a stage; its outcome is the worst of its checks."""
 
     def __init__(self, name: str) -> None:
-        self.row = Row(name)
+        self.result = StageResult(name)
         self.environment = dict(os.environ)
         self._stopped = False
         self._process: subprocess.Popen[str] | None = None
@@ -64,9 +64,9 @@ class Stage:
         if outcome is Outcome.PASSED and ((figure and not found) or (reject and re.search(reject, printed))):
             outcome = Outcome.ERROR
         if found:
-            self.row.figures.append(f"{name} {found[1]}")
+            self.result.figures.append(f"{name} {found[1]}")
         seconds = time.monotonic() - started
-        self.row.checks.append(TimedCheck(name, round(seconds, 2)))
+        self.result.checks.append(TimedCheck(name, round(seconds, 2)))
         if outcome is Outcome.PASSED:
             show(f"✓ {name}, {seconds:.1f} s")
             return True
@@ -90,12 +90,12 @@ class Stage:
     def fail(self, text: str, outcome: Outcome) -> None:
         """Print and report a failure."""
         show(f"✗ {text} ({outcome.value})")
-        self.row.figures.append(text)
+        self.result.figures.append(text)
         self.worsen(outcome)
 
     def worsen(self, outcome: Outcome) -> None:
         """Set the stage's outcome, unless it is worse already."""
-        self.row.outcome = max(self.row.outcome, outcome, key=_WORST_LAST.index)
+        self.result.outcome = max(self.result.outcome, outcome, key=_WORST_LAST.index)
 
     def end(self) -> None:
         """Pass the stage, unless a check failed."""

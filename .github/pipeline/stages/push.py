@@ -17,7 +17,7 @@ from rollout.store import default_folder
 from stages.build import changed_files
 from stages.checks import show
 from stages.records import Records, head
-from stages.report import EXIT_CODES, STAGES, WORST_FIRST, Outcome, Row, longest, not_passed, table
+from stages.report import EXIT_CODES, STAGES, WORST_FIRST, Outcome, StageResult, longest, not_passed, table
 
 OLDEST_ACT: Final = (0, 2, 86)
 """Earlier versions have two open advisories."""
@@ -118,7 +118,7 @@ def watch(act: "subprocess.Popen[bytes]", records: Records, screen: TextIO) -> N
         time.sleep(REFRESH_SECONDS)
 
 
-def summary(row: Row) -> str:
+def summary(row: StageResult) -> str:
     """Return a stage's result on one line."""
     return f"{row.stage:<9} {row.outcome.value:<15} {row.seconds:6.1f} s  {', '.join(row.figures)}"
 

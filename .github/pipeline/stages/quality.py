@@ -21,7 +21,7 @@ def run(stage: Stage) -> None:
     source.check(stage)
     stage.check("compose", "docker", "compose", "config", "--quiet", codes=COMPOSE_CODES)
     stage.check("promtool", "promtool", "check", "rules", *sorted(map(str, Path("prometheus/rules").iterdir())))
-    if stage.row.outcome is not Outcome.RUNNING:
+    if stage.result.outcome is not Outcome.RUNNING:
         raise StopError
     stage.environment |= {"HYPOTHESIS_PROFILE": "quick"}  # as in `make test-fast`
     coverage = ("--cov", f"--cov-config={CONFIGURATION}", "--cov-report=", "--cov-fail-under=0")

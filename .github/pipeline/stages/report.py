@@ -44,7 +44,7 @@ class TimedCheck:
 
 
 @dataclass(slots=True)
-class Row:
+class StageResult:
     """The result of a stage."""
 
     stage: str
@@ -54,11 +54,11 @@ class Row:
     checks: list[TimedCheck] = field(default_factory=list)
 
     def to_json(self) -> str:
-        """Return the row as one line."""
+        """Return the result as one line."""
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> "Row":
+    def from_json(cls, text: str) -> "StageResult":
         """Parse the output of `to_json`. Raise ValueError, KeyError or TypeError for anything else."""
         values = json.loads(text)
         return cls(
@@ -70,7 +70,7 @@ class Row:
         )
 
 
-def table(rows: Mapping[str, Row]) -> str:
+def table(rows: Mapping[str, StageResult]) -> str:
     """Return a line for each stage: its result, its duration and its figures."""
     lines = [("", "stage", "result", "seconds", "details")]
     for stage in STAGES:
@@ -89,13 +89,13 @@ def table(rows: Mapping[str, Row]) -> str:
     )
 
 
-def longest(rows: Mapping[str, Row]) -> list[str]:
+def longest(rows: Mapping[str, StageResult]) -> list[str]:
     """Return the longest checks, the longest first."""
     timed = [(check.seconds, f"{row.stage}: {check.name}") for row in rows.values() for check in row.checks]
     return [f"{seconds:.1f} s {name}" for seconds, name in sorted(timed, reverse=True)[:SHOWN_CHECKS]]
 
 
-def markdown(revision: str, rows: Mapping[str, Row]) -> str:
+def markdown(revision: str, rows: Mapping[str, StageResult]) -> str:
     """Return the page of a run, which GitHub shows as a job's summary."""
     lines = [
         f"# Pipeline of {revision}",
@@ -113,7 +113,7 @@ def markdown(revision: str, rows: Mapping[str, Row]) -> str:
     return "\n".join(lines)
 
 
-def not_passed(rows: Mapping[str, Row]) -> list[str]:
+def not_passed(rows: Mapping[str, StageResult]) -> list[str]:
     """Return the stages that did not pass, including those that never reported."""
     return [stage for stage in STAGES if stage not in rows or rows[stage].outcome is not Outcome.PASSED]
 

@@ -47,7 +47,7 @@ def run(stage: Stage) -> None:
     if not len(reports) == len(sboms) == len(built):
         stage.fail(f"{len(reports)} of {len(built)} images were scanned, {len(sboms)} have an SBOM", Outcome.ERROR)
     findings = [finding for report in reports for finding in findings_of(report)]
-    stage.row.figures.append(f"{len(built)} images, {len(findings)} findings")
+    stage.result.figures.append(f"{len(built)} images, {len(findings)} findings")
 
 
 def findings_of(report: dict[str, Any]) -> Iterator[str]:

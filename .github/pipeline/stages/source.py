@@ -46,4 +46,4 @@ if __name__ == "__main__":
     check(lint)
     check_security(lint)
     lint.end()
-    sys.exit(EXIT_CODES[lint.row.outcome])
+    sys.exit(EXIT_CODES[lint.result.outcome])

@@ -20,9 +20,9 @@ def run(stage: Stage) -> None:
     if previous := previous_release(images.schema_line(images.image_name(stage, "migrate"))):
         stage.environment |= {"TOCSIN_TEST_PREVIOUS": previous}
         selected.append(PREVIOUS)
-        stage.row.figures.append(f"also {previous[:12]} with this schema")
+        stage.result.figures.append(f"also {previous[:12]} with this schema")
     else:
-        stage.row.figures.append("no previous release")
+        stage.result.figures.append("no previous release")
     stage.require("system", "pytest", "-q", *selected, figure=r"(\d+ passed)")
 
 

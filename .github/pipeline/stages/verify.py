@@ -26,8 +26,8 @@ def report_figures(stage: Stage) -> None:
     path = default_folder() / "verify.json"
     if path.exists():
         found = json.loads(path.read_text())
-        stage.row.figures.append(f"{found['failed']} of {found['requests']} requests failed")
+        stage.result.figures.append(f"{found['failed']} of {found['requests']} requests failed")
         if found["p95_seconds"] is not None:
-            stage.row.figures.append(f"p95 {found['p95_seconds'] * 1000:.0f} ms")
+            stage.result.figures.append(f"p95 {found['p95_seconds'] * 1000:.0f} ms")
         if found["paged_seconds"] is not None:
-            stage.row.figures.append(f"paged in {found['paged_seconds']:.1f} s")
+            stage.result.figures.append(f"paged in {found['paged_seconds']:.1f} s")

@@ -19,7 +19,7 @@ from tocsin.cli.console import OUT, PROGRAM, CommandError, print_table, table
 from tocsin.cli.database import DatabaseSettings, DataOption, data_argument
 from tocsin.cli.gateway import check_url
 from tocsin.cli.ports import HIGHEST_OFFSET
-from tocsin.cli.postgres import Embedded
+from tocsin.cli.postgres import EmbeddedPostgres
 from tocsin.cli.services import SERVICES, WEB, Endpoint, Service
 from tocsin.kernel.settings import ProcessSettings, describe
 from tocsin.migrate import MigrationError, inspect
@@ -70,7 +70,7 @@ def _row(finding: Finding) -> tuple[Text, str, str, str]:
 
 
 def _embedded_dsn(folder: Path) -> str | None:
-    server = Embedded(folder)
+    server = EmbeddedPostgres(folder)
     return server.dsn if server.pid() is not None else None
 
 

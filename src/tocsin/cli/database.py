@@ -10,7 +10,7 @@ import typer
 from pydantic import SecretStr
 
 from tocsin.cli.console import PROGRAM, CommandError
-from tocsin.cli.postgres import Embedded, default_folder, exclusive
+from tocsin.cli.postgres import EmbeddedPostgres, default_folder, exclusive
 from tocsin.kernel.settings import ProcessSettings, load
 
 DataOption = Annotated[
@@ -41,7 +41,7 @@ def data_argument(folder: Path) -> str:
 async def database(folder: Path) -> AsyncIterator[str]:
     """Yield the database's DSN; an embedded server that is not running is started for the duration of the block."""
     settings = load(DatabaseSettings)
-    server = Embedded(folder)
+    server = EmbeddedPostgres(folder)
     if settings.database_url is not None:
         yield settings.database_url.get_secret_value()
     elif server.pid() is not None:

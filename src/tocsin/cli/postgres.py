@@ -66,7 +66,7 @@ def exclusive(folder: Path) -> Iterator[None]:
         yield
 
 
-class Embedded:
+class EmbeddedPostgres:
     """The server with its data in *folder*`/postgresql`."""
 
     def __init__(self, folder: Path) -> None:

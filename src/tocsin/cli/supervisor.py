@@ -38,7 +38,7 @@ def launch_command(module: str) -> tuple[str, ...]:
     return (sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), sys.executable, "-m", module)
 
 
-class Child:
+class ServiceProcess:
     """One service's process, restarted when it dies."""
 
     def __init__(

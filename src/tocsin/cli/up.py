@@ -16,7 +16,7 @@ from tocsin.cli.database import DatabaseSettings
 from tocsin.cli.demo import store
 from tocsin.cli.demo.seed import seed
 from tocsin.cli.services import SERVICES, WEB, Endpoint
-from tocsin.cli.supervisor import Child, launch_command
+from tocsin.cli.supervisor import ServiceProcess, launch_command
 from tocsin.kernel import clock, tasks
 
 DATABASE_POLL_SECONDS: Final = 1.0
@@ -46,15 +46,17 @@ async def up(options: Options, settings: DatabaseSettings) -> None:
             environment = {"DATABASE_URL": dsn, "PUBLIC_URL": public_url}
             if server is not None and "DISK_PATH" not in os.environ:
                 environment["DISK_PATH"] = str(options.data)
-            children = [Child(service, options.endpoint, options.reporter, environment) for service in SERVICES]
-            stop.kills = [child.kill for child in children]
+            processes = [
+                ServiceProcess(service, options.endpoint, options.reporter, environment) for service in SERVICES
+            ]
+            stop.kills = [process.kill for process in processes]
             async with tasks.task_group() as group:
                 if server is not None:
                     group.create_task(_keep_running(server, options.reporter))
-                for child in children:
-                    group.create_task(child.supervise())
+                for process in processes:
+                    group.create_task(process.supervise())
                 with options.reporter.progress("Waiting until all services are ready"):
-                    await asyncio.gather(*(child.wait_ready() for child in children))
+                    await asyncio.gather(*(process.wait_ready() for process in processes))
                 if existing is not None and existing.is_free:
                     with options.reporter.progress("Adding the demo data"):
                         await seed(options.endpoint.url(WEB), dsn)
@@ -94,14 +96,14 @@ class _Stop:
 @asynccontextmanager
 async def _database(
     options: Options, settings: DatabaseSettings, stop: _Stop
-) -> AsyncIterator[tuple[str, postgres.Embedded | None]]:
+) -> AsyncIterator[tuple[str, postgres.EmbeddedPostgres | None]]:
     """Yield the database's DSN and, if it is used, the embedded server, which stops at the end of the block."""
     if settings.database_url is not None:
         yield settings.database_url.get_secret_value(), None
         return
     with ExitStack() as stack:
         stack.enter_context(postgres.exclusive(options.data))
-        server = postgres.Embedded(options.data)
+        server = postgres.EmbeddedPostgres(options.data)
         try:
             with options.reporter.progress("Starting PostgreSQL"):
                 started = await server.start()
@@ -132,7 +134,7 @@ async def _migrate(dsn: str, reporter: Reporter) -> None:
         raise CommandError(output.decode(errors="replace").strip())
 
 
-async def _keep_running(server: postgres.Embedded, reporter: Reporter) -> None:
+async def _keep_running(server: postgres.EmbeddedPostgres, reporter: Reporter) -> None:
     while True:
         await clock.sleep(DATABASE_POLL_SECONDS)
         if server.pid() is None:

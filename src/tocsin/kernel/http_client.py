@@ -161,7 +161,7 @@ class ServiceClient:
         data = body.__pydantic_serializer__.to_json(body, exclude_unset=sparse) if isinstance(body, BaseModel) else body
         sent = {
             "Accept": "application/json",
-            request_id.HEADER: request_id.accepted(REQUEST_ID.get()),
+            request_id.HEADER: request_id.valid_or_new(REQUEST_ID.get()),
             **(headers or {}),
         }
         if data is not None:
@@ -176,7 +176,7 @@ class ServiceClient:
             sleep=clock.sleep,
             reraise=True,
         )
-        request = _Request(method, path, data, sent, _plain(query), budget, clock.monotonic() + budget.seconds)
+        request = _Request(method, path, data, sent, _flattened(query), budget, clock.monotonic() + budget.seconds)
         raw: bytes = await retrying(self._attempt, request)
         try:
             return model.model_validate_json(raw)
@@ -286,7 +286,7 @@ def _wait(state: RetryCallState) -> float:
     return max(requested, _backoff(state))
 
 
-def _plain(query: Mapping[str, Any] | None) -> list[tuple[str, str]] | None:
+def _flattened(query: Mapping[str, Any] | None) -> list[tuple[str, str]] | None:
     """Flatten a query: lists repeat their name, None is left out."""
     if query is None:
         return None

@@ -87,7 +87,7 @@ def route_of(request: web.Request) -> str:
 @web.middleware
 async def request_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Set the request's id, log it and record its metrics; the outermost middleware."""
-    REQUEST_ID.set(request_id.accepted(request.headers.get(request_id.HEADER)))
+    REQUEST_ID.set(request_id.valid_or_new(request.headers.get(request_id.HEADER)))
     metrics = request.app[HTTP_METRICS]
     metrics.running.inc()
     status = CLIENT_CLOSED

@@ -18,9 +18,9 @@ from tocsin.kernel.problems import Problem
 
 F = TypeVar("F", bound=Callable[..., Any])
 Model: TypeAlias = type[BaseModel]
-Refs: TypeAlias = Mapping[Any, Mapping[str, Any]]
+SchemaRefs: TypeAlias = Mapping[Any, Mapping[str, Any]]
 """References to schemas, by model and mode."""
-REFS: Final = "#/components/schemas/{model}"
+REF_TEMPLATE: Final = "#/components/schemas/{model}"
 SWAGGER: Final = files("tocsin.kernel") / "static" / "swagger-ui"
 DOCS_CSP: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -107,18 +107,18 @@ def document(app: web.Application) -> dict[str, Any]:
     }
 
 
-def _schemas(operations: list[Operation], *, known: Mapping[str, Any]) -> tuple[Refs, dict[str, Any]]:
+def _schemas(operations: list[Operation], *, known: Mapping[str, Any]) -> tuple[SchemaRefs, dict[str, Any]]:
     """Return a reference to the schema of each model in each mode, and the schemas by name."""
     models: dict[tuple[Model, JsonSchemaMode], None] = {(Problem, "serialization"): None}
     for operation in operations:
         models.update({(model, "serialization"): None for model in operation.responses.values()})
         if operation.body is not None:
             models[operation.body, "validation"] = None
-    refs, schema = models_json_schema(list(models), ref_template=REFS)
+    refs, schema = models_json_schema(list(models), ref_template=REF_TEMPLATE)
     return refs, {name: known.get(name, definition) for name, definition in schema.get("$defs", {}).items()}
 
 
-def _operation(route: web.AbstractRoute, operation: Operation, refs: Refs) -> dict[str, Any]:
+def _operation(route: web.AbstractRoute, operation: Operation, refs: SchemaRefs) -> dict[str, Any]:
     summary, _, description = (getdoc(route.handler) or "").partition("\n\n")
     built: dict[str, Any] = {
         "summary": summary.replace("\n", " "),
@@ -133,7 +133,7 @@ def _operation(route: web.AbstractRoute, operation: Operation, refs: Refs) -> di
     return built
 
 
-def _responses(operation: Operation, refs: Refs) -> dict[str, Any]:
+def _responses(operation: Operation, refs: SchemaRefs) -> dict[str, Any]:
     problems = [HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE]
     if operation.body is not None:
         problems += [
@@ -163,7 +163,7 @@ def _path_parameters(route: web.AbstractRoute) -> list[dict[str, Any]]:
 def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
     if operation.query is None:
         return []
-    schema = operation.query.model_json_schema(ref_template=REFS)
+    schema = operation.query.model_json_schema(ref_template=REF_TEMPLATE)
     required = set(schema.get("required", ()))
     definitions = schema.get("$defs", {})
     return [
@@ -196,7 +196,7 @@ async def get_openapi(request: web.Request) -> web.Response:
     return web.json_response(cache.document)
 
 
-PAGE: Final = """<!doctype html>
+DOCS_PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>API of Tocsin</title>
 <link rel="stylesheet" href="/docs/static/swagger-ui.css"></head>
 <body><div id="swagger-ui"></div>
@@ -206,7 +206,7 @@ PAGE: Final = """<!doctype html>
 
 async def get_docs(_request: web.Request) -> web.Response:
     """Return Swagger UI."""
-    return web.Response(text=PAGE, content_type="text/html", headers={"Content-Security-Policy": DOCS_CSP})
+    return web.Response(text=DOCS_PAGE, content_type="text/html", headers={"Content-Security-Policy": DOCS_CSP})
 
 
 def documentation_routes(get_document: routing.Handler) -> list[web.AbstractRouteDef]:

@@ -13,8 +13,8 @@ REQUEST_ID: Final[ContextVar[str]] = ContextVar("request_id", default=NO_REQUEST
 _ALLOWED: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
-def accepted(given: str | None) -> str:
-    """Return the caller's id if it is safe in logs and headers, otherwise a new one."""
+def valid_or_new(given: str | None) -> str:
+    """Return *given* if it is safe in logs and headers, otherwise a new id."""
     if given is None or given == NO_REQUEST or not _ALLOWED.fullmatch(given):
         return str(new_id())
     return given

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from stages.records import Records
-from stages.report import Row
+from stages.report import StageResult
 from tests.support.containers.stack import ROOT, SERVICES, docker
 from tests.support.system import free_port
 
@@ -128,7 +128,7 @@ class Checkout:
         options = ("--env", f"COMPOSE_PROJECT_NAME={self.project}")
         return self.begin(sys.executable, "-m", "stages.push", *options, PYTHONPATH=".github/pipeline")
 
-    def rows(self) -> dict[str, Row]:
+    def rows(self) -> dict[str, StageResult]:
         """Return the rows of the commit that is checked out."""
         return Records(self.state, self.head()).read()
 

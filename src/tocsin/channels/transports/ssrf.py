@@ -41,7 +41,7 @@ class ForbiddenAddressError(OSError):
 def refusal(address: Address, allowed: Sequence[Network]) -> str | None:
     """Return why *address* is forbidden, or None if it is not. *allowed* are the permitted private networks."""
     target = _destination(address)
-    if _never(target):
+    if _is_always_forbidden(target):
         return f"{target} is loopback, link-local, reserved or cloud metadata: webhooks must not reach it"
     if target.is_global or any(target in network for network in allowed):
         return None
@@ -75,7 +75,7 @@ def _destination(address: Address) -> Address:
     return address.ipv4_mapped or address.sixtofour or address
 
 
-def _never(address: Address) -> bool:
+def _is_always_forbidden(address: Address) -> bool:
     return (
         address.is_loopback
         or address.is_link_local

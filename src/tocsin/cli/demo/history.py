@@ -36,7 +36,7 @@ SELECT_RECENT: Final = """
     WHERE id = %(id)s AND created_at > tocsin.now() - %(ago)s FOR UPDATE
     """
 OF_INCIDENT: Final = "incident_id = %(id)s"
-MOVED: Final = (
+TIMESTAMPS: Final = (
     ("incidents.incident", "id = %(id)s", ("created_at", "updated_at", "acknowledged_at", "resolved_at")),
     ("incidents.timeline", OF_INCIDENT, ("created_at",)),
     ("incidents.note", OF_INCIDENT, ("created_at",)),
@@ -87,9 +87,9 @@ async def _move(database: Database, incident_id: UUID, demo: DemoIncident) -> No
             "acknowledged": demo.acknowledged_after - demo.opened_ago,
             "resolved": demo.resolved_after - demo.opened_ago,
         }
-        for table, condition, columns in MOVED:
+        for table, condition, columns in TIMESTAMPS:
             changes = ", ".join(f"{column} = {_moved(column)}" for column in columns)
-            await execute(cur, f"UPDATE {table} SET {changes} WHERE {condition}", **values)  # noqa: S608 - from MOVED
+            await execute(cur, f"UPDATE {table} SET {changes} WHERE {condition}", **values)  # noqa: S608 - from TIMESTAMPS
 
 
 def _moved(column: str) -> str:

@@ -31,7 +31,7 @@ SELECT_SCHEDULES: Final = """
 NO_FILTER: Final = {"schedule_id": None, "teams": None, "after_at": None, "after_id": None, "fetch": None}
 
 
-async def get_now(cur: Cursor) -> datetime:
+async def select_now(cur: Cursor) -> datetime:
     """Return the time at which the transaction began."""
     at: datetime = required(await fetch_one(cur, "SELECT tocsin.now() AS at"))["at"]
     return at

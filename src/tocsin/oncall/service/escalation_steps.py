@@ -61,7 +61,7 @@ async def execute_steps(cur: Cursor, deps: Deps, due: Sequence[DueStep]) -> list
     """Execute steps of distinct, locked escalations. Call `report_steps` with the result after the commit."""
     if not due:
         return []
-    at = await schedules.get_now(cur)
+    at = await schedules.select_now(cur)
     by_team = await schedules.find_readable(cur, sorted({item.start.team for item in due}))
     executed = []
     for item in due:

@@ -62,7 +62,7 @@ async def get_overview(
     Raise InvalidRequestError if the range is empty or longer than 366 days.
     """
     async with transaction(deps.db) as cur:
-        before, first, end = days_of(*window_of(since, until, await schedules.get_now(cur)))
+        before, first, end = days_of(*window_of(since, until, await schedules.select_now(cur)))
         weeks = first.weekday() == end.weekday() == 0
         progress = await pager_load.select_progress(cur)
         outcomes = await pager_load.select_outcomes(cur, before=before, since=first, until=end, team=team)

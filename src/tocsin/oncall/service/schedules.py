@@ -34,7 +34,7 @@ async def create(deps: Deps, given: ScheduleIn, *, request: IdempotentRequest | 
         first = await replay(cur, request, schedule_id)
         if first is not None:
             return schedule_view(await schedules.get_schedule(cur, first))
-        anchor = anchor_of(given, await schedules.get_now(cur))
+        anchor = anchor_of(given, await schedules.select_now(cur))
         if not await schedules.insert_schedule(
             cur, schedule_id=schedule_id, team_id=new_id(), given=given, anchor=anchor
         ):
@@ -63,7 +63,7 @@ async def replace(deps: Deps, schedule_id: UUID, given: ScheduleIn, *, version: 
         if given.team != stored.team:
             detail = f"A team cannot be renamed: send {stored.team!r}."
             raise InvalidRequestError([{"pointer": "#/team", "detail": detail}])
-        anchor = anchor_of(given, await schedules.get_now(cur))
+        anchor = anchor_of(given, await schedules.select_now(cur))
         if _changed(stored, given, anchor=anchor) == stored:
             return schedule_view(stored)
         if not await schedules.update_schedule(

@@ -13,7 +13,7 @@ async def get_current(deps: Deps, team: str, *, at: datetime | None) -> OnCall:
     """Return who is on call *at* an instant, by default now. Raise NotFoundError for an unknown team."""
     async with transaction(deps.db) as cur:
         stored = await schedules.get_schedule_of(cur, team)
-        instant = at or await schedules.get_now(cur)
+        instant = at or await schedules.select_now(cur)
     shift = stored.shift_at(instant)
     return OnCall(
         team=stored.team,
@@ -29,7 +29,7 @@ async def list_upcoming(deps: Deps, team: str, *, days: int, since: datetime | N
     """Return the shifts of *days* from *since* on, by default from now on. Raise NotFoundError for an unknown team."""
     async with transaction(deps.db) as cur:
         stored = await schedules.get_schedule_of(cur, team)
-        begin = since or await schedules.get_now(cur)
+        begin = since or await schedules.select_now(cur)
     shifts = stored.shifts(begin, begin + timedelta(days=days))
     return Upcoming(
         team=stored.team, time_zone=stored.zone.key, items=[shift_view(stored.team, shift) for shift in shifts]
@@ -40,6 +40,6 @@ async def find_first_on_call(deps: Deps) -> dict[str, str]:
     """Return the name of the person who is paged first, by team; a team with nobody on call is left out."""
     async with transaction(deps.db) as cur:
         found = await schedules.find_readable(cur)
-        at = await schedules.get_now(cur)
+        at = await schedules.select_now(cur)
     shifts = {team: stored.shift_at(at) for team, stored in found.items()}
     return {team: first.name for team, shift in shifts.items() if (first := shift.primary or shift.secondary)}
