@@ -34,11 +34,11 @@ async def test_an_incident_is_acknowledged_commented_and_resolved_on_its_page(vi
     await page.get_by_label("Your name").last.fill("Priya Raman")
     await page.get_by_label("Add a note").fill("Rolling back <b>now</b>.")
     await page.get_by_role("button", name="Add note").click()
-    await expect(page.locator("#timeline .bubble").first).to_have_text("Rolling back <b>now</b>.")
+    await expect(page.locator("#timeline .note-text").first).to_have_text("Rolling back <b>now</b>.")
     await expect(page.get_by_label("Add a note")).to_have_value("")
     await page.get_by_role("button", name="Resolve").click()
     await expect(page.locator("#response h2")).to_have_text("Resolved by Priya Raman")
-    await expect(page.locator(".actbar")).to_have_count(0)
+    await expect(page.locator(".action-bar")).to_have_count(0)
     await expect(page.locator(".steps [aria-current]")).to_contain_text("Resolved")
     assert await page.evaluate("window.untouched")
 
@@ -49,7 +49,7 @@ async def test_the_same_words_twice_are_two_notes(visit: Visit, services: Servic
     for count in (1, 2):
         await page.get_by_label("Add a note").fill("Still failing.")
         await page.get_by_role("button", name="Add note").click()
-        await expect(page.locator("#timeline .bubble")).to_have_count(count)
+        await expect(page.locator("#timeline .note-text")).to_have_count(count)
     keys = [request.idempotency_key for request in services.incidents.requests if request.body]
     assert len(set(keys)) == 2
 
@@ -94,7 +94,7 @@ async def test_everything_works_without_javascript(visit: Visit, services: Servi
     await expect(page.locator("#head")).to_contain_text("since")
     await page.get_by_label("Add a note").fill("By hand.")
     await page.get_by_role("button", name="Add note").click()
-    await expect(page.locator("#timeline .bubble").first).to_have_text("By hand.")
+    await expect(page.locator("#timeline .note-text").first).to_have_text("By hand.")
     await page.locator(".top summary").click()
     await page.get_by_text("Dark", exact=True).click()
     await page.get_by_role("button", name="Apply").click()
@@ -122,7 +122,7 @@ async def test_a_click_shows_at_once_that_it_is_in_progress(visit: Visit, servic
     page = await live(await visit.open("/incidents/2481"))
     services.incidents.gate.clear()
     await page.get_by_role("button", name="Acknowledge").click()
-    button = page.locator(".actbar button").first
+    button = page.locator(".action-bar button").first
     await expect(button).to_have_accessible_name("Acknowledging")
     await expect(button).to_be_disabled()
     services.incidents.gate.set()
@@ -162,4 +162,4 @@ async def test_hostile_text_runs_nothing(visit: Visit, services: Services) -> No
     page = await live(await visit.open("/incidents/6"))
     await page.get_by_label("Add a note").fill(payload)
     await page.get_by_role("button", name="Add note").click()
-    await expect(page.locator("#timeline .bubble").first).to_have_text(payload)
+    await expect(page.locator("#timeline .note-text").first).to_have_text(payload)

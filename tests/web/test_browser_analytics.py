@@ -108,7 +108,7 @@ async def test_a_line_is_drawn_where_its_axis_says(visit: Visit, services: Servi
     page = await visit.open(PATH)
     plot = page.locator(".plot").first
     box = await plot.locator("svg").bounding_box()
-    line = await plot.locator(".l1").bounding_box()
+    line = await plot.locator(".line-1").bounding_box()
     assert box is not None
     assert line is not None
     # From 3.0 minutes down to 2.0, on an axis that ends at 4: a quarter of the height, half way down.

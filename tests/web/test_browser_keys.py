@@ -35,7 +35,7 @@ async def test_from_the_first_page_to_resolved_by_keys_alone(visit: Visit, servi
     await page.keyboard.type("Rolled back: jk r a")
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
-    await expect(page.locator("#timeline .bubble").first).to_have_text("Rolled back: jk r a")
+    await expect(page.locator("#timeline .note-text").first).to_have_text("Rolled back: jk r a")
     await page.keyboard.press("r")
     await eventually(lambda: services.incidents.incidents[2481].status is IncidentStatus.RESOLVED)
     await expect(page.locator("#response h2")).to_have_text("Resolved by somebody via web")
@@ -86,7 +86,7 @@ async def test_the_list_of_shortcuts_opens_and_can_turn_them_off(visit: Visit, s
     await page.get_by_role("button", name="Turn off").click()
     await live(page)
     await page.keyboard.press("j")
-    await expect(page.locator(".ring :focus")).to_have_count(0)
+    await expect(page.locator(".unacked :focus")).to_have_count(0)
     await page.keyboard.press("Control+k")
     await expect(page.locator("#palette")).to_be_visible()
 

@@ -269,7 +269,7 @@ async def test_an_incident_prints_as_a_report_with_its_timeline(visit: Visit, se
     services.fill()
     page = await live(await visit.open("/incidents/2481", color_scheme="dark"))
     await page.emulate_media(media="print")
-    for gone in (".top", ".nav", ".actbar", "#note", ".seg", ".back"):
+    for gone in (".top", ".nav", ".action-bar", "#note", ".segmented", ".back"):
         await expect(page.locator(gone).first).to_be_hidden()
     for there in ("h1", "#alerts table", "#timeline", "#escalation", "#details", ".print-only"):
         await expect(page.locator(there).first).to_be_visible()

@@ -153,9 +153,9 @@ async def test_a_restart_of_the_web_service_is_shown_and_no_event_is_missed(
     await expect(page.locator("#live-word")).to_contain_text(
         re.compile(r"Reconnecting since \d\d:\d\d:\d\d, timers stopped")
     )
-    stopped = await page.locator("#inc-2481 .fuse time").text_content()
+    stopped = await page.locator("#inc-2481 .countdown time").text_content()
     services.incidents.add(demo_data.incident(2490, "Happened meanwhile"))
-    assert await page.locator("#inc-2481 .fuse time").text_content() == stopped
+    assert await page.locator("#inc-2481 .countdown time").text_content() == stopped
     await start_web(port=port)
     await expect(page.locator("#live-word")).to_have_text("Live")
     await expect(page.locator("#inc-2490")).to_contain_text("Happened meanwhile")
@@ -195,14 +195,14 @@ async def test_without_a_shared_worker_a_hidden_tab_disconnects_and_catches_up_l
         )
 
     await be(hidden=True)
-    clock = await page.locator("#inc-2481 .fuse time").text_content()
+    clock = await page.locator("#inc-2481 .countdown time").text_content()
     services.incidents.add(demo_data.incident(2490, "Orders cannot be placed"))
     services.incidents.cut_streams()
     await be(hidden=False)
     await eventually(lambda: services.incidents.resumed == ["1-0"])
     await expect(page.locator("#inc-2490")).to_be_visible()
     await expect(page.locator("#spoken")).to_have_text("Incident 2490, critical, is new.")
-    await expect(page.locator("#inc-2481 .fuse time")).not_to_have_text(str(clock))
+    await expect(page.locator("#inc-2481 .countdown time")).not_to_have_text(str(clock))
 
 
 async def test_a_machine_that_slept_reconnects_without_an_error_event(visit: Visit, services: Services) -> None:
@@ -246,4 +246,4 @@ async def test_an_outage_is_noticed_without_a_reload(visit: Visit, services: Ser
     await services.schedules.stop()
     services.incidents.publish(services.incidents.incidents[2481], EventType.NOTE_ADDED, "Ann")
     await expect(page.locator("#live-word")).to_have_text("Partly live")
-    await expect(page.locator("#inc-2481 .fuse")).to_contain_text("Escalation paused")
+    await expect(page.locator("#inc-2481 .countdown")).to_contain_text("Escalation paused")

@@ -139,7 +139,7 @@ async def test_axe_finds_nothing_after_somebody_has_acted(visit: Visit, services
     await caught_up(page, services)
     services.incidents.change(2480, IncidentStatus.ACKNOWLEDGED, "Dele Adeyemi", streamed=False)
     await page.get_by_role("button", name="Acknowledge incident 2480").click()
-    await expect(page.locator("#notices .refused")).to_be_visible()
+    await expect(page.locator("#notices .rejection")).to_be_visible()
     assert (await Axe().run(page)).violations_count == 0
     await page.keyboard.press("?")
     await expect(page.locator("#keys")).to_be_visible()

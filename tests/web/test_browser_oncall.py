@@ -45,9 +45,9 @@ async def test_a_schedule_is_made_and_changed(
 async def test_a_day_of_25_hours_is_drawn_wider_and_its_bar_says_169_hours(visit: Visit, services: Services) -> None:
     services.be_quiet()
     page = await live(await visit.open("/oncall?team=Payments&begin=2026-10-19"))
-    await expect(page.locator(".dstt")).to_have_text("25 h")
-    await expect(page.locator(".sched .nm").first).to_be_visible()
-    xs = await page.locator(".sched line.day[x1]").evaluate_all(
+    await expect(page.locator(".clock-change-text")).to_have_text("25 h")
+    await expect(page.locator(".schedule .person-name").first).to_be_visible()
+    xs = await page.locator(".schedule line.day[x1]").evaluate_all(
         "lines => lines.slice(0, 9).map((line) => line.getBoundingClientRect().x)"
     )
     assert (xs[7] - xs[6]) / (xs[6] - xs[5]) == pytest.approx(25 / 24, abs=0.01)
@@ -79,7 +79,7 @@ async def test_links_lead_to_other_weeks_and_teams(visit: Visit, services: Servi
     await page.get_by_role("link", name="Later").click()
     await expect(page.locator("#sc")).to_contain_text("Mon 2 Nov to Sun 15 Nov")
     await page.get_by_role("link", name="Today").click()
-    await expect(page.locator(".nowl")).to_have_count(1)
+    await expect(page.locator(".now-line")).to_have_count(1)
     await page.get_by_label("Team", exact=True).select_option("Platform")
     await page.get_by_role("button", name="Show").click()
     await expect(page.locator("#sc")).to_contain_text("Platform")

@@ -216,7 +216,7 @@ async def test_an_invalid_field_shows_its_error_and_the_input_is_kept(client: Cl
     page = await send(
         client, form, status=422, team="Payments", time_zone="Mars/Olympus", name_at_1="Ada", email_at_1="nonsense"
     )
-    assert "Not saved" in page.text("refused")
+    assert "Not saved" in page.text("rejection")
     assert "'Mars/Olympus' is not an IANA time zone" in page.text("wrong-time_zone")
     assert page.text("wrong-email-1")
     again = page.form("/oncall/new").fields

@@ -1,9 +1,9 @@
 // Keyboard shortcuts: move between rows, act on the focused one, and the command palette.
 
-const ROWS = ".ring, .rows > li, .table tbody tr";
+const ROWS = ".unacked, .rows > li, .table tbody tr";
 const LINK = "h3 a, th a";
 const PLACES = ".nav a, .page-head a.btn";
-const ACTIONS = ".actbar button, .theme button";
+const ACTIONS = ".action-bar button, .theme button";
 
 const main = document.getElementById("main");
 const palette = document.getElementById("palette");
@@ -26,7 +26,7 @@ function move(step) {
 // Acts on the focused row, else on the page's incident, else on the selection: never on a row that was not chosen.
 function act(verb) {
   const button = `form[action$="/${verb}"] button`;
-  (row()?.querySelector(button) ?? first(`.actbar ${button}, .bulk button[value="${verb}"]`))?.click();
+  (row()?.querySelector(button) ?? first(`.action-bar ${button}, .bulk button[value="${verb}"]`))?.click();
 }
 
 const KEYS = {

@@ -35,7 +35,7 @@ let refreshTimer = 0,
 
 // ---- The indicator in the header
 
-const degraded = () => document.querySelector("#notices .works") !== null;
+const degraded = () => document.querySelector("#notices .capabilities") !== null;
 
 function show() {
   const outage = degraded();
@@ -143,13 +143,13 @@ function busy({ target, fragment }) {
 
 function prepare({ target, fragment }) {
   write(fragment, state === "live");
-  const notice = target?.id === "notices" && refreshing && target.querySelector(".refused");
+  const notice = target?.id === "notices" && refreshing && target.querySelector(".rejection");
   if (notice) fragment.firstElementChild.prepend(notice.cloneNode(true)); // the response to a click stays until the next
   for (const details of fragment.querySelectorAll("details[id]")) {
     details.open = document.getElementById(details.id)?.open ?? false;
   }
-  for (const ring of fragment.querySelectorAll(".ring")) {
-    if (!document.getElementById(ring.id)) ring.classList.add("flash");
+  for (const incident of fragment.querySelectorAll(".unacked")) {
+    if (!document.getElementById(incident.id)) incident.classList.add("flash");
   }
   if (target?.id === "actions" && rows(target) !== rows(fragment)) {
     fragment.firstElementChild.inert = true; // on the new element: the swap copies its attributes
@@ -162,7 +162,7 @@ function prepare({ target, fragment }) {
 // The text of an element, without what changes in the browser: times, and the number of selected rows.
 function readable(root) {
   const copy = root.cloneNode(true);
-  for (const element of copy.querySelectorAll("time, .fuse, [aria-live]")) element.remove();
+  for (const element of copy.querySelectorAll("time, .countdown, [aria-live]")) element.remove();
   return copy.textContent.replace(/\s+/g, " ").trim();
 }
 

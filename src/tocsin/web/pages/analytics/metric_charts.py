@@ -122,7 +122,7 @@ def distribution_of(title: str, name: str, bins: Sequence[Bin], long: float) -> 
         title=title,
         summary=f"{quick:,} of {fmt.count(total, 'incident')} within {within}",
         axis=axis,
-        bars=charts.bars(counts, axis, ["b1" if _within(item, long) else "b2" for item in bins]),
+        bars=charts.bars(counts, axis, ["fill-1" if _within(item, long) else "fill-2" for item in bins]),
         bins=list(zip(names, counts, strict=True)),
         limit=within,
         table=Table(name, DISTRIBUTED, rows),
