@@ -14,20 +14,20 @@ def listed(page: Html) -> list[str]:
     return [row["id"].removeprefix("a-") for row in page.elements("tr") if row.get("id", "").startswith("a-")]
 
 
-async def test_each_alert_shows_how_it_was_treated_and_why(client: Client, services: Services) -> None:
+async def test_each_alert_shows_its_result_and_why(client: Client, services: Services) -> None:
     alerts = services.storm()
     page = await read(client, LIST)
     assert page.text("head").startswith(
         "6 alerts became 2 incidents In the last 24 hours. They were reported 33 times in all."
     )
-    assert "All 6 New incident 2 Attached 2 Waiting 1 Ignored 1" in page.text("chips")
+    assert "All 6 New incident 2 Attached 2 Pending 1 Ignored 1" in page.text("chips")
     assert listed(page) == [str(alert.id) for alert in alerts.values()]
     expected = {
         "repeated": "Attached #2481 Checkout answers 5xx for 7.4 % of requests same service and severity, 1:44 after it"
         " opened reported 28 times under one key",
         "attached": "PaymentAuthTimeout: p99 of authorise at 12.1 s checkout-apiGrafana",
-        "waiting": "Waiting incident management has not responded yet; it is forwarded again until it does",
-        "ignored": "Ignored its sender resolved what never fired",
+        "waiting": "Pending incident management has not responded yet; Tocsin retries until it does",
+        "ignored": "Ignored its sender resolved it, but it was not firing",
         "new": "New incident #2481 Checkout answers 5xx for 7.4 % of requests no incident was open for checkout-api"
         " at this severity; assigned to Priya Raman",
         "recovered": "The severity “page” is not known; taken as high. resolved by its sender after 40 s",

@@ -67,7 +67,7 @@ async def test_a_list_with_a_selection_delays_updates_and_keeps_it(visit: Visit,
     page = await live(await visit.open("/incidents"))
     await page.get_by_label("Select incident 2478").check()
     services.incidents.add(demo_data.incident(2490, "Payments are slow"))
-    await page.get_by_role("button", name="1 new, show").click()
+    await page.get_by_role("button", name="Show 1 new").click()
     await expect(page.locator("#inc-2490")).to_contain_text("Payments are slow")
     assert await page.get_by_label("Select incident 2478").is_checked()
     await expect(page.locator("#chosen")).to_have_text("1 selected")
@@ -221,7 +221,7 @@ async def test_a_failed_message_is_sent_again_in_place(visit: Visit, services: S
 async def test_alerts_and_messages_are_read_without_javascript(visit: Visit, services: Services) -> None:
     services.storm()
     page = await visit.open("/alerts", java_script_enabled=False, viewport=PHONE)
-    await page.get_by_role("link", name="Waiting 1").click()
+    await page.get_by_role("link", name="Pending 1").click()
     await expect(page.locator("tbody tr")).to_have_count(1)
     await page.get_by_role("link", name="JVM heap above 85 %").click()
     await expect(page.locator("pre")).to_have_text("{}")
@@ -231,7 +231,7 @@ async def test_alerts_and_messages_are_read_without_javascript(visit: Visit, ser
     await expect(page.locator("tbody tr")).to_have_count(2)
 
 
-async def test_the_page_of_an_alert_updates_its_treatment(visit: Visit, services: Services) -> None:
+async def test_the_page_of_an_alert_updates_its_result(visit: Visit, services: Services) -> None:
     waiting = services.storm()["waiting"]
     page = await live(await visit.open(f"/alerts/{waiting.id}"))
     await expect(page.locator("#alert")).to_contain_text("incident management has not responded yet")

@@ -84,10 +84,10 @@ async def test_rows_do_not_move_while_one_has_the_focus(visit: Visit, services: 
     await page.locator("#inc-2478 a").focus()
     services.incidents.add(demo_data.incident(2490, "Orders cannot be placed"))
     await expect(page.locator("h1")).to_have_text("3 incidents are unacknowledged")
-    await expect(page.get_by_role("button", name="1 new, show")).to_be_visible()
+    await expect(page.get_by_role("button", name="Show 1 new")).to_be_visible()
     await expect(page.locator("#inc-2490")).to_have_count(0)
     await expect(page.locator("#inc-2478 a")).to_be_focused()
-    await page.get_by_role("button", name="1 new, show").click()
+    await page.get_by_role("button", name="Show 1 new").click()
     await expect(page.locator("#inc-2490")).to_be_visible()
     await expect(page.locator("#waiting button")).to_be_hidden()
 
@@ -99,9 +99,9 @@ async def test_a_list_with_a_selection_announces_real_changes_only(visit: Visit,
     async with page.expect_response(f"{visit.url}/incidents"):
         services.incidents.publish(services.incidents.incidents[2481], EventType.NOTE_ADDED, "Ann")
     await expect(page.locator("main.htmx-request")).to_have_count(0)
-    await expect(page.get_by_role("button", name="Something changed, show it")).to_be_hidden()
+    await expect(page.get_by_role("button", name="Show changes")).to_be_hidden()
     services.incidents.change(2480, IncidentStatus.ACKNOWLEDGED, "Dele Adeyemi")
-    await expect(page.get_by_role("button", name="Something changed, show it")).to_be_visible()
+    await expect(page.get_by_role("button", name="Show changes")).to_be_visible()
     await expect(page.get_by_label("Select incident 2481")).to_be_checked()
 
 

@@ -53,14 +53,14 @@ def test_the_parts_of_a_bar_lie_on_each_other_and_are_as_high_as_their_sum(count
 
 def test_a_moving_average_is_that_of_everything_in_its_window() -> None:
     values = [(10.0, 1), (0.0, 0), (50.0, 4), (4.0, 1)]
-    assert charts.moving(values, 2) == [10.0, 10.0, 12.5, pytest.approx(54 / 5)]
-    assert charts.moving([(0.0, 0)], 4) == [None]
+    assert charts.moving_average(values, 2) == [10.0, 10.0, 12.5, pytest.approx(54 / 5)]
+    assert charts.moving_average([(0.0, 0)], 4) == [None]
 
 
 def test_labels_are_few_and_have_the_first_and_the_last() -> None:
     names = [str(number) for number in range(52)]
-    assert charts.labelled(names) == ["0", "13", "26", "38", "51"]
-    assert charts.labelled(names[:1]) == ["0"]
+    assert charts.axis_labels(names) == ["0", "13", "26", "38", "51"]
+    assert charts.axis_labels(names[:1]) == ["0"]
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])

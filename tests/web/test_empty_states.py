@@ -13,8 +13,8 @@ GUIDE = "/handbook/api.md#alerts"
 @pytest.mark.parametrize(
     ("path", "text", "ways"),
     [
-        ("/incidents", "No incident is unresolved.", ["/incidents?status=any"]),
-        ("/incidents?sort=newest", "No incident is unresolved.", ["/incidents?status=any&sort=newest"]),
+        ("/incidents", "Every incident is resolved.", ["/incidents?status=any"]),
+        ("/incidents?sort=newest", "Every incident is resolved.", ["/incidents?status=any&sort=newest"]),
         ("/incidents?status=any", "No incident yet: an alert opens the first.", [GUIDE, "/incidents/new"]),
         ("/incidents?severity=low", "No incident matches this filter.", ["/incidents?status=any"]),
         ("/alerts", "No alert was received in the last 24 hours.", ["/alerts?since=7d", GUIDE]),

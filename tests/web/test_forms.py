@@ -38,7 +38,7 @@ async def test_each_action_of_an_incident_returns_its_new_state(
 
 async def test_a_form_redirects_so_that_a_reload_does_not_resubmit_it(client: Client, services: Services) -> None:
     services.fill()
-    fields = {"back": "/incidents/2481"}
+    fields = {"return_to": "/incidents/2481"}
     async with client.post(
         "/incidents/2481/acknowledge", data=fields, headers=BROWSER | OWN, allow_redirects=False
     ) as answer:
@@ -48,7 +48,7 @@ async def test_a_form_redirects_so_that_a_reload_does_not_resubmit_it(client: Cl
 
 async def test_htmx_follows_the_redirect_and_gets_blocks(client: Client, services: Services) -> None:
     services.fill()
-    async with client.post("/incidents/2481/acknowledge", data={"back": "/"}, headers=FRAGMENTS | OWN) as answer:
+    async with client.post("/incidents/2481/acknowledge", data={"return_to": "/"}, headers=FRAGMENTS | OWN) as answer:
         page = Html.read(await answer.text())
     assert page.faults == []
     assert not page.elements("html")
@@ -56,7 +56,7 @@ async def test_htmx_follows_the_redirect_and_gets_blocks(client: Client, service
 
 
 @pytest.mark.parametrize(
-    "back",
+    "return_to",
     [
         "https://evil.example/",
         "//evil.example",
@@ -67,10 +67,10 @@ async def test_htmx_follows_the_redirect_and_gets_blocks(client: Client, service
         "",
     ],
 )
-async def test_a_form_never_redirects_to_another_site(client: Client, services: Services, back: str) -> None:
+async def test_a_form_never_redirects_to_another_site(client: Client, services: Services, return_to: str) -> None:
     services.fill()
     async with client.post(
-        "/incidents/2481/acknowledge", data={"back": back}, headers=OWN, allow_redirects=False
+        "/incidents/2481/acknowledge", data={"return_to": return_to}, headers=OWN, allow_redirects=False
     ) as answer:
         assert answer.headers["Location"] == "/incidents/2481"
 
@@ -102,7 +102,7 @@ async def test_single_keys_can_be_turned_off(client: Client) -> None:
     assert "data-keys" in page.elements("body")[0]
     page = await submit(client, page, "/preferences/keys")
     assert "data-keys" not in page.elements("body")[0]
-    assert "Single keys are off." in page.text("keys")
+    assert "Single-key shortcuts are off." in page.text("keys")
     page = await submit(client, page, "/preferences/keys")
     assert "data-keys" in page.elements("body")[0]
 

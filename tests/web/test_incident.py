@@ -87,7 +87,7 @@ async def test_the_ladder_of_a_stopped_escalation_ends(client: Client, services:
         update={"stopped_at": demo_data.ago(seconds=5), "next_action_at": None, "next_people": [], "next_level": None}
     )
     services.schedules.escalations[ringing.id] = stopped
-    assert "paging has stopped" in (await read(client, "/incidents/2481")).text("escalation")
+    assert "Paging has stopped" in (await read(client, "/incidents/2481")).text("escalation")
 
 
 async def test_a_due_page_is_shown_as_now(client: Client, services: Services) -> None:
@@ -133,7 +133,7 @@ async def test_alerts_that_moved_are_shown_with_their_present_incident(client: C
     assert "Opened by hand" not in page.text("alerts")
     assert "Moved to another incident still firing after this one was resolved" in page.text("moved")
     assert [link["href"] for link in page.elements("a")].count("/incidents/2481") == 3
-    async with client.get("/incidents/2479/review.md") as response:
+    async with client.get("/incidents/2479/postmortem.md") as response:
         assert "- Still firing after this was resolved, moved to #2481: 2" in await response.text()
 
 

@@ -97,7 +97,7 @@ async def test_no_incident_one_and_two_have_correct_grammar(
         services.incidents.incidents[number] = demo_data.incident(number, "Slow", **given)
     page = await read(client, LIST)
     assert page.text("head").startswith(f"Incidents {sentence}")
-    words = {0: "No incident is unresolved. Show the resolved ones", 1: "1 row, most severe first"}
+    words = {0: "Every incident is resolved. Show the resolved ones", 1: "1 row, most severe first"}
     word = words.get(len(statuses), "2 rows, most severe first")
     assert word in page.text("results")
 
@@ -173,7 +173,7 @@ async def test_the_same_click_twice_acts_once(client: Client, services: Services
     services.fill()
     data = [
         ("key", "k1"),
-        ("back", "/incidents?status=open"),
+        ("return_to", "/incidents?status=open"),
         ("do", "resolve"),
         ("incident", "2481"),
         ("incident", "2480"),
@@ -208,7 +208,9 @@ async def test_changes_that_were_not_tried_are_reported(
 
 async def test_nothing_selected_changes_nothing(client: Client, services: Services) -> None:
     services.fill()
-    async with client.post("/incidents/bulk", data={"do": "resolve", "back": LIST}, headers=BROWSER | OWN) as response:
+    async with client.post(
+        "/incidents/bulk", data={"do": "resolve", "return_to": LIST}, headers=BROWSER | OWN
+    ) as response:
         page = Html.read(await response.text())
     assert "Nothing selected" in page.text("outcome")
     assert services.incidents.changes == []

@@ -15,7 +15,7 @@ PAGE = "/incidents/2481"
 
 
 async def review(client: Client, ref: str = "2481") -> str:
-    async with client.get(f"/incidents/{ref}/review.md") as response:
+    async with client.get(f"/incidents/{ref}/postmortem.md") as response:
         assert response.status == 200
         assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
         return await response.text()
@@ -56,7 +56,7 @@ def test_no_text_becomes_markup(text: str) -> None:
 
 
 async def test_an_unknown_incident_has_no_postmortem(client: Client) -> None:
-    async with client.get("/incidents/99/review.md") as response:
+    async with client.get("/incidents/99/postmortem.md") as response:
         assert response.status == 404
 
 

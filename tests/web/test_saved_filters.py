@@ -20,7 +20,7 @@ async def test_a_filter_is_saved_under_a_name_and_deleted_again(client: Client, 
     assert chip["class"] == "chip"
     assert "Nothing <b>urgent</b>" in page.text("chips")
     page = await read(client, chip["href"])
-    page = await submit(client, page, "/incidents/filters/forget")
+    page = await submit(client, page, "/incidents/filters/delete")
     assert "urgent" not in page.text("chips")
     assert numbers(page) == [2476, 2471]
 

@@ -140,7 +140,7 @@ def _check_path(request: web.Request) -> None:
 
 
 def is_hidden(method: str, path: str) -> bool:
-    """Return whether the endpoint is internal: an id or a route's parameter in *path* stands for any."""
+    """Return whether the endpoint is internal; *path* is that of a request, or of a route with its parameters."""
     segments = _segments(path)
     shapes = {tuple(segments), (*segments[:1], "*", *segments[2:])}
     return method == hdrs.METH_POST and not shapes.isdisjoint(INTERNAL)

@@ -18,7 +18,7 @@ from tocsin.kernel.errors import InvalidRequestError, NotFoundError, RejectedErr
 from tocsin.web.pages.incident.handlers import incident_ref, show_incident
 from tocsin.web.pages.now.handlers import show_now
 from tocsin.web.ui import forms, preferences
-from tocsin.web.ui.conflict import Rejection, overtaken
+from tocsin.web.ui.conflict import Rejection, already_done
 
 STATUS_OF_VERB: Final = {
     "acknowledge": IncidentStatus.ACKNOWLEDGED,
@@ -38,9 +38,9 @@ async def post_change(request: web.Request) -> web.StreamResponse:
     async def change(ref: str, form: Mapping[str, str], actor: str) -> Rejection | None:
         key = forms.idempotency_key(form, "status", ref, status, actor)
         wanted = ChangeIncident(status=status, actor=actor)
-        first = overtaken(await request.app[INCIDENTS].change(ref, wanted, idempotency_key=key))
+        first = already_done(await request.app[INCIDENTS].change(ref, wanted, idempotency_key=key))
         # The service accepts a status that the incident already has, but the visitor must learn who was first.
-        return replace(first, late=True) if first and not first.who.startswith(f"{actor} ") else None
+        return replace(first, done_by_other=True) if first and not first.who.startswith(f"{actor} ") else None
 
     return await _act(request, change)
 
@@ -77,11 +77,11 @@ async def _act(request: web.Request, action: Action) -> web.StreamResponse:
     form = await forms.read_form(request)
     given = preferences.clean_name(form.get("actor", ""))
     try:
-        late = await action(ref, form, given or preferences.of(request).actor)
+        rejection = await action(ref, form, given or preferences.of(request).actor)
     except RejectedError as exc:
         return await _reject(request, ref, form, exc)
-    if late is not None:
-        return await _show_page_of_form(request, ref, form, status=200, rejection=late)
+    if rejection is not None:
+        return await _show_page_of_form(request, ref, form, status=200, rejection=rejection)
     response = forms.see_other(forms.return_to(form, f"/incidents/{ref}"))
     if given:
         preferences.remember_name(response, given)
@@ -91,7 +91,7 @@ async def _act(request: web.Request, action: Action) -> web.StreamResponse:
 async def _reject(request: web.Request, ref: str, form: Mapping[str, str], exc: RejectedError) -> web.Response:
     if exc.status == NOT_FOUND:
         raise NotFoundError(str(exc)) from exc
-    first = overtaken(await request.app[INCIDENTS].find(ref)) if exc.status == CONFLICT else None
+    first = already_done(await request.app[INCIDENTS].find(ref)) if exc.status == CONFLICT else None
     rejection = first or Rejection("This action failed", str(exc))
     return await _show_page_of_form(request, ref, form, status=exc.status, rejection=rejection)
 

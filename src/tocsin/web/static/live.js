@@ -171,7 +171,7 @@ function announce(kept) {
     [...fragment.querySelectorAll("article[id], li[id], tr[id]")].filter(({ id }) => !target.querySelector(`#${id}`)),
   );
   waiting.hidden = kept.length === 0;
-  waiting.firstElementChild.textContent = added.length ? `${added.length} new, show` : "Something changed, show it";
+  waiting.firstElementChild.textContent = added.length ? `Show ${added.length} new` : "Show changes";
 }
 
 document.addEventListener("htmx:before:swap", (event) => {

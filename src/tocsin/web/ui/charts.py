@@ -107,13 +107,13 @@ def stacks(parts: Sequence[Mapping[str, int]], axis: Axis) -> list[list[Rect]]:
     return found
 
 
-def labelled(names: Sequence[str]) -> list[str]:
+def axis_labels(names: Sequence[str]) -> list[str]:
     """Return the few *names* to place at equal distances below a chart."""
     most = min(LABELS, len(names))
     return [names[round(number * (len(names) - 1) / max(1, most - 1))] for number in range(most)]
 
 
-def moving(values: Sequence[tuple[float, int]], over: int) -> list[float | None]:
+def moving_average(values: Sequence[tuple[float, int]], over: int) -> list[float | None]:
     """Return the moving average over *over* of *values* (sum and count); None where the count is 0."""
     found: list[float | None] = []
     for end in range(1, len(values) + 1):

@@ -41,7 +41,7 @@ class Rejection:
     """Who was first, and what they did; empty if nobody was."""
     at: datetime | None = None
     """When that was."""
-    late: bool = False
+    done_by_other: bool = False
     """Whether someone else has already done what was requested."""
 
 
@@ -54,8 +54,8 @@ def current_state(incident: Incident) -> CurrentState:
     return CurrentState(fmt.STATUS_LABELS[incident.status].lower(), entry.actor if entry else "", at)
 
 
-def overtaken(incident: Incident) -> Rejection | None:
-    """Return who brought *incident* into its present state; None if its timeline does not reach back that far."""
+def already_done(incident: Incident) -> Rejection | None:
+    """Return a notice of who set the status of *incident*; None if its timeline does not reach back that far."""
     state = current_state(incident)
     if not state.by or incident.status is IncidentStatus.OPEN:
         return None

@@ -11,8 +11,8 @@ from tocsin.web.ui import templating
 HEADINGS: Final = {
     403: "This request was rejected",
     404: "Page not found",
-    405: "This is not possible here",
-    413: "This is too large",
+    405: "This address does not accept the request",
+    413: "The request is too large",
     421: "Unknown host name",
     422: "This request is invalid",
     503: "This is unavailable right now",

@@ -66,6 +66,6 @@ class PageFilter(BaseModel):
         query = urlencode(self.model_dump(mode="json", exclude_defaults=True))
         return f"{self.path}?{query}" if query else self.path
 
-    def but(self, **changed: Any) -> Self:
+    def with_filters(self, **changed: Any) -> Self:
         """Return the first page of the same list with other filters."""
         return self.model_copy(update={"cursor": None, **changed})

@@ -45,7 +45,7 @@ async def read_fields(request: web.Request, *, max_fields: int) -> list[tuple[st
 
 def return_to(form: Mapping[str, str], default: str = "/") -> str:
     """Return the page that the form was on; never a foreign address."""
-    given = form.get("back", "")
+    given = form.get("return_to", "")
     return given if OWN_PAGE.fullmatch(given) else default
 
 

@@ -18,6 +18,6 @@ class PageLinks:
 def page_links(chosen: PageFilter, page: Page[Any] | None) -> PageLinks:
     """Return the links of the list *page* shown for *chosen*; None if it could not be loaded."""
     return PageLinks(
-        newest=chosen.but().address if chosen.cursor else "",
-        older=chosen.but(cursor=page.next_cursor).address if page and page.next_cursor else "",
+        newest=chosen.with_filters().address if chosen.cursor else "",
+        older=chosen.with_filters(cursor=page.next_cursor).address if page and page.next_cursor else "",
     )

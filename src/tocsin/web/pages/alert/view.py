@@ -8,8 +8,8 @@ from uuid import UUID
 
 from tocsin.contracts.alerts import AlertDetail
 from tocsin.contracts.incidents import IncidentSummary
+from tocsin.web.ui.alert_results import AlertResult, alert_row
 from tocsin.web.ui.outages import Outages
-from tocsin.web.ui.treatments import Treatment, treated
 
 RAW_SHOWN: Final = 65_536
 """Characters of the raw request that are shown."""
@@ -32,7 +32,7 @@ class AlertView:
     at: datetime
     alert: AlertDetail
     sender: str
-    treatment: Treatment
+    result: AlertResult
     raw: str
     cut: bool
     """Only the beginning of the request is shown."""
@@ -41,13 +41,13 @@ class AlertView:
 
 def alert_view(data: AlertData) -> AlertView:
     """Build what the page shows of *data*."""
-    row = treated(data.alert, data.incidents)
+    row = alert_row(data.alert, data.incidents)
     body = data.alert.request.body
     return AlertView(
         at=data.at,
         alert=data.alert,
         sender=row.sender,
-        treatment=row.treatment,
+        result=row.result,
         raw=body[:RAW_SHOWN],
         cut=len(body) > RAW_SHOWN,
         outages=data.outages,

@@ -12,12 +12,12 @@ from tocsin.contracts.model import Page
 from tocsin.integrations import INTEGRATIONS
 from tocsin.web.pages.alerts.filter import AlertFilter
 from tocsin.web.ui import format as fmt
+from tocsin.web.ui.alert_results import AlertRow, alert_row
 from tocsin.web.ui.chips import Chip
 from tocsin.web.ui.empty_state import EmptyState
 from tocsin.web.ui.filters import Since
 from tocsin.web.ui.outages import Outages
 from tocsin.web.ui.pagination import PageLinks, page_links
-from tocsin.web.ui.treatments import TreatedAlert, treated
 
 RANGES: Final = {
     Since.HOUR: ("1 h", "the last hour"),
@@ -28,7 +28,7 @@ RANGES: Final = {
 ACTION_LABELS: Final = {
     AlertAction.NEW_INCIDENT: "New incident",
     AlertAction.ATTACHED: "Attached",
-    AlertAction.PENDING: "Waiting",
+    AlertAction.PENDING: "Pending",
     AlertAction.IGNORED: "Ignored",
 }
 
@@ -60,7 +60,7 @@ class AlertsView:
     services: list[str]
     senders: list[tuple[str, str]]
     """The names and labels of the integrations to choose from."""
-    rows: list[TreatedAlert] | None
+    rows: list[AlertRow] | None
     """None while alert ingestion is unavailable."""
     empty: EmptyState
     """What is shown if there is no row."""
@@ -85,7 +85,7 @@ def alerts_view(data: AlertsData) -> AlertsView:
         chips=[] if chosen.incident else _chips(summary, chosen),
         services=sorted(services, key=str.casefold),
         senders=[("", "Any sender"), *((name, sender.label) for name, sender in INTEGRATIONS.items())],
-        rows=[treated(alert, data.incidents) for alert in page.items] if page else None,
+        rows=[alert_row(alert, data.incidents) for alert in page.items] if page else None,
         empty=_empty(chosen),
         incident=incident,
         links=page_links(chosen, page),
@@ -118,14 +118,18 @@ def _window(summary: AlertSummary | None, chosen: AlertFilter) -> str:
     reports = ""
     if summary is not None and summary.reports > summary.alerts:
         reports = f" They were reported {summary.reports:,} times in all."
-    return f"In {window}.{reports} Each row says how the alert was treated, and why."
+    return f"In {window}.{reports} Each row shows what the alert resulted in, and why."
 
 
 def _empty(chosen: AlertFilter) -> EmptyState:
     everything = AlertFilter(incident=chosen.incident, since=chosen.since)
-    longer = [("Show the last 7 days", chosen.but(since=Since.WEEK).address)] if chosen.since is not Since.WEEK else []
+    longer = (
+        [("Show the last 7 days", chosen.with_filters(since=Since.WEEK).address)]
+        if chosen.since is not Since.WEEK
+        else []
+    )
     if chosen.cursor:
-        return EmptyState("There is nothing older.", [("Show the newest", chosen.but().address)])
+        return EmptyState("There are no older alerts.", [("Show the newest", chosen.with_filters().address)])
     if chosen.incident:
         if chosen != everything:
             return EmptyState("No alert matches this filter.", [("Show all of this incident", everything.address)])
@@ -140,14 +144,14 @@ def _empty(chosen: AlertFilter) -> EmptyState:
 
 
 def _ranges(chosen: AlertFilter) -> list[Chip]:
-    here = chosen.but()
-    filters = {label: chosen.but(since=since) for since, (label, _) in RANGES.items()}
+    here = chosen.with_filters()
+    filters = {label: chosen.with_filters(since=since) for since, (label, _) in RANGES.items()}
     return [Chip(label, filter_.address, None, current=filter_ == here) for label, filter_ in filters.items()]
 
 
 def _chips(summary: AlertSummary | None, chosen: AlertFilter) -> list[Chip]:
     def chip(label: str, action: AlertAction | None, count: int | None) -> Chip:
-        return Chip(label, chosen.but(action=action).address, count, current=chosen.action is action)
+        return Chip(label, chosen.with_filters(action=action).address, count, current=chosen.action is action)
 
     counts = summary.by_action if summary else {}
     return [

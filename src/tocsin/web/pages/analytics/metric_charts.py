@@ -67,7 +67,9 @@ def trend_of(stats: StatsOverview, title: str, name: str, pick: Pick) -> Trend:
     durations = [pick(period) for period in stats.periods]
     over = AVERAGED[stats.by]
     medians, means = [item.median_seconds for item in durations], [item.mean_seconds for item in durations]
-    averages = charts.moving([((item.mean_seconds or 0.0) * item.count, item.count) for item in durations], over)
+    averages = charts.moving_average(
+        [((item.mean_seconds or 0.0) * item.count, item.count) for item in durations], over
+    )
     axis = charts.duration_axis([*medians, *means, *averages])
     columns = [
         _when(stats.by),
@@ -95,7 +97,7 @@ def trend_of(stats: StatsOverview, title: str, name: str, pick: Pick) -> Trend:
         mean=charts.line(means, axis),
         average=charts.line(averages, axis),
         averaged=over,
-        labels=charts.labelled([fmt.calendar_day(period.starts_on) for period in stats.periods]),
+        labels=charts.axis_labels([fmt.calendar_day(period.starts_on) for period in stats.periods]),
         table=Table(name, columns, rows),
     )
 
@@ -159,7 +161,7 @@ def volume_of(stats: StatsOverview) -> Volume:
         by=stats.by,
         axis=axis,
         stacks=charts.stacks(parts, axis),
-        labels=charts.labelled([fmt.calendar_day(period.starts_on) for period in stats.periods]),
+        labels=charts.axis_labels([fmt.calendar_day(period.starts_on) for period in stats.periods]),
         table=Table("incidents", columns, rows),
     )
 

@@ -82,8 +82,8 @@ def services_of(stats: StatsOverview, on_call: OnCallOverview | None) -> Ranking
     ]
     most = max((item.incidents for item in stats.services), default=1)
     percents = [100 * item.incidents / most for item in stats.services]
-    dark = [100 * min(nights.get(item.service, 0), item.incidents) / most for item in stats.services]
-    return Ranking(Table("noisiest-services", columns, rows), _rows(rows, percents, dark))
+    night_percents = [100 * min(nights.get(item.service, 0), item.incidents) / most for item in stats.services]
+    return Ranking(Table("noisiest-services", columns, rows), _rows(rows, percents, night_percents))
 
 
 def reached_of(total: HighestLevels) -> Ranking:
@@ -94,13 +94,13 @@ def reached_of(total: HighestLevels) -> Ranking:
 
     results = (
         ("Acknowledged at level 1", acknowledged_at(Level.PRIMARY)),
-        ("Reached level 2", acknowledged_at(Level.SECONDARY)),
-        ("Reached everyone", acknowledged_at(Level.EVERYONE, Level.CATCH_ALL)),
+        ("Acknowledged at level 2", acknowledged_at(Level.SECONDARY)),
+        ("Acknowledged after everyone was paged", acknowledged_at(Level.EVERYONE, Level.CATCH_ALL)),
         ("Resolved unacknowledged", sum(total.resolved.values()) + total.nobody),
         ("Still unacknowledged", sum(total.running.values())),
     )
     columns = [
-        Column("How far", "how_far", numeric=False),
+        Column("Outcome", "how_far", numeric=False),
         Column("Share", "share_percent"),
         Column("Incidents", "incidents"),
     ]
@@ -131,12 +131,12 @@ def people_of(found: OnCallOverview) -> Ranking:
     ]
     most = max((item.pages for item in found.people), default=0) or 1
     percents = [100 * item.pages / most for item in found.people]
-    dark = [100 * item.night_pages / most for item in found.people]
-    return Ranking(Table("pages-per-person", columns, rows), _rows(rows, percents, dark))
+    night_percents = [100 * item.night_pages / most for item in found.people]
+    return Ranking(Table("pages-per-person", columns, rows), _rows(rows, percents, night_percents))
 
 
-def _rows(rows: list[list[Cell]], percents: list[float], dark: list[float] | None = None) -> list[RankingRow]:
-    nights = dark or [0.0] * len(rows)
+def _rows(rows: list[list[Cell]], percents: list[float], night_percents: list[float] | None = None) -> list[RankingRow]:
+    nights = night_percents or [0.0] * len(rows)
     return [
         RankingRow(cells, round(percent, 1), round(night, 1))
         for cells, percent, night in zip(rows, percents, nights, strict=True)

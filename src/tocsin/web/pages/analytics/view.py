@@ -260,7 +260,7 @@ def _figure(name: str, shown: tuple[str, str], now: float | None, then: float | 
 
 
 def _page_figures(found: OnCallOverview) -> list[Figure]:
-    now, then = _further(found.total), _further(found.before)
+    now, then = _escalated_percent(found.total), _escalated_percent(found.before)
     points = round(now - then) if now is not None and then is not None else 0
     nights, before = found.total.nights, found.before.nights
     return [
@@ -287,7 +287,7 @@ def _page_figures(found: OnCallOverview) -> list[Figure]:
     ]
 
 
-def _further(reached: HighestLevels) -> float | None:
+def _escalated_percent(reached: HighestLevels) -> float | None:
     """Return the percentage of incidents escalated beyond the first level."""
     if not reached.incidents:
         return None

@@ -55,4 +55,4 @@ async def _show(
 
 
 def _return_filter(form: Mapping[str, str]) -> MessageFilter:
-    return MessageFilter.of_address(form.get("back", ""))
+    return MessageFilter.of_address(form.get("return_to", ""))

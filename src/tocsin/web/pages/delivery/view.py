@@ -112,7 +112,7 @@ def _heading(channels: Sequence[ChannelSummary]) -> str:
 
 def _empty(chosen: MessageFilter) -> EmptyState:
     if chosen.cursor:
-        return EmptyState("There is nothing older.", [("Show the newest", chosen.but().address)])
+        return EmptyState("There are no older messages.", [("Show the newest", chosen.with_filters().address)])
     if chosen == MessageFilter():
         links = [("Set up channels", "/handbook/channels.md"), ("Open an incident to try it", "/incidents/new")]
         return EmptyState("No message yet: the first incident pages the people on call.", links)
@@ -145,7 +145,7 @@ def _channel(channel: ChannelSummary) -> ChannelFigure:
     if channel.failed:
         tone, icon, state = "fail", "cross", f"{channel.failed:,} failed"
     if not channel.sent and tone == "ok":
-        tone, icon, state = "mute", "mute", "not needed"
+        tone, icon, state = "mute", "mute", "no messages"
     return ChannelFigure(CHANNELS.label(channel.channel), channel.sent, tone, icon, state)
 
 

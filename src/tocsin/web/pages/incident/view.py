@@ -25,8 +25,8 @@ from tocsin.web.pages.incident.timeline import TimelineFilter, TimelineRow, time
 from tocsin.web.ui import format as fmt
 from tocsin.web.ui.cached import Cached
 from tocsin.web.ui.deliveries import delivery_of
+from tocsin.web.ui.escalation_progress import Paging, paging_of
 from tocsin.web.ui.outages import Outages
-from tocsin.web.ui.paging import Paging, paging_of
 
 ORDER: Final = tuple(IncidentStatus)
 ALERTS_SHOWN: Final = 10

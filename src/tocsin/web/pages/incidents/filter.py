@@ -65,7 +65,7 @@ class IncidentFilter(PageFilter):
         """Parse the query of an address; with the cursor of another order it is the list's first page."""
         chosen = super().read(query)
         by_severity = chosen.sort is IncidentSort.SEVERITY
-        return chosen.but() if chosen.cursor and ("." in chosen.cursor) != by_severity else chosen
+        return chosen.with_filters() if chosen.cursor and ("." in chosen.cursor) != by_severity else chosen
 
     def parameters(self, at: datetime, me: str) -> dict[str, Any]:
         """Return the query parameters of incident management's list, for the visitor *me*, as of *at*."""

@@ -51,7 +51,7 @@ async def get_bulk(_request: web.Request) -> web.StreamResponse:
 async def post_filter(request: web.Request) -> web.StreamResponse:
     """Save the filters of the list under a name; replace another of the same name."""
     form = await forms.read_form(request)
-    name, chosen = clean_name(form.get("name", "")), _return_filter(form).but()
+    name, chosen = clean_name(form.get("name", "")), _return_filter(form).with_filters()
     if not name:
         detail = "Must not be empty."
         raise InvalidRequestError([{"pointer": "name", "detail": detail}], "The filter was not saved.")
@@ -61,7 +61,7 @@ async def post_filter(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def post_forget(request: web.Request) -> web.StreamResponse:
+async def post_filter_deletion(request: web.Request) -> web.StreamResponse:
     """Delete a saved filter; the list stays the same."""
     form = await forms.read_form(request)
     response = forms.see_other(_return_filter(form).address)
@@ -98,4 +98,4 @@ async def _show(
 
 
 def _return_filter(form: Mapping[str, str]) -> IncidentFilter:
-    return IncidentFilter.of_address(form.get("back", ""))
+    return IncidentFilter.of_address(form.get("return_to", ""))

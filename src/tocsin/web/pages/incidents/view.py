@@ -15,10 +15,10 @@ from tocsin.web.ui import format as fmt
 from tocsin.web.ui.cached import Cached
 from tocsin.web.ui.chips import Chip
 from tocsin.web.ui.empty_state import EmptyState
+from tocsin.web.ui.escalation_progress import NextPage, paging_of
 from tocsin.web.ui.filters import SPANS, Since
 from tocsin.web.ui.outages import Outages
 from tocsin.web.ui.pagination import PageLinks, page_links
-from tocsin.web.ui.paging import NextPage, paging_of
 
 STATUS_FILTER_LABELS: Final = {
     StatusFilter.UNRESOLVED: "Not resolved",
@@ -112,7 +112,7 @@ def incidents_view(data: IncidentsData) -> IncidentsView:
         orders=_orders(chosen),
         order=_order(chosen),
         chips=_chips(data),
-        saved_as=next((item.name for item in data.saved if item.filter == chosen.but()), ""),
+        saved_as=next((item.name for item in data.saved if item.filter == chosen.with_filters()), ""),
         suggested_name=_suggested_name(chosen),
         hidden_filters=_hidden_filters(chosen, data.me),
         teams=sorted(teams | ({chosen.team} if chosen.team else set()), key=str.casefold),
@@ -145,7 +145,7 @@ def _order(chosen: IncidentFilter) -> str:
 
 def _orders(chosen: IncidentFilter) -> list[Chip]:
     return [
-        Chip(label, chosen.but(sort=sort).address, None, current=sort is chosen.sort)
+        Chip(label, chosen.with_filters(sort=sort).address, None, current=sort is chosen.sort)
         for sort, label in SORT_LABELS.items()
     ]
 
@@ -156,17 +156,17 @@ def _empty(data: IncidentsData) -> EmptyState:
     if chosen.assigned == ME and not data.me:
         return EmptyState("Enter your name in the menu at the top to see what is assigned to you.")
     if chosen.cursor:
-        return EmptyState("There is nothing further.", [("Show the first page", chosen.but().address)])
+        return EmptyState("There are no more incidents.", [("Show the first page", chosen.with_filters().address)])
     if chosen == every:
         links = [("Connect a sender of alerts", "/handbook/api.md#alerts"), ("Open one by hand", "/incidents/new")]
         return EmptyState("No incident yet: an alert opens the first.", links)
     if chosen == IncidentFilter(sort=chosen.sort):
-        return EmptyState("No incident is unresolved.", [("Show the resolved ones", every.address)])
+        return EmptyState("Every incident is resolved.", [("Show the resolved ones", every.address)])
     return EmptyState("No incident matches this filter.", [("Show all", every.address)])
 
 
 def _chips(data: IncidentsData) -> list[Chip]:
-    here, sort = data.filter.but(), data.filter.sort
+    here, sort = data.filter.with_filters(), data.filter.sort
 
     def chip(label: str, filter_: IncidentFilter, count: int | None = None) -> Chip:
         return Chip(label, filter_.address, count, current=filter_ == here)
@@ -203,10 +203,10 @@ def _suggested_name(chosen: IncidentFilter) -> str:
 def _hidden_filters(chosen: IncidentFilter, me: str) -> list[HiddenFilter]:
     found = []
     if chosen.service:
-        found.append(HiddenFilter("Service", "service", chosen.service, chosen.but(service="").address))
+        found.append(HiddenFilter("Service", "service", chosen.service, chosen.with_filters(service="").address))
     if chosen.assigned:
         name = me or "me" if chosen.assigned == ME else chosen.assigned
-        found.append(HiddenFilter("Assigned to", "assigned", name, chosen.but(assigned="").address))
+        found.append(HiddenFilter("Assigned to", "assigned", name, chosen.with_filters(assigned="").address))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Evidence that silence means health."""
+"""Checks that show whether nothing happens because all is well, or because something is broken."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ DAY: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """One piece of evidence; one that is not *ok* needs a look."""
+    """One check; one that is not *ok* needs attention."""
 
     ok: bool
     title: str
@@ -71,10 +71,10 @@ def _paging_check(
             action=("Show what failed", "/notifications?status=failed"),
         )
     if not messages.items:
-        detail = "Paging is unproven until the first one"
+        detail = "Paging is not proven before the first page"
         action = ("Open an incident to try it", "/incidents/new")
         return HealthCheck(ok=False, title="No page has been sent yet", detail=detail, action=action)
-    detail = "Nothing undelivered in the last 24 hours; last message"
+    detail = "No message failed in the last 24 hours; the last one was sent"
     return HealthCheck(ok=True, title="Paging works", detail=detail, at=messages.items[0].created_at)
 
 

@@ -16,8 +16,8 @@ from tocsin.web.pages.now import sparklines
 from tocsin.web.pages.now.health import HealthCheck, health_checks
 from tocsin.web.ui import format as fmt
 from tocsin.web.ui.cached import Cached
+from tocsin.web.ui.escalation_progress import NextPage, Paging, paging_of
 from tocsin.web.ui.outages import Outages
-from tocsin.web.ui.paging import NextPage, Paging, paging_of
 
 SHOWN: Final = 50
 SHOWN_RESOLVED: Final = 10

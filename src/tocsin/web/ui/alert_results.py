@@ -1,4 +1,4 @@
-"""How an alert was treated, and why."""
+"""What an alert resulted in, and why."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tocsin.web.ui import format as fmt
 PILLS: Final = {
     AlertAction.NEW_INCIDENT: ("open", "bell", "New incident"),
     AlertAction.ATTACHED: ("in_progress", "link", "Attached"),
-    AlertAction.PENDING: ("wait", "clock", "Waiting"),
+    AlertAction.PENDING: ("wait", "clock", "Pending"),
     AlertAction.IGNORED: ("mute", "mute", "Ignored"),
     AlertAction.REPEATED: ("mute", "copy", "Repeated"),
     AlertAction.RESOLVED: ("ok", "check", "Recovered"),
@@ -21,8 +21,8 @@ PILLS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Treatment:
-    """How an alert was treated, and why."""
+class AlertResult:
+    """What an alert resulted in, and why."""
 
     tone: str
     icon: str
@@ -35,31 +35,31 @@ class Treatment:
 
 
 @dataclass(frozen=True, slots=True)
-class TreatedAlert:
-    """An alert with its sender and treatment."""
+class AlertRow:
+    """An alert with its sender and result."""
 
     alert: Alert
     sender: str
-    treatment: Treatment
+    result: AlertResult
 
 
-def treated(alert: Alert, incidents: Mapping[UUID, IncidentSummary]) -> TreatedAlert:
-    """Return *alert* with its sender and treatment; *incidents* are those that are known, by id."""
+def alert_row(alert: Alert, incidents: Mapping[UUID, IncidentSummary]) -> AlertRow:
+    """Return *alert* with its sender and result; *incidents* are those that could be loaded, by id."""
     incident = incidents.get(alert.incident_id) if alert.incident_id else None
     tone, icon, label = PILLS[alert.action]
     recovered = ""
     if alert.status is AlertStatus.RESOLVED and alert.resolved_at and alert.action is not AlertAction.IGNORED:
         recovered = fmt.duration(fmt.since(alert.created_at, alert.resolved_at))
     sender = alert.source or label_of(alert.integration)
-    return TreatedAlert(alert, sender, Treatment(tone, icon, label, incident, _reasons(alert, incident), recovered))
+    return AlertRow(alert, sender, AlertResult(tone, icon, label, incident, _reasons(alert, incident), recovered))
 
 
 def _reasons(alert: Alert, incident: IncidentSummary | None) -> list[str]:
     reasons = {
         AlertAction.NEW_INCIDENT: f"no incident was open for {alert.service} at this severity",
         AlertAction.ATTACHED: "same service and severity",
-        AlertAction.PENDING: "incident management has not responded yet; it is forwarded again until it does",
-        AlertAction.IGNORED: "its sender resolved what never fired",
+        AlertAction.PENDING: "incident management has not responded yet; Tocsin retries until it does",
+        AlertAction.IGNORED: "its sender resolved it, but it was not firing",
     }
     reason = reasons.get(alert.action, "")
     if incident is not None and alert.action is AlertAction.ATTACHED:
