@@ -26,7 +26,6 @@ GIBIBYTE: Final = 1024**3
 class Received:
     """One request."""
 
-    at: float
     path: str
     headers: Mapping[str, str]
     """Names in lower case."""
@@ -84,7 +83,7 @@ async def _read(reader: asyncio.StreamReader) -> Received:
     pairs = (line.split(": ", 1) for line in lines if line)
     headers = {name.lower(): value for name, value in pairs}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Received(clock.monotonic(), first.split()[1], headers, body)
+    return Received(first.split()[1], headers, body)
 
 
 def answers(status: int, body: bytes = b"", **headers: str) -> Behaviour:
@@ -98,16 +97,6 @@ def answers(status: int, body: bytes = b"", **headers: str) -> Behaviour:
     return answer
 
 
-def answers_after(seconds: float, then: Behaviour) -> Behaviour:
-    """Delay the response by *seconds*."""
-
-    async def answer(writer: asyncio.StreamWriter) -> None:
-        await clock.sleep(seconds)
-        await then(writer)
-
-    return answer
-
-
 def answers_when(event: asyncio.Event, then: Behaviour) -> Behaviour:
     """Delay the response until *event* is set."""
 
@@ -116,6 +105,11 @@ def answers_when(event: asyncio.Event, then: Behaviour) -> Behaviour:
         await then(writer)
 
     return answer
+
+
+async def never_responds(_writer: asyncio.StreamWriter) -> None:
+    """Keep the connection open, without a response."""
+    await asyncio.Event().wait()
 
 
 async def resets(writer: asyncio.StreamWriter) -> None:
@@ -148,7 +142,7 @@ def never_ends(status: int, counted: list[int]) -> Behaviour:
 
 
 async def trickles(writer: asyncio.StreamWriter) -> None:
-    """Respond 200 at once, then send the body a byte at a time without end."""
+    """Respond 200 at once, then send the body slowly and without end: each byte arrives alone."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
     while True:
         writer.write(b"x")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.receiver import Receiver, answers, answers_after, answers_when, open_receiver
+from tests.fakes.receiver import Receiver, answers, answers_when, open_receiver
 from tests.notifications.conftest import Arm, Start
 from tests.support.notifications.api import Service, message, page
 from tests.support.notifications.neighbours import Neighbours
@@ -83,17 +83,17 @@ async def test_a_plain_message_is_sent_without_a_look_at_its_incident(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("trouble", ["unreachable", "slow", "refusing", "failing", "unknown"])
+@pytest.mark.parametrize("trouble", ["unreachable", "silent", "refusing", "failing", "unknown"])
 async def test_a_page_is_sent_where_the_state_of_its_incident_is_unknown(
     start: Start, receiver: Receiver, neighbours: Neighbours, trouble: str
 ) -> None:
     async with open_receiver(host="127.0.0.1") as gone:
         unreachable = f"http://{gone.authority}"
-    neighbours.delay = 60.0 if trouble == "slow" else 0.0
+    neighbours.silent = trouble == "silent"
     neighbours.status = {"refusing": 422, "failing": 503}.get(trouble, 200)
     neighbours.unknown = trouble == "unknown"
     settings: dict[str, Any] = {"incident_management_url": unreachable} if trouble == "unreachable" else {}
-    service = await start(incident_state_timeout_seconds=0.5 if trouble == "slow" else 30.0, **settings)
+    service = await start(incident_state_timeout_seconds=0.5 if trouble == "silent" else 30.0, **settings)
     order = page(receiver.url)
     neighbours.states[order["incident_id"]] = "acknowledged"
     assert (await service.ended(await service.notify(order)))["status"] == "sent"
@@ -160,8 +160,10 @@ async def test_after_an_outage_pages_go_first_and_the_newest_before_older_ones(
 async def test_two_replicas_send_each_message_once(start: Start, receiver: Receiver) -> None:
     replicas = [await start(), await start()]
     orders = [page(receiver.url) for _ in range(100)]
-    receiver.behaves = answers_after(0.01, OK)
+    all_queued = asyncio.Event()
+    receiver.behaves = answers_when(all_queued, OK)
     await asyncio.gather(*(replicas[number % 2].notify(order) for number, order in enumerate(orders)))
+    all_queued.set()
     for order in orders:
         await replicas[0].ended(order["notification_id"])
     assert sorted(receiver.deliveries) == sorted(order["notification_id"] for order in orders)

@@ -9,8 +9,8 @@ from tests.fakes.receiver import (
     Behaviour,
     Receiver,
     answers,
-    answers_after,
     never_ends,
+    never_responds,
     open_receiver,
     resets,
     talks_garbage,
@@ -21,8 +21,6 @@ from tests.support.notifications.api import INCIDENT, Service, message, page
 from tests.support.notifications.neighbours import Neighbours
 from tests.support.waiting import eventually
 from tocsin.kernel import clock
-
-never = answers_after(60, answers(200))
 
 
 async def test_a_page_arrives_whole_under_its_delivery_id(service: Service, receiver: Receiver) -> None:
@@ -70,7 +68,7 @@ async def test_any_2xx_is_success(service: Service, receiver: Receiver, status: 
     (attempt,) = found["attempts"]
     assert (attempt["outcome"], attempt["code"]) == ("sent", status)
     assert attempt["answer"] == ("thank you" if status != 204 else "")
-    assert 0 < attempt["seconds"] < 5
+    assert attempt["seconds"] > 0
 
 
 @pytest.mark.parametrize("status", [301, 307, 400, 401, 404, 408, 410, 422])
@@ -92,14 +90,14 @@ async def test_redirects_and_other_4xx_are_final(service: Service, receiver: Rec
         (answers(429), 429, "HTTP 429: "),
         (resets, None, "no readable response"),
         (talks_garbage, None, "no readable response"),
-        (never, None, "no response in time"),
+        (never_responds, None, "no response in time"),
     ],
     ids=["500", "503", "429", "reset", "garbage", "slow"],
 )
 async def test_what_may_pass_is_tried_again_under_the_same_id_with_the_same_bytes(
     start: Start, receiver: Receiver, behaviour: Behaviour, code: int | None, reason: str
 ) -> None:
-    service = await start(send_timeout_seconds=0.5 if behaviour is never else 5)
+    service = await start(send_timeout_seconds=0.5 if behaviour is never_responds else 5)
     receiver.script.extend([behaviour, behaviour])
     order = page(receiver.url)
     found = await service.ended(await service.notify(order))
@@ -140,12 +138,14 @@ async def test_a_message_is_given_up_when_its_time_is_over(start: Start, receive
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
 async def test_retry_after_is_honoured(service: Service, receiver: Receiver, form: str) -> None:
-    wish = "60" if form == "seconds" else format_datetime(clock.now() + timedelta(seconds=60), usegmt=True)
-    receiver.script.append(answers(429, Retry_After=wish))
+    due = clock.now().replace(microsecond=0) + timedelta(seconds=60)
+    receiver.script.append(answers(429, Retry_After="60" if form == "seconds" else format_datetime(due, usegmt=True)))
     notification = await service.notify(message(receiver.url))
     [attempt] = (found := await service.tried(notification))["attempts"]
     next_attempt = datetime.fromisoformat(found["next_attempt_at"])
-    assert timedelta(seconds=45) < next_attempt - datetime.fromisoformat(attempt["started_at"]) < timedelta(seconds=75)
+    if form == "seconds":
+        due = datetime.fromisoformat(attempt["started_at"]) + timedelta(seconds=60)
+    assert next_attempt >= due
     service.move_clock(timedelta(seconds=75))
     assert (await service.ended(notification))["status"] == "sent"
 

@@ -1,5 +1,6 @@
 """A receiver of traces that speaks real OTLP over HTTP."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from tests.support.system import free_port
-from tocsin.kernel import clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,13 @@ class Collector:
 
     url: str = ""
     spans: list[Span] = field(default_factory=list)
-    delay: float = 0.0
-    """Seconds before each response."""
+    silent: bool = False
+    """Whether requests get no response."""
 
     async def take(self, request: web.Request) -> web.Response:
         """Receive spans."""
-        await clock.sleep(self.delay)
+        if self.silent:
+            await asyncio.Event().wait()
         export = ExportTraceServiceRequest.FromString(await request.read())
         for resource in export.resource_spans:
             named = {item.key: item.value.string_value for item in resource.resource.attributes}

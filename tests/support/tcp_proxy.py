@@ -12,7 +12,6 @@ from typing import TypeAlias
 
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from tocsin.kernel import clock
 from tocsin.kernel.tasks import create_task, wait
 
 Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -41,8 +40,6 @@ class Proxy:
         self._flows = {way: asyncio.Event() for way in Way}
         self._pairs: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
         self.port = 0
-        self.latency = 0.0
-        """Seconds by which each chunk is delayed."""
         self.limits: dict[Way, int] = {}
         """Bytes that may still pass each way; a connection that needs more is cut."""
         self.passed = dict.fromkeys(Way, 0)
@@ -63,7 +60,6 @@ class Proxy:
         """Let everything through again, first what waited."""
         for event in self._flows.values():
             event.set()
-        self.latency = 0.0
         self.limits.clear()
 
     async def reset(self) -> None:
@@ -137,8 +133,6 @@ class Proxy:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
         with suppress(ConnectionError):
             while chunk := await reader.read(CHUNK):
-                if self.latency:
-                    await clock.sleep(self.latency)
                 if not self._flows[way].is_set():
                     self.held[way] += 1
                 await self._flows[way].wait()

@@ -223,6 +223,7 @@ async def test_a_frozen_service_is_a_503_although_streams_may_be_silent_for_long
 async def test_a_slow_upload_is_not_cut_off_while_it_sends(start_web: StartWeb, upstream: FakeUpstream) -> None:
     client = await start_web(incident_management_url=upstream.url, gateway_response_seconds=0.3)
 
+    # Slower than the limit as a whole, and never between two chunks: this is what the gateway must allow.
     async def slowly() -> AsyncIterator[bytes]:
         for _ in range(5):
             yield b" "

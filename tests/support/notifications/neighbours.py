@@ -1,5 +1,6 @@
 """Fakes of incident-management and oncall-service."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -7,7 +8,6 @@ from uuid import UUID
 
 from aiohttp import web
 
-from tocsin.kernel import clock
 from tocsin.kernel.ids import new_id
 
 
@@ -23,8 +23,8 @@ class Neighbours:
     """The status of responses to requests for states."""
     failures: int = 0
     """How many requests for states get a 503 first."""
-    delay: float = 0.0
-    """Seconds until the response to a request for states."""
+    silent: bool = False
+    """Whether requests for states get no response."""
     answered_at: dict[str, str] = field(default_factory=dict)
     """When incidents were acknowledged, by incident."""
     state_requests: list[list[str]] = field(default_factory=list)
@@ -48,7 +48,8 @@ class Neighbours:
         """Return the states of incidents."""
         ids = (await request.json())["incident_ids"]
         self.state_requests.append(ids)
-        await clock.sleep(self.delay)
+        if self.silent:
+            await asyncio.Event().wait()
         if self.failures:
             self.failures -= 1
             return web.json_response({"detail": "as scripted"}, status=503)
