@@ -76,7 +76,7 @@ async def test_an_open_incident_shows_who_was_paged_and_who_is_next(client: Clie
     ladder = page.text("escalation")
     assert "Payments, 5 min a level" in ladder
     assert "1 Priya Raman Primary. Paged" in ladder
-    assert "2 Carol Mensah Secondary. Paged at" in ladder
+    assert "2 Carol Mensah Secondary. Will be paged at" in ladder
     assert "until someone acknowledges" in ladder
 
 
