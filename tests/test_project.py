@@ -107,6 +107,26 @@ def test_each_record_of_a_decision_is_a_page_with_the_same_sections() -> None:
         ]
 
 
+def test_services_reach_tasks_threads_and_time_through_the_kernel() -> None:
+    """Also where ruff forbids nothing, because tests may. The CLI is not simulated."""
+    past_the_kernel = re.compile(
+        r"\basyncio\.(?:gather|shield|as_completed|ensure_future|to_thread)\b|\brun_in_executor\b|\bdatetime\.now\b"
+        r"|\bloop(?:\(\))?\.(?:call_\w+|create_task|time)\("
+    )
+    source = ROOT / "src" / "tocsin"
+    found = [
+        (str(path.relative_to(source)), used)
+        for path in tracked("src/*.py")
+        if not path.is_relative_to(source / "cli") and path.name not in {"clock.py", "tasks.py"}
+        for used in past_the_kernel.findall(path.read_text())
+    ]
+    assert found == [
+        ("alerts/service/parsing.py", "run_in_executor"),  # computes only
+        ("channels/transports/http.py", "run_in_executor"),  # the network, which a simulation replaces
+        ("kernel/server.py", "asyncio.to_thread"),  # the end of the process
+    ]
+
+
 def test_statements_and_defaults_ask_the_one_clock() -> None:
     other_clock = re.compile(
         r"(?<!tocsin\.)(?<!clock\.)(?<!def )\bnow\(\)|\b(?:clock|statement)_timestamp\(|\bCURRENT_TIMESTAMP\b",

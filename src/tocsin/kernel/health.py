@@ -73,7 +73,7 @@ async def get_ready(request: web.Request) -> web.Response:
     readiness = request.app[READINESS]
     if readiness.running is None or readiness.running.done():
         readiness.running = create_task(_check_all(request.app), name="readiness")
-    states = await asyncio.shield(readiness.running)
+    states = await tasks.shield(readiness.running)
     ready = not readiness.stopping and all(states[name] == "ok" for name in readiness.required)
     body = {
         "status": "ok" if ready else "stopping" if readiness.stopping else "unavailable",
@@ -86,7 +86,7 @@ async def get_ready(request: web.Request) -> web.Response:
 
 async def _check_all(app: web.Application) -> dict[str, str]:
     checks = {**app[READINESS].required, **app[READINESS].optional}
-    states = await asyncio.gather(*(_check(app, check) for check in checks.values()))
+    states = await tasks.gather(*(_check(app, check) for check in checks.values()))
     return dict(zip(checks, states, strict=True))
 
 

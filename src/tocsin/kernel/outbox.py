@@ -149,9 +149,7 @@ class Outbox:
                 yield
         if self._running:
             _, late = await tasks.wait(self._running, seconds=STOP_SECONDS)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*self._running, return_exceptions=True)
+            await tasks.cancel(*late)
 
     async def _tick(self, _app: web.Application) -> bool:
         free = CONCURRENCY - len(self._running)

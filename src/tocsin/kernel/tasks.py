@@ -1,10 +1,11 @@
 """The only place that creates tasks, time limits and timers, so that a simulation can replace them."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Final, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, Final, TypeAlias, TypeVar, overload
 
 T = TypeVar("T")
+U = TypeVar("U")
 F = TypeVar("F", bound="asyncio.Future[Any]")
 TimeLimit: TypeAlias = asyncio.Timeout
 CANCEL_AGAIN_SECONDS: Final = 0.1
@@ -18,6 +19,24 @@ def create_task(coroutine: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task
 def task_group() -> asyncio.TaskGroup:
     """Return a group whose tasks have ended when its block ends; the first failure cancels the others."""
     return asyncio.TaskGroup()
+
+
+@overload
+def gather(first: Awaitable[T], second: Awaitable[U], /) -> asyncio.Future[tuple[T, U]]: ...
+
+
+@overload
+def gather(*awaitables: Awaitable[T]) -> asyncio.Future[list[T]]: ...
+
+
+def gather(*awaitables: Awaitable[Any]) -> asyncio.Future[Any]:
+    """Run *awaitables* concurrently; return their results in this order, or raise the first failure."""
+    return asyncio.gather(*awaitables)
+
+
+async def shield(future: asyncio.Future[T]) -> T:
+    """Return the result of *future*, which a cancellation of this wait does not cancel."""
+    return await asyncio.shield(future)
 
 
 def timeout(seconds: float | None) -> TimeLimit:

@@ -79,8 +79,7 @@ def worker(name: str, tick: Tick, *, interval: float, wakeup: Wakeup | None = No
         done, _ = await tasks.wait({task}, seconds=STOP_SECONDS)
         if not done:
             log.warning("worker did not stop in time", worker=name)
-            task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+            await tasks.cancel(task)
 
     return context
 

@@ -13,7 +13,7 @@ from tocsin.clients.alerts import ALERTS
 from tocsin.clients.incidents import INCIDENTS
 from tocsin.clients.notifications import NOTIFICATIONS
 from tocsin.clients.oncall import ONCALL
-from tocsin.kernel import clock, openapi
+from tocsin.kernel import clock, openapi, tasks
 from tocsin.kernel.errors import RejectedError, UpstreamError
 from tocsin.kernel.http_client import Budget, ServiceClient
 from tocsin.web import gateway
@@ -51,7 +51,7 @@ class ApiDescription:
             if not self._document or clock.monotonic() >= self._expires_at:
                 clients: list[ServiceClient] = [app[ALERTS], app[INCIDENTS], app[ONCALL], app[NOTIFICATIONS]]
                 budget = Budget(attempts=1, seconds=(wait := app[SETTINGS].part_seconds), attempt_seconds=wait)
-                found = await asyncio.gather(*(_describe(client, budget) for client in clients))
+                found = await tasks.gather(*(_describe(client, budget) for client in clients))
                 self._document = _merged(
                     openapi.document(app), dict(zip([client.peer for client in clients], found, strict=True))
                 )

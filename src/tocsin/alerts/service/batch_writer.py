@@ -34,7 +34,7 @@ from tocsin.alerts.service.forwarder import Forwarder, PendingReply
 from tocsin.alerts.settings import Settings
 from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.integrations.integration import IncomingAlert, IngestResult
-from tocsin.kernel import clock, randomness
+from tocsin.kernel import clock, randomness, tasks
 from tocsin.kernel.db import Database, autocommit, transaction
 from tocsin.kernel.errors import DataRefusedError, InvalidRequestError, UnavailableError
 from tocsin.kernel.failpoints import Failpoint
@@ -114,7 +114,7 @@ class BatchWriter:
         first = self._by_key.get(key) if key is not None else None
         if first is not None and first.request.idempotent is not None:
             check_same(first.request.idempotent.digest(), request)
-            return await asyncio.shield(first.results)
+            return await tasks.shield(first.results)
         if self._pending_bytes > MAX_PENDING_BYTES:
             msg = "More alerts arrive than can be stored; try again in a moment."
             raise UnavailableError(msg)

@@ -17,7 +17,7 @@ from tocsin.alerts.settings import Settings
 from tocsin.clients.incidents import IncidentsClient
 from tocsin.contracts.incidents import AlertState, CorrelateAlerts, Correlation
 from tocsin.integrations.integration import IngestResult
-from tocsin.kernel import clock
+from tocsin.kernel import clock, tasks
 from tocsin.kernel.db import Database, autocommit
 from tocsin.kernel.errors import DomainError, UpstreamError
 from tocsin.kernel.failpoints import Failpoint
@@ -97,7 +97,7 @@ class Forwarder:
     async def context(self, _app: web.Application) -> AsyncIterator[None]:
         """Let running calls finish when the application stops (a cleanup context)."""
         yield
-        await asyncio.gather(*self._running)
+        await tasks.gather(*self._running)
 
     async def forward(
         self, alerts: Sequence[StoredAlert], budget: Budget, trace_contexts: Mapping[UUID, str]

@@ -1,6 +1,5 @@
 """What several pages load."""
 
-import asyncio
 from collections.abc import Awaitable, Iterable
 from typing import Final, TypeVar
 from uuid import UUID
@@ -15,6 +14,7 @@ from tocsin.contracts.escalations import Escalation
 from tocsin.contracts.incidents import Incident, IncidentSummary
 from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import Schedule
+from tocsin.kernel import tasks
 from tocsin.kernel.errors import NotFoundError, RejectedError
 from tocsin.kernel.pagination import MAX_LIMIT
 from tocsin.web.ui.cached import Cached
@@ -27,7 +27,7 @@ PAGE_SIZE: Final = 50
 
 async def with_open_count(app: web.Application, page: Awaitable[T]) -> tuple[T, int]:
     """Await *page* and, concurrently, the number of unacknowledged incidents: 0 while it is not known."""
-    return await asyncio.gather(page, _open_count(app))
+    return await tasks.gather(page, _open_count(app))
 
 
 async def _open_count(app: web.Application) -> int:

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from tocsin.clients.incidents import INCIDENTS
 from tocsin.contracts.incidents import ChangeIncident, IncidentStatus
+from tocsin.kernel import tasks
 from tocsin.kernel.errors import RejectedError, UpstreamError
 from tocsin.web.ui import forms
 from tocsin.web.ui.conflict import CurrentState, current_state
@@ -46,7 +47,7 @@ class BulkChange:
 
     async def run(self, refs: Sequence[str]) -> list[BulkResult]:
         """Change each incident of *refs*; return their results in the same order."""
-        return list(await asyncio.gather(*(self._one(ref) for ref in dict.fromkeys(refs))))
+        return await tasks.gather(*(self._one(ref) for ref in dict.fromkeys(refs)))
 
     async def _one(self, ref: str) -> BulkResult:
         async with self._slots:

@@ -72,7 +72,7 @@ async def load_now(app: web.Application) -> NowData:
 async def _strip(app: web.Application, load: PageLoader) -> Strip:
     client = app[oncall.ONCALL]
     schedules = await client.schedules(budget=load.budget, limit=TEAMS)
-    current = await asyncio.gather(*(_on_call(client, item.team, load) for item in schedules.items))
+    current = await tasks.gather(*(_on_call(client, item.team, load) for item in schedules.items))
     teams = sorted((team for team in current if team is not None), key=lambda team: team.team.casefold())
     return Strip(teams, more=schedules.next_cursor is not None)
 

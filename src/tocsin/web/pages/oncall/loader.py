@@ -1,6 +1,5 @@
 """Load who is on call."""
 
-import asyncio
 from datetime import date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -9,6 +8,7 @@ from aiohttp import web
 
 from tocsin.clients import oncall
 from tocsin.contracts.oncall import RotationType, Schedule, Shift
+from tocsin.kernel import tasks
 from tocsin.kernel.errors import NotFoundError, RejectedError
 from tocsin.web.pages.oncall.schedule_chart import DAYS, midnight
 from tocsin.web.pages.oncall.view import OnCallData, Schedules, monday
@@ -41,7 +41,7 @@ async def _schedules(
     page = await client.schedules(budget=load.budget, limit=LIMIT)
     schedules = sorted(page.items, key=lambda item: item.team.casefold())
     cards = schedules[:CARDS]
-    upcoming = await asyncio.gather(*(_shifts(client, load, item, AHEAD[item.rotation_type]) for item in cards))
+    upcoming = await tasks.gather(*(_shifts(client, load, item, AHEAD[item.rotation_type]) for item in cards))
     shifts = {item.team: found for item, found in zip(cards, upcoming, strict=True)}
     charted = _charted(schedules, shifts, team, name)
     if charted is None:
