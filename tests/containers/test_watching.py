@@ -22,7 +22,7 @@ async def test_a_failing_service_pages_with_its_runbook_until_it_recovers(stack:
 
             # The rule waits for a minute, so that a restart pages nobody.
             (incident,) = await eventually(found, timeout=240, every=1)
-            assert (incident["title"], incident["severity"]) == ("No replica of web-ui answers.", "critical")
+            assert (incident["title"], incident["severity"]) == ("No replica of web-ui responds.", "critical")
             await world.first_page(incident["id"])
         finally:
             await beside(docker, "start", container)

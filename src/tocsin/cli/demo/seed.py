@@ -13,7 +13,7 @@ from tocsin.kernel import clock
 from tocsin.kernel.errors import RejectedError, UpstreamError
 
 T = TypeVar("T")
-WAIT_SECONDS: Final = 15.0
+WAIT_SECONDS: Final = 60.0
 """How long an alert may take to get its incident, and an incident its first page, just after the services started."""
 POLL_SECONDS: Final = 0.1
 RANK: Final = {status: rank for rank, status in enumerate(IncidentStatus)}
