@@ -35,6 +35,11 @@ class Connection(aiopg.Connection):
     clock_offset = timedelta()
     """The offset that `Database` has set on this connection."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.prepared: set[str] = set()
+        """The names of the statements prepared on this connection."""
+
     @staticmethod
     def _ready(weak_self: Any) -> None:
         connection = weak_self()

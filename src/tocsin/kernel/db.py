@@ -39,6 +39,7 @@ from tocsin.kernel.errors import (
     TransactionConflictError,
     UnavailableError,
 )
+from tocsin.kernel.prepared import PreparedStatement
 
 register_uuid()  # type: ignore[no-untyped-call]
 log = structlog.get_logger(__name__)
@@ -253,22 +254,24 @@ async def autocommit(db: Database) -> AsyncIterator[Cursor]:
         yield cur
 
 
-async def execute(cur: Cursor, sql: str, **params: Any) -> int:
+async def execute(cur: Cursor, sql: str | PreparedStatement, **params: Any) -> int:
     """Run a statement; return the number of affected rows."""
     try:
+        if isinstance(sql, PreparedStatement):
+            sql = await sql.prepare(cur)
         await cur.execute(sql, params or None)  # None: psycopg2 leaves a literal % alone
     except (TimeoutError, OSError) as exc:
         raise DatabaseUnavailableError(UNREACHABLE) from exc
     return int(cur.rowcount)
 
 
-async def fetch_all(cur: Cursor, sql: str, **params: Any) -> list[Row]:
+async def fetch_all(cur: Cursor, sql: str | PreparedStatement, **params: Any) -> list[Row]:
     """Run a statement; return its rows."""
     await execute(cur, sql, **params)
     return list(await cur.fetchall())
 
 
-async def fetch_one(cur: Cursor, sql: str, **params: Any) -> Row | None:
+async def fetch_one(cur: Cursor, sql: str | PreparedStatement, **params: Any) -> Row | None:
     """Run a statement; return its first row, or None."""
     await execute(cur, sql, **params)
     row: Row | None = await cur.fetchone()

@@ -12,6 +12,8 @@ import aiopg
 import psycopg2.extensions
 import pytest
 
+from tocsin.kernel.prepared import PreparedStatement
+
 SOURCE: Final = Path(__file__).parents[3] / "src" / "tocsin"
 DRIVER: Final = SOURCE / "kernel" / "db.py"
 VERBS: Final = ("SELECT ", "SELECT\n", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "WITH ")
@@ -35,14 +37,21 @@ class Recorder:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._seen: dict[tuple[str, frozenset[str], str], Statement] = {}
-        original = aiopg.Cursor.execute
+        prepared: dict[str, str] = {}
+        original, original_prepare = aiopg.Cursor.execute, PreparedStatement.prepare
 
         async def execute(cursor: Any, operation: str, parameters: Mapping[str, Any] | None = None) -> None:
-            if operation.strip().startswith(VERBS):
-                self._keep(operation, parameters or {}, cursor.raw)
+            template = prepared.get(operation, operation)
+            if template.strip().startswith(VERBS):
+                self._keep(template, parameters or {}, cursor.raw)
             await original(cursor, operation, parameters)
 
+        async def prepare(statement: PreparedStatement, cursor: Any) -> str:
+            prepared[statement.execution] = statement.sql
+            return await original_prepare(statement, cursor)
+
         monkeypatch.setattr(aiopg.Cursor, "execute", execute)
+        monkeypatch.setattr(PreparedStatement, "prepare", prepare)
 
     @property
     def statements(self) -> list[Statement]:

@@ -7,7 +7,7 @@ to retry a batch.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from tocsin.alerts.domain import AlertReport, FiringRun, IncomingRequest, OpenAlertKey, StoredAlert, fingerprint
@@ -15,6 +15,47 @@ from tocsin.alerts.repository.mapping import document, stored_alert
 from tocsin.contracts.alerts import AlertAction
 from tocsin.integrations.integration import IngestResult
 from tocsin.kernel.db import Cursor, fetch_all, fetch_one, required
+from tocsin.kernel.prepared import PreparedStatement
+
+_INSERT_BATCH: Final = PreparedStatement(
+    "insert_batch",
+    """
+    WITH request AS (
+        INSERT INTO alerts.request (id, integration_id, integration, content_type, body, trace_context, created_at)
+        SELECT id, integration_id, integration, content_type, decode(body, 'hex'), trace_context, tocsin.now()
+        FROM json_to_recordset(%(requests)s) AS i (
+            id uuid, integration_id uuid, integration text, content_type text, body text, trace_context text)
+    ), idempotency AS (
+        INSERT INTO alerts.idempotency (scope, key, body_hash, resource_id, created_at)
+        SELECT scope, key, decode(digest, 'hex'), request_id, tocsin.now()
+        FROM json_to_recordset(%(keys)s) AS i (scope text, key text, digest text, request_id uuid)
+    ), input AS MATERIALIZED (
+        SELECT *, tocsin.now() AS at, status = 'resolved' AS resolved
+        FROM json_to_recordset(%(alerts)s) AS i (
+            id uuid, request_id uuid, service text, severity text, message text, labels jsonb, links jsonb,
+            source text, integration_id uuid, integration text, dedup_key text, fingerprint text, remark text,
+            fired_at timestamptz, status text)
+    ), alert AS (
+        INSERT INTO alerts.alert (id, request_id, service, severity, message, labels, links, source, integration_id,
+            integration, dedup_key, fingerprint, occurrences, remark, fired_at, created_at, last_seen_at,
+            resolved_at)
+        SELECT id, request_id, service, severity, message, labels, links, source, integration_id, integration,
+            dedup_key, fingerprint, 1, remark, fired_at, at, at, CASE WHEN resolved THEN at END
+        FROM input
+    ), correlation AS (
+        INSERT INTO alerts.correlation (alert_id, action, forwarded_version, created_at, changed_at,
+            next_forward_at)
+        SELECT id, CASE WHEN resolved THEN 'ignored' ELSE 'pending' END, CASE WHEN resolved THEN 1 ELSE 0 END,
+            at, at, at + %(grace)s * interval '1 second'
+        FROM input
+    )
+    SELECT tocsin.now() AS at
+    """,
+    requests="json",
+    keys="json",
+    alerts="json",
+    grace="float8",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,38 +77,7 @@ async def insert_batch(
     """
     row = await fetch_one(
         cur,
-        """
-        WITH request AS (
-            INSERT INTO alerts.request (id, integration_id, integration, content_type, body, trace_context, created_at)
-            SELECT id, integration_id, integration, content_type, decode(body, 'hex'), trace_context, tocsin.now()
-            FROM json_to_recordset(%(requests)s) AS i (
-                id uuid, integration_id uuid, integration text, content_type text, body text, trace_context text)
-        ), idempotency AS (
-            INSERT INTO alerts.idempotency (scope, key, body_hash, resource_id, created_at)
-            SELECT scope, key, decode(digest, 'hex'), request_id, tocsin.now()
-            FROM json_to_recordset(%(keys)s) AS i (scope text, key text, digest text, request_id uuid)
-        ), input AS MATERIALIZED (
-            SELECT *, tocsin.now() AS at, status = 'resolved' AS resolved
-            FROM json_to_recordset(%(alerts)s) AS i (
-                id uuid, request_id uuid, service text, severity text, message text, labels jsonb, links jsonb,
-                source text, integration_id uuid, integration text, dedup_key text, fingerprint text, remark text,
-                fired_at timestamptz, status text)
-        ), alert AS (
-            INSERT INTO alerts.alert (id, request_id, service, severity, message, labels, links, source, integration_id,
-                integration, dedup_key, fingerprint, occurrences, remark, fired_at, created_at, last_seen_at,
-                resolved_at)
-            SELECT id, request_id, service, severity, message, labels, links, source, integration_id, integration,
-                dedup_key, fingerprint, 1, remark, fired_at, at, at, CASE WHEN resolved THEN at END
-            FROM input
-        ), correlation AS (
-            INSERT INTO alerts.correlation (alert_id, action, forwarded_version, created_at, changed_at,
-                next_forward_at)
-            SELECT id, CASE WHEN resolved THEN 'ignored' ELSE 'pending' END, CASE WHEN resolved THEN 1 ELSE 0 END,
-                at, at, at + %(grace)s * interval '1 second'
-            FROM input
-        )
-        SELECT tocsin.now() AS at
-        """,
+        _INSERT_BATCH,
         requests=document([_request(request) for request in requests]),
         keys=document(
             [

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from pydantic_core import to_json
@@ -16,6 +17,24 @@ from tocsin.incidents.domain.correlation import (
     description_of,
 )
 from tocsin.kernel.db import Cursor, execute, fetch_all
+from tocsin.kernel.prepared import PreparedStatement
+
+_INSERT_LINKS: Final = PreparedStatement(
+    "insert_links",
+    """
+    INSERT INTO incidents.incident_alert
+        (alert_id, incident_id, version, attached_version, service, severity, message, source, labels, dedup_key,
+         occurrences, action, attached_at, last_seen_at, resolved_at)
+    SELECT alert_id, incident_id, version, attached_version, service, severity, message, source, labels, dedup_key,
+           occurrences, action, tocsin.now(), last_seen_at,
+           CASE WHEN status = 'resolved' THEN tocsin.now() END
+    FROM json_to_recordset(%(links)s::json)
+        AS link (alert_id uuid, incident_id uuid, version int, attached_version int, service text, severity text,
+                 message text, source text, labels jsonb, dedup_key text, occurrences int, action text, status text,
+                 last_seen_at timestamptz)
+    """,
+    links="json",
+)
 
 
 async def lock_correlation_keys(cur: Cursor, keys: Collection[CorrelationKey], *, seconds: float) -> None:
@@ -160,22 +179,7 @@ async def update_counts(cur: Cursor, changed: Sequence[IncidentDelta]) -> None:
 
 async def insert_links(cur: Cursor, links: Sequence[AlertLinkUpdate]) -> None:
     """Insert the links of new alerts. A duplicate fails the batch, which the sender then retries."""
-    await execute(
-        cur,
-        """
-        INSERT INTO incidents.incident_alert
-            (alert_id, incident_id, version, attached_version, service, severity, message, source, labels, dedup_key,
-             occurrences, action, attached_at, last_seen_at, resolved_at)
-        SELECT alert_id, incident_id, version, attached_version, service, severity, message, source, labels, dedup_key,
-               occurrences, action, tocsin.now(), last_seen_at,
-               CASE WHEN status = 'resolved' THEN tocsin.now() END
-        FROM json_to_recordset(%(links)s::json)
-            AS link (alert_id uuid, incident_id uuid, version int, attached_version int, service text, severity text,
-                     message text, source text, labels jsonb, dedup_key text, occurrences int, action text, status text,
-                     last_seen_at timestamptz)
-        """,
-        links=_as_json(links),
-    )
+    await execute(cur, _INSERT_LINKS, links=_as_json(links))
 
 
 async def insert_moved(cur: Cursor, moves: Mapping[UUID, UUID]) -> None:

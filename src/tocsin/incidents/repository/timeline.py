@@ -1,6 +1,7 @@
 """The timeline of incidents, which is append-only."""
 
 from collections.abc import Iterable
+from typing import Final
 from uuid import UUID
 
 from pydantic_core import to_json
@@ -9,6 +10,25 @@ from tocsin.contracts.incidents import AppendTimelineEntry, TimelineEntry
 from tocsin.incidents.domain.incident import NewTimelineEntry
 from tocsin.kernel.db import Cursor, Json, Row, execute, fetch_all, fetch_one
 from tocsin.kernel.ids import new_id
+from tocsin.kernel.prepared import PreparedStatement
+
+_INSERT_ENTRIES: Final = PreparedStatement(
+    "insert_entries",
+    """
+    INSERT INTO incidents.timeline (id, incident_id, event_type, actor, detail, data)
+    SELECT id, incident_id, event_type, actor, detail, data::jsonb
+    FROM unnest(%(ids)s::uuid[], %(incident_ids)s::uuid[], %(event_types)s::text[], %(actors)s::text[],
+                %(details)s::text[], %(data)s::text[])
+        WITH ORDINALITY AS entry (id, incident_id, event_type, actor, detail, data, position)
+    ORDER BY position
+    """,
+    ids="uuid[]",
+    incident_ids="uuid[]",
+    event_types="text[]",
+    actors="text[]",
+    details="text[]",
+    data="text[]",
+)
 
 
 async def insert_entries(cur: Cursor, entries: Iterable[NewTimelineEntry]) -> None:
@@ -18,14 +38,7 @@ async def insert_entries(cur: Cursor, entries: Iterable[NewTimelineEntry]) -> No
         return
     await execute(
         cur,
-        """
-        INSERT INTO incidents.timeline (id, incident_id, event_type, actor, detail, data)
-        SELECT id, incident_id, event_type, actor, detail, data::jsonb
-        FROM unnest(%(ids)s::uuid[], %(incident_ids)s::uuid[], %(event_types)s::text[], %(actors)s::text[],
-                    %(details)s::text[], %(data)s::text[])
-            WITH ORDINALITY AS entry (id, incident_id, event_type, actor, detail, data, position)
-        ORDER BY position
-        """,
+        _INSERT_ENTRIES,
         ids=[new_id() for _ in listed],
         incident_ids=[entry.incident_id for entry in listed],
         event_types=[entry.event_type.value for entry in listed],
