@@ -37,7 +37,7 @@ def test_no_packages_import_each_other(graph: grimp.ImportGraph) -> None:
     assert circle(packages) == []
 
 
-def test_a_circle_through_a_function_is_found(graph: grimp.ImportGraph) -> None:
+def test_a_circular_import_inside_a_function_is_found(graph: grimp.ImportGraph) -> None:
     graph.add_import(importer="tocsin.kernel.errors", imported="tocsin.kernel.db")
     assert set(circle(graph)) >= {"tocsin.kernel.errors", "tocsin.kernel.db"}
     graph.remove_import(importer="tocsin.kernel.errors", imported="tocsin.kernel.db")

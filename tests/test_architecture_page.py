@@ -21,7 +21,7 @@ def test_every_path_on_the_page_exists() -> None:
     assert [name for name in inside | beside if not (ROOT / name).exists()] == []
 
 
-def test_the_four_services_have_the_rooms_of_the_page_and_no_others() -> None:
+def test_the_four_services_have_exactly_the_modules_of_the_page() -> None:
     shape = PAGE.split("## A service")[1].split("web-ui has")[0]
     rooms = {
         name.removesuffix("/")
@@ -34,6 +34,6 @@ def test_the_four_services_have_the_rooms_of_the_page_and_no_others() -> None:
         assert found - rooms - {"__init__.py", "__pycache__"} == set(), service
 
 
-def test_every_package_of_the_product_stands_in_the_tree() -> None:
+def test_every_package_of_the_product_is_in_the_tree() -> None:
     packages = {path.parent.name for path in (ROOT / "src" / "tocsin").glob("*/__init__.py")}
     assert [name for name in sorted(packages) if f"── {name}/" not in PAGE] == []

@@ -121,7 +121,7 @@ def test_a_file_that_fails_leaves_nothing_behind_and_is_named(empty_dsn: str, ow
     assert migrate(empty_dsn) == ["0002_bad"]
 
 
-def test_the_time_outs_of_one_file_do_not_reach_the_next(empty_dsn: str, own_files: Path) -> None:
+def test_the_timeouts_of_one_file_do_not_apply_to_the_next(empty_dsn: str, own_files: Path) -> None:
     (own_files / "0001_hasty.sql").write_text("SET statement_timeout = '200ms'; CREATE SCHEMA hasty;")
     (own_files / "0002_patient.sql").write_text(
         "CREATE TABLE public.seen AS SELECT current_setting('statement_timeout');"
@@ -130,7 +130,7 @@ def test_the_time_outs_of_one_file_do_not_reach_the_next(empty_dsn: str, own_fil
     assert run(empty_dsn, "SELECT * FROM public.seen") == [{"current_setting": "0"}]
 
 
-def test_a_file_may_leave_the_transaction_for_what_cannot_run_in_one(empty_dsn: str, own_files: Path) -> None:
+def test_a_file_may_run_without_a_transaction(empty_dsn: str, own_files: Path) -> None:
     (own_files / "0001_table.sql").write_text("CREATE TABLE public.a (id int);")
     (own_files / "0002_index.sql").write_text(
         "-- no transaction\nSET lock_timeout = '2s';\nCREATE INDEX CONCURRENTLY ON public.a (id);\n"
@@ -161,7 +161,7 @@ def test_a_file_that_was_edited_after_it_was_applied_is_refused(empty_dsn: str, 
             attempt(empty_dsn)
 
 
-def test_a_database_of_before_this_schema_is_refused_in_one_line(empty_dsn: str) -> None:
+def test_a_database_with_an_earlier_schema_line_is_refused_in_one_line(empty_dsn: str) -> None:
     run(empty_dsn, "CREATE SCHEMA migrations")
     run(empty_dsn, "CREATE TABLE migrations.applied (migration_hash text, migration_id text)")
     status, out, err = run_migrator(empty_dsn)
@@ -180,7 +180,7 @@ async def test_a_migrator_killed_inside_a_file_leaves_the_file_to_the_next(empty
 
 
 @pytest.mark.slow
-async def test_a_migrator_killed_between_a_file_and_the_note_of_it_has_done_neither(db_dsn: str) -> None:
+async def test_a_migrator_killed_between_a_file_and_its_record_has_committed_neither(db_dsn: str) -> None:
     name = "0007_notifications_create_notification"
     run(db_dsn, "DROP SCHEMA notifications CASCADE")
     run(db_dsn, "DELETE FROM migrations.applied WHERE name = %(name)s", {"name": name})
@@ -190,7 +190,7 @@ async def test_a_migrator_killed_between_a_file_and_the_note_of_it_has_done_neit
 
 
 @pytest.mark.slow
-async def test_a_database_that_goes_away_in_the_middle_is_one_line(empty_dsn: str) -> None:
+async def test_a_database_that_becomes_unavailable_during_a_migration_is_reported_in_one_line(empty_dsn: str) -> None:
     with held(empty_dsn, "CREATE SCHEMA oncall"), start_migrator(empty_dsn) as process:
         await eventually(lambda: run(empty_dsn, WAITING))
         run(empty_dsn, f"SELECT pg_terminate_backend(pid) FROM ({WAITING}) AS migrator")
@@ -208,7 +208,7 @@ def test_a_lock_that_is_never_released_is_named(empty_dsn: str, monkeypatch: pyt
         migrate(empty_dsn)
 
 
-def test_another_encoding_than_utf8_is_refused_in_one_line(postgres: Server) -> None:
+def test_an_encoding_other_than_utf8_is_refused_in_one_line(postgres: Server) -> None:
     name = postgres.create(template="template0", encoding="LATIN1")
     status, out, err = run_migrator(postgres.dsn(name))
     postgres.drop(name)
@@ -226,12 +226,12 @@ def test_an_older_server_is_refused(empty_dsn: str, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("dsn", ["postgresql://nobody@127.0.0.1:1/none", "not an address"])
-def test_a_database_that_cannot_be_reached_is_one_line(dsn: str) -> None:
+def test_an_unreachable_database_is_reported_in_one_line(dsn: str) -> None:
     with pytest.raises(MigrationError, match=r"\Acannot connect to the database: [^\n]+\Z"):
         migrate(dsn)
 
 
-def test_an_address_is_asked_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_dsn_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.delenv("DATABASE_URL", raising=False)
     with pytest.raises(SystemExit) as exit_:
         migrator.main()
@@ -239,7 +239,7 @@ def test_an_address_is_asked_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert capsys.readouterr().err.startswith("DATABASE_URL is not set.")
 
 
-def test_an_installation_without_migrations_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_installation_without_migrations_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(migrator, "__file__", str(tmp_path / "src" / "tocsin" / "migrate.py"))
     with pytest.raises(MigrationError, match="the installation is incomplete"):
         sql_folder()

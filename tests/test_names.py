@@ -71,7 +71,7 @@ def identifiers(tree: ast.AST) -> Iterator[str]:
                 yield name
 
 
-def test_no_file_and_no_identifier_has_a_name_that_left() -> None:
+def test_no_file_and_no_identifier_has_a_retired_name() -> None:
     found = [
         f"{path.relative_to(ROOT)}: {name}"
         for path in tracked("src/*.py", ".github/*.py", "docker/*.py")

@@ -54,7 +54,7 @@ def test_the_readme_is_short_and_starts_with_what_to_type() -> None:
         assert (ROOT / target).exists(), f"{target} is linked and does not exist"
 
 
-def test_the_page_of_settings_says_what_the_classes_say_and_explains_each() -> None:
+def test_the_page_of_settings_is_generated_from_the_classes_and_explains_each() -> None:
     assert settings_page.PAGE.read_text() == settings_page.render(), "run `make docs`"
     assert [line for line in settings_page.render().splitlines() if line.endswith("|  |")] == []
 
@@ -74,7 +74,7 @@ def test_no_file_names_a_place_of_one_machine_or_unfinished_work() -> None:
     assert found == []
 
 
-def test_no_source_file_is_longer_than_a_reader_can_hold() -> None:
+def test_no_source_file_is_longer_than_300_lines() -> None:
     lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in tracked("*.py")}
     assert {name: length for name, length in lengths.items() if length > LINES} == {}
 
@@ -127,7 +127,7 @@ def test_services_reach_tasks_threads_and_time_through_the_kernel() -> None:
     ]
 
 
-def test_statements_and_defaults_ask_the_one_clock() -> None:
+def test_statements_and_defaults_use_tocsin_now_only() -> None:
     other_clock = re.compile(
         r"(?<!tocsin\.)(?<!clock\.)(?<!def )\bnow\(\)|\b(?:clock|statement)_timestamp\(|\bCURRENT_TIMESTAMP\b",
         re.IGNORECASE,

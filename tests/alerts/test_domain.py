@@ -70,7 +70,9 @@ class Table:
 
 
 @given(sequences)
-def test_steps_have_the_effect_of_the_reports_one_by_one(sequence: list[tuple[str, str, AlertStatus]]) -> None:
+def test_steps_have_the_effect_of_their_reports_applied_one_by_one(
+    sequence: list[tuple[str, str, AlertStatus]],
+) -> None:
     reports = [report(key, status, service=name, number=n) for n, (key, name, status) in enumerate(sequence)]
     one_by_one, in_steps = Table(), Table()
     one_by_one.write(reports)

@@ -27,7 +27,7 @@ WORDS = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1,
 
 
 @given(st.text(max_size=3_000))
-def test_what_is_stored_of_a_response_fits_and_can_be_stored(answer: str) -> None:
+def test_a_stored_response_is_truncated_and_storable(answer: str) -> None:
     found = storable(answer)
     assert len(found.encode()) <= 2_048
     assert "\0" not in found
@@ -36,7 +36,7 @@ def test_what_is_stored_of_a_response_fits_and_can_be_stored(answer: str) -> Non
 
 
 @given(st.text(st.characters(), max_size=600), st.integers(1, 200))
-def test_one_line_is_one_line_that_no_terminal_obeys(text: str, limit: int) -> None:
+def test_a_single_line_has_no_line_break_and_no_control_character(text: str, limit: int) -> None:
     line = one_line(text, limit)
     assert len(line) <= limit
     assert line.isprintable()
@@ -73,7 +73,7 @@ ADDRESSES = st.text(min_size=3, max_size=60).map(lambda text: f"{text[:-2]}@{tex
 @given(user=ADDRESSES, text=st.text(min_size=1, max_size=300), title=st.text(max_size=300))
 @example(user="a..b@c", text="x", title="y")
 @example(user="ä@ö", text="\r\nBcc: x@y\r\n\r\n.\r\n", title="\r\n\r\nBcc: x@y")
-def test_no_text_adds_a_header_to_a_mail(user: str, text: str, title: str) -> None:
+def test_no_text_can_add_a_header_to_a_mail(user: str, text: str, title: str) -> None:
     try:
         email.CHANNEL.check_address(user)
     except ValueError:

@@ -114,7 +114,7 @@ async def system(db_dsn: str, tmp_path: Path) -> AsyncIterator[System]:
         yield running
 
 
-async def test_the_examples_answer_as_the_page_says(system: System) -> None:
+async def test_the_examples_return_what_the_page_documents(system: System) -> None:
     text = PAGE.read_text().replace("http://127.0.0.1:8080", system["web"].url)
     assert len(EXAMPLE.findall(text)) == text.count("```sh")
     variables: dict[str, str] = {}

@@ -21,7 +21,7 @@ AN_HOUR_PASSES = """
 """
 
 
-async def test_after_an_outage_a_person_gets_one_message_that_names_what_still_waits(
+async def test_after_an_outage_a_person_gets_one_message_that_names_the_unacknowledged_incidents(
     db_dsn: str, tmp_path: Path, world: World
 ) -> None:
     patient = {**world.environment, "ESCALATION_TIMEOUT_MINUTES": "30"}

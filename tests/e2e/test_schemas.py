@@ -17,7 +17,7 @@ EXAMPLES = 200 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 25
 
 @pytest.mark.sample("descriptions of services", 2)
 @pytest.mark.parametrize("service", ["alerts", "incidents", "oncall", "notifications"])
-async def test_no_request_makes_a_service_fail_or_break_its_own_description(
+async def test_no_request_makes_a_service_fail_or_violate_its_own_description(
     standing: Standing, service: str, tmp_path: Path
 ) -> None:
     process = await asyncio.create_subprocess_exec(

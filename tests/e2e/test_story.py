@@ -76,7 +76,7 @@ async def test_an_alert_opens_an_incident_that_pages_the_person_on_call_until_it
     assert len({received.delivery_id for received in world.pages_for(incident)}) == len(world.pages_for(incident))
 
 
-async def test_who_does_not_answer_is_followed_by_the_next_person_then_everyone(standing: Standing) -> None:
+async def test_if_a_person_does_not_acknowledge_the_next_person_is_paged_then_everyone(standing: Standing) -> None:
     system, world = standing.system, standing.world
     accepted = await system.post("alerts", "/api/v1/alerts", alert("search"))
     incident = accepted["incident_id"]

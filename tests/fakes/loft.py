@@ -1,4 +1,4 @@
-"""The loft of the made-up channel: it speaks its protocol, in fog, too."""
+"""A fake of the provider of the made-up channel `pigeon`; it fails while there is fog."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,11 +14,11 @@ TOKEN = "corn"  # noqa: S105 - the fake's own
 
 @dataclass(slots=True)
 class Loft:
-    """Remembers flights; refuses strangers, and everybody while there is fog."""
+    """Records messages; rejects an unknown key, and every request while there is fog."""
 
     flights: list[dict[str, Any]] = field(default_factory=list)
     fogs: int = 0
-    """How many requests meet fog first."""
+    """The number of requests that fail first."""
     url: str = ""
 
     async def fly(self, request: web.Request) -> web.Response:

@@ -127,7 +127,7 @@ async def test_the_current_state_is_a_no_op(api: Api) -> None:
     assert await api.change(incident.id) == acknowledged
 
 
-async def test_the_version_counts_peoples_changes(api: Api) -> None:
+async def test_the_version_increases_with_each_change_by_a_person(api: Api) -> None:
     incident = await api.open()
     assert incident.version == 1
     assert (await api.change(incident.id, notes="seen")).version == 2

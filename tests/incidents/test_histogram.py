@@ -53,13 +53,13 @@ def test_the_sum_of_parts_equals_the_whole(parts: list[list[float]], share: floa
 
 
 @given(st.lists(durations, max_size=60))
-def test_what_lies_between_edges_is_counted_exactly(seconds: list[float]) -> None:
+def test_durations_between_two_edges_are_counted_exactly(seconds: list[float]) -> None:
     limits = (60.0, 300.0, 3600.0)
     expected = [sum(begin <= item < end for item in seconds) for begin, end in pairwise((0.0, *limits, float("inf")))]
     assert Histogram.parse(stored(seconds)).between(limits) == expected
 
 
-def test_nothing_has_no_quantile() -> None:
+def test_an_empty_histogram_has_no_quantile() -> None:
     empty = Histogram.parse("0")
     assert (empty.total, empty.quantile(0.5), empty.between((60.0,))) == (0, None, [0, 0])
 

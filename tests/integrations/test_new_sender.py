@@ -51,7 +51,7 @@ async def post(client: Client, body: bytes) -> tuple[int, Any]:
         return response.status, await response.json()
 
 
-async def test_its_requests_pass_the_gateway_and_are_parsed_and_answered_in_its_own_format(
+async def test_its_requests_pass_the_gateway_and_get_responses_in_its_own_format(
     web: Client, ingestion: Client
 ) -> None:
     async with web.post(INTEGRATION.path, data=SMOKE) as response:

@@ -1,4 +1,4 @@
-"""What the kernel's tests share: settings that are quick to give up, and databases that close themselves."""
+"""Fixtures of the kernel's tests: short time-outs, and databases that are closed at the end."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -29,7 +29,7 @@ Rows = Callable[[], list[dict[str, Any]]]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the second loop to `make test`: a change that only one of the two notices is rare."""
+    """Run the second event loop only in a complete run: the two rarely differ."""
     for item in items:
         if "[asyncio" in item.name:
             item.add_marker(pytest.mark.slow)
@@ -109,7 +109,7 @@ def rows(db_dsn: str) -> Rows:
 
 @pytest.fixture
 async def edge(aiohttp_client: AiohttpClient) -> EdgeClient:
-    """A client of an application with nothing but the kernel's own and the routes of `edge.py`."""
+    """A client of an application with only the kernel's routes and those of `bare_app.py`."""
     app = base_app(ProcessSettings.model_validate({}), service="edge")
     app.add_routes(edge_routes.ROUTES)
     return await aiohttp_client(app)

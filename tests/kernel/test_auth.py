@@ -31,11 +31,13 @@ def request_of(principal: Principal | None = None, actor: str | None = None) -> 
         (300 * "x", None, 256 * "x"),
     ],
 )
-def test_the_open_principal_names_itself(header: str | None, reported: str | None, actor: str) -> None:
+def test_without_access_control_the_actor_is_the_one_that_the_request_names(
+    header: str | None, reported: str | None, actor: str
+) -> None:
     assert actor_of(request_of(actor=header), reported) == actor
 
 
-def test_nobody_else_is_named_by_a_header_or_a_body() -> None:
+def test_an_authenticated_principal_is_the_actor_whatever_the_request_names() -> None:
     assert actor_of(request_of(ADA, "The CEO"), "The CEO") == "Ada"
 
 

@@ -34,7 +34,7 @@ async def test_a_backend_that_ended_while_idle_is_replaced(things_dsn: str, thin
     await eventually(is_replaced)
 
 
-async def test_a_backend_that_ends_in_a_transaction_is_the_database_breaking_off(
+async def test_the_database_is_unavailable_when_a_backend_ends_in_a_transaction(
     things_dsn: str, things: Database
 ) -> None:
     async def insert() -> None:
@@ -48,7 +48,7 @@ async def test_a_backend_that_ends_in_a_transaction_is_the_database_breaking_off
     assert await ask(things, "SELECT id FROM thing") == []
 
 
-async def test_a_backend_that_ends_in_mid_statement_is_the_database_breaking_off(
+async def test_the_database_is_unavailable_when_a_backend_ends_during_a_statement(
     things_dsn: str, things: Database
 ) -> None:
     asking = create_task(ask(things, "SELECT pg_sleep(30)"), name="asking")
@@ -59,7 +59,7 @@ async def test_a_backend_that_ends_in_mid_statement_is_the_database_breaking_off
     assert await ask(things) == [{"one": 1}]
 
 
-async def test_a_reset_while_a_large_statement_is_being_sent_breaks_off_and_the_next_connects(
+async def test_after_a_reset_while_a_large_statement_is_sent_the_next_statement_connects_again(
     things_dsn: str, open_database: OpenDatabase
 ) -> None:
     async with proxied_database(things_dsn) as (proxy, dsn):
@@ -79,7 +79,7 @@ async def test_a_reset_while_a_large_statement_is_being_sent_breaks_off_and_the_
         assert await ask(db) == [{"one": 1}]
 
 
-async def test_an_end_and_a_reset_that_the_loop_reports_as_one_event_are_both_noticed(
+async def test_a_close_and_a_reset_that_the_loop_reports_as_one_event_are_both_noticed(
     things_dsn: str, open_database: OpenDatabase
 ) -> None:
     """This happens when a statement is sent to a backend that has just ended."""
@@ -94,7 +94,7 @@ async def test_an_end_and_a_reset_that_the_loop_reports_as_one_event_are_both_no
 
 
 @pytest.mark.parametrize("allowed", [0, 1, 60, 400, 700, 20_000, 100_000])
-async def test_an_answer_cut_off_anywhere_is_the_database_breaking_off(
+async def test_the_database_is_unavailable_when_a_result_is_cut_off_at_any_byte(
     things_dsn: str, open_database: OpenDatabase, allowed: int
 ) -> None:
     async with proxied_database(things_dsn) as (proxy, dsn):
@@ -107,7 +107,7 @@ async def test_an_answer_cut_off_anywhere_is_the_database_breaking_off(
 
 
 @pytest.mark.slow
-async def test_a_silent_database_is_given_up_in_bounded_time(things_dsn: str, open_database: OpenDatabase) -> None:
+async def test_a_silent_database_is_unavailable_in_bounded_time(things_dsn: str, open_database: OpenDatabase) -> None:
     async with proxied_database(things_dsn) as (proxy, dsn):
         db = open_database(dsn, db_statement_timeout_seconds=0.3, db_connect_timeout_seconds=0.3)
         await ask(db)
@@ -120,7 +120,7 @@ async def test_a_silent_database_is_given_up_in_bounded_time(things_dsn: str, op
         await eventually(lambda: answers(db))
 
 
-async def test_once_a_connect_has_failed_others_fail_at_once_for_a_moment(
+async def test_for_a_moment_after_a_failed_connect_others_fail_at_once(
     things_dsn: str, open_database: OpenDatabase
 ) -> None:
     async with proxied_database(things_dsn) as (proxy, dsn):
@@ -151,7 +151,7 @@ async def test_a_database_that_stops_and_starts_is_connected_to_again(
             await eventually(lambda: answers(db))
 
 
-async def test_the_first_error_is_raised_where_rolling_back_fails_too(things_dsn: str, things: Database) -> None:
+async def test_the_first_error_is_raised_when_the_rollback_fails_too(things_dsn: str, things: Database) -> None:
     async def refuse() -> None:
         async with transaction(things) as cur:
             await execute(cur, "SELECT 1")
@@ -163,7 +163,7 @@ async def test_the_first_error_is_raised_where_rolling_back_fails_too(things_dsn
     assert await ask(things) == [{"one": 1}]
 
 
-async def test_a_database_that_takes_no_changes_is_unavailable_and_is_connected_to_anew(
+async def test_a_read_only_database_is_unavailable_and_its_connections_are_replaced(
     things_dsn: str, things: Database
 ) -> None:
     async def insert() -> None:

@@ -22,19 +22,19 @@ from tocsin.kernel.errors import (
 from tocsin.kernel.tasks import create_task
 
 
-async def test_connections_are_used_again(things: Database) -> None:
+async def test_connections_are_reused(things: Database) -> None:
     assert await backend(things) == await backend(things)
 
 
 @pytest.mark.slow
-async def test_a_statement_that_takes_too_long_is_ended_and_its_connection_goes_on(things: Database) -> None:
+async def test_a_statement_that_takes_too_long_is_cancelled_and_its_connection_stays_usable(things: Database) -> None:
     pid = await backend(things)
     with pytest.raises(StatementTimeoutError):
         await ask(things, "SELECT pg_sleep(30)")
     assert await backend(things) == pid
 
 
-async def test_a_lock_that_is_not_to_be_had_is_a_time_out(things: Database) -> None:
+async def test_a_lock_that_cannot_be_acquired_is_a_timeout(things: Database) -> None:
     async with transaction(things) as holder:
         await execute(holder, "LOCK TABLE thing")
         with pytest.raises(StatementTimeoutError):
@@ -43,7 +43,7 @@ async def test_a_lock_that_is_not_to_be_had_is_a_time_out(things: Database) -> N
 
 
 @pytest.mark.slow
-async def test_of_two_transactions_that_block_each_other_one_fails_as_retriable(
+async def test_of_two_transactions_in_a_deadlock_one_fails_with_a_retriable_error(
     things_dsn: str, open_database: OpenDatabase
 ) -> None:
     db = open_database(things_dsn, db_statement_timeout_seconds=10, db_lock_timeout_seconds=10)
@@ -69,7 +69,7 @@ async def test_a_caller_waits_for_a_connection_and_then_fails(things_dsn: str, o
 
 
 @pytest.mark.slow
-async def test_a_statement_that_is_cancelled_leaves_nothing_behind(things_dsn: str, things: Database) -> None:
+async def test_a_cancelled_statement_returns_its_connection(things_dsn: str, things: Database) -> None:
     for _ in range(2 * things.size):
         asking = create_task(ask(things, "SELECT pg_sleep(30)"), name="asking")
         await eventually(lambda: is_asleep(things_dsn))
@@ -93,7 +93,7 @@ async def test_waiting_for_a_connection_can_be_cancelled(things_dsn: str, open_d
     assert [await ask(db) for _ in range(3)] == [[{"one": 1}]] * 3
 
 
-async def test_nothing_leaks_however_transactions_end(things_dsn: str, things: Database) -> None:
+async def test_no_connection_leaks_however_transactions_end(things_dsn: str, things: Database) -> None:
     async def end(number: int) -> None:
         patience = 5 if number % 3 else 0.001 * (number % 7)
         async with tasks.timeout(patience), transaction(things) as cur:
@@ -122,7 +122,7 @@ async def test_an_error_in_a_transaction_rolls_back_and_is_raised_unchanged(thin
 
 
 @pytest.mark.parametrize("error", [TimeoutError, FileNotFoundError])
-async def test_an_error_of_the_code_inside_is_not_taken_for_the_databases(
+async def test_an_error_of_the_callers_code_is_not_mistaken_for_one_of_the_database(
     things: Database, error: type[Exception]
 ) -> None:
     async def fail() -> None:
@@ -133,7 +133,7 @@ async def test_an_error_of_the_code_inside_is_not_taken_for_the_databases(
         await fail()
 
 
-async def test_a_value_too_large_for_an_index_is_no_outage(things: Database) -> None:
+async def test_a_value_too_large_for_an_index_is_refused_data_and_no_outage(things: Database) -> None:
     async def insert() -> None:
         async with transaction(things) as cur:
             await execute(cur, "CREATE INDEX ON thing (name)")
@@ -150,7 +150,7 @@ async def test_a_literal_percent_sign_needs_no_parameters(things: Database) -> N
     assert await ask(things, "SELECT 'a%b' LIKE 'a%' AS fits") == [{"fits": True}]
 
 
-async def test_a_pool_that_was_closed_keeps_nothing(things_dsn: str, things: Database) -> None:
+async def test_a_closed_pool_keeps_no_connection(things_dsn: str, things: Database) -> None:
     await ask(things)
     await things.close()
     assert await ask(things) == [{"one": 1}]
@@ -167,7 +167,7 @@ async def test_a_pool_that_was_closed_keeps_nothing(things_dsn: str, things: Dat
         "host=a nonsense=hunter2",
     ],
 )
-def test_a_wrong_address_is_refused_without_its_password(dsn: str) -> None:
+def test_an_invalid_dsn_is_refused_without_showing_its_password(dsn: str) -> None:
     with pytest.raises(ValueError, match="not a PostgreSQL address") as caught:
         check_dsn(dsn)
     assert "hunter2" not in str(caught.value)
@@ -177,13 +177,13 @@ def test_a_wrong_address_is_refused_without_its_password(dsn: str) -> None:
 @pytest.mark.parametrize(
     "dsn", ["postgresql://u:p@h:5432/n", "host=/run/db dbname=n", "postgresql://a,b:6000/n", "host=a,b port=1,2"]
 )
-def test_what_libpq_takes_is_taken(dsn: str) -> None:
+def test_a_dsn_that_libpq_accepts_is_accepted(dsn: str) -> None:
     check_dsn(dsn)
 
 
 @pytest.mark.parametrize(
     "options", ["-c tocsin.clock_offset=1h", "-c work_mem=7MB --Tocsin.Clock_Offset=1h", r"-c tocsin\.clock\_offset=1h"]
 )
-def test_an_address_that_moves_the_clock_is_refused(options: str) -> None:
+def test_a_dsn_that_moves_the_clock_is_refused(options: str) -> None:
     with pytest.raises(ValueError, match=r"tocsin\.clock_offset, which only tests may do"):
         check_dsn(make_dsn(options=options))

@@ -37,7 +37,7 @@ async def insert(db: Database, number: int, name: str) -> None:
         await execute(cur, "INSERT INTO thing VALUES (%(id)s, %(name)s) ON CONFLICT DO NOTHING", id=number, name=name)
 
 
-async def test_an_error_swallowed_inside_a_transaction_is_told_at_its_end(things: Database) -> None:
+async def test_an_error_swallowed_inside_a_transaction_is_raised_at_its_end(things: Database) -> None:
     async def swallow() -> None:
         async with transaction(things) as cur:
             await execute(cur, "INSERT INTO thing VALUES (1, 'one')")
@@ -51,7 +51,7 @@ async def test_an_error_swallowed_inside_a_transaction_is_told_at_its_end(things
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", [Way.DOWN, Way.UP])
-async def test_a_commit_whose_answer_is_lost_has_an_unknown_outcome_and_a_repeat_changes_nothing(
+async def test_a_commit_whose_response_is_lost_has_an_unknown_outcome_and_a_repeat_changes_nothing(
     things_dsn: str, open_database: OpenDatabase, way: Way
 ) -> None:
     async with proxied_database(things_dsn) as (proxy, dsn):
@@ -118,7 +118,7 @@ async def test_a_silent_name_server_does_not_block_the_loop(
         answers.set()
 
 
-async def test_the_driver_is_never_left_to_resolve_a_name(
+async def test_the_driver_never_resolves_a_name_itself(
     things_dsn: str, open_database: OpenDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[dict[str, str]] = []
@@ -147,7 +147,7 @@ async def test_a_name_whose_first_address_refuses_connects_at_once(
         assert await names(db) == []
 
 
-async def test_of_several_hosts_the_first_that_answers_is_taken(things_dsn: str, open_database: OpenDatabase) -> None:
+async def test_of_several_hosts_the_first_that_accepts_is_used(things_dsn: str, open_database: OpenDatabase) -> None:
     async with proxied_database(things_dsn) as (_, dsn):
         port = parse_dsn(dsn)["port"]
         with socket.socket() as taken:  # bound, and not listening: it refuses
@@ -185,7 +185,7 @@ async def test_accents_pass_through_a_database_that_knows_no_encoding(
         postgres.drop(name)
 
 
-async def test_a_cancellation_that_comes_together_with_the_answer_is_not_lost(things: Database) -> None:
+async def test_a_cancellation_that_arrives_together_with_the_result_is_not_lost(things: Database) -> None:
     async def work() -> None:
         async with transaction(things) as cur:
             asyncio.get_running_loop().call_soon(cancel_with_the_answer, cur)
@@ -202,7 +202,7 @@ async def test_a_cancellation_that_comes_together_with_the_answer_is_not_lost(th
     assert task.cancelled()
 
 
-async def test_a_connection_that_libpq_begins_anew_on_another_socket_is_followed(
+async def test_a_connection_that_libpq_restarts_on_another_socket_is_followed(
     things_dsn: str, open_database: OpenDatabase
 ) -> None:
     """As when the server takes this user without TLS only: libpq asks for TLS first, is refused, and tries again."""

@@ -51,7 +51,7 @@ async def test_execute_then_raise_fails_after_the_step(point: Failpoint, monkeyp
     assert done == ["done"]
 
 
-async def test_sleep_holds_the_step_up(point: Failpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_sleep_delays_the_step(point: Failpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
 
     async def sleep(seconds: float) -> None:
@@ -77,7 +77,9 @@ def test_kill_ends_the_process_before_the_step() -> None:
     assert b"done" not in process.stdout
 
 
-async def test_a_step_that_fails_by_itself_is_told_as_it_is(point: Failpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_step_that_fails_by_itself_raises_its_own_error(
+    point: Failpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FAILPOINT", "test.step:execute_then_raise")
 
     async def fail() -> None:
@@ -88,21 +90,19 @@ async def test_a_step_that_fails_by_itself_is_told_as_it_is(point: Failpoint, mo
         await fail()
 
 
-async def test_an_unknown_kind_is_a_mistake_and_not_a_quiet_pass(
-    point: Failpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_unknown_kind_is_an_error(point: Failpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAILPOINT", "test.step:explode")
     with pytest.raises(ValueError, match="explode"):
         await step(point, [])
 
 
-def test_a_name_is_declared_once(point: Failpoint) -> None:
+def test_a_failpoint_cannot_be_declared_twice(point: Failpoint) -> None:
     assert point.name in POINTS
     with pytest.raises(ValueError, match="declared twice"):
         Failpoint("test.step")
 
 
-async def test_points_are_passed_side_by_side(point: Failpoint) -> None:
+async def test_a_failpoint_can_be_passed_concurrently(point: Failpoint) -> None:
     done: list[str] = []
     await asyncio.gather(*(step(point, done) for _ in range(10)))
     assert len(done) == 10

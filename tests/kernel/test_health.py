@@ -58,7 +58,7 @@ async def test_a_process_is_alive_without_its_database(start_service: StartServi
     assert body["version"]
 
 
-async def test_a_service_is_ready_while_its_database_answers(start_service: StartService) -> None:
+async def test_a_service_is_ready_while_its_database_responds(start_service: StartService) -> None:
     client, proxy = await start_service()
     assert await ready(client) == (200, {"": "ok", "database": "ok"})
     await proxy.stop()
@@ -82,7 +82,7 @@ async def test_a_silent_database_is_reported_in_bounded_time(
     assert await ready(client) == (503, {"": "unavailable", "database": "no response in time"})
 
 
-async def test_what_a_service_can_do_without_is_named_and_does_not_count(start_service: StartService) -> None:
+async def test_an_optional_dependency_is_reported_and_does_not_affect_readiness(start_service: StartService) -> None:
     client, _ = await start_service()
 
     async def fails(_app: web.Application) -> None:
@@ -95,7 +95,7 @@ async def test_what_a_service_can_do_without_is_named_and_does_not_count(start_s
     assert body["oncall-service"] == "oncall-service cannot be reached"
 
 
-async def test_a_process_that_stops_is_not_ready_and_still_alive(start_service: StartService) -> None:
+async def test_a_stopping_process_is_alive_but_not_ready(start_service: StartService) -> None:
     client, _ = await start_service()
     client.app[health.READINESS].stopping = True
     assert await ready(client) == (503, {"": "stopping", "database": "ok"})
@@ -140,7 +140,7 @@ async def test_each_service_is_ready_without_its_neighbours_and_names_them(
     assert all("cannot be reached" in body["dependencies"][name] for name in NEIGHBOURS[service])
 
 
-async def test_a_neighbour_that_hangs_does_not_keep_readiness_waiting(
+async def test_a_neighbour_that_hangs_does_not_delay_readiness(
     start_service: StartService, peer: Peer, client: ServiceClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "SERVICE_SECONDS", 0.1)

@@ -58,7 +58,7 @@ async def test_a_foreign_host_is_refused(things: EdgeClient, host: str, status: 
 
 
 @pytest.mark.parametrize("path", ["/health", "/health/ready", "/metrics", "/openapi.json", "/docs", "/nowhere"])
-async def test_no_path_is_left_out(things: EdgeClient, path: str) -> None:
+async def test_the_host_is_checked_for_every_path(things: EdgeClient, path: str) -> None:
     assert await status_for(things, "evil.example", target=path) == 421
 
 
@@ -88,7 +88,7 @@ async def test_a_star_allows_any_name(start_things: StartThings) -> None:
     assert await status_for(await start_things(allowed_hosts="*"), "anything.example") == 200
 
 
-async def test_the_refusal_is_a_problem_document_that_says_what_to_do(things: EdgeClient) -> None:
+async def test_the_refusal_is_a_problem_document_with_a_remedy(things: EdgeClient) -> None:
     async with things.get("/health", headers={"Host": "tocsin.lan"}) as response:
         assert response.status == 421
         problem = await response.json()
@@ -98,7 +98,7 @@ async def test_the_refusal_is_a_problem_document_that_says_what_to_do(things: Ed
 
 
 @pytest.mark.parametrize("value", ["a b", "a,,b", "https://x", "x:80", ","])
-def test_wrong_names_stop_the_start_with_one_clear_line(value: str) -> None:
+def test_invalid_names_stop_the_start_with_one_line(value: str) -> None:
     with pytest.raises(ValidationError) as caught:
         ProcessSettings.model_validate({"allowed_hosts": value})
     assert describe(caught.value, ProcessSettings).startswith(f"ALLOWED_HOSTS is {value!r}, which is not allowed")

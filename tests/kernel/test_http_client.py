@@ -14,7 +14,7 @@ from tocsin.kernel.ids import new_id
 from tocsin.kernel.request_id import NO_REQUEST, REQUEST_ID
 
 
-async def test_a_refusal_without_a_problem_document_is_not_the_services_and_is_tried_again(
+async def test_an_error_without_a_problem_document_is_not_of_the_service_and_is_retried(
     client: ServiceClient, peer: Peer
 ) -> None:
     async def broken(_request: web.Request) -> web.StreamResponse:
@@ -27,14 +27,14 @@ async def test_a_refusal_without_a_problem_document_is_not_the_services_and_is_t
         await client.get("/x", Answer, budget=THREE)
 
 
-async def test_a_refusal_of_endless_length_is_cut(client: ServiceClient, peer: Peer) -> None:
+async def test_a_long_reason_is_truncated(client: ServiceClient, peer: Peer) -> None:
     peer.script = [status(422, detail="x" * 1_000_000)]
     with pytest.raises(RejectedError) as caught:
         await client.get("/x", Answer, budget=THREE)
     assert len(str(caught.value)) == 1_000
 
 
-async def test_a_body_that_never_ends_is_given_up(client: ServiceClient, peer: Peer) -> None:
+async def test_a_response_that_never_ends_times_out(client: ServiceClient, peer: Peer) -> None:
     async def drip(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
@@ -47,7 +47,7 @@ async def test_a_body_that_never_ends_is_given_up(client: ServiceClient, peer: P
         await client.get("/x", Answer, budget=Budget(attempts=1, seconds=5, attempt_seconds=0.2))
 
 
-async def test_an_answer_of_endless_size_is_not_read(
+async def test_a_response_that_is_too_large_is_not_read(
     client: ServiceClient, peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_client, "MAX_RESPONSE", 100_000)
@@ -63,7 +63,7 @@ async def test_an_answer_of_endless_size_is_not_read(
         await client.get("/x", Answer, budget=Budget(attempts=1, seconds=5, attempt_seconds=5))
 
 
-async def test_no_compression_is_requested_and_none_is_undone(client: ServiceClient, peer: Peer) -> None:
+async def test_no_compression_is_requested_and_no_body_is_decompressed(client: ServiceClient, peer: Peer) -> None:
     async def bomb(_request: web.Request) -> web.StreamResponse:
         return web.Response(body=gzip.compress(b'{"word":"ok"}'), headers={"Content-Encoding": "gzip"})
 
@@ -91,25 +91,29 @@ async def test_a_redirect_is_not_followed(client: ServiceClient, peer: Peer) -> 
     assert len(peer.at) == 1
 
 
-async def test_the_request_id_goes_along(client: ServiceClient, peer: Peer) -> None:
+async def test_the_request_id_is_sent(client: ServiceClient, peer: Peer) -> None:
     peer.script = [status(503), status(200)]
     REQUEST_ID.set("from-the-caller")
     await client.get("/x", Answer, budget=THREE)
     assert [headers["X-Request-ID"] for headers in peer.headers] == ["from-the-caller"] * 2
 
 
-async def test_outside_of_a_request_an_id_is_made(client: ServiceClient, peer: Peer) -> None:
+async def test_outside_of_a_request_a_new_request_id_is_sent(client: ServiceClient, peer: Peer) -> None:
     REQUEST_ID.set(NO_REQUEST)
     await client.get("/x", Answer, budget=THREE)
     assert len(peer.headers[0]["X-Request-ID"]) == 36
 
 
-async def test_a_query_leaves_out_what_is_not_set_and_repeats_lists(client: ServiceClient, peer: Peer) -> None:
+async def test_unset_query_parameters_are_omitted_and_lists_repeat_their_name(
+    client: ServiceClient, peer: Peer
+) -> None:
     await client.get("/x", Answer, query={"a": None, "b": [1, 2], "c": "ä&"}, budget=THREE)
     assert peer.queries == ["b=1&b=2&c=%C3%A4%26"]
 
 
-async def test_a_patch_sends_only_what_was_set_and_a_post_everything(client: ServiceClient, peer: Peer) -> None:
+async def test_a_patch_sends_only_the_fields_that_were_set_and_a_post_sends_all(
+    client: ServiceClient, peer: Peer
+) -> None:
     await client.patch("/x", Answer(word="w"), Answer, idempotency_key="k", headers={"If-Match": '"3"'}, budget=THREE)
     await client.post("/x", Answer(word="w"), Answer, idempotency_key="k", budget=THREE)
     assert peer.bodies == [b'{"word":"w"}', b'{"word":"w","number":null}']
@@ -117,7 +121,7 @@ async def test_a_patch_sends_only_what_was_set_and_a_post_everything(client: Ser
     assert peer.headers[0]["Content-Type"] == "application/json"
 
 
-async def test_a_client_outside_its_context_says_so(registry: CollectorRegistry) -> None:
+async def test_using_a_client_outside_its_context_is_an_error(registry: CollectorRegistry) -> None:
     client = ServiceClient("http://127.0.0.1:1", ClientMetrics.register(registry), peer="peer")
     with pytest.raises(RuntimeError, match="outside its context"):
         await client.get(f"/{new_id()}", Answer, budget=THREE)

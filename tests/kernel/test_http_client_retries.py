@@ -29,7 +29,7 @@ def fake_clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
 
 
 @pytest.mark.parametrize("code", [408, 425, 429, 500, 502, 503, 504, 599])
-async def test_what_may_pass_is_tried_again_with_the_same_key(
+async def test_a_temporary_failure_is_retried_with_the_same_key(
     client: ServiceClient, peer: Peer, registry: CollectorRegistry, code: int
 ) -> None:
     peer.script = [status(code), status(code), status(200)]
@@ -41,7 +41,7 @@ async def test_what_may_pass_is_tried_again_with_the_same_key(
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 405, 409, 412, 413, 422])
-async def test_what_will_not_pass_is_not_tried_again(client: ServiceClient, peer: Peer, code: int) -> None:
+async def test_a_rejection_is_not_retried(client: ServiceClient, peer: Peer, code: int) -> None:
     peer.script = [status(code, detail="Because.")]
     with pytest.raises(RejectedError, match=r"^Because\.$") as caught:
         await client.get("/x", Answer, budget=THREE)
@@ -56,7 +56,7 @@ async def test_attempts_are_bounded(client: ServiceClient, peer: Peer) -> None:
     assert len(peer.at) == 3
 
 
-async def test_one_attempt_means_one(client: ServiceClient, peer: Peer) -> None:
+async def test_a_budget_of_one_attempt_allows_no_retry(client: ServiceClient, peer: Peer) -> None:
     peer.script = [status(503)]
     with pytest.raises(UpstreamError):
         await client.get("/x", Answer, budget=Budget(attempts=1, seconds=5.0, attempt_seconds=5.0))
@@ -75,15 +75,13 @@ async def test_time_is_bounded_over_all_attempts(client: ServiceClient, peer: Pe
     assert len(peer.at) == 3
 
 
-async def test_the_last_attempt_is_not_given_more_time_than_is_left(client: ServiceClient, peer: Peer) -> None:
+async def test_the_last_attempt_has_only_the_time_that_is_left(client: ServiceClient, peer: Peer) -> None:
     peer.script = [status(503, Retry_After="0"), never]
     with pytest.raises(UpstreamError, match="in time"):
         await client.get("/x", Answer, budget=Budget(attempts=2, seconds=2.0, attempt_seconds=AN_HOUR))
 
 
-async def test_a_peer_that_does_not_answer_is_given_up(
-    client: ServiceClient, peer: Peer, registry: CollectorRegistry
-) -> None:
+async def test_a_silent_peer_times_out(client: ServiceClient, peer: Peer, registry: CollectorRegistry) -> None:
     peer.script = [never]
     with pytest.raises(UpstreamError, match="does not respond in time"):
         await client.get("/x", Answer, budget=Budget(attempts=2, seconds=5, attempt_seconds=0.1))
@@ -101,7 +99,9 @@ async def test_a_peer_that_does_not_answer_is_given_up(
         b"",
     ],
 )
-async def test_what_is_not_http_is_retried_and_then_an_error(registry: CollectorRegistry, answer: bytes) -> None:
+async def test_a_response_that_is_not_http_is_retried_and_then_an_error(
+    registry: CollectorRegistry, answer: bytes
+) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
@@ -116,7 +116,7 @@ async def test_what_is_not_http_is_retried_and_then_an_error(registry: Collector
     assert retries(registry, "protocol") + retries(registry, "connection") == 1
 
 
-async def test_a_peer_that_refuses_connections_is_tried_again(port: int, registry: CollectorRegistry) -> None:
+async def test_a_refused_connection_is_retried(port: int, registry: CollectorRegistry) -> None:
     async with proxied_port(port) as proxy:
         await proxy.stop()
         async with open_client(proxy.port, registry) as client:
@@ -126,7 +126,7 @@ async def test_a_peer_that_refuses_connections_is_tried_again(port: int, registr
             assert await calling == Answer(word="ok")
 
 
-async def test_an_answer_lost_on_its_way_is_asked_for_again_under_the_same_key(
+async def test_a_request_whose_response_is_lost_is_retried_with_the_same_key(
     port: int, peer: Peer, registry: CollectorRegistry
 ) -> None:
     async with proxied_port(port) as proxy:
@@ -143,7 +143,7 @@ async def test_an_answer_lost_on_its_way_is_asked_for_again_under_the_same_key(
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
-async def test_retry_after_is_waited_for(
+async def test_a_retry_waits_for_retry_after(
     client: ServiceClient, peer: Peer, fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     now = datetime(2026, 11, 21, 10, tzinfo=UTC)
@@ -172,7 +172,7 @@ async def test_retry_after_beyond_the_budget_ends_the_call(
 @example("Fri, 31 Dec 9999 23:59:59 GMT")
 @example("9" * 5_000)
 @example("²")
-def test_no_retry_after_makes_a_wait_that_is_none(text: str) -> None:
+def test_any_retry_after_gives_a_wait_between_zero_and_a_day(text: str) -> None:
     assert 0.0 <= retry_seconds(text) <= 86_400.0
 
 
@@ -186,9 +186,7 @@ async def test_waits_grow_and_are_jittered(client: ServiceClient, peer: Peer, fa
     assert len(set(firsts)) > 1
 
 
-async def test_each_attempt_is_measured_by_how_it_ended(
-    client: ServiceClient, peer: Peer, registry: CollectorRegistry
-) -> None:
+async def test_attempts_are_measured_by_outcome(client: ServiceClient, peer: Peer, registry: CollectorRegistry) -> None:
     peer.script = [status(503), status(200), status(404, detail="No.")]
     await client.get("/x", Answer, budget=THREE)
     with pytest.raises(RejectedError):
@@ -198,9 +196,7 @@ async def test_each_attempt_is_measured_by_how_it_ended(
         assert registry.get_sample_value("tocsin_client_request_duration_seconds_count", labels) == 1
 
 
-async def test_a_call_that_is_cancelled_ends_at_once(
-    client: ServiceClient, peer: Peer, registry: CollectorRegistry
-) -> None:
+async def test_a_cancelled_call_ends_at_once(client: ServiceClient, peer: Peer, registry: CollectorRegistry) -> None:
     peer.script = [never]
     calling = create_task(client.get("/x", Answer, budget=THREE), name="calling")
     await eventually(lambda: peer.at)

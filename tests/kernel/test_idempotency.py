@@ -33,7 +33,7 @@ async def ask(db: Database, resource: UUID, request: IdempotentRequest | None = 
         return await replay(cur, request and replace(request, **changes), resource)
 
 
-async def test_the_first_has_the_key_and_a_repeat_gets_the_firsts_resource(db: Database) -> None:
+async def test_a_repeat_gets_the_resource_of_the_first_request(db: Database) -> None:
     first = new_id()
     assert await ask(db, first) is None
     assert await ask(db, new_id()) == first
@@ -68,7 +68,7 @@ def test_method_path_and_body_cannot_be_taken_for_each_other() -> None:
     assert first != second != third
 
 
-async def test_of_many_at_once_one_is_the_first(db_dsn: str, open_database: OpenDatabase) -> None:
+async def test_of_many_concurrent_requests_exactly_one_is_the_first(db_dsn: str, open_database: OpenDatabase) -> None:
     db = open_database(db_dsn, schema="incidents", db_lock_timeout_seconds=10, db_statement_timeout_seconds=10)
     resources = [new_id() for _ in range(12)]
     answers = await asyncio.gather(*(ask(db, resource) for resource in resources))
@@ -76,7 +76,7 @@ async def test_of_many_at_once_one_is_the_first(db_dsn: str, open_database: Open
     assert {answer for answer in answers if answer is not None} == {winner}
 
 
-async def test_a_first_that_rolls_back_leaves_the_key_to_the_next(db: Database) -> None:
+async def test_a_first_request_that_rolls_back_leaves_the_key_to_the_next(db: Database) -> None:
     async def roll_back() -> None:
         async with transaction(db) as cur:
             await replay(cur, FIRST, new_id())
@@ -98,7 +98,7 @@ async def test_a_key_is_free_again_after_a_day(db: Database, db_dsn: str) -> Non
     assert await ask(db, new_id(), path="/other") == second
 
 
-async def test_old_keys_are_forgotten(db: Database, db_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_old_keys_are_deleted(db: Database, db_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idempotency, "SWEEP_SECONDS", 0.05)
     run(
         db_dsn,

@@ -43,7 +43,7 @@ def lines(written: Capture) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.split("\n")[:-1]]
 
 
-def test_a_line_says_what_where_when_and_for_which_request(written: Capture) -> None:
+def test_a_line_has_the_event_the_logger_the_time_and_the_request(written: Capture) -> None:
     REQUEST_ID.set("r-1")
     structlog.get_logger("x").info("something", number=1)
     (line,) = lines(written)
@@ -58,13 +58,13 @@ def test_a_line_says_what_where_when_and_for_which_request(written: Capture) -> 
     }
 
 
-def test_what_is_below_the_level_is_not_written(written: Capture) -> None:
+def test_events_below_the_level_are_not_written(written: Capture) -> None:
     structlog.get_logger("x").debug("unheard")
     logging.getLogger("x").debug("unheard")
     assert lines(written) == []
 
 
-def test_the_standard_librarys_loggers_come_out_in_the_same_form(written: Capture) -> None:
+def test_the_loggers_of_the_standard_library_have_the_same_format(written: Capture) -> None:
     REQUEST_ID.set("r-1")
     logging.getLogger("aiohttp.server").error("went %s", "wrong", extra={"peer": "a\nb"})
     (line,) = lines(written)
@@ -73,7 +73,7 @@ def test_the_standard_librarys_loggers_come_out_in_the_same_form(written: Captur
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_text_is_nothing_but_text(written: Capture, text: str) -> None:
+def test_any_text_is_logged_unchanged_in_one_line(written: Capture, text: str) -> None:
     structlog.get_logger("x").info("request", path=text)
     logging.getLogger("x").warning("%s", text)
     first, second = lines(written)
@@ -88,7 +88,7 @@ def test_half_a_surrogate_pair_is_written_as_an_escape(written: Capture) -> None
 
 
 @pytest.mark.parametrize("text", ["x" * 2**20, "\x00" * 2**20, "\N{POLICE CARS REVOLVING LIGHT}" * 2**18])
-def test_a_line_is_bounded_whatever_is_in_it(written: Capture, text: str) -> None:
+def test_a_line_is_bounded_whatever_it_contains(written: Capture, text: str) -> None:
     structlog.get_logger("x").info("request", path=text, agent=text, nested={"a": [text]}, number=7)
     logging.getLogger("x").info(text, extra={"peer": text})
     first, _ = lines(written)
@@ -117,7 +117,7 @@ def fail(depth: int) -> None:
 
 
 @pytest.mark.parametrize("library", ["structlog", "logging"])
-def test_an_exception_is_part_of_its_line_and_keeps_its_end(written: Capture, library: str) -> None:
+def test_a_traceback_is_part_of_its_line_and_keeps_its_end(written: Capture, library: str) -> None:
     try:
         fail(40)
     except ValueError:
@@ -130,13 +130,13 @@ def test_an_exception_is_part_of_its_line_and_keeps_its_end(written: Capture, li
     assert line["exception"].rstrip().endswith("x" * 100)
 
 
-def test_what_is_no_json_is_shown_as_python_shows_it(written: Capture) -> None:
+def test_values_without_a_json_form_are_logged_as_their_repr(written: Capture) -> None:
     structlog.get_logger("x").info("x", value={1, 2}, kind=ValueError("no"))
     (line,) = lines(written)
     assert (line["value"], line["kind"]) == ("{1, 2}", "ValueError('no')")
 
 
-def test_a_full_disk_fails_nobody(written: Capture) -> None:
+def test_a_full_disk_raises_nothing_in_the_caller(written: Capture) -> None:
     class Full(io.StringIO):
         def write(self, _text: str) -> int:
             raise OSError(28, "No space left on device")
@@ -148,7 +148,7 @@ def test_a_full_disk_fails_nobody(written: Capture) -> None:
     assert [line["event"] for line in lines(written)] == ["heard"]
 
 
-def test_the_process_number_names_an_instance_without_a_name() -> None:
+def test_an_instance_without_a_name_is_named_by_its_process_id() -> None:
     program = (
         "import structlog; from tocsin.kernel import logs;"
         "logs.configure(service='x', level='INFO'); structlog.get_logger().info('x')"

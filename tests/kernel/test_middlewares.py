@@ -29,19 +29,19 @@ async def request_id_of(client: EdgeClient, given_id: str | None) -> str:
 
 
 @pytest.mark.parametrize("given_id", ["a", "x" * 128, "4bf92f35-77b3.4d:a3/ce+9=@_"])
-async def test_a_callers_id_is_kept(edge: EdgeClient, given_id: str) -> None:
+async def test_the_request_id_of_the_caller_is_kept(edge: EdgeClient, given_id: str) -> None:
     assert await request_id_of(edge, given_id) == given_id
 
 
 @pytest.mark.parametrize("given_id", [None, "", "x" * 129, "a b", "a\tb", "<script>", "é", "a;b", "a,b", "-"])
-async def test_an_id_that_could_do_harm_is_replaced(edge: EdgeClient, given_id: str | None) -> None:
+async def test_an_unsafe_request_id_is_replaced(edge: EdgeClient, given_id: str | None) -> None:
     replaced = await request_id_of(edge, given_id)
     assert replaced != given_id
     assert len(replaced) == 36
 
 
 @given(st.text())
-def test_whatever_is_given_what_is_accepted_is_harmless(text: str) -> None:
+def test_every_request_id_that_is_accepted_is_safe(text: str) -> None:
     chosen = valid_or_new(text)
     assert chosen.isascii()
     assert chosen.isprintable()
@@ -50,7 +50,7 @@ def test_whatever_is_given_what_is_accepted_is_harmless(text: str) -> None:
     assert not set(chosen) & set(" \r\n\t\"'<>;,\\")
 
 
-async def test_a_line_break_in_an_id_adds_no_header(edge: EdgeClient) -> None:
+async def test_a_line_break_in_a_request_id_adds_no_header(edge: EdgeClient) -> None:
     for break_ in (b"\r\n", b"\n", b"\r", b"\x00"):
         reader, writer = await asyncio.open_connection(edge.host, edge.port)
         writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n")
@@ -61,12 +61,12 @@ async def test_a_line_break_in_an_id_adds_no_header(edge: EdgeClient) -> None:
         assert b"Set-Cookie" not in head
 
 
-async def test_a_stream_carries_the_id_too(edge: EdgeClient) -> None:
+async def test_a_streamed_response_has_the_request_id(edge: EdgeClient) -> None:
     async with edge.get("/stream", headers={"X-Request-ID": "r-1"}) as response:
         assert response.headers["X-Request-ID"] == "r-1"
 
 
-async def test_a_request_leaves_one_line(edge: EdgeClient) -> None:
+async def test_a_request_is_logged_in_one_line(edge: EdgeClient) -> None:
     with capture_logs() as lines:
         async with edge.get("/api/v1/things/nothing?token=hunter2") as response:
             assert response.status == HTTPStatus.NOT_FOUND
@@ -81,7 +81,7 @@ async def test_a_request_leaves_one_line(edge: EdgeClient) -> None:
     assert "hunter2" not in str(line)
 
 
-async def test_what_is_asked_every_few_seconds_is_logged_only_when_it_fails(edge: EdgeClient) -> None:
+async def test_probes_are_logged_only_when_they_fail(edge: EdgeClient) -> None:
     with capture_logs() as lines:
         for path in ("/health", "/health/ready", "/metrics"):
             async with edge.get(path) as response:
@@ -112,7 +112,7 @@ async def test_requests_are_measured_by_template_and_never_by_path(edge: EdgeCli
     assert len(series) == 3
 
 
-async def test_what_is_not_http_is_refused_in_one_line_without_a_traceback(
+async def test_bytes_that_are_not_http_are_logged_in_one_line_without_a_traceback(
     edge: EdgeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -129,7 +129,7 @@ async def test_what_is_not_http_is_refused_in_one_line_without_a_traceback(
     assert record.exc_info is None
 
 
-async def test_a_running_request_is_counted(edge: EdgeClient) -> None:
+async def test_requests_in_progress_are_counted(edge: EdgeClient) -> None:
     async with edge.get("/metrics") as response:
         assert "tocsin_http_requests_in_progress 1.0" in await response.text()
 
@@ -142,13 +142,13 @@ async def friendly(aiohttp_client: AiohttpClient) -> EdgeClient:
 
 
 @pytest.mark.parametrize("path", ["/health", "/stream", "/nowhere", "/errors/bug", "/errors/redirect"])
-async def test_a_page_of_a_configured_origin_may_read_every_answer(friendly: EdgeClient, path: str) -> None:
+async def test_a_page_of_a_configured_origin_may_read_every_response(friendly: EdgeClient, path: str) -> None:
     async with friendly.get(path, headers={"Origin": FRIEND}, allow_redirects=False) as response:
         assert response.headers["Access-Control-Allow-Origin"] == FRIEND
         assert "Origin" in response.headers["Vary"]
 
 
-async def test_its_preflight_is_answered(friendly: EdgeClient) -> None:
+async def test_a_preflight_request_of_a_configured_origin_succeeds(friendly: EdgeClient) -> None:
     headers = {"Origin": FRIEND, "Access-Control-Request-Method": "PATCH"}
     async with friendly.options("/api/v1/things", headers=headers) as response:
         assert response.status == HTTPStatus.NO_CONTENT
@@ -168,7 +168,7 @@ async def test_any_other_origin_may_read_nothing(friendly: EdgeClient, edge: Edg
             assert "Access-Control-Allow-Origin" not in response.headers
 
 
-async def test_by_default_nobody_elses_page_may_read(edge: EdgeClient) -> None:
+async def test_by_default_no_page_of_another_origin_may_read(edge: EdgeClient) -> None:
     async with edge.get("/health", headers={"Origin": FRIEND}) as response:
         given_headers: Any = response.headers
         assert "Access-Control-Allow-Origin" not in given_headers
@@ -176,7 +176,7 @@ async def test_by_default_nobody_elses_page_may_read(edge: EdgeClient) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-async def test_a_change_that_a_page_of_another_site_asks_for_is_not_made(edge: EdgeClient, method: str) -> None:
+async def test_a_change_requested_by_a_page_of_another_site_is_refused(edge: EdgeClient, method: str) -> None:
     plain = {"Content-Type": "text/plain"}  # what a page may send without asking first
     for header in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}):
         async with edge.request(method, "/api/v1/things", data=b'{"name": "x"}', headers=plain | header) as response:
@@ -184,7 +184,7 @@ async def test_a_change_that_a_page_of_another_site_asks_for_is_not_made(edge: E
             assert response.content_type == "application/problem+json"
 
 
-async def test_a_change_that_a_page_of_a_configured_origin_asks_for_is_made(friendly: EdgeClient) -> None:
+async def test_a_change_requested_by_a_page_of_a_configured_origin_is_made(friendly: EdgeClient) -> None:
     headers = {"Origin": FRIEND, "Sec-Fetch-Site": "cross-site"}
     async with friendly.post("/api/v1/things", json={"name": "x"}, headers=headers) as response:
         assert response.status == HTTPStatus.CREATED

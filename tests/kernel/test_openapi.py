@@ -32,20 +32,20 @@ async def test_it_is_a_valid_openapi_3_1(spec: dict[str, Any]) -> None:
         jsonschema_rs.meta.validate(schema)
 
 
-async def test_every_reference_leads_somewhere(spec: dict[str, Any]) -> None:
+async def test_every_reference_is_defined(spec: dict[str, Any]) -> None:
     for name in re.findall(r'"\$ref": "([^"]+)"', json.dumps(spec)):
         assert name.startswith("#/components/schemas/")
         assert name.removeprefix("#/components/schemas/") in spec["components"]["schemas"]
 
 
-async def test_described_routes_are_there_and_no_others(spec: dict[str, Any]) -> None:
+async def test_exactly_the_described_routes_are_in_the_document(spec: dict[str, Any]) -> None:
     assert {path: set(item) for path, item in spec["paths"].items()} == {
         "/api/v1/things": {"get", "post"},
         "/api/v1/things/{thing_id}": {"get"},
     }
 
 
-async def test_an_operation_says_what_it_takes_and_answers(spec: dict[str, Any]) -> None:
+async def test_an_operation_describes_its_request_and_responses(spec: dict[str, Any]) -> None:
     operation = spec["paths"]["/api/v1/things"]["post"]
     assert operation["summary"] == "Make a thing."
     assert operation["description"] == "At length."
@@ -68,7 +68,7 @@ async def test_a_query_is_described_parameter_by_parameter(spec: dict[str, Any])
     assert not any(parameter["required"] for parameter in parameters.values())
 
 
-async def test_a_path_parameter_is_required_and_an_internal_route_says_so(spec: dict[str, Any]) -> None:
+async def test_a_path_parameter_is_required_and_an_internal_route_is_marked(spec: dict[str, Any]) -> None:
     operation = spec["paths"]["/api/v1/things/{thing_id}"]["get"]
     assert operation["tags"] == ["internal"]
     (parameter,) = operation["parameters"]
@@ -85,7 +85,7 @@ def test_two_applications_do_not_describe_each_others_routes() -> None:
     assert operation.responses == {HTTPStatus.CREATED: Thing}
 
 
-async def test_the_page_loads_nothing_from_elsewhere(edge: EdgeClient) -> None:
+async def test_the_page_loads_nothing_from_other_hosts(edge: EdgeClient) -> None:
     async with edge.get("/docs") as response:
         assert response.status == HTTPStatus.OK
         assert response.content_type == "text/html"

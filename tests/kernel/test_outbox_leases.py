@@ -45,14 +45,14 @@ async def test_only_the_oldest_undelivered_row_of_a_key_is_leased(idle: Replica)
     assert text_of(second) == "a2"
 
 
-async def test_no_more_rows_are_leased_than_asked_for(idle: Replica) -> None:
+async def test_no_more_rows_are_leased_than_the_limit(idle: Replica) -> None:
     for number in range(5):
         await idle.say("x", key=str(number))
     assert len(await idle.outbox.lease(limit=3)) == 3
     assert len(await idle.outbox.lease(limit=3)) == 2
 
 
-async def test_one_paused_past_its_lease_changes_nothing(idle: Replica, rows: Rows, db_dsn: str) -> None:
+async def test_a_replica_paused_past_its_lease_changes_nothing(idle: Replica, rows: Rows, db_dsn: str) -> None:
     run(db_dsn, "CREATE TABLE oncall.delivered (attempt integer)")
     await idle.say("x")
     (paused,) = await idle.outbox.lease(limit=9)
@@ -77,7 +77,7 @@ async def test_one_paused_past_its_lease_changes_nothing(idle: Replica, rows: Ro
 
 
 @pytest.mark.parametrize("error", [None, TimeoutError(), RejectedError(422, "no")])
-async def test_one_paused_past_its_lease_cannot_undo_what_its_successor_did(
+async def test_a_replica_paused_past_its_lease_cannot_undo_what_its_successor_did(
     idle: Replica, rows: Rows, error: Exception | None
 ) -> None:
     await idle.say("x")
@@ -91,7 +91,7 @@ async def test_one_paused_past_its_lease_cannot_undo_what_its_successor_did(
     assert rows() == before
 
 
-async def test_a_delivery_may_not_take_as_long_as_its_lease(start: StartReplica, rows: Rows) -> None:
+async def test_a_delivery_times_out_before_its_lease_ends(start: StartReplica, rows: Rows) -> None:
     replica = await start(lease_seconds=0.3)
     replica.gate.clear()
     await replica.say("slow")
@@ -100,7 +100,7 @@ async def test_a_delivery_may_not_take_as_long_as_its_lease(start: StartReplica,
     await eventually(lambda: rows()[0]["done_at"])
 
 
-async def test_replicas_never_deliver_a_row_beside_each_other(start: StartReplica, rows: Rows) -> None:
+async def test_two_replicas_never_deliver_a_row_at_the_same_time(start: StartReplica, rows: Rows) -> None:
     replicas = [await start(poll_seconds=0.02, lease_seconds=AN_HOUR) for _ in range(3)]
     for number in range(120):
         await replicas[number % 3].say(str(number), key=str(number % 17))
@@ -142,7 +142,7 @@ async def delivering(dsn: str, received: Path, fault: str = "") -> AsyncIterator
 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", ["lease", "deliver", "mark_done"])
-async def test_one_that_is_killed_is_taken_over_from_under_the_same_message_id(
+async def test_a_delivery_of_a_killed_replica_is_repeated_by_another_with_the_same_message_id(
     idle: Replica, db_dsn: str, rows: Rows, tmp_path: Path, point: str
 ) -> None:
     received = tmp_path / "received"
@@ -157,7 +157,7 @@ async def test_one_that_is_killed_is_taken_over_from_under_the_same_message_id(
     assert received.read_text().split() == [str(message_id)] * times
 
 
-async def test_a_process_that_stops_lets_its_deliveries_finish(db_dsn: str, rows: Rows) -> None:
+async def test_a_stopping_process_lets_its_deliveries_finish(db_dsn: str, rows: Rows) -> None:
     replica = Replica(db_dsn, lease_seconds=AN_HOUR)
     async with replica.running():
         replica.gate.clear()
@@ -167,7 +167,7 @@ async def test_a_process_that_stops_lets_its_deliveries_finish(db_dsn: str, rows
     assert rows()[0]["done_at"]
 
 
-async def test_a_process_that_stops_does_not_wait_for_a_delivery_that_hangs(
+async def test_a_stopping_process_does_not_wait_for_a_delivery_that_hangs(
     db_dsn: str, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tocsin.kernel.outbox.STOP_SECONDS", 0.2)

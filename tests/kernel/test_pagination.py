@@ -15,7 +15,7 @@ keysets = st.builds(Keyset, created_at=instants, id=st.uuids())
 
 
 @given(keysets)
-def test_a_cursor_brings_back_where_the_page_ended(keyset: Keyset) -> None:
+def test_a_cursor_encodes_the_end_of_its_page(keyset: Keyset) -> None:
     assert Keyset.decode(keyset.encode()) == keyset
 
 
@@ -25,7 +25,7 @@ def test_a_cursor_needs_no_escaping_in_a_query(keyset: Keyset) -> None:
 
 
 @given(st.text(max_size=200))
-def test_what_is_no_cursor_is_refused_and_never_an_accident(text: str) -> None:
+def test_an_invalid_cursor_is_refused_and_never_an_unhandled_error(text: str) -> None:
     try:
         keyset = Keyset.decode(text)
     except ValueError as exc:
@@ -35,7 +35,7 @@ def test_what_is_no_cursor_is_refused_and_never_an_accident(text: str) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "é", "bm90IGEgY3Vyc29y", "\0", "A" * 5_000])
-def test_a_query_with_a_wrong_cursor_is_refused(cursor: str) -> None:
+def test_a_query_with_an_invalid_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(ValidationError, match="next_cursor"):
         ListQuery.model_validate({"cursor": cursor})
 
@@ -54,7 +54,7 @@ def test_the_first_page_starts_at_the_beginning() -> None:
     rows=st.lists(st.tuples(st.integers(0, 3), st.uuids()), unique=True, max_size=40),
     limit=st.integers(1, 10),
 )
-def test_turning_pages_meets_every_row_once_in_order(rows: list[tuple[int, UUID]], limit: int) -> None:
+def test_successive_pages_have_every_row_once_in_order(rows: list[tuple[int, UUID]], limit: int) -> None:
     start = datetime(2030, 1, 1, tzinfo=UTC)
     table = [{"created_at": start + timedelta(seconds=second), "id": row_id} for second, row_id in rows]
     table.sort(key=lambda row: (row["created_at"], row["id"]), reverse=True)

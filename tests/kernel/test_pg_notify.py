@@ -106,7 +106,7 @@ async def test_many_notifications_at_once_are_sent_as_one(
     assert woken_there.times == 3, "the first, the hundred, and its own"
 
 
-async def test_a_listener_that_is_cut_off_listens_again_and_looks(
+async def test_a_listener_that_was_disconnected_listens_again_and_wakes_its_process(
     start_channel: StartChannel, things_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pg_notify, "RECONNECT_SECONDS", 0.1)
@@ -120,7 +120,7 @@ async def test_a_listener_that_is_cut_off_listens_again_and_looks(
     await eventually(woken_there.is_set)
 
 
-async def test_a_listener_notices_an_end_and_a_reset_that_the_loop_reports_as_one_event(
+async def test_a_listener_notices_a_close_and_a_reset_that_the_loop_reports_as_one_event(
     start_channel: StartChannel, things_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pg_notify, "RECONNECT_SECONDS", 0.1)
@@ -130,7 +130,7 @@ async def test_a_listener_notices_an_end_and_a_reset_that_the_loop_reports_as_on
         await eventually(woken.is_set)
 
 
-async def test_a_notification_without_the_database_wakes_this_process_and_does_no_harm(
+async def test_without_the_database_a_notification_still_wakes_its_own_process(
     start_channel: StartChannel, things_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pg_notify, "RECONNECT_SECONDS", 0.1)
@@ -152,7 +152,7 @@ async def test_a_notification_without_the_database_wakes_this_process_and_does_n
         await eventually(is_woken, every=0.05)
 
 
-async def test_nothing_is_left_open_at_the_end(things_dsn: str, open_database: OpenDatabase) -> None:
+async def test_stopping_closes_every_connection(things_dsn: str, open_database: OpenDatabase) -> None:
     db = open_database(things_dsn)
     channel = NotifyChannel(db, "changes")
     app = web.Application()

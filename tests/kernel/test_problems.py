@@ -40,12 +40,12 @@ async def test_an_error_is_a_problem_document(edge: EdgeClient, name: str, statu
 
 
 @pytest.mark.parametrize("name", ["unavailable", "database"])
-async def test_a_temporary_error_says_when_to_retry(edge: EdgeClient, name: str) -> None:
+async def test_a_temporary_error_has_a_retry_after(edge: EdgeClient, name: str) -> None:
     async with edge.get(f"/errors/{name}") as response:
         assert response.headers["Retry-After"] == "1"
 
 
-async def test_a_message_for_people_is_told_and_the_text_of_a_bug_is_not(edge: EdgeClient) -> None:
+async def test_a_problem_has_the_message_of_a_domain_error_and_never_that_of_a_bug(edge: EdgeClient) -> None:
     async with edge.get("/errors/conflict") as response:
         assert (await response.json())["detail"] == str(ERRORS["conflict"]())
     with capture_logs() as logs:
@@ -63,14 +63,14 @@ async def test_an_unknown_path_is_not_found(edge: EdgeClient) -> None:
         assert (await response.json())["type"] == "urn:tocsin:problem:not-found"
 
 
-async def test_a_wrong_method_is_told_the_right_ones(edge: EdgeClient) -> None:
+async def test_a_wrong_method_is_a_405_with_the_allowed_ones(edge: EdgeClient) -> None:
     async with edge.delete("/api/v1/things") as response:
         assert response.status == HTTPStatus.METHOD_NOT_ALLOWED
         assert set(response.headers["Allow"].split(",")) == {"GET", "HEAD", "POST"}
         assert (await response.json())["type"] == "urn:tocsin:problem:method-not-allowed"
 
 
-async def test_a_redirect_is_no_problem(edge: EdgeClient) -> None:
+async def test_a_redirect_does_not_become_a_problem_document(edge: EdgeClient) -> None:
     async with edge.get("/errors/redirect", allow_redirects=False) as response:
         assert response.status == HTTPStatus.FOUND
         assert response.headers["X-Request-ID"]
@@ -82,7 +82,7 @@ async def test_head_has_the_headers_of_a_problem(edge: EdgeClient) -> None:
         assert await response.read() == b""
 
 
-def test_an_error_without_a_status_of_its_own_has_its_ancestors() -> None:
+def test_an_error_without_a_status_of_its_own_has_that_of_its_base_class() -> None:
     class LocalError(UpstreamError):
         pass
 

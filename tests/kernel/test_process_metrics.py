@@ -87,7 +87,7 @@ async def test_the_database_its_disk_and_its_connections_are_measured_at_once(
     assert 0 < free < (things_registry.get_sample_value("tocsin_disk_size_bytes") or 0)
 
 
-async def test_the_pool_says_how_many_of_its_connections_are_at_work(
+async def test_the_pool_reports_how_many_of_its_connections_are_in_use(
     things: Database, registry: CollectorRegistry
 ) -> None:
     DatabaseMetrics.register(registry, things)
@@ -97,7 +97,7 @@ async def test_the_pool_says_how_many_of_its_connections_are_at_work(
         assert registry.get_sample_value("tocsin_database_pool_in_use_connections") == 2
 
 
-async def test_the_disk_is_measured_while_the_database_is_away(
+async def test_the_disk_is_measured_while_the_database_is_unavailable(
     open_database: OpenDatabase, registry: CollectorRegistry, tmp_path: Path
 ) -> None:
     nowhere = f"host={tmp_path} dbname=x"
@@ -110,7 +110,7 @@ async def test_the_disk_is_measured_while_the_database_is_away(
     assert registry.get_sample_value("tocsin_disk_free_bytes")
 
 
-async def test_a_clock_that_is_not_the_databases_is_seen(
+async def test_a_clock_that_differs_from_that_of_the_database_is_reported(
     monitor: DatabaseMonitor, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await monitor.measure(web.Application())
@@ -121,7 +121,7 @@ async def test_a_clock_that_is_not_the_databases_is_seen(
     assert registry.get_sample_value("tocsin_database_clock_jumps_total") == 0
 
 
-async def test_a_database_clock_that_jumps_is_noticed_by_one_that_does_not(
+async def test_a_jump_of_the_database_clock_is_measured_by_the_monotonic_clock(
     monitor: DatabaseMonitor, things: Database, registry: CollectorRegistry
 ) -> None:
     # A function of the same name, found first, is how the database's clock is moved without moving the machine's.
@@ -145,6 +145,6 @@ async def _move_clock(things: Database, ahead: str) -> None:
         await execute(cur, "SELECT set_config('things.ahead', %(ahead)s, false)", ahead=ahead)
 
 
-def test_a_disk_path_that_is_not_there_stops_the_start() -> None:
+def test_a_missing_disk_path_stops_the_start() -> None:
     with pytest.raises(ValueError, match="disk_path"):
         quick_settings("dbname=x", disk_path="/nowhere/at/all")

@@ -45,7 +45,7 @@ async def post(client: EdgeClient, body: bytes | Any, **headers: str) -> tuple[i
         (None, "#"),
     ],
 )
-async def test_what_is_not_valid_is_refused_with_a_pointer(edge: EdgeClient, body: Any, pointer: str) -> None:
+async def test_an_invalid_field_is_refused_with_a_pointer(edge: EdgeClient, body: Any, pointer: str) -> None:
     status, problem = await post(edge, body)
     assert status == HTTPStatus.UNPROCESSABLE_ENTITY
     assert [error["pointer"] for error in problem["errors"]] == [pointer]
@@ -75,13 +75,13 @@ async def test_the_ends_of_the_calendar_are_instants(edge: EdgeClient, at: str) 
         b'{"name": "x", "size": ' + b"1" * 500_000 + b"}",
     ],
 )
-async def test_what_is_not_json_is_malformed(edge: EdgeClient, body: bytes) -> None:
+async def test_a_body_that_is_not_json_is_malformed(edge: EdgeClient, body: bytes) -> None:
     status, problem = await post(edge, body)
     assert status == HTTPStatus.BAD_REQUEST
     assert problem["type"] == "urn:tocsin:problem:malformed-request"
 
 
-async def test_a_thousand_errors_are_cut_to_a_few_without_blocking_the_loop(edge: EdgeClient) -> None:
+async def test_a_thousand_errors_are_truncated_to_a_few_without_blocking_the_loop(edge: EdgeClient) -> None:
     async with loop_cpu() as cpu:
         status, problem = await post(edge, {"name": "x", "labels": {str(number): 1 for number in range(1_000)}})
     assert status == HTTPStatus.UNPROCESSABLE_ENTITY
@@ -89,7 +89,7 @@ async def test_a_thousand_errors_are_cut_to_a_few_without_blocking_the_loop(edge
     assert cpu.longest < 0.5
 
 
-async def test_what_was_sent_is_not_sent_back(edge: EdgeClient) -> None:
+async def test_an_error_does_not_contain_the_value_that_was_sent(edge: EdgeClient) -> None:
     _, problem = await post(edge, {"name": "hunter2" * 10})
     assert "hunter2" not in json.dumps(problem)
 
@@ -104,7 +104,7 @@ async def test_unknown_fields_are_ignored(edge: EdgeClient) -> None:
     assert (await post(edge, {"name": "x", "from_a_newer_version": 1}))[0] == HTTPStatus.CREATED
 
 
-async def test_a_body_of_the_limit_is_taken_and_one_beyond_is_not(edge: EdgeClient) -> None:
+async def test_a_body_at_the_limit_is_accepted_and_one_above_it_is_refused(edge: EdgeClient) -> None:
     padding = BODY_LIMIT - len('{"name": "x"}')
     assert (await post(edge, b'{"name": "x"}' + b" " * padding))[0] == HTTPStatus.CREATED
     status, problem = await post(edge, b'{"name": "x"}' + b" " * (padding + 1))
@@ -113,7 +113,7 @@ async def test_a_body_of_the_limit_is_taken_and_one_beyond_is_not(edge: EdgeClie
     assert "512 KiB" in problem["detail"]
 
 
-async def test_a_body_without_a_length_is_measured_as_it_comes(edge: EdgeClient) -> None:
+async def test_a_body_without_a_content_length_is_measured_while_it_is_read(edge: EdgeClient) -> None:
     async def chunks(total: int) -> Any:
         yield b'{"name": "x"}'
         for _ in range(total):
@@ -159,19 +159,21 @@ async def test_a_small_body_that_unpacks_to_a_large_one_is_refused_unread(edge: 
         ("%00=1", "?\0"),
     ],
 )
-async def test_a_wrong_query_is_refused_with_the_parameters_name(edge: EdgeClient, query: str, pointer: str) -> None:
+async def test_an_invalid_query_is_refused_with_the_name_of_the_parameter(
+    edge: EdgeClient, query: str, pointer: str
+) -> None:
     async with edge.get(f"{THINGS}?{query}") as response:
         assert response.status == HTTPStatus.UNPROCESSABLE_ENTITY
         assert [error["pointer"] for error in (await response.json())["errors"]] == [pointer]
 
 
-async def test_a_list_takes_a_repeated_name(edge: EdgeClient) -> None:
+async def test_a_repeated_query_parameter_is_a_list(edge: EdgeClient) -> None:
     async with edge.get(f"{THINGS}?tag=a&tag=b&limit=3") as response:
         assert await response.json() == {"limit": 3, "cursor": None, "name": None, "tag": ["a", "b"]}
 
 
 @pytest.mark.parametrize("thing", ["1", "%00", "..%2f..", "%ff", "x" * 200, "00000000-0000-0000-0000-00000000000g"])
-async def test_what_is_no_id_is_not_found(edge: EdgeClient, thing: str) -> None:
+async def test_an_invalid_id_is_not_found(edge: EdgeClient, thing: str) -> None:
     async with edge.get(f"{THINGS}/{thing}") as response:
         assert response.status == HTTPStatus.NOT_FOUND
         assert len((await response.json())["detail"]) < 400
@@ -193,7 +195,7 @@ async def raw(client: EdgeClient, head: bytes, body: bytes = b"") -> bytes:
     return answer
 
 
-async def test_an_actor_that_is_no_text_can_be_stored(edge: EdgeClient) -> None:
+async def test_an_actor_that_is_not_valid_text_is_made_storable(edge: EdgeClient) -> None:
     body = b'{"name": "x"}'
     head = (
         f"POST {THINGS} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(body)}\r\n".encode()
@@ -206,7 +208,7 @@ async def test_an_actor_that_is_no_text_can_be_stored(edge: EdgeClient) -> None:
 
 
 @pytest.mark.parametrize("key", ["k", "x" * 255, "Ü"])
-async def test_an_idempotency_key_of_printable_characters_is_taken(edge: EdgeClient, key: str) -> None:
+async def test_an_idempotency_key_of_printable_characters_is_accepted(edge: EdgeClient, key: str) -> None:
     assert (await post(edge, {"name": "x"}, Idempotency_Key=key))[1]["key"] == key
 
 

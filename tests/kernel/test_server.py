@@ -98,7 +98,7 @@ async def test_it_stops_on_a_signal_and_then_refuses_connections(launch: Launch,
             await session.get(f"{url}/health")
 
 
-def test_everything_that_stops_together_takes_less_than_five_seconds() -> None:
+def test_the_time_limits_of_a_stop_are_nested_within_five_seconds() -> None:
     assert server.FINISH_SECONDS < server.CLEANUP_SECONDS < server.SHUTDOWN_SECONDS < 5
 
 

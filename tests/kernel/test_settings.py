@@ -42,7 +42,7 @@ def refused(capsys: pytest.CaptureFixture[str], load_with: Load, **environment: 
     return capsys.readouterr().err.splitlines()
 
 
-def test_what_is_set_is_read_and_the_rest_has_a_default(load_with: Load) -> None:
+def test_set_variables_are_read_and_the_others_have_defaults(load_with: Load) -> None:
     settings = load_with(PORT="8001", LEASE_SECONDS="0.5", LOG_LEVEL="DEBUG")
     assert (settings.port, settings.lease_seconds, settings.log_level) == (8001, 0.5, "DEBUG")
     assert settings.bind_address == "127.0.0.1"
@@ -66,14 +66,14 @@ def test_what_is_set_is_read_and_the_rest_has_a_default(load_with: Load) -> None
         ("ORIGINS", "not json", "ORIGINS: not a JSON document"),
     ],
 )
-def test_a_wrong_value_is_told_in_one_line(
+def test_an_invalid_value_is_reported_in_one_line(
     capsys: pytest.CaptureFixture[str], load_with: Load, name: str, value: str, says: str
 ) -> None:
     (line,) = refused(capsys, load_with, **{name: value})
     assert line.startswith(says)
 
 
-def test_several_wrong_values_are_told_at_once(capsys: pytest.CaptureFixture[str], load_with: Load) -> None:
+def test_several_invalid_values_are_reported_together(capsys: pytest.CaptureFixture[str], load_with: Load) -> None:
     lines = refused(capsys, load_with, PORT="x", LEASE_SECONDS="-1")
     assert [line.split()[0] for line in lines] == ["PORT", "LEASE_SECONDS"]
 
@@ -96,22 +96,22 @@ def test_a_secret_is_never_shown(
     assert "hunter2" not in line
 
 
-def test_a_secret_is_not_shown_by_what_holds_it_either(load_with: Load) -> None:
+def test_the_repr_of_settings_does_not_show_a_secret(load_with: Load) -> None:
     settings = load_with(DATABASE_URL="postgresql://user:hunter2@host/name")
     assert "hunter2" not in f"{settings!r} {settings}"
 
 
-def test_what_is_missing_is_told_with_what_it_is_for(capsys: pytest.CaptureFixture[str], load_with: Load) -> None:
+def test_a_missing_variable_is_reported_with_its_purpose(capsys: pytest.CaptureFixture[str], load_with: Load) -> None:
     (line,) = refused(capsys, load_with, DATABASE_URL="")
     assert line.startswith("DATABASE_URL is not set. A libpq connection string, such as postgresql://")
 
 
-def test_an_empty_variable_is_one_that_is_not_set(load_with: Load) -> None:
+def test_an_empty_variable_counts_as_not_set(load_with: Load) -> None:
     assert load_with(PORT="", LOG_LEVEL="").port == ProcessSettings.model_fields["port"].default
 
 
 @pytest.mark.parametrize("name", ["API_TOKEN", "DATABASE_URL"])
-def test_a_secret_is_read_from_the_file_that_is_named(load_with: Load, tmp_path: Path, name: str) -> None:
+def test_a_secret_is_read_from_the_file_that_its_variable_names(load_with: Load, tmp_path: Path, name: str) -> None:
     file = tmp_path / "secret"
     file.write_text("host=from-the-file\n")
     environment = {f"{name}_FILE": str(file), **({"DATABASE_URL": ""} if name == "DATABASE_URL" else {})}
@@ -119,28 +119,28 @@ def test_a_secret_is_read_from_the_file_that_is_named(load_with: Load, tmp_path:
     assert secret.get_secret_value() == "host=from-the-file"
 
 
-def test_a_variable_goes_before_its_file(load_with: Load, tmp_path: Path) -> None:
+def test_a_variable_takes_precedence_over_its_file(load_with: Load, tmp_path: Path) -> None:
     file = tmp_path / "port"
     file.write_text("1")
     assert load_with(PORT="2", PORT_FILE=str(file)).port == 2
 
 
-def test_an_empty_file_is_none(load_with: Load, tmp_path: Path) -> None:
+def test_an_empty_file_counts_as_not_set(load_with: Load, tmp_path: Path) -> None:
     file = tmp_path / "pin"
     file.write_text("\n")
     pin: SecretStr = getattr(load_with(PIN_FILE=str(file)), "pin")  # noqa: B009 - only the example has it
     assert pin.get_secret_value() == "0000"
 
 
-def test_a_file_that_cannot_be_read_is_told(
-    capsys: pytest.CaptureFixture[str], load_with: Load, tmp_path: Path
-) -> None:
+def test_an_unreadable_file_is_reported(capsys: pytest.CaptureFixture[str], load_with: Load, tmp_path: Path) -> None:
     missing = tmp_path / "missing"
     (line,) = refused(capsys, load_with, API_TOKEN_FILE=str(missing))
     assert line == f"API_TOKEN_FILE names {missing}, which cannot be read: No such file or directory"
 
 
-def test_a_file_that_is_no_text_is_told(capsys: pytest.CaptureFixture[str], load_with: Load, tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_reported(
+    capsys: pytest.CaptureFixture[str], load_with: Load, tmp_path: Path
+) -> None:
     file = tmp_path / "binary"
     file.write_bytes(b"\xff\xfehunter2")
     (line,) = refused(capsys, load_with, API_TOKEN_FILE=str(file))

@@ -93,7 +93,7 @@ async def test_a_round_that_found_something_is_followed_by_another_immediately()
         await eventually(lambda: rounds.finished == 4)
 
 
-async def test_a_round_may_say_when_the_next_one_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_round_can_return_when_the_next_one_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds = Rounds()
     rounds.answers = [0.1]
     rounds.skip_waits(monkeypatch, 2)
@@ -145,7 +145,7 @@ async def test_stopping_does_not_wait_for_a_pause_after_an_error(monkeypatch: py
     assert rounds.started == 3
 
 
-async def test_stopping_gives_up_a_round_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_stopping_cancels_a_round_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "STOP_SECONDS", 0.1)
     rounds = Rounds()
     rounds.gate.clear()
@@ -186,7 +186,7 @@ async def test_no_pause_is_longer_than_the_interval(monkeypatch: pytest.MonkeyPa
     assert 4.5 <= max(rounds.waits) <= 5.5
 
 
-async def test_rounds_are_counted_by_how_they_ended() -> None:
+async def test_rounds_are_counted_by_outcome() -> None:
     rounds = Rounds()
     rounds.answers = [RuntimeError("a bug"), UnavailableError("down")]
     before = clock.now().timestamp()

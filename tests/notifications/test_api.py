@@ -49,7 +49,7 @@ UNDELIVERABLE: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-async def test_an_order_that_cannot_be_delivered_is_refused(service: Service) -> None:
+async def test_a_message_that_cannot_be_delivered_is_refused(service: Service) -> None:
     for change, pointer in UNDELIVERABLE:
         response = await service.post("/api/v1/notify", {**message("http://receiver.example/"), **change})
         problem = await response.json()
@@ -64,7 +64,7 @@ async def test_text_is_stored_unchanged(service: Service) -> None:
     assert found["message"] == text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-async def test_a_repeat_by_id_or_key_sends_nothing_more(service: Service, receiver: Receiver) -> None:
+async def test_a_repeat_of_an_id_or_a_key_sends_nothing(service: Service, receiver: Receiver) -> None:
     order = page(receiver.url)
     first = await service.post("/api/v1/notify", order, Idempotency_Key="k1")
     await service.ended(order["notification_id"])
@@ -132,7 +132,7 @@ async def test_a_dead_letter_is_redelivered_under_its_delivery_id(service: Servi
     assert receiver.deliveries == [notification] * 2
 
 
-async def test_a_redelivered_message_has_all_its_tries_again(start: Start, receiver: Receiver) -> None:
+async def test_a_redelivered_message_has_all_its_attempts_again(start: Start, receiver: Receiver) -> None:
     service = await start(give_up_tries=2)
     receiver.behaves = answers(500)
     notification = await service.notify(message(receiver.url))

@@ -44,7 +44,7 @@ async def ended(service: Service, ids: list[str]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-async def test_pages_that_come_late_reach_a_person_as_one_message(
+async def test_delayed_pages_reach_a_person_as_one_message(
     service: Service, receiver: Receiver, db_dsn: str, neighbours: Neighbours
 ) -> None:
     orders = [late(receiver.url, number) for number in range(1, 61)]
@@ -109,7 +109,7 @@ async def test_several_pages_for_one_incident_are_that_page_once(
     assert len(received.json["digest"]) == 1
 
 
-async def test_fresh_pages_plain_messages_and_those_for_others_go_out_by_themselves(
+async def test_recent_pages_plain_messages_and_those_of_other_people_are_sent_separately(
     service: Service, receiver: Receiver, db_dsn: str
 ) -> None:
     other = receiver.url + "/other"
@@ -122,7 +122,7 @@ async def test_fresh_pages_plain_messages_and_those_for_others_go_out_by_themsel
     assert (alone.delivery_id, alone.json["message"]) == (found[2]["id"], "Payments fail")
 
 
-async def test_a_digest_that_fails_is_tried_again_as_the_same_delivery(
+async def test_a_failed_digest_is_retried_as_the_same_delivery(
     service: Service, receiver: Receiver, db_dsn: str
 ) -> None:
     receiver.script.append(answers(503))
@@ -132,7 +132,7 @@ async def test_a_digest_that_fails_is_tried_again_as_the_same_delivery(
     assert (first.delivery_id, first.body) == (second.delivery_id, second.body)
 
 
-async def test_a_digest_that_is_refused_makes_each_of_its_pages_a_dead_letter_that_can_be_sent_again(
+async def test_each_page_of_a_refused_digest_becomes_a_dead_letter_that_can_be_redelivered(
     service: Service, receiver: Receiver, db_dsn: str, neighbours: Neighbours
 ) -> None:
     receiver.script.append(answers(410))

@@ -24,7 +24,7 @@ def make_due(dsn: str, notification_id: str) -> None:
     run(dsn, sql, {"id": notification_id})
 
 
-async def test_a_page_goes_out_at_once(start: Start, receiver: Receiver) -> None:
+async def test_a_page_is_sent_at_once(start: Start, receiver: Receiver) -> None:
     service = await start(poll_seconds=60)
     for number in range(1, 6):
         await service.notify(page(receiver.url))
@@ -73,7 +73,7 @@ async def test_a_redelivered_page_is_cancelled_only_by_a_later_acknowledgement(
         assert (await service.ended(notification))["status"] == status
 
 
-async def test_a_plain_message_is_sent_without_a_look_at_its_incident(
+async def test_a_plain_message_is_sent_without_requesting_the_state_of_its_incident(
     service: Service, receiver: Receiver, neighbours: Neighbours
 ) -> None:
     order = message(receiver.url)
@@ -84,7 +84,7 @@ async def test_a_plain_message_is_sent_without_a_look_at_its_incident(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["unreachable", "silent", "refusing", "failing", "unknown"])
-async def test_a_page_is_sent_where_the_state_of_its_incident_is_unknown(
+async def test_a_page_is_sent_if_the_state_of_its_incident_is_unknown(
     start: Start, receiver: Receiver, neighbours: Neighbours, trouble: str
 ) -> None:
     async with open_receiver(host="127.0.0.1") as gone:
@@ -211,7 +211,7 @@ async def test_a_process_paused_until_its_lease_ended_does_not_send(
     assert receiver.deliveries == [notification]
 
 
-async def test_a_message_that_kills_every_process_that_sends_it_is_given_up(
+async def test_a_message_that_kills_every_process_that_sends_it_fails_in_the_end(
     start: Start, receiver: Receiver, db_dsn: str, neighbours: Neighbours
 ) -> None:
     service = await start(give_up_tries=4, poll_seconds=0.1)
@@ -252,14 +252,14 @@ async def test_a_page_cancelled_during_an_attempt_is_sent_or_cancelled_by_its_ou
         assert (await service.tried(notification))["status"] == status
 
 
-async def test_a_message_that_meets_a_bug_delays_no_other(service: Service, receiver: Receiver, arm: Arm) -> None:
+async def test_a_message_that_triggers_a_bug_delays_no_other(service: Service, receiver: Receiver, arm: Arm) -> None:
     arm(SEND, FailpointKind.RAISE)
     found = [await service.notify(message(receiver.url)) for _ in range(2)]
     kept = [item["answer"] for one in found for item in (await service.ended(one))["attempts"]]
     assert sorted(kept) == ["", "", "internal error (FaultInjectedError)"]
 
 
-async def test_a_message_is_not_sent_again_where_recording_fails_once(
+async def test_a_message_is_not_sent_again_if_recording_its_attempt_fails_once(
     service: Service, receiver: Receiver, arm: Arm
 ) -> None:
     for kind in (FailpointKind.RAISE, FailpointKind.EXECUTE_THEN_RAISE):

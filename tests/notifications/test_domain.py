@@ -21,7 +21,7 @@ SECONDS = st.floats(0, 1_000)
     waited=SECONDS,
     pause=st.floats(0.01, 30),
 )
-def test_what_may_pass_is_tried_again_until_tries_or_time_run_out(
+def test_temporary_failures_are_retried_until_attempts_or_time_run_out(
     requested: float, tries: int, waited: float, pause: float
 ) -> None:
     outcome = Outcome.retry("busy", 503, requested)
@@ -38,7 +38,7 @@ def test_what_may_pass_is_tried_again_until_tries_or_time_run_out(
 
 
 @given(st.sampled_from([AttemptOutcome.SENT, AttemptOutcome.FAILED]), st.integers(1, 40), SECONDS)
-def test_success_and_refusal_end_a_message_whenever_they_come(kind: AttemptOutcome, tries: int, waited: float) -> None:
+def test_a_success_or_a_permanent_failure_ends_a_message(kind: AttemptOutcome, tries: int, waited: float) -> None:
     decision = decide(Outcome(kind, "so be it"), tries=tries, waited_seconds=waited, pause=1, limits=LIMITS)
     assert decision.status == ("sent" if kind is AttemptOutcome.SENT else "failed")
     assert decision.delay is None
@@ -57,7 +57,7 @@ def test_success_and_refusal_end_a_message_whenever_they_come(kind: AttemptOutco
         "smtp://u:c4nary@[mail",
     ],
 )
-def test_a_wrong_mail_server_stops_the_start_without_showing_its_password(url: str) -> None:
+def test_an_invalid_mail_server_stops_the_start_without_showing_its_password(url: str) -> None:
     with pytest.raises(ValidationError) as raised:
         settings(smtp_url=url, smtp_from="tocsin@halyard.example")
     line = describe(raised.value, Settings)
@@ -77,7 +77,7 @@ def test_a_wrong_mail_server_stops_the_start_without_showing_its_password(url: s
         ({"public_url": "tocsin.example"}, "not a URL"),
     ],
 )
-def test_a_wrong_setting_stops_the_start_and_says_what_is_allowed(wrong: dict[str, str], hint: str) -> None:
+def test_an_invalid_setting_stops_the_start_and_states_what_is_allowed(wrong: dict[str, str], hint: str) -> None:
     with pytest.raises(ValidationError, match=hint):
         settings(**wrong)
 

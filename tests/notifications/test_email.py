@@ -47,7 +47,7 @@ def plain(mail: MailServer) -> dict[str, Any]:
     return {"smtp_url": f"smtp://127.0.0.1:{mail.port}", "smtp_from": SENDER}
 
 
-async def test_a_page_by_e_mail_says_what_happened_and_why_you(start: Start, mail: MailServer) -> None:
+async def test_a_page_by_e_mail_states_the_incident_and_why_the_person_is_paged(start: Start, mail: MailServer) -> None:
     service = await start(**plain(mail), public_url="https://tocsin.halyard.example")
     order = page(PRIYA, channel="email", message="5xx above 2 % <b>now</b>\nfor 10 min")
     found = await service.ended(await service.notify(order))
@@ -75,9 +75,7 @@ async def test_a_page_by_e_mail_says_what_happened_and_why_you(start: Start, mai
     assert "5xx above 2 % &lt;b&gt;now&lt;/b&gt;" in html.get_content()
 
 
-async def test_a_text_that_names_the_incident_is_not_headed_by_its_title_once_more(
-    start: Start, mail: MailServer
-) -> None:
+async def test_a_text_that_contains_the_title_is_not_preceded_by_it(start: Start, mail: MailServer) -> None:
     service = await start(**plain(mail))
     text = "#2481 Payments fail: critical in checkout. Paged: primary of Payments."
     await service.ended(await service.notify(page(PRIYA, channel="email", message=text)))
@@ -126,7 +124,7 @@ async def test_a_title_cannot_add_a_header(start: Start, mail: MailServer) -> No
 
 
 @pytest.mark.parametrize("option", ["", "?starttls=auto", "?starttls=required"])
-async def test_the_conversation_is_encrypted_when_the_server_offers_it(
+async def test_the_connection_is_encrypted_if_the_server_offers_starttls(
     start: Start, tls: ssl.SSLContext, bundle: Path, option: str
 ) -> None:
     async with open_mail_server(starttls=tls, log_in=True) as mail:
@@ -138,7 +136,7 @@ async def test_the_conversation_is_encrypted_when_the_server_offers_it(
     assert [(received.encrypted, received.user) for received in mail.received] == [(True, "tocsin")]
 
 
-async def test_the_conversation_can_be_encrypted_from_its_first_byte(
+async def test_the_connection_can_be_encrypted_from_its_first_byte(
     start: Start, tls: ssl.SSLContext, bundle: Path
 ) -> None:
     async with open_mail_server(implicit=tls, log_in=True) as mail:
@@ -149,7 +147,7 @@ async def test_the_conversation_can_be_encrypted_from_its_first_byte(
 
 
 @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
-async def test_a_server_with_a_strangers_certificate_gets_nothing(
+async def test_nothing_is_sent_to_a_server_with_an_invalid_certificate(
     start: Start, tls: ssl.SSLContext, scheme: str
 ) -> None:
     implicit, starttls = (tls, None) if scheme == "smtps" else (None, tls)
@@ -162,7 +160,7 @@ async def test_a_server_with_a_strangers_certificate_gets_nothing(
 
 
 @pytest.mark.parametrize("form", [LOGIN + "127.0.0.1:{}", "127.0.0.1:{}?starttls=required"])
-async def test_neither_password_nor_mail_goes_out_in_the_clear_unasked(
+async def test_neither_password_nor_mail_is_sent_unencrypted_by_default(
     start: Start, mail: MailServer, form: str
 ) -> None:
     service = await start(smtp_url="smtp://" + form.format(mail.port), smtp_from=SENDER)
@@ -172,7 +170,7 @@ async def test_neither_password_nor_mail_goes_out_in_the_clear_unasked(
     assert mail.received == []
 
 
-async def test_a_password_goes_out_in_the_clear_when_that_is_asked_for(start: Start) -> None:
+async def test_a_password_is_sent_unencrypted_if_that_is_configured(start: Start) -> None:
     async with open_mail_server(log_in=True) as mail:
         service = await start(smtp_url=f"smtp://{LOGIN}127.0.0.1:{mail.port}?starttls=off", smtp_from=SENDER)
         found = await service.ended(await service.notify(page(PRIYA, channel="email")))
@@ -195,7 +193,7 @@ async def test_a_wrong_password_is_final_and_never_shown(
 
 
 @pytest.mark.parametrize("step", ["rcpt", "data"])
-async def test_what_the_server_refuses_for_now_is_tried_again(start: Start, mail: MailServer, step: str) -> None:
+async def test_a_temporary_refusal_by_the_server_is_retried(start: Start, mail: MailServer, step: str) -> None:
     service = await start(**plain(mail))
     getattr(mail, step).append("451 greylisted, come back")
     order = page(PRIYA, channel="email")
@@ -207,7 +205,7 @@ async def test_what_the_server_refuses_for_now_is_tried_again(start: Start, mail
 
 
 @pytest.mark.parametrize("step", ["rcpt", "data"])
-async def test_what_the_server_refuses_for_good_is_final(start: Start, mail: MailServer, step: str) -> None:
+async def test_a_permanent_refusal_by_the_server_is_final(start: Start, mail: MailServer, step: str) -> None:
     service = await start(**plain(mail))
     getattr(mail, step).append("550 no such mailbox")
     found = await service.ended(await service.notify(page(PRIYA, channel="email")))
@@ -216,7 +214,7 @@ async def test_what_the_server_refuses_for_good_is_final(start: Start, mail: Mai
 
 
 @pytest.mark.slow
-async def test_a_server_that_says_nothing_is_tried_again(start: Start, mail: MailServer) -> None:
+async def test_a_silent_server_is_retried(start: Start, mail: MailServer) -> None:
     service = await start(**plain(mail), send_timeout_seconds=1.0)
     mail.silent = True
     notification = await service.notify(page(PRIYA, channel="email"))
@@ -227,7 +225,7 @@ async def test_a_server_that_says_nothing_is_tried_again(start: Start, mail: Mai
     assert len(mail.received) == 1
 
 
-async def test_a_server_that_is_not_there_is_tried_until_the_limit(start: Start) -> None:
+async def test_an_unreachable_server_is_retried_until_the_limit(start: Start) -> None:
     async with open_mail_server() as gone:
         settings = plain(gone)
     service = await start(**settings, give_up_tries=2)
@@ -237,7 +235,9 @@ async def test_a_server_that_is_not_there_is_tried_until_the_limit(start: Start)
 
 
 @pytest.mark.slow
-async def test_a_quarrel_at_the_farewell_does_not_send_a_taken_mail_again(start: Start, mail: MailServer) -> None:
+async def test_an_error_after_the_server_accepted_the_mail_does_not_send_it_again(
+    start: Start, mail: MailServer
+) -> None:
     service = await start(**plain(mail))
     mail.hangs_up = True
     found = await service.ended(await service.notify(page(PRIYA, channel="email")))
@@ -245,14 +245,14 @@ async def test_a_quarrel_at_the_farewell_does_not_send_a_taken_mail_again(start:
     assert len(mail.received) == len(found["attempts"]) == 1
 
 
-async def test_without_a_mail_server_a_message_fails_and_says_what_to_set(start: Start) -> None:
+async def test_without_a_mail_server_a_message_fails_and_names_the_variable_to_set(start: Start) -> None:
     service = await start()
     found = await service.ended(await service.notify(page(PRIYA, channel="email")))
     assert found["status"] == "failed"
     assert "set SMTP_URL" in found["reason"]
 
 
-async def test_an_address_that_the_server_cannot_take_is_final(start: Start, mail: MailServer) -> None:
+async def test_an_address_that_the_server_does_not_support_is_final(start: Start, mail: MailServer) -> None:
     service = await start(**plain(mail))
     found = await service.ended(await service.notify(page("priya@hälyard.example", channel="email")))
     assert found["status"] == "failed"

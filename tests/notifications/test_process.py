@@ -80,7 +80,7 @@ def end_lease(db_dsn: str, notification_id: str) -> None:
     run(db_dsn, sql, {"id": notification_id})
 
 
-async def test_a_sender_killed_between_send_and_record_leaves_the_same_id_to_the_next(
+async def test_after_a_kill_between_send_and_record_the_next_process_sends_with_the_same_id(
     launch: Launch, receiver: Receiver, db_dsn: str
 ) -> None:
     dying = await launch(FAILPOINT="notifications.mark:kill")
@@ -93,7 +93,7 @@ async def test_a_sender_killed_between_send_and_record_leaves_the_same_id_to_the
     assert receiver.deliveries == [notification] * 2
 
 
-async def test_the_console_gets_a_line_for_people_and_the_log_stays_readable(launch: Launch, db_dsn: str) -> None:
+async def test_the_console_prints_a_readable_line_and_the_log_stays_json(launch: Launch, db_dsn: str) -> None:
     replica = await launch()
     await status(db_dsn, await notify(replica, page("console", channel="mock")))
     assert "PAGE to Priya Raman <console>: #2481 critical: Payments fail\n" in replica.log
@@ -152,9 +152,7 @@ async def test_a_paused_sender_changes_nothing_after_its_lease(launch: Launch, r
     assert receiver.deliveries == [notification] * 2
 
 
-async def test_it_stops_without_waiting_for_a_receiver_that_hangs(
-    launch: Launch, receiver: Receiver, db_dsn: str
-) -> None:
+async def test_a_stop_does_not_wait_for_a_receiver_that_hangs(launch: Launch, receiver: Receiver, db_dsn: str) -> None:
     receiver.script.append(answers_when(asyncio.Event(), answers(200)))
     stopping = await launch()
     notification = await notify(stopping, message(receiver.url))

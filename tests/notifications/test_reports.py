@@ -8,7 +8,9 @@ from tests.support.postgres import run
 from tests.support.waiting import eventually
 
 
-async def test_a_delivery_is_told_to_the_incident(service: Service, receiver: Receiver, neighbours: Neighbours) -> None:
+async def test_a_delivery_is_reported_to_the_incident(
+    service: Service, receiver: Receiver, neighbours: Neighbours
+) -> None:
     receiver.script.append(answers(500))
     order = page(receiver.url.replace("://", "://robot:c4nary@"))
     await service.notify(order)
@@ -32,7 +34,7 @@ async def test_a_delivery_is_told_to_the_incident(service: Service, receiver: Re
     assert neighbours.failed == []
 
 
-async def test_a_dead_letter_is_told_to_the_incident_and_a_page_to_on_call(
+async def test_a_dead_letter_is_reported_to_the_incident_and_a_failed_page_to_on_call(
     service: Service, receiver: Receiver, neighbours: Neighbours
 ) -> None:
     receiver.behaves = answers(410, b"gone\nfor good")
@@ -52,7 +54,7 @@ async def test_a_dead_letter_is_told_to_the_incident_and_a_page_to_on_call(
     assert neighbours.failed == [(order["incident_id"], report)]
 
 
-async def test_nobody_is_told_where_the_incident_is_unknown(
+async def test_nothing_is_reported_for_an_unknown_incident(
     service: Service, receiver: Receiver, neighbours: Neighbours, db_dsn: str
 ) -> None:
     neighbours.unknown = True
@@ -67,7 +69,7 @@ async def test_nobody_is_told_where_the_incident_is_unknown(
     assert run(db_dsn, "SELECT * FROM notifications.outbox WHERE parked_at IS NOT NULL") == []
 
 
-async def test_what_is_delivered_while_incident_management_is_away_is_told_later(
+async def test_a_delivery_during_an_outage_of_incident_management_is_reported_later(
     start: Start, receiver: Receiver, neighbours: Neighbours
 ) -> None:
     async with open_receiver(host="127.0.0.1") as gone:
@@ -80,7 +82,7 @@ async def test_what_is_delivered_while_incident_management_is_away_is_told_later
     await eventually(lambda: neighbours.timeline_types(order["incident_id"]) == ["delivered"])
 
 
-async def test_what_goes_out_and_what_does_not_is_measured(service: Service, receiver: Receiver) -> None:
+async def test_delivered_failed_and_cancelled_messages_are_measured(service: Service, receiver: Receiver) -> None:
     assert await service.metric("notifications_sent_total", channel="email", status="sent") == 0
     receiver.script.extend([answers(200), answers(500), answers(410)])
     for _ in range(2):

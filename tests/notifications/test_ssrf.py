@@ -43,7 +43,7 @@ async def refused(service: Service, hosts: Iterable[str], *, port: str = "80") -
     return {host: item["reason"] for host, item in found.items()}
 
 
-async def test_no_spelling_of_this_machine_gets_through(start: Start, inside: Receiver) -> None:
+async def test_no_spelling_of_a_local_address_is_reached(start: Start, inside: Receiver) -> None:
     service = await start(webhook_allowed_networks="0.0.0.0/0,::/0")
     reasons = await refused(service, THIS_MACHINE, port=inside.authority.rpartition(":")[2])
     # aiohttp itself takes no address that is written as a number.
@@ -52,7 +52,7 @@ async def test_no_spelling_of_this_machine_gets_through(start: Start, inside: Re
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0x7f.0.0.1", "0.0.0.0", "localhost", "[::ffff:127.0.0.1]"])  # noqa: S104
-async def test_without_the_guard_these_spellings_would_arrive(inside: Receiver, host: str) -> None:
+async def test_without_the_check_these_spellings_would_be_reached(inside: Receiver, host: str) -> None:
     port = inside.authority.rpartition(":")[2]
     async with ClientSession() as session, session.post(f"http://{host}:{port}/", data=b"{}") as response:
         assert response.status == 204
@@ -73,7 +73,9 @@ async def test_metadata_is_refused_even_when_everything_is_allowed(start: Start)
     assert {host: reason for host, reason in reasons.items() if not reason.endswith(FORBIDDEN)} == {}
 
 
-async def test_a_redirect_inward_is_not_followed(service: Service, receiver: Receiver, inside: Receiver) -> None:
+async def test_a_redirect_to_a_private_address_is_not_followed(
+    service: Service, receiver: Receiver, inside: Receiver
+) -> None:
     receiver.behaves = answers(302, Location=inside.url)
     found = await service.ended(await service.notify(message(receiver.url)))
     assert found["status"] == "failed"
@@ -81,7 +83,7 @@ async def test_a_redirect_inward_is_not_followed(service: Service, receiver: Rec
     assert inside.received == []
 
 
-async def test_a_name_that_turns_inward_is_refused_from_then_on(
+async def test_a_name_that_starts_to_resolve_to_a_private_address_is_refused(
     start: Start, receiver: Receiver, inside: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     addresses = [own_address()]
@@ -98,7 +100,7 @@ async def test_a_name_that_turns_inward_is_refused_from_then_on(
     assert inside.received == []
 
 
-async def test_of_a_name_with_several_addresses_only_allowed_ones_are_tried(
+async def test_of_a_name_with_several_addresses_only_the_allowed_ones_are_used(
     service: Service, receiver: Receiver, inside: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = int(receiver.authority.rpartition(":")[2])
@@ -131,7 +133,7 @@ def resolve_as(monkeypatch: pytest.MonkeyPatch, addresses: Callable[[], list[str
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
 
-async def test_a_name_that_does_not_resolve_is_tried_again(start: Start) -> None:
+async def test_a_name_that_does_not_resolve_is_retried(start: Start) -> None:
     service = await start(give_up_tries=2)
     for host in ("no-such-name.invalid", "a" * 64 + ".example", "xn--.example"):
         found = await service.ended(await service.notify(message(f"http://{host}/")))
@@ -165,7 +167,7 @@ ADDRESSES = st.ip_addresses()
 
 
 @given(ADDRESSES)
-def test_nothing_is_reached_that_is_not_public_unless_allowed(address: ipaddress.IPv4Address) -> None:
+def test_addresses_that_are_not_public_are_reached_only_if_allowed(address: ipaddress.IPv4Address) -> None:
     if refusal(address, ()) is None:
         target = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None) or address
         assert target.is_global or address in ipaddress.ip_network("64:ff9b::/96")
@@ -173,7 +175,7 @@ def test_nothing_is_reached_that_is_not_public_unless_allowed(address: ipaddress
 
 
 @given(st.ip_addresses(v=4))
-def test_an_ipv4_address_is_judged_alike_in_every_disguise(address: ipaddress.IPv4Address) -> None:
+def test_an_ipv4_address_is_decided_alike_in_every_ipv6_form(address: ipaddress.IPv4Address) -> None:
     number = int(address)
     disguises = [
         ipaddress.IPv6Address(0xFFFF << 32 | number),

@@ -49,7 +49,7 @@ async def test_a_page_arrives_whole_under_its_delivery_id(service: Service, rece
     }
 
 
-async def test_a_message_links_to_its_incident_where_the_pages_have_an_address(
+async def test_a_message_links_to_its_incident_if_the_address_of_the_pages_is_configured(
     start: Start, receiver: Receiver
 ) -> None:
     service = await start(public_url="https://tocsin.halyard.example/")
@@ -94,7 +94,7 @@ async def test_redirects_and_other_4xx_are_final(service: Service, receiver: Rec
     ],
     ids=["500", "503", "429", "reset", "garbage", "slow"],
 )
-async def test_what_may_pass_is_tried_again_under_the_same_id_with_the_same_bytes(
+async def test_a_temporary_failure_is_retried_with_the_same_id_and_the_same_bytes(
     start: Start, receiver: Receiver, behaviour: Behaviour, code: int | None, reason: str
 ) -> None:
     service = await start(send_timeout_seconds=0.5 if behaviour is never_responds else 5)
@@ -114,7 +114,7 @@ async def test_what_may_pass_is_tried_again_under_the_same_id_with_the_same_byte
     assert [request.headers["x-tocsin-attempt"] for request in receiver.received] == ["1", "2", "3"]
 
 
-async def test_a_receiver_that_is_not_there_is_tried_until_the_limit(start: Start) -> None:
+async def test_an_unreachable_receiver_is_retried_until_the_limit(start: Start) -> None:
     service = await start(give_up_tries=3)
     async with open_receiver() as gone:
         url = gone.url
@@ -125,7 +125,7 @@ async def test_a_receiver_that_is_not_there_is_tried_until_the_limit(start: Star
     assert [attempt["outcome"] for attempt in found["attempts"]] == ["retry"] * 3
 
 
-async def test_a_message_is_given_up_when_its_time_is_over(start: Start, receiver: Receiver) -> None:
+async def test_a_message_fails_when_its_time_limit_is_over(start: Start, receiver: Receiver) -> None:
     service = await start(give_up_tries=1_000, give_up_seconds=600)
     receiver.behaves = answers(500, Retry_After="60")
     notification = await service.notify(message(receiver.url))
@@ -150,7 +150,7 @@ async def test_retry_after_is_honoured(service: Service, receiver: Receiver, for
     assert (await service.ended(notification))["status"] == "sent"
 
 
-async def test_a_retry_after_beyond_the_time_limit_gives_up_at_once(start: Start, receiver: Receiver) -> None:
+async def test_a_message_fails_at_once_if_retry_after_exceeds_its_time_limit(start: Start, receiver: Receiver) -> None:
     service = await start(give_up_seconds=10)
     receiver.behaves = answers(503, Retry_After="3600")
     found = await service.ended(await service.notify(message(receiver.url)))
@@ -169,7 +169,7 @@ async def test_a_body_of_a_gibibyte_is_not_read(service: Service, receiver: Rece
 
 
 @pytest.mark.slow
-async def test_a_success_that_trickles_is_a_success(service: Service, receiver: Receiver) -> None:
+async def test_a_2xx_with_a_slow_body_is_a_success(service: Service, receiver: Receiver) -> None:
     receiver.script.append(trickles)
     found = await service.ended(await service.notify(message(receiver.url)))
     assert found["status"] == "sent"
@@ -177,7 +177,7 @@ async def test_a_success_that_trickles_is_a_success(service: Service, receiver: 
     assert len(receiver.received) == 1
 
 
-async def test_an_answer_that_is_no_text_is_kept_readable(service: Service, receiver: Receiver) -> None:
+async def test_a_response_that_is_not_text_is_stored_readably(service: Service, receiver: Receiver) -> None:
     receiver.behaves = answers(200, b"nul \x00 half \xe2\x82" + b"\xff" * 5_000)
     found = await service.ended(await service.notify(message(receiver.url)))
     (attempt,) = found["attempts"]
@@ -185,7 +185,7 @@ async def test_an_answer_that_is_no_text_is_kept_readable(service: Service, rece
     assert len(attempt["answer"].encode()) <= 2_048
 
 
-async def test_a_packed_answer_is_not_unpacked(service: Service, receiver: Receiver) -> None:
+async def test_a_compressed_response_is_not_decompressed(service: Service, receiver: Receiver) -> None:
     receiver.behaves = answers(200, b"not gzip at all", Content_Encoding="gzip")
     found = await service.ended(await service.notify(message(receiver.url)))
     assert found["attempts"][0]["answer"] == "not gzip at all"

@@ -45,7 +45,7 @@ ADA, BOB, CAI = member("Ada"), member("Bob"), member("Cai")
 DEE, EVE = member("Dee", Role.SECONDARY), member("Eve", Role.SECONDARY)
 
 
-def test_primaries_and_secondaries_rotate_apart() -> None:
+def test_primaries_and_secondaries_rotate_separately() -> None:
     payments = schedule(ADA, DEE, BOB, EVE, CAI)
     shifts = [payments.shift(week) for week in range(1, 7)]
     assert [shift.primary for shift in shifts] == [BOB, CAI, ADA, BOB, CAI, ADA]
@@ -60,7 +60,7 @@ def test_a_team_of_secondaries_only_has_no_primary_on_call() -> None:
     assert schedule(DEE).shift_at(NOON).primary is None
 
 
-def test_a_start_of_ones_own_begins_with_the_first_member() -> None:
+def test_a_rotation_with_a_given_start_begins_with_the_first_member() -> None:
     given = ScheduleIn(
         team="Payments", rotation_type="weekly", members=[ADA, BOB], start=date(2026, 10, 21), handoff_time=time(9, 0)
     )
@@ -85,7 +85,7 @@ def test_exactly_one_primary_is_on_call_at_every_instant(
 
 
 @given(since=INSTANTS, days=st.integers(1, 60), zone=st.sampled_from(NAMES), offset=st.floats(0, 1, exclude_max=True))
-def test_who_is_on_call_at_an_instant_is_who_the_window_says(
+def test_who_is_on_call_at_an_instant_agrees_with_the_shifts_of_a_window(
     since: datetime, days: int, zone: str, offset: float
 ) -> None:
     payments = schedule(ADA, BOB, CAI, DEE, EVE, rotation_type=RotationType.DAILY, zone=zone)
@@ -108,7 +108,7 @@ def test_the_levels_are_primary_then_secondary_then_everyone_then_again_from_the
     assert paged == [["Bob"], ["Dee"], ["Ada", "Bob", "Dee"], ["Bob"]]
 
 
-def test_an_empty_level_passes_on_at_once() -> None:
+def test_an_empty_level_is_skipped() -> None:
     step = plan_step(schedule(ADA, BOB), team="Payments", level=Level.SECONDARY, at=NOON, contacts=CONTACTS)
     assert (step.level, step.next_level, step.skipped) == (Level.EVERYONE, Level.PRIMARY, (Level.SECONDARY,))
     only_secondaries = plan_step(schedule(DEE), team="Payments", level=Level.PRIMARY, at=NOON, contacts=CONTACTS)
@@ -117,7 +117,9 @@ def test_an_empty_level_passes_on_at_once() -> None:
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("nobody", [None, schedule()], ids=["no schedule", "no members"])
-def test_nobody_at_any_level_pages_the_catch_all_and_begins_again(level: Level, nobody: StoredSchedule | None) -> None:
+def test_if_every_level_is_empty_the_catch_all_is_paged_and_the_levels_repeat(
+    level: Level, nobody: StoredSchedule | None
+) -> None:
     step = plan_step(nobody, team="Payments", level=level, at=NOON, contacts=CONTACTS)
     assert (step.level, step.next_level) == (Level.CATCH_ALL, Level.PRIMARY)
     assert set(step.skipped) == set(LEVELS)
@@ -132,7 +134,7 @@ def test_when_nobody_could_be_reached_the_catch_all_is_paged_although_people_are
     assert step.skipped == ()
 
 
-def test_failures_go_through_the_levels_once_and_end_at_the_catch_all() -> None:
+def test_after_failed_deliveries_each_level_is_paged_once_and_then_the_catch_all() -> None:
     level: Level | None = Level.PRIMARY
     passed = []
     while level is not None:
@@ -155,11 +157,15 @@ HOOK = Contact(channel="webhook", address="https://hooks.example.net/ada")
     ],
     ids=["own contacts, each once", "e-mail where there is a mail server", "else the console"],
 )
-def test_everybody_can_be_reached(person: Member, mail: bool, contacts: tuple[Contact, ...]) -> None:  # noqa: FBT001
+def test_without_contacts_a_member_is_paged_by_e_mail_or_through_the_catch_all(
+    person: Member,
+    mail: bool,  # noqa: FBT001 - a parameter of the test
+    contacts: tuple[Contact, ...],
+) -> None:
     assert ContactResolver(email_enabled=mail, catch_all=CATCH_ALL).contacts_of(person) == contacts
 
 
-def test_a_page_says_who_why_and_how() -> None:
+def test_the_timeline_entry_of_a_page_names_the_person_the_reason_and_the_channels() -> None:
     priya = member("Priya Raman", Role.PRIMARY, MAIL, HOOK)
     step = plan_step(schedule(priya), team="Payments", level=Level.PRIMARY, at=NOON, contacts=CONTACTS)
     assert (
@@ -171,7 +177,7 @@ def test_a_page_says_who_why_and_how() -> None:
     assert second.pages[0].reason == "level 2, secondary for Payments (daily rotation, day 295)"
 
 
-def test_an_escalation_says_where_to_and_why() -> None:
+def test_the_timeline_entry_of_an_escalation_names_the_level_and_the_reason() -> None:
     step = plan_step(schedule(ADA), team="Payments", level=Level.SECONDARY, at=NOON, contacts=CONTACTS)
     assert describe_escalation(step, "Payments", "not acknowledged within 5 min") == (
         "Escalated to level 3, everyone in Payments: not acknowledged within 5 min; nobody is secondary"
@@ -183,5 +189,5 @@ def test_an_escalation_says_where_to_and_why() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(300, "5 min"), (60, "1 min"), (90, "90 s"), (0.3, "0.3 s")])
-def test_time_outs_are_said_in_minutes_where_they_are_whole(seconds: float, words: str) -> None:
+def test_time_outs_of_whole_minutes_are_written_in_minutes(seconds: float, words: str) -> None:
     assert describe_timeout(seconds) == words

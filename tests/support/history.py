@@ -1,4 +1,4 @@
-"""Years of history out of a few rows: what the planner decides on a database that has been in use for long."""
+"""Multiply a few rows into years of history, for the query plans of a large database."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,7 +20,7 @@ BOUNDED: Final = {
     "oncall.service",
     "oncall.team",
 }
-"""As many rows as there are teams and services, or as a worker has not got to yet, however long the history."""
+"""Tables whose size does not depend on the length of the history: a row per team or service, or per pending task."""
 OVER: Final = {
     "incidents.incident": "status = 'resolved'",
     "notifications.notification": "status <> 'queued'",
@@ -30,7 +30,7 @@ OVER: Final = {
     "oncall.outbox": "done_at IS NOT NULL",
     "alerts.correlation": "forwarded_version = version",
 }
-"""Nearly all of a history is over; one row in two hundred is not."""
+"""One row in two hundred is of something that is not finished."""
 STEP: Final = {"outbox": "0.5 seconds", "idempotency": "0.5 seconds", "cancellation": "5 seconds"}
 """How far apart the copies are in tables whose old rows are deleted; in the others, ten minutes: two years in all."""
 SPREAD: Final = {"service", "team", "assigned_to", "person", "recipient", "address", "rate_limit_key", "fingerprint"}

@@ -1,4 +1,4 @@
-"""A sender that Tocsin does not know: what its module would look like."""
+"""The module of a made-up sender, as a developer would write it."""
 
 from collections.abc import Sequence
 from http import HTTPStatus

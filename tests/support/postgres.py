@@ -36,7 +36,7 @@ _kept: Final = threading.local()
 
 
 class Server:
-    """One PostgreSQL, on which databases are made and dropped at will."""
+    """A PostgreSQL server that creates and drops databases for tests."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -45,7 +45,7 @@ class Server:
         self._left: str | None = None
 
     def close(self) -> None:
-        """Drop what was left and end the connection over which databases are made."""
+        """Drop the remaining databases and close the connection that creates them."""
         self._drop_left()
         self._connection.close()
 

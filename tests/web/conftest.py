@@ -1,4 +1,4 @@
-"""The web service beside four fakes that speak real HTTP."""
+"""The web service with four fakes that speak real HTTP."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -30,14 +30,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def services() -> AsyncIterator[Services]:
-    """The four services: nothing has happened yet."""
+    """The four fake services, without any data."""
     async with fake_services() as started:
         yield started
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def start_web(services: Services) -> AsyncIterator[StartWeb]:
-    """Start the web service before them, with settings of its own."""
+    """Start the web service on them, with the given settings."""
     async with AsyncExitStack() as stack:
 
         async def start(**given: Any) -> Client:
@@ -73,7 +73,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def visit(browser: Browser, client: Client, services: Services) -> AsyncIterator[Visit]:
-    """The browser before the web service. What it complains of, and the test does not expect, fails the test."""
+    """The browser on the web service. A problem that the test does not expect fails it."""
     visiting = Visit(browser, str(client.make_url("/")))
     yield visiting
     await visiting.close()

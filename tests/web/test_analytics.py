@@ -168,7 +168,7 @@ async def test_one_incident_none_and_empty_weeks_have_correct_headings(client: C
     )
 
 
-async def test_a_figure_is_as_before_only_if_it_is_equal(client: Client, services: Services) -> None:
+async def test_a_figure_is_called_unchanged_only_if_it_is_equal(client: Client, services: Services) -> None:
     some = quarter.figures((1, 2, 3, 4), quarter.durations(10, 61), quarter.nothing())
     none = quarter.figures((0, 0, 0, 0), quarter.nothing(), quarter.nothing())
     for total, before, expected in ((some, none, "10 was 0"), (some, some, "10 as before, 10"), (none, none, "0 as")):

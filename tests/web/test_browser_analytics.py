@@ -117,7 +117,7 @@ async def test_a_line_is_drawn_where_its_axis_says(visit: Visit, services: Servi
     assert line["width"] == pytest.approx(box["width"], abs=3)
 
 
-async def test_on_paper_the_charts_are_there_and_the_form_is_not(visit: Visit, services: Services) -> None:
+async def test_a_print_has_the_charts_without_the_form(visit: Visit, services: Services) -> None:
     quarter.fill(services)
     page = await visit.open(PATH)
     await page.emulate_media(media="print")

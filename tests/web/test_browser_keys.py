@@ -16,7 +16,7 @@ async def focused(page: Page, words: str) -> None:
     await expect(page.locator(":focus")).to_contain_text(words)
 
 
-async def test_from_the_first_page_to_resolved_by_keys_alone(visit: Visit, services: Services) -> None:
+async def test_an_incident_is_resolved_from_now_by_keys_alone(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open())
     await page.keyboard.press("a")  # on no row: nothing is acknowledged by accident

@@ -38,7 +38,7 @@ def paths(services: Services) -> list[str]:
 
 
 @pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
-async def test_many_are_acknowledged_at_once_in_place(
+async def test_selected_incidents_are_acknowledged_together_in_place(
     visit: Visit, services: Services, viewport: dict[str, int]
 ) -> None:
     services.fill()
@@ -181,7 +181,7 @@ async def test_no_list_is_wider_than_its_window(visit: Visit, services: Services
 
 @pytest.mark.sample("colour schemes", 4)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_nothing_to_complain_about_in_lists(visit: Visit, services: Services, scheme: str) -> None:
+async def test_axe_finds_no_violation_in_lists(visit: Visit, services: Services, scheme: str) -> None:
     services.fill()
     page = await visit.open(color_scheme=scheme, reduced_motion="reduce")
     for path in paths(services):

@@ -105,7 +105,7 @@ async def test_a_list_with_a_selection_announces_real_changes_only(visit: Visit,
     await expect(page.get_by_label("Select incident 2481")).to_be_checked()
 
 
-async def test_an_open_fold_stays_open(visit: Visit, services: Services) -> None:
+async def test_an_open_disclosure_stays_open(visit: Visit, services: Services) -> None:
     services.fill()
     page = await live(await visit.open("/incidents/2481"))
     await page.locator("#more-alerts summary").click()

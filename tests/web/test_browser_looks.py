@@ -120,7 +120,7 @@ async def test_dark_mode_follows_the_system_or_the_visitor(
 
 @pytest.mark.sample("colour schemes", 4)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_nothing_to_complain_about(visit: Visit, services: Services, scheme: str) -> None:
+async def test_axe_finds_no_violation(visit: Visit, services: Services, scheme: str) -> None:
     services.fill()
     visit.expect("404")
     page = await visit.open(color_scheme=scheme, reduced_motion="reduce")
@@ -133,7 +133,7 @@ async def test_axe_finds_nothing_to_complain_about(visit: Visit, services: Servi
 
 @pytest.mark.sample("colour schemes", 4)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_nothing_after_somebody_has_acted(visit: Visit, services: Services, scheme: str) -> None:
+async def test_axe_finds_no_violation_after_an_action(visit: Visit, services: Services, scheme: str) -> None:
     services.fill()
     page = await live(await visit.open(color_scheme=scheme, reduced_motion="reduce"))
     await caught_up(page, services)

@@ -55,7 +55,7 @@ async def test_a_day_of_25_hours_is_drawn_wider_and_its_bar_says_169_hours(visit
     await expect(page.locator("#schedule-table")).to_contain_text("169")
 
 
-async def test_handoffs_are_in_the_viewer_s_zone_which_is_named_where_it_differs_from_the_schedule_s(
+async def test_handoffs_are_in_the_viewer_s_zone_which_is_named_if_it_differs_from_that_of_the_schedule(
     visit: Visit, services: Services
 ) -> None:
     services.be_quiet()

@@ -23,7 +23,7 @@ CUT_OFF = """() => [...document.querySelectorAll("main .card")]
 @pytest.mark.parametrize(
     "path", ["/oncall", "/oncall/new", "/analytics?range=13w", "/incidents/2481", "/incidents/new"]
 )
-async def test_nothing_sticks_out_of_its_card(visit: Visit, services: Services, path: str) -> None:
+async def test_nothing_overflows_its_card(visit: Visit, services: Services, path: str) -> None:
     services.fill()
     quarter.fill(services)
     page = await visit.open(path)

@@ -12,7 +12,7 @@ NUMBER = re.compile(r"[ML]([\d.e+-]+) ([\d.e+-]+)")
 
 
 @given(st.lists(st.none() | seconds, min_size=1, max_size=60))
-def test_every_point_lies_in_the_box_and_none_is_drawn_where_nothing_was_measured(values: list[float | None]) -> None:
+def test_every_point_is_inside_the_box_and_unmeasured_periods_have_none(values: list[float | None]) -> None:
     axis = charts.duration_axis(values)
     points = [(float(x), float(y)) for x, y in NUMBER.findall(charts.line(values, axis))]
     assert len(points) == sum(value is not None for value in values)
@@ -40,7 +40,7 @@ def test_an_axis_has_the_unit_that_suits(longest: float, unit: str, highest: str
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 500)] * 4), min_size=1, max_size=60))
-def test_the_parts_of_a_bar_lie_on_each_other_and_are_as_high_as_their_sum(counts: list[tuple[int, ...]]) -> None:
+def test_the_parts_of_a_stacked_bar_are_adjacent_and_as_high_as_their_sum(counts: list[tuple[int, ...]]) -> None:
     axis = charts.count_axis([sum(each) for each in counts], "incidents")
     assert all("." not in label for label in axis.labels)
     for each, stack in zip(

@@ -95,7 +95,7 @@ async def test_a_failed_message_is_sent_again(client: Client, services: Services
     assert services.messages.messages[-1].status is NotificationStatus.QUEUED
 
 
-async def test_a_message_given_up_shows_its_last_error_and_each_attempt_on_demand(
+async def test_a_failed_message_shows_its_last_error_and_each_attempt_on_demand(
     client: Client, services: Services
 ) -> None:
     services.fill()

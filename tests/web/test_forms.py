@@ -236,7 +236,7 @@ async def test_anything_but_a_small_form_is_rejected(client: Client, body: bytes
         assert answer.content_type == "application/problem+json"
 
 
-async def test_a_form_s_address_takes_no_get(client: Client) -> None:
+async def test_a_get_of_the_address_of_a_form_is_a_405(client: Client) -> None:
     async with client.get("/incidents/1/acknowledge", headers=BROWSER) as answer:
         assert answer.status == 405
         assert answer.headers["Allow"] == "POST"

@@ -72,7 +72,7 @@ async def test_no_spelling_of_a_path_reaches_an_internal_endpoint(
     assert not upstream.forwarded
 
 
-async def test_reading_beside_the_hidden_paths_goes_through(door: Client) -> None:
+async def test_reads_at_the_paths_of_internal_endpoints_are_forwarded(door: Client) -> None:
     for path in (f"/api/v1/incidents/{ID}/timeline", "/api/v1/escalations", f"/api/v1/escalations/{ID}"):
         async with door.get(path) as answer:
             assert answer.status == 200

@@ -80,7 +80,7 @@ async def test_an_open_incident_shows_who_was_paged_and_who_is_next(client: Clie
     assert "until someone acknowledges" in ladder
 
 
-async def test_the_ladder_of_a_stopped_escalation_ends(client: Client, services: Services) -> None:
+async def test_a_stopped_escalation_shows_no_next_level(client: Client, services: Services) -> None:
     services.fill()
     ringing = services.incidents.incidents[2481]
     stopped = services.schedules.escalations[ringing.id].model_copy(
@@ -144,7 +144,7 @@ async def test_a_note_is_written_above_the_newest_entry(client: Client, services
     assert ids.index("tl") < ids.index("note") < ids.index("timeline")
 
 
-async def test_the_timeline_draws_each_message_under_its_page_and_not_twice(client: Client, services: Services) -> None:
+async def test_the_timeline_shows_each_message_once_below_its_page(client: Client, services: Services) -> None:
     services.fill()
     timeline = (await read(client, "/incidents/2481")).text("timeline")
     assert "Hannah Weiss wrote a note Two merchants called support: card payments fail" in timeline

@@ -13,7 +13,7 @@ PAGES = ("/", "/incidents", "/incidents/2481", "/alerts", "/notifications", "/on
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_nothing_started_for_a_disconnected_browser_is_left_behind(
+async def test_no_coroutine_of_a_disconnected_browser_is_left_unawaited(
     client: Client, services: Services, path: str
 ) -> None:
     services.fill()

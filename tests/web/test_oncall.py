@@ -49,7 +49,7 @@ async def test_the_page_shows_who_is_on_call_until_when_and_who_is_next(client: 
     assert "Tomás Rivera Primary until Mon 09:00 Europe/Madrid SW Sam" in cards
 
 
-async def test_the_visitor_on_call_sees_the_own_team(client: Client, services: Services) -> None:
+async def test_a_visitor_on_call_sees_their_own_team(client: Client, services: Services) -> None:
     services.be_quiet()
     client.session.cookie_jar.update_cookies({"tocsin_actor": quote("Hannah Weiss")}, client.make_url("/"))
     assert "You are on call" not in (await read(client, "/oncall")).text("head")

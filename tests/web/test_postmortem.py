@@ -81,7 +81,7 @@ async def test_a_timeline_shows_what_people_did_or_whom_it_paged(
     assert "No action by a person yet: acknowledge, start work or add a note." in nothing.text("timeline")
 
 
-async def test_an_incident_names_its_responders_its_links_and_what_was_before(
+async def test_an_incident_names_its_responders_its_links_and_earlier_incidents(
     client: Client, services: Services
 ) -> None:
     services.storm()

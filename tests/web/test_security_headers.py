@@ -34,7 +34,7 @@ def written(headers: dict[str, str], client: Client) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("headers", "own"), SENDERS)
-async def test_a_form_is_taken_from_our_own_pages_only(
+async def test_a_form_is_accepted_from_our_own_pages_only(
     client: Client, services: Services, headers: dict[str, str], *, own: bool
 ) -> None:
     services.fill()
@@ -69,7 +69,7 @@ async def test_every_form_is_protected(client: Client, path: str) -> None:
         assert "Set-Cookie" not in answer.headers
 
 
-async def test_reading_changes_nothing_and_is_free(client: Client, services: Services) -> None:
+async def test_reads_need_no_origin_and_change_nothing(client: Client, services: Services) -> None:
     services.fill()
     foreign = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
     await read(client, "/", headers=foreign)

@@ -1,4 +1,4 @@
-"""What a test does with one replica of alert-ingestion."""
+"""A client of alert-ingestion for tests."""
 
 import json
 from dataclasses import dataclass
@@ -34,18 +34,18 @@ class Service:
     dsn: str
 
     async def send(self, *, expect: int | None = 201, key: str | None = None, **fields: Any) -> dict[str, Any]:
-        """POST an alert; return the answer, whose status must be *expect*."""
+        """POST an alert; return the response, whose status must be *expect*."""
         return await self.post(ALERTS, alert(**fields), expect=expect, key=key)
 
     async def post(self, path: str, body: Any, *, expect: int | None = 200, key: str | None = None) -> dict[str, Any]:
-        """POST *body* (as JSON, bytes as they are); return the answer's JSON, whose status must be *expect*."""
+        """POST *body* (as JSON, bytes as they are); return the JSON of the response, whose status must be *expect*."""
         data = BytesIO(body if isinstance(body, bytes) else json.dumps(body).encode())
         headers = {"Content-Type": "application/json"} | ({} if key is None else {"Idempotency-Key": key})
         response = await self.client.post(path, data=data, headers=headers)
         return await self._checked(response, expect)
 
     async def get(self, path: str, *, expect: int | None = 200, **query: Any) -> dict[str, Any]:
-        """GET *path*; return the answer's JSON, whose status must be *expect*."""
+        """GET *path*; return the JSON of the response, whose status must be *expect*."""
         return await self._checked(await self.client.get(path, params=query), expect)
 
     async def alert(self, alert_id: str) -> dict[str, Any]:

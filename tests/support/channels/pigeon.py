@@ -1,4 +1,4 @@
-"""A channel that nobody has: what a test copies into the package, to see it appear everywhere."""
+"""A made-up channel, which a test copies into the package to check that it appears everywhere."""
 
 import json
 import re

@@ -21,7 +21,7 @@ class Inner(Model):
 
 
 class ThingIn(Model):
-    """What is sent."""
+    """A request body."""
 
     name: Annotated[Text, Field(min_length=1, max_length=20)]
     size: int = 0
@@ -31,7 +31,7 @@ class ThingIn(Model):
 
 
 class Thing(Model):
-    """What is answered."""
+    """A response body."""
 
     id: str
     name: str

@@ -1,4 +1,4 @@
-"""A user who uses everything that the services offer, while they come up one after the other."""
+"""A client that uses every endpoint, while the services start one after the other."""
 
 import importlib
 from collections.abc import AsyncIterator, Mapping
@@ -45,7 +45,7 @@ class Services:
 
     @asynccontextmanager
     async def refusing(self, service: str, *statuses: int) -> AsyncIterator[list[int]]:
-        """In the place of *service* answer calls with *statuses*, the last one for ever; yield those given."""
+        """Respond in place of *service* with *statuses*, repeating the last one; yield the statuses that were sent."""
         given: list[int] = []
 
         async def refuse(_request: web.Request) -> web.Response:
@@ -70,19 +70,19 @@ class Services:
 
 @dataclass(slots=True)
 class User:
-    """Whoever calls the services."""
+    """An HTTP client of the services."""
 
     session: ClientSession
     urls: Mapping[str, str]
 
     async def get(self, service: str, path: str, /, **query: str) -> Any:
-        """Return the JSON answer, which must be a success."""
+        """Return the JSON of the response, which must be a success."""
         async with self.session.get(self.urls[service] + path, params=query) as answer:
             assert answer.status < 400, f"{path} {query}: {await answer.text()}"
             return await answer.json()
 
     async def change(self, service: str, path: str, body: Any, *, method: str = "POST") -> Any:
-        """Send a change twice under one key, as a sender does whose first answer was lost; return the second answer."""
+        """Send a change twice with one key, like a client that lost the first response; return the second response."""
         headers = {"Idempotency-Key": str(new_id())}
         found: Any = None
         for _ in range(2):
@@ -106,17 +106,17 @@ class User:
         raise AssertionError(message)
 
     async def stopped(self, incident_id: str) -> bool:
-        """Tell whether nobody is paged for an incident any more."""
+        """Return whether paging has stopped for an incident."""
         escalation = await self.get("oncall", f"/api/v1/escalations/{incident_id}")
         return bool(escalation["stopped_at"])
 
     async def has_followed(self, incident_id: str) -> bool:
-        """Tell whether the next person has been paged, because nobody answered in time."""
+        """Return whether the next person has been paged after the time-out."""
         escalation = await self.get("oncall", f"/api/v1/escalations/{incident_id}")
         return bool(escalation["step"] > 1)
 
     async def ask_every_question(self, service: str, samples: Mapping[str, str]) -> None:
-        """GET each address with each parameter that it is described to take, alone and all together."""
+        """GET each path with each of its documented parameters, one at a time and all together."""
         await self.get(service, "/health/ready")
         description = await self.get(service, "/openapi.json")
         for path, operations in description["paths"].items():
@@ -136,7 +136,7 @@ class User:
 
 
 async def use_everything(services: Services, session: ClientSession, world: World) -> None:
-    """Run every use case once, and let each service fail once when it is needed."""
+    """Run every use case once, with one failure of each service that it depends on."""
     user = User(session, services.urls)
     async with AsyncExitStack() as up:
         await up.enter_async_context(services.running("alerts"))
@@ -225,7 +225,7 @@ async def _work_on(user: User, incident: str) -> None:
 
 
 def _late_page(incident: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a page about an incident that has been answered meanwhile."""
+    """Return a page for an incident that has been acknowledged meanwhile."""
     brief = {name: incident[name] for name in ("number", "title", "service", "severity", "created_at")}
     page = {"step": 9, "level": "primary", "person": PRIMARY, "reason": "the printers again", "incident": brief}
     message = {"incident_id": incident["id"], "channel": "mock", "recipient": PRIMARY, "message": "The printers again."}

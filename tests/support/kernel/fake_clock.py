@@ -1,4 +1,4 @@
-"""A clock on which a test decides what time it is: nothing waits for real."""
+"""A clock that a test controls: nothing waits in real time."""
 
 from collections.abc import Sequence
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Which statements the services run, where, and with which values."""
+"""The statements that the services run, with their place and values."""
 
 import ast
 import sys
@@ -29,7 +29,7 @@ class Statement:
     literal: str
     """With its values in it, as psycopg2 sends it: the planner sees constants."""
     options: str
-    """Of the connection: they say what an unqualified name means."""
+    """The search path of the connection, which resolves unqualified names."""
 
 
 class Recorder:
@@ -55,7 +55,7 @@ class Recorder:
 
     @property
     def statements(self) -> list[Statement]:
-        """What was run, in the order of its first time."""
+        """The statements, in the order in which they first ran."""
         return list(self._seen.values())
 
     def _keep(self, template: str, parameters: Mapping[str, Any], cursor: psycopg2.extensions.cursor) -> None:
@@ -78,9 +78,7 @@ def _place(frame: FrameType | None) -> str:
 def written_statements() -> Iterator[tuple[str, str]]:
     """Yield place and text of each statement in the source."""
     for path in SOURCE.glob("*/**/*.py"):
-        if (
-            path == DRIVER or path.relative_to(SOURCE).parts[0] == "cli"
-        ):  # what a person starts by hand may take its time
+        if path == DRIVER or path.relative_to(SOURCE).parts[0] == "cli":  # commands that a person runs may be slow
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.strip().startswith(VERBS):

@@ -44,7 +44,7 @@ def page(recipient: str, **fields: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One replica."""
+    """A client of one replica."""
 
     client: TestClient[web.Request, web.Application]
 

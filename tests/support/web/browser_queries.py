@@ -1,4 +1,4 @@
-"""Asking for pages in tests."""
+"""Read pages and send forms, as a browser does."""
 
 from typing import Any
 

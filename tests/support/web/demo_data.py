@@ -1,4 +1,4 @@
-"""One night at a made-up company: two incidents ring, three are worked on, three are resolved."""
+"""Objects of a made-up company, from which tests and pictures build their data."""
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""The night of `scene`, given to fake services: what the pages look like in full."""
+"""A night at a made-up company, in fake services: two incidents unacknowledged, three worked on, three resolved."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -37,7 +37,7 @@ class Services:
     messages: FakeMessages = field(default_factory=FakeMessages)
 
     def fill(self) -> None:
-        """Let it be that night."""
+        """Store the data of that night."""
         self.be_quiet()
         self._ring_checkout()
         self._ring_carrier()
@@ -49,7 +49,7 @@ class Services:
         self.alerts.alerts = [*self._storm().values(), *self._murmur()]
 
     def storm(self) -> dict[str, Alert]:
-        """Let it be that night, with one alert of each fate and no other; return them by a word for each."""
+        """Store the data of that night with one alert of each result; return these alerts by name."""
         self.fill()
         alerts = self._storm()
         self.alerts.alerts = list(alerts.values())
@@ -59,7 +59,7 @@ class Services:
         return alerts_of(self.incidents.incidents[2481], self.incidents.incidents[2480])
 
     def _murmur(self) -> list[Alert]:
-        """Return what came in before that: what carriers send, and once in a while the search's."""
+        """Return the earlier alerts: many of the carrier sync, a few of the search."""
         carrier, search = self.incidents.incidents[2480], self.incidents.incidents[2475]
         return [
             demo_data.alert(
@@ -78,7 +78,7 @@ class Services:
         ]
 
     def be_quiet(self) -> None:
-        """Let everything be resolved, and everybody be on call."""
+        """Store resolved incidents only, and teams with people on call."""
         for team, people in ROTA.items():
             made = demo_data.schedule(team, *people, zone=ZONES.get(team, "Europe/Berlin"))
             self.schedules.schedules.append(made)

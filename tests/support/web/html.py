@@ -1,4 +1,4 @@
-"""Reading a page in tests: its words by element, its forms, and whether it is well formed."""
+"""Parse a page: its text by element, its forms, and whether it is well formed."""
 
 import re
 from dataclasses import dataclass, field
@@ -27,13 +27,13 @@ BLOCKS: Final = frozenset(
         "form",
     }
 )
-"""Elements that stand apart from their neighbours: their words do too."""
+"""Block elements: their text is separated from that of their neighbours."""
 VOID: Final = frozenset({"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"})
 
 
 @dataclass(slots=True)
 class Form:
-    """A form as a browser would send it untouched."""
+    """A form with the values that a browser sends if nothing is changed."""
 
     action: str
     method: str
@@ -41,7 +41,7 @@ class Form:
 
 
 class Html(HTMLParser):
-    """A page or a fragment, read strictly: what is not closed, closed twice or named twice is a fault."""
+    """A page or a fragment, parsed strictly: unclosed elements, stray end tags and duplicate ids are faults."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -56,7 +56,7 @@ class Html(HTMLParser):
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Read *text* whole."""
+        """Parse the whole of *text*."""
         page = cls()
         page.feed(text)
         page.close()
@@ -64,11 +64,11 @@ class Html(HTMLParser):
         return page
 
     def text(self, element_id: str = "") -> str:
-        """Return the words in the element of this id, or of the whole page."""
+        """Return the text of the element with this id, or of the whole page."""
         return re.sub(r"\s+", " ", "".join(self._texts[element_id])).strip()
 
     def has(self, element_id: str) -> bool:
-        """Say whether there is an element of this id."""
+        """Return whether there is an element with this id."""
         return element_id in self._texts
 
     def elements(self, tag: str) -> list[dict[str, str]]:
@@ -76,7 +76,7 @@ class Html(HTMLParser):
         return [given for name, given in self.attributes if name == tag]
 
     def form(self, action: str) -> Form:
-        """Return the one form that is posted to *action*."""
+        """Return the only form with this *action*."""
         (found,) = [form for form in self.forms if (form.action, form.method) == (action, "post")]
         return found
 

@@ -1,4 +1,4 @@
-"""Every page there is, with the scene in which it shows most."""
+"""The address of every page."""
 
 from typing import Final
 
@@ -15,6 +15,6 @@ PAGES: Final = {
     "schedule": "/oncall/new",
     "error": "/incidents/99",
 }
-"""By name; on a night in which two incidents ring."""
+"""By name; of the incidents, those of `demo_night`."""
 NOT_FOUND: Final = frozenset({"error"})
-"""Pages that are answered with 404."""
+"""Pages whose status is 404."""

@@ -1,4 +1,4 @@
-"""Thirteen weeks of the made-up company, as the two services that add them up tell them."""
+"""Overviews of thirteen weeks of the made-up company, as incident management and the on-call service return them."""
 
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -80,7 +80,7 @@ def figures(counts: tuple[int, ...], mtta: Durations, mttr: Durations) -> dict[s
 
 
 def overview(**given: Any) -> StatsOverview:
-    """How it went from 27 July to 25 October."""
+    """Incidents from 27 July to 25 October."""
     total = tuple(sum(column) for column in zip(*COUNTS, strict=True))
     values: dict[str, Any] = {
         "since": FIRST,
@@ -127,7 +127,7 @@ def bins(limits: tuple[int, ...], counts: tuple[int, ...]) -> list[Bin]:
 
 
 def on_call(**given: Any) -> OnCallOverview:
-    """What it cost people."""
+    """Pages of the same weeks."""
     values: dict[str, Any] = {
         "since": FIRST,
         "until": FIRST + timedelta(weeks=13),
@@ -160,6 +160,6 @@ def reached(primary: int, secondary: int, everyone: int, *, nights: int) -> High
 
 
 def fill(services: Services) -> None:
-    """Let the services tell of these weeks."""
+    """Store the overviews in the fake services."""
     services.incidents.overview = overview()
     services.schedules.overview = on_call()

@@ -19,7 +19,7 @@ from tocsin.web.ui.preferences import ACTOR_COOKIE
 
 VISITOR: Final = "Priya%20Raman"
 SCRIPTED: Final = re.compile("CES?T$")
-"""What the clock says once the scripts have come."""
+"""The text of the clock once the scripts have run."""
 SETTLED: Final = re.compile("Live|Partly live|Loaded")
 WIDTHS: Final = {"desktop": DESKTOP, "phone": PHONE}
 README: Final = {
@@ -64,7 +64,7 @@ async def main(folder: Path, *, readme: bool) -> None:
 
 
 async def _set(scene: str, services: Services, url: str) -> dict[str, str]:
-    """Let *scene* be; return the pages that show it."""
+    """Store the data of *scene*; return the pages that show it."""
     if scene == "quiet":
         services.be_quiet()
         return {"now-quiet": "/"}
@@ -72,7 +72,7 @@ async def _set(scene: str, services: Services, url: str) -> dict[str, str]:
     quarter.fill(services)
     if scene == "night":
         return PAGES
-    async with ClientSession() as session, session.get(url) as answer:  # names are remembered from then
+    async with ClientSession() as session, session.get(url) as answer:  # the page is cached by then
         answer.raise_for_status()
     await services.schedules.stop()
     return {"now-degraded": "/"}

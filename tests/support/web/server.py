@@ -1,4 +1,4 @@
-"""The web service before four fake services, for tests and for pictures."""
+"""The web service with four fake services, for tests and pictures."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,7 +16,7 @@ Client: TypeAlias = TestClient[web.Request, web.Application]
 
 @asynccontextmanager
 async def fake_services() -> AsyncIterator[Services]:
-    """Run the four services: nothing has happened yet."""
+    """Run the four fake services, without any data."""
     started = Services()
     async with AsyncExitStack() as stack:
         for peer in (started.alerts, started.incidents, started.schedules, started.messages):
@@ -27,7 +27,7 @@ async def fake_services() -> AsyncIterator[Services]:
 
 @asynccontextmanager
 async def web_before(services: Services, *, port: int | None = None, **given: Any) -> AsyncIterator[Client]:
-    """Run the web service before *services*, with settings of one's own."""
+    """Run the web service on *services*, with the given settings."""
     chosen: dict[str, Any] = {
         "alert_ingestion_url": services.alerts.url,
         "incident_management_url": services.incidents.url,

@@ -1,4 +1,4 @@
-"""The alerts of the night of `scene`: one of each fate."""
+"""The alerts of `demo_night`: one of each result."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from tocsin.contracts.model import Severity
 
 
 def alerts_of(checkout: Incident, carrier: Incident) -> dict[str, Alert]:
-    """Return alerts that belong to these incidents or to none, the newest first, by a word for each."""
+    """Return alerts of these incidents and of none, newest first, by name."""
     attached = {"action": AlertAction.ATTACHED, "incident_id": checkout.id}
     began = demo_data.ago(seconds=559)
     return {

@@ -1,4 +1,4 @@
-"""Visiting the pages with a real browser."""
+"""Open pages in a real browser."""
 
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ NO_SHARED_WORKER: Final = "delete window.SharedWorker"
 
 
 class Visit:
-    """Pages in a browser that remember every complaint: errors, breaches of the policy, requests to other hosts."""
+    """Pages in a browser, with their problems: errors, violations of the security policy, requests to other hosts."""
 
     def __init__(self, browser: Browser, url: str) -> None:
         self._browser = browser
@@ -24,11 +24,11 @@ class Visit:
 
     @property
     def complaints(self) -> list[str]:
-        """What was complained of and not expected."""
+        """The problems that were not expected."""
         return [text for text in self._complaints if not any(expected in text for expected in self._expected)]
 
     def expect(self, *parts: str) -> None:
-        """Take complaints with any of these words for what the test is about."""
+        """Expect problems that contain any of these texts."""
         self._expected += parts
 
     async def open(self, path: str = "/", *, first: str | None = None, **context: Any) -> Page:
@@ -67,6 +67,6 @@ async def live(page: Page) -> Page:
 
 
 async def caught_up(page: Page, services: Services) -> None:
-    """Wait until the dashboard has fetched what happened before it followed the stream, and asks no more by itself."""
+    """Wait until the page has fetched the events from before its stream was open, and refreshes no more by itself."""
     await eventually(lambda: services.incidents.lists >= 2)
     await expect(page.locator("main.htmx-request")).to_have_count(0)
