@@ -1,4 +1,4 @@
--- Alerts for wrk: SERVICES services, each of which becomes one incident; no deduplication key, so each POST is an alert.
+-- Alerts for wrk, of SERVICES services, each of which gets one incident. Without a deduplication key, each POST is a new alert.
 local services = tonumber(os.getenv("SERVICES") or "20")
 local counter = 0
 local thread_number = 0

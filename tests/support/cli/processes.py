@@ -76,7 +76,7 @@ class Up:
         """Return its service processes by name."""
         children = psutil.Process(self.process.pid).children()
         self._seen.update(children)
-        commands = [(child, child.cmdline()) for child in children]  # empty for one that has just exited
+        commands = [(child, _command_of(child)) for child in children]
         named = {command[-1].removeprefix("tocsin."): child for child, command in commands if command}
         return {name: child for name, child in named.items() if name in {service.name for service in SERVICES}}
 
@@ -104,6 +104,14 @@ class Up:
         await asyncio.gather(*self._readers)
         await eventually(lambda: not any(map(_is_running, self._seen)))
         return code
+
+
+def _command_of(process: psutil.Process) -> list[str]:
+    """Return the command line of a process; empty for one that has just exited."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:  # also a zombie
+        return []
 
 
 def _is_running(process: psutil.Process) -> bool:
