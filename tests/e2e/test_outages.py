@@ -12,6 +12,8 @@ from tests.support.e2e.fault_night import Drill
 from tests.support.e2e.invariants import healed
 from tests.support.postgres import Server, run
 from tests.support.waiting import eventually
+from tocsin.contracts.services import INCIDENT_MANAGEMENT
+from tocsin.web.ui.outages import IMPACTS
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -38,7 +40,7 @@ async def test_alerts_are_accepted_while_a_service_is_down_and_page_once_it_is_b
     await healed(standing.dsn, accepted=[UUID(accepted["alert_id"])], service=name)
 
 
-async def test_a_gateway_in_front_of_a_frozen_service_responds_503_until_the_service_runs_again(
+async def test_a_frozen_service_is_a_503_of_the_gateway_and_a_notice_on_pages_until_it_runs_again(
     standing: Standing,
 ) -> None:
     system = standing.system
@@ -50,6 +52,9 @@ async def test_a_gateway_in_front_of_a_frozen_service_responds_503_until_the_ser
         assert (response.status, response.content_type) == (503, "application/problem+json")
         assert response.headers["Retry-After"]
         assert "incident-management does not respond in time" in (await response.json())["detail"]
+    async with system.session.get(f"{gateway.url}/") as response:
+        assert response.status == 200
+        assert IMPACTS[INCIDENT_MANAGEMENT] in await response.text()
     system["incidents"].send(signal.SIGCONT)
 
     async def responds() -> bool:
