@@ -1,1 +1,1 @@
-"""Tocsin: alerts become incidents, and page whoever is on call until someone acknowledges."""
+"""Tocsin: alerts become incidents, and page the people on call until someone acknowledges."""

@@ -113,7 +113,7 @@ class _Command:
             sys.stderr.write(f"an image of the old release {old.tag} was kept: {error}\n")
 
     def rollback(self) -> ExitCode:
-        """Reverse the attempt, or else return to the previous good release or the given one."""
+        """Reverse the attempt in progress; without one, return to the previous good release, or to the given one."""
         target = self._find_good(self.tag) if self.tag else self.state.previous
         if self.state.attempt is None and self.state.good is None:
             message = "no release was ever good here: there is no release to roll back to"

@@ -226,10 +226,10 @@ class DockerAdapter:
 
 
 def _takes_requests(container: Container) -> bool:
-    """Return whether it receives or will receive requests; a one-shot that a killed deploy left never does."""
+    """Return whether it receives or will receive requests. One-shots, which a killed deploy may leave, never do."""
     return container.status in {"running", "restarting", "paused"} and not container.one_off
 
 
 def _is_manual(container: Container) -> bool:
-    """Return whether an operator started it with `docker compose run`; a killed deploy leaves only its one-shots."""
+    """Return whether an operator started it with `docker compose run`, which a deploy does for ONE_SHOTS only."""
     return container.one_off and container.service not in ONE_SHOTS

@@ -25,7 +25,7 @@ BY_INPUTS: Final = ("edge", "prometheus", "grafana", "alertmanager")
 
 
 def build_environment(root: Path, tag: str | None = None) -> dict[str, str]:
-    """Return the variables that `docker buildx bake` and `docker compose` need in a checkout; by default for HEAD.
+    """Return the variables that `docker buildx bake` and `docker compose` need in a checkout. The tag defaults to HEAD.
 
     Raise RefusedError if the checkout has no commit, or lacks a file that an image copies.
     """

@@ -1,8 +1,8 @@
 """Prepared statements: a connection parses and plans a frequent statement once, not at each execution.
 
-PostgreSQL then keeps one plan for all values until the statistics of a table change, but tables grow faster. Therefore
-only for statements whose plan depends on no table, such as an INSERT of its parameters. The names of the columns that
-it returns must be listed: with `*` it would fail once a migration has added a column.
+PostgreSQL keeps the plan until the statistics of a table change, which is too late for a table that grows fast. Prepare
+only statements whose plan depends on no table, such as an INSERT of their parameters, and list the columns that they
+return: with `*`, they would fail once a migration has added a column.
 """
 
 from typing import Any, Final
@@ -20,7 +20,7 @@ class PreparedStatement:
         self.execution: Final = f"EXECUTE {name} ({', '.join(f'%({parameter})s' for parameter in types)})"
 
     async def prepare(self, cur: Any) -> str:
-        """Prepare it on the cursor's connection unless it is, and return the statement that executes it."""
+        """Prepare it on the cursor's connection if necessary, and return the statement that executes it."""
         prepared: set[str] = cur.connection.prepared
         if self.name not in prepared:
             await cur.execute(self._preparation)

@@ -178,7 +178,7 @@ async def list_escalations(request: web.Request) -> web.Response:
 
 @describes(OnCallOverview, query=OverviewQuery)
 async def get_overview(request: web.Request) -> web.Response:
-    """Return the pager load: pages by person and at night, how far escalations went; also for the period before.
+    """Return the pager load: pages by person and at night, and how far escalations went; also for the range before.
 
     Covers whole days: by default the last 30, at most 366. The pages of one person in one step count once, whatever the
     channels. Night is from 22:00 to 07:00 local time of the team's schedule, and belongs to the day on which it began.

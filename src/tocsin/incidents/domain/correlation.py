@@ -262,7 +262,7 @@ def description_of(alert: AlertState) -> str | None:
 
 
 def _result(alert: AlertState, incident_id: UUID, action: AlertAction | None) -> Correlation:
-    """Return the alert's result with *action*, that of its attachment; without one the alert is a repeat."""
+    """Return the alert's result. *action* is that of its attachment; None for a later report, which is a repeat."""
     if alert.status is AlertStatus.RESOLVED:
         action = AlertAction.RESOLVED
     return Correlation(alert_id=alert.alert_id, incident_id=incident_id, action=action or AlertAction.REPEATED)

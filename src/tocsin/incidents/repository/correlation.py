@@ -185,7 +185,7 @@ async def insert_links(cur: Cursor, links: Sequence[AlertLinkUpdate]) -> None:
 async def insert_moved(cur: Cursor, moves: Mapping[UUID, UUID]) -> None:
     """Copy the links of alerts that move to another incident, before they are updated.
 
-    Only a reopened incident can lose the same alert again: its newer state replaces the older one.
+    If an alert moves from the same incident again, its newer state replaces the older one.
     """
     await execute(
         cur,

@@ -33,7 +33,7 @@ class Decision:
 
 
 def is_needed(message: LeasedMessage, incidents: IncidentStates) -> bool:
-    """Return whether *message* still has to be sent: a page has not, once its incident has been acknowledged.
+    """Return whether to send *message*: not if it is a page of an incident that has been acknowledged.
 
     For a redelivered page, only an acknowledgement after the redelivery counts. An incident that is missing in
     *incidents* counts as open.
