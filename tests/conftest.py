@@ -12,7 +12,7 @@ from hypothesis import settings
 from tests.support.postgres import Server, any_server
 from tocsin.migrate import migrate
 
-pytest_plugins = ["tests.support.sampling", "tests.support.timeouts"]
+pytest_plugins = ["tests.support.sampling", "tests.support.timeouts", "tests.support.long_first"]
 
 # A deadline measures the machine, not the code. Of the profiles, quick is for between two edits, thorough for a night.
 settings.register_profile("default", deadline=None, print_blob=True)
@@ -22,6 +22,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 def pytest_configure() -> None:
+    gc.disable()  # until everything is collected, which stays until the end
     # Ended by `timeout` or a CI runner, fixtures must be torn down as on Ctrl-C: one of them is a PostgreSQL.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # By default a traceback shows every frame's variables, for which a test that fails on purpose takes a second.
@@ -30,9 +31,9 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
-    # What was imported and collected stays until the end: collecting garbage in it takes a tenth of the time of the
-    # fast tests.
+    # Searching what was collected for garbage takes a tenth of the time of the fast tests.
     gc.collect()
+    gc.enable()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
 
