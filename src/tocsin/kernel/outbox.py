@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from pydantic import BaseModel
 
 from tocsin.kernel import outbox_repository, randomness, tasks
-from tocsin.kernel.db import Cursor, Database, transaction
+from tocsin.kernel.db import Cursor, Database, autocommit, transaction
 from tocsin.kernel.errors import RejectedError, UnavailableError
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.ids import new_id
@@ -166,7 +166,7 @@ class Outbox:
     async def _find_delivered_elsewhere(self) -> None:
         """End the waits for messages that another replica delivered; its notification woke this worker."""
         if self._waiters:
-            async with transaction(self._db) as cur:
+            async with autocommit(self._db) as cur:
                 for message_id in await outbox_repository.select_done(cur, list(self._waiters)):
                     self._end_wait(message_id)
 
@@ -177,7 +177,7 @@ class Outbox:
 
     async def lease(self, *, limit: int) -> list[OutboxMessage]:
         """Lease the oldest undelivered row of up to *limit* keys for `lease_seconds`."""
-        async with LEASED(), transaction(self._db) as cur:
+        async with LEASED(), autocommit(self._db) as cur:
             seconds = self._settings.lease_seconds
             return await outbox_repository.lease(cur, kinds=list(self._handlers), seconds=seconds, limit=limit)
 
@@ -224,7 +224,7 @@ class Outbox:
         fields = {"kind": message.kind, "key": message.key, "attempts": message.attempts, "reason": reason}
         log.warning("outbox delivery will be retried", **fields)
         delay = backoff(message.attempts, self._settings.retry_min_seconds, self._settings.retry_max_seconds)
-        async with transaction(self._db) as cur:
+        async with autocommit(self._db) as cur:
             await outbox_repository.mark_retry(cur, message, reason=reason, delay=delay)
         tasks.call_later(delay, self.wake)  # the next poll may be much later
 
@@ -232,7 +232,7 @@ class Outbox:
         self._count(message, "parked")
         fields = {"kind": message.kind, "key": message.key, "attempts": message.attempts, "reason": reason}
         log.error("outbox row parked: the other service rejected it", **fields)
-        async with transaction(self._db) as cur:
+        async with autocommit(self._db) as cur:
             await outbox_repository.mark_parked(cur, message, reason=reason)
 
     async def _housekeep(self, _app: web.Application) -> bool:

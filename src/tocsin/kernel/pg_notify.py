@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 
 from tocsin.kernel import clock
-from tocsin.kernel.db import Database, execute, transaction, translated_errors
+from tocsin.kernel.db import Database, autocommit, execute, translated_errors
 from tocsin.kernel.errors import UnavailableError
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.tasks import cancel, create_task
@@ -63,7 +63,7 @@ class NotifyChannel:
             await self._pending.wait()
             self._pending.clear()
             try:
-                async with transaction(self._db) as cur:
+                async with autocommit(self._db) as cur:
                     await execute(
                         cur, "SELECT pg_notify(%(channel)s, %(sender)s)", channel=self._channel, sender=self._process_id
                     )

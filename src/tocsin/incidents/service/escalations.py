@@ -13,7 +13,7 @@ from tocsin.contracts.services import ONCALL_SERVICE
 from tocsin.incidents.domain.incident import NewTimelineEntry
 from tocsin.incidents.repository import escalations, timeline
 from tocsin.incidents.service import Deps
-from tocsin.kernel.db import Cursor, transaction
+from tocsin.kernel.db import Cursor, autocommit, transaction
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.http_client import ONCE
 from tocsin.kernel.ids import new_id
@@ -71,7 +71,7 @@ async def reconcile(deps: Deps, *, older_than: float) -> bool:
     *older_than* is the minimum age of the incidents in seconds. The gauge is set before the query, so that it is
     correct while on-call is unavailable. Return whether there may be more incidents. Raise UpstreamError.
     """
-    async with transaction(deps.db) as cur:
+    async with autocommit(deps.db) as cur:
         found, count = await escalations.find_unescalated(cur, older_than=older_than, limit=BATCH_SIZE)
     deps.metrics.unescalated.set(count)
     if not found:

@@ -16,7 +16,7 @@ from tocsin.contracts.overview import IncidentMetrics
 from tocsin.incidents.queries import CountsQuery, IncidentCursor, IncidentQuery
 from tocsin.incidents.repository import incidents, locking, timeline
 from tocsin.incidents.service import Deps
-from tocsin.kernel.db import Cursor, transaction
+from tocsin.kernel.db import Cursor, autocommit, transaction
 from tocsin.kernel.errors import NotFoundError
 from tocsin.kernel.pagination import page_of
 
@@ -32,7 +32,7 @@ async def list_incidents(deps: Deps, query: IncidentQuery) -> Page[IncidentSumma
     by_severity = query.sort is IncidentSort.SEVERITY
     select = incidents.select_by_severity if by_severity else incidents.select_incidents
     filters = query.model_dump(exclude={"limit", "cursor", "sort"})
-    async with transaction(deps.db) as cur:
+    async with autocommit(deps.db) as cur:
         rows = await select(cur, **filters, **query.after())
     items, keyset = page_of(rows, query.limit, incidents.summary_of)
     cursor = IncidentCursor(items[-1].severity if by_severity else None, keyset).encode() if keyset else None
@@ -47,7 +47,7 @@ async def get_incident(deps: Deps, reference: Reference) -> Incident:
 
 async def count_incidents(deps: Deps, query: CountsQuery) -> IncidentCounts:
     """Count the unresolved incidents by state."""
-    async with transaction(deps.db) as cur:
+    async with autocommit(deps.db) as cur:
         found = await incidents.count_unresolved(cur, assigned_to=query.assigned_to)
     return IncidentCounts.model_validate(found)
 
@@ -68,7 +68,7 @@ async def get_incident_metrics(deps: Deps, reference: Reference) -> IncidentMetr
 
 async def get_states(deps: Deps, query: QueryStates) -> IncidentStates:
     """Return the states of incidents; unknown ids are left out."""
-    async with transaction(deps.db) as cur:
+    async with autocommit(deps.db) as cur:
         return await incidents.select_states(cur, query.incident_ids)
 
 

@@ -19,7 +19,7 @@ from tocsin.incidents.domain.stream_position import StreamPosition
 from tocsin.incidents.repository import stream
 from tocsin.incidents.repository.stream import StreamEvent
 from tocsin.kernel import tasks
-from tocsin.kernel.db import Database, transaction
+from tocsin.kernel.db import Database, autocommit
 from tocsin.kernel.errors import UnavailableError
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.workers import Wakeup
@@ -57,7 +57,7 @@ class Hub:
             self._complete_after = None
             self._events = []
             return False
-        async with READ(), transaction(self._db) as cur:
+        async with READ(), autocommit(self._db) as cur:
             if self._complete_after is None:
                 self._complete_after = await stream.select_position(cur)
                 self._announce()  # a follower that read the database just before may have missed events
@@ -75,7 +75,7 @@ class Hub:
         A position past the end can only come from before the restore of a backup; it is replaced by the end.
         """
         try:
-            async with transaction(self._db) as cur:
+            async with autocommit(self._db) as cur:
                 end = await stream.select_position(cur)
         except UnavailableError:
             if given is None:
@@ -122,7 +122,7 @@ class Hub:
     async def _after(self, position: StreamPosition) -> list[StreamEvent]:
         if self._complete_after is not None and position >= self._complete_after:
             return self._events[bisect_right(self._events, position, key=lambda event: event.position) :]
-        async with READ(), transaction(self._db) as cur:
+        async with READ(), autocommit(self._db) as cur:
             events, _ = await stream.select_events(cur, position, limit=BATCH_SIZE)
         return events
 

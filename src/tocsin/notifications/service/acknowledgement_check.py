@@ -8,7 +8,7 @@ import structlog
 
 from tocsin.contracts.incidents import IncidentStates
 from tocsin.contracts.notifications import NotificationKind, NotificationStatus
-from tocsin.kernel.db import transaction
+from tocsin.kernel.db import autocommit
 from tocsin.kernel.errors import RejectedError, UnavailableError
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.http_client import Budget
@@ -37,7 +37,7 @@ async def cancel_acknowledged(deps: Deps, messages: Sequence[LeasedMessage]) -> 
     cancelled = [page for page in pages if not is_needed(page, incidents)]
     if cancelled:
         reasons = [f"the incident is {incidents.states[page.incident_id]}" for page in cancelled]
-        async with transaction(deps.db) as cur:
+        async with autocommit(deps.db) as cur:
             await queue.cancel_leased(cur, cancelled, reasons=reasons)
         for page in cancelled:
             deps.metrics.finished.labels(page.channel, NotificationStatus.CANCELLED).inc()

@@ -12,7 +12,7 @@ from tocsin.channels.channel import Transports
 from tocsin.channels.message import Outcome
 from tocsin.contracts.notifications import NotificationStatus
 from tocsin.kernel import clock, request_id, tasks
-from tocsin.kernel.db import transaction
+from tocsin.kernel.db import autocommit, transaction
 from tocsin.kernel.errors import UnavailableError
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.outbox import backoff
@@ -37,7 +37,7 @@ async def lease_due(deps: Deps, *, busy: Mapping[str, int], limit: int) -> list[
     settings = deps.settings
     # Read before the statement, so that the lease does not end later here than in the database.
     expires = clock.monotonic() + settings.lease_seconds
-    async with LEASE(), transaction(deps.db) as cur:
+    async with LEASE(), autocommit(deps.db) as cur:
         return await queue.lease_due(
             cur,
             busy=busy,

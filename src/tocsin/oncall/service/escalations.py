@@ -6,7 +6,7 @@ from uuid import UUID
 
 from tocsin.contracts.escalations import Escalation, StartEscalation, StopEscalation
 from tocsin.contracts.notifications import CancelPages, IncidentBrief
-from tocsin.kernel.db import Cursor, Row, transaction
+from tocsin.kernel.db import Cursor, Row, autocommit, transaction
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.idempotency import replay
 from tocsin.kernel.idempotent_request import IdempotentRequest
@@ -80,7 +80,7 @@ async def get(deps: Deps, incident_id: UUID) -> Escalation:
 
 async def count_running(deps: Deps) -> Row:
     """Return the values of the gauges, as `repository.escalations.count_running` does."""
-    async with transaction(deps.db) as cur:
+    async with autocommit(deps.db) as cur:
         return await escalations.count_running(cur)
 
 
