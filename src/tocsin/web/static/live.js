@@ -8,8 +8,8 @@ const BETWEEN_REFRESHES = 800,
   IN_BACKGROUND = 10000,
   WITHOUT_EVENTS = 30000,
   IN_OUTAGE = 10000;
-const AT_ONCE = 2; // refreshes that need no pause after a quiet time
-const PATIENCE = 3000; // a shorter interruption is not shown
+const AT_ONCE = 2; // refreshes without a pause after a quiet time
+const SHOWN_AFTER = 3000; // a shorter interruption is not shown
 const SETTLE = 700; // how long a block whose buttons changed ignores clicks: a finger may be on its way
 const SPOKEN = { acknowledged: "is acknowledged", in_progress: "is being worked on", resolved: "is resolved" };
 
@@ -27,7 +27,7 @@ let state = "connecting",
   ticker = 0;
 let refreshTimer = 0,
   refreshedAt = 0,
-  saved = AT_ONCE,
+  allowance = AT_ONCE,
   forced = false,
   pressed = null,
   acting = 0,
@@ -55,7 +55,7 @@ function goDown(since) {
       state = "down";
       show();
     },
-    PATIENCE - (Date.now() - since),
+    SHOWN_AFTER - (Date.now() - since),
   );
 }
 
@@ -99,7 +99,7 @@ function onEvent(event) {
   const created = event.event_type === "created";
   const changed = ["acknowledged", "status_changed", "resolved"].includes(event.event_type);
   const elsewhere = main.dataset.incident && event.incident_id !== main.dataset.incident;
-  if (elsewhere && !created && !changed) return; // it changes nothing on this page, not even the count
+  if (elsewhere && !created && !changed) return; // nothing on this page depends on it, not even the count
   if (created) spoken.textContent = `Incident ${event.number}, ${event.severity}, is new.`;
   else if (changed && !elsewhere) spoken.textContent = `Incident ${event.number} ${SPOKEN[event.status]}.`;
   refresh();
@@ -111,12 +111,12 @@ function refresh() {
   if (refreshTimer) return;
   const interval = degraded() ? BETWEEN_REFRESHES : OF_THIS_PAGE;
   const pause = Math.max(interval, document.hidden ? IN_BACKGROUND : 0);
-  const allowed = () => Math.min(AT_ONCE, saved + (performance.now() - refreshedAt) / pause);
+  const allowed = () => Math.min(AT_ONCE, allowance + (performance.now() - refreshedAt) / pause);
   refreshTimer = setTimeout(
     () => {
       refreshTimer = 0;
       if (acting) return; // its end refreshes
-      saved = allowed() - 1;
+      allowance = allowed() - 1;
       refreshedAt = performance.now();
       htmx.trigger(main, "refresh");
     },
@@ -124,7 +124,7 @@ function refresh() {
   ); // spread the requests of a thousand pages
 }
 
-// ---- Swapping: never below a finger
+// ---- Swapping: a block that somebody points at, types in or reads is left as it is
 
 const rows = (root) =>
   [...root.querySelectorAll("article[id], li[id], tr[id], form[action]")].map((row) => row.id || row.action).join();
@@ -197,11 +197,11 @@ document.addEventListener("htmx:after:swap", (event) => {
   if (ctx.sourceElement === main) {
     return;
   }
-  if (ctx.response.status < 400 && ctx.sourceElement.id === "note") written(ctx.sourceElement);
+  if (ctx.response.status < 400 && ctx.sourceElement.id === "note") clearNote(ctx.sourceElement);
   if (document.activeElement === document.body) main.focus({ preventScroll: true });
 });
 
-function written(form) {
+function clearNote(form) {
   form.elements.text.value = "";
   // The same text again is another note: it needs a new key.
   form.elements.key.value = `${Date.now()}-${Math.random()}`;
@@ -250,7 +250,7 @@ document.addEventListener("htmx:error", (event) => {
 
 // ---- Input
 
-const settled = () => waiting.hidden || refresh();
+const refreshIfWaiting = () => waiting.hidden || refresh();
 document.addEventListener(
   "pointerdown",
   (event) => {
@@ -261,11 +261,11 @@ document.addEventListener(
 for (const name of ["pointerup", "pointercancel"]) {
   document.addEventListener(name, () => {
     pressed = null;
-    settled();
+    refreshIfWaiting();
   });
 }
-document.addEventListener("focusout", settled);
-document.addEventListener("scrollend", settled);
+document.addEventListener("focusout", refreshIfWaiting);
+document.addEventListener("scrollend", refreshIfWaiting);
 waiting.addEventListener("click", () => {
   forced = true;
   waiting.hidden = true;

@@ -1,8 +1,8 @@
 // One connection to the event stream, resumed where it was interrupted. It lives in the browser's shared worker, or in
 // a tab. The browser's own reconnection is not used: it gives up for good when a restarting server rejects it.
 
-const LOOK = 5000,
-  ASLEEP = 15000,
+const CHECK_EVERY = 5000,
+  SLEPT_AFTER = 15000, // without a check for so long, the machine was asleep
   LONGEST_WAIT = 15000;
 
 export class Stream {
@@ -12,7 +12,7 @@ export class Stream {
   #last = "";
   #failures = 0;
   #timer = 0;
-  #looked = Date.now();
+  #checkedAt = Date.now();
 
   // `listener` gets {kind: "live"}, {kind: "down", since} and {kind: "incident", event}; `since` is in milliseconds.
   constructor(url, listener) {
@@ -20,10 +20,10 @@ export class Stream {
     this.#listener = listener;
     // After sleep the connection is dead, possibly without an event.
     setInterval(() => {
-      const slept = Date.now() - this.#looked > ASLEEP;
-      this.#looked = Date.now();
+      const slept = Date.now() - this.#checkedAt > SLEPT_AFTER;
+      this.#checkedAt = Date.now();
       if (slept && (this.#source || this.#timer)) this.open();
-    }, LOOK);
+    }, CHECK_EVERY);
     addEventListener("online", () => this.#timer && this.open());
   }
 
