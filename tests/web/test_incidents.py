@@ -263,5 +263,7 @@ async def test_old_and_resolved_incidents_cannot_be_selected(client: Client, ser
     page = await read(client, f"{LIST}?status=resolved")
     assert [given for given in page.elements("input") if given.get("name") == "incident"] == []
     assert "Acknowledge" not in page.text("results")
-    assert "Took" in next(given["data-label"] for given in page.elements("td") if given.get("data-label") == "Took")
+    assert "Open for" in next(
+        given["data-label"] for given in page.elements("td") if given.get("data-label") == "Open for"
+    )
     assert "22 min" in page.text("inc-3")

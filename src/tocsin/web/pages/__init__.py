@@ -1,1 +1,1 @@
-"""One package a page: `loader` asks the services, `view` decides what is shown, `handlers` bind the two to HTTP."""
+"""One package a page: `loader` requests data, `view` decides what is shown, `handlers` bind the two to HTTP."""

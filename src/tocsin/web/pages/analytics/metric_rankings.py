@@ -15,7 +15,7 @@ class RankingRow:
 
     cells: list[Cell]
     percent: float
-    """Length of the bar: a share of the whole, or relative to the largest row; the column's heading says which."""
+    """Length of the bar: a share of the whole, or relative to the largest row; see the column's heading."""
     night_percent: float = 0.0
     """The part of it at night."""
 

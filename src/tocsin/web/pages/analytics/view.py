@@ -291,5 +291,5 @@ def _escalated_percent(reached: HighestLevels) -> float | None:
     """Return the percentage of incidents escalated beyond the first level."""
     if not reached.incidents:
         return None
-    ways = (reached.answered, reached.resolved, reached.running)
-    return 100 * sum(way.get(level, 0) for way in ways for level in FURTHER) / reached.incidents
+    outcomes = (reached.answered, reached.resolved, reached.running)
+    return 100 * sum(outcome.get(level, 0) for outcome in outcomes for level in FURTHER) / reached.incidents
