@@ -47,7 +47,7 @@ async def test_a_page_of_another_site_reaches_nothing_by_dns_rebinding(
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_what_only_services_call_has_their_scope(service: str) -> None:
+def test_internal_endpoints_have_the_scope_of_services(service: str) -> None:
     for route in create(service).router.routes():
         operation = operation_of(route.handler)
         internal = operation is not None and operation.internal

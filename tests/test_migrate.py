@@ -81,7 +81,7 @@ def test_the_command_names_what_it_applied(empty_dsn: str) -> None:
 
 
 @pytest.mark.slow
-def test_what_a_later_release_has_applied_is_named_and_left_alone(
+def test_migrations_applied_by_a_later_release_are_named_and_kept(
     empty_dsn: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     later = tmp_path / "later"

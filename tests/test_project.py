@@ -63,7 +63,7 @@ def test_the_page_of_channels_is_that_of_the_registry() -> None:
     assert channels_page.PAGE.read_text() == channels_page.render(), "run `make docs`"
 
 
-def test_no_file_names_a_place_of_one_machine_or_unfinished_work() -> None:
+def test_no_file_contains_a_path_of_one_machine_or_unfinished_work() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in tracked()

@@ -200,7 +200,7 @@ async def test_requests_beyond_the_pending_limit_are_refused(service: Service, m
     assert stored == sum("alert_id" in answer for answer in answers) >= 2
 
 
-async def test_a_stopping_replica_stores_and_answers_pending_requests(service: Service) -> None:
+async def test_a_stopping_replica_stores_pending_requests_and_responds(service: Service) -> None:
     with locked(service):
         sending = create_task(service.send(), name="sending")
         await commit_waits(service)

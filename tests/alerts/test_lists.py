@@ -161,7 +161,7 @@ async def test_a_summary_counts_alerts_incidents_and_reports(service: Service) -
     assert await service.get(f"{ALERTS}/summary", until="2026-01-01T00:00:00Z") == nothing
 
 
-async def test_a_summary_of_a_storm_counts_the_newest_alerts_and_says_where_it_was_cut(
+async def test_a_summary_of_a_storm_counts_the_newest_alerts_and_since_when(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tocsin.alerts.repository.queries.SUMMARY_LIMIT", 2)

@@ -63,7 +63,7 @@ async def test_an_unreachable_database_is_reported_with_the_reason(monkeypatch: 
     assert "cannot connect to the database: " in result.out
 
 
-async def test_without_a_database_the_advice_says_how_to_get_one(tmp_path: Path) -> None:
+async def test_without_a_database_the_advice_names_the_ways_to_get_one(tmp_path: Path) -> None:
     result = await tocsin("check", "--data", str(tmp_path))
     assert f"the embedded one in {tmp_path} is not running" in result.out
     assert result.out.count("valid") == 5, "settings are checked without a database"

@@ -238,9 +238,7 @@ async def test_a_team_cannot_be_checked_without_the_on_call_service(gateway: Fak
 
 
 @pytest.mark.parametrize("command", ["show", "ack", "resolve"])
-async def test_what_is_neither_a_number_nor_an_id_is_refused_before_a_request(
-    gateway: FakeGateway, command: str
-) -> None:
+async def test_an_invalid_incident_reference_is_refused_before_a_request(gateway: FakeGateway, command: str) -> None:
     for wrong in ("foo", "12a", "#", "\N{SUPERSCRIPT TWO}"):
         result = await tocsin("incidents", command, wrong)
         assert result.status == os.EX_USAGE

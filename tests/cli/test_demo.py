@@ -157,7 +157,9 @@ async def assert_removable_beside_other_data(up: Up, dsn: str) -> None:
     await becomes(dsn, kept)
 
 
-async def test_removal_needs_a_schema_and_says_how_to_get_one(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_removal_without_a_schema_names_the_command_that_creates_one(
+    empty_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DATABASE_URL", empty_dsn)
     result = await tocsin("demo", "remove")
     assert result.status == 1

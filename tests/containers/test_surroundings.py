@@ -56,9 +56,7 @@ async def small(images: list[str], world: World) -> AsyncIterator[Stack]:  # noq
         yield stack
 
 
-async def test_only_the_first_start_adds_the_demo_data_which_can_be_removed(
-    small: Stack,
-) -> None:
+async def test_only_the_first_start_adds_the_demo_data_which_can_be_removed(small: Stack) -> None:
     (first,) = run(small.dsn(), COUNTS)
     assert (first["incidents"], first["schedules"]) == (len(DEMO_INCIDENTS) + len(HISTORY), len(TEAMS))
     await beside(small.up)

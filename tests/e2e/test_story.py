@@ -99,7 +99,7 @@ async def test_a_page_that_is_refused_for_good_goes_to_the_next_person_at_once(s
     assert "delivery_failed" in kinds
 
 
-async def test_an_incident_opened_by_hand_says_who_was_paged(standing: Standing) -> None:
+async def test_an_incident_opened_by_hand_names_who_was_paged(standing: Standing) -> None:
     system, world = standing.system, standing.world
     body = {"title": "Label printers are offline", "service": "labels", "severity": "high"}
     incident = await system.post("web", "/api/v1/incidents", body)

@@ -81,7 +81,7 @@ async def test_a_page_belongs_to_the_trace_of_the_request_that_sent_its_alert(tr
     assert {line["request_id"] for line in requests} != {"-"}
 
 
-async def test_each_of_many_senders_finds_its_page_in_its_own_trace(traced: Traced) -> None:
+async def test_each_sender_finds_its_page_in_its_own_trace(traced: Traced) -> None:
     collector, traces = traced.collector, [traceparent(0xB0B + number) for number in range(12)]
     responses = await asyncio.gather(
         *(

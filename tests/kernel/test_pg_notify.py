@@ -170,6 +170,6 @@ async def test_stopping_closes_every_connection(things_dsn: str, open_database: 
 
 
 @pytest.mark.parametrize("channel", ["", "a b", "x; DROP TABLE thing", "1st", 'quo"te'])
-def test_a_channel_is_an_identifier(channel: str, things: Database) -> None:
+def test_a_channel_name_must_be_an_identifier(channel: str, things: Database) -> None:
     with pytest.raises(ValueError, match="cannot name a channel"):
         NotifyChannel(things, channel)

@@ -85,7 +85,7 @@ async def listening(running: Running) -> Running:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_it_stops_on_a_signal_and_then_refuses_connections(launch: Launch, number: signal.Signals) -> None:
+async def test_a_process_stops_on_a_signal_and_then_refuses_connections(launch: Launch, number: signal.Signals) -> None:
     running = await listening(await launch())
     url = running.url
     async with ClientSession() as session, session.get(f"{url}/health") as response:
@@ -118,7 +118,7 @@ async def test_a_request_in_flight_is_finished(launch: Launch) -> None:
     assert code == 0
 
 
-async def test_while_it_drains_it_is_not_ready_and_still_serves(launch: Launch) -> None:
+async def test_a_draining_process_is_not_ready_and_still_serves(launch: Launch) -> None:
     running = await listening(await launch(DRAIN_SECONDS="1.5"))
     async with ClientSession() as session:
 

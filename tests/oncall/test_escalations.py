@@ -58,9 +58,7 @@ async def test_a_timeline_entry_lists_the_notification_of_each_channel(oncall: O
     assert entry["data"]["channels"] == shown
 
 
-async def test_members_without_contacts_are_paged_by_e_mail_only_with_a_mail_server(
-    replica: Replica,
-) -> None:
+async def test_members_without_contacts_are_paged_by_e_mail_only_with_a_mail_server(replica: Replica) -> None:
     without, with_mail = await replica(), await replica(smtp_url="smtp://mail.example.net")
     await without.team("Payments", person("Ada"))
     first, second = await without.start(), await with_mail.start()
@@ -69,9 +67,7 @@ async def test_members_without_contacts_are_paged_by_e_mail_only_with_a_mail_ser
     assert {page["recipient"] for page in without.notifications.pages.values()} == {"ada@example.net"}
 
 
-async def test_an_incident_is_routed_by_team_name_then_by_service_then_to_the_default_team(
-    replica: Replica,
-) -> None:
+async def test_an_incident_is_routed_by_team_name_then_by_service_then_to_the_default_team(replica: Replica) -> None:
     oncall = await replica(default_team="Operations")
     await oncall.team("Search", person("Sue"), services=["Payments", "indexer"])
     found = []

@@ -147,9 +147,7 @@ async def test_failures_after_a_stop_page_nobody(oncall: OnCall) -> None:
     assert (await fail_latest(oncall, started))["step"] == 1
 
 
-async def test_after_all_levels_have_failed_the_catch_all_is_paged_once_until_the_time_out(
-    replica: Replica,
-) -> None:
+async def test_after_all_levels_have_failed_the_catch_all_is_paged_once_until_the_time_out(replica: Replica) -> None:
     oncall = await replica(catch_all_contact="email:noc@example.net")
     await oncall.team("Payments", person("Ada"), person("Bob", role="secondary"))
     escalation = await oncall.start()

@@ -156,9 +156,7 @@ def test_without_a_handoff_time_the_index_is_week_or_day_modulo_people(
 
 
 @pytest.mark.parametrize("created_at", ["2026-12-31T23:59", "2027-01-01T12:00", "2027-01-03T23:59"])
-def test_a_rotation_created_in_iso_week_53_in_january_continues_in_the_next_year(
-    created_at: str,
-) -> None:
+def test_a_rotation_created_in_iso_week_53_in_january_continues_in_the_next_year(created_at: str) -> None:
     rotation = Rotation(ZoneInfo("UTC"), weekly_anchor(utc(created_at), ZoneInfo("UTC"), 0, time(0)), WEEK)
     assert rotation.shift_number_at(utc(created_at)) == 53
     assert rotation.shift_number_at(utc("2027-01-04T00:00")) == 54, "nobody is repeated or skipped at new year"

@@ -149,7 +149,7 @@ async def test_the_result_of_a_click_stays_until_the_next_one(visit: Visit, serv
     await expect(page.locator("#notices")).to_be_empty()
 
 
-async def test_hostile_text_runs_nothing(visit: Visit, services: Services) -> None:
+async def test_hostile_text_executes_no_script(visit: Visit, services: Services) -> None:
     payload = "<img src=x onerror=alert(1)><script>alert(2)</script><svg onload=alert(3)>\"'{{7*7}}"
     hostile = demo_data.incident(6, payload, service=payload, team=payload, assigned_to=payload, description=payload)
     entries = [demo_data.entry(EventType.CREATED, payload, payload, 1)]

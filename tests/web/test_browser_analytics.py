@@ -103,7 +103,7 @@ async def test_an_unavailable_service_is_retried_at_the_time_shown(visit: Visit,
     await expect(page.locator("#outage")).to_have_count(0)
 
 
-async def test_a_line_is_drawn_where_its_axis_says(visit: Visit, services: Services) -> None:
+async def test_a_line_is_drawn_at_the_values_of_its_axis(visit: Visit, services: Services) -> None:
     quarter.fill(services)
     page = await visit.open(PATH)
     plot = page.locator(".plot").first

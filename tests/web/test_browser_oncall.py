@@ -42,7 +42,7 @@ async def test_a_schedule_is_made_and_changed(
     ]
 
 
-async def test_a_day_of_25_hours_is_drawn_wider_and_its_bar_says_169_hours(visit: Visit, services: Services) -> None:
+async def test_a_day_of_25_hours_is_drawn_wider_and_its_week_has_169_hours(visit: Visit, services: Services) -> None:
     services.be_quiet()
     page = await live(await visit.open("/oncall?team=Payments&begin=2026-10-19"))
     await expect(page.locator(".clock-change-text")).to_have_text("25 h")

@@ -106,7 +106,7 @@ def test_counts_carry_their_noun() -> None:
 
 
 @given(st.text(), st.integers(min_value=1, max_value=50))
-def test_a_cut_text_is_no_longer_than_asked(text: str, most: int) -> None:
+def test_a_truncated_text_is_no_longer_than_the_limit(text: str, most: int) -> None:
     assert len(fmt.cut(text, most)) <= most
     assert fmt.cut(text, max(most, len(text))) == text
 

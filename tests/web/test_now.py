@@ -255,7 +255,9 @@ async def test_with_an_empty_cache_the_strip_names_nobody(client: Client, servic
     assert "Who is on call cannot be shown" in (await read(client, "/")).text("strip")
 
 
-async def test_a_rejected_request_leaves_its_part_out_and_is_no_outage(client: Client, services: Services) -> None:
+async def test_a_rejected_request_omits_its_part_of_the_page_and_is_no_outage(
+    client: Client, services: Services
+) -> None:
     services.be_quiet()
     services.alerts.statuses.append(422)
     page = await read(client, "/")

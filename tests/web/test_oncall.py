@@ -100,7 +100,7 @@ async def test_a_role_that_nobody_has_is_a_gap_with_its_consequence(client: Clie
     assert "Nobody" in page.text("schedule")
 
 
-async def test_without_any_team_the_page_says_where_pages_go_and_offers_to_create_the_first(client: Client) -> None:
+async def test_without_any_team_the_page_states_where_pages_go_and_links_to_the_form_of_a_team(client: Client) -> None:
     page = await read(client, "/oncall")
     assert "No team has a schedule yet Until one has, pages go to the catch-all contact." in page.text("head")
     assert page.text("teams").endswith("Create the first team")

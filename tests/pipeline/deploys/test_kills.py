@@ -48,9 +48,7 @@ async def test_a_deploy_that_is_killed_is_settled_by_the_next_run(system: Deploy
     assert len(set(services)) == len(services), "each is running once"
 
 
-async def test_containers_that_a_killed_deploy_is_still_removing_are_not_an_error(
-    system: DeployedSystem,
-) -> None:
+async def test_containers_that_a_killed_deploy_is_still_removing_are_not_an_error(system: DeployedSystem) -> None:
     engine = Docker(system.project)
     made = docker("create", f"tocsin/web-ui:{FIRST}").strip()
     gone = "0" * 64

@@ -88,9 +88,7 @@ async def test_a_second_run_reports_the_holder_of_the_lock(system: DeployedSyste
         )
 
 
-async def test_a_release_of_another_schema_line_is_refused_with_instructions(
-    system: DeployedSystem,
-) -> None:
+async def test_a_release_of_another_schema_line_is_refused_with_instructions(system: DeployedSystem) -> None:
     tag = await beside(layer, "pipeline-other-line", {"migrate": "LABEL tocsin.schema-line=2"})
     good = json.loads((system.state / "good.json").read_text())["tag"]
     message = (
