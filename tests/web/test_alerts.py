@@ -14,7 +14,7 @@ def listed(page: Html) -> list[str]:
     return [row["id"].removeprefix("a-") for row in page.elements("tr") if row.get("id", "").startswith("a-")]
 
 
-async def test_each_alert_shows_its_result_and_why(client: Client, services: Services) -> None:
+async def test_each_alert_shows_its_outcome_and_why(client: Client, services: Services) -> None:
     alerts = services.storm()
     page = await read(client, LIST)
     assert page.text("head").startswith(

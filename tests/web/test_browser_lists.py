@@ -231,7 +231,7 @@ async def test_alerts_and_messages_are_read_without_javascript(visit: Visit, ser
     await expect(page.locator("tbody tr")).to_have_count(2)
 
 
-async def test_the_page_of_an_alert_updates_its_result(visit: Visit, services: Services) -> None:
+async def test_the_page_of_an_alert_updates_its_outcome(visit: Visit, services: Services) -> None:
     waiting = services.storm()["waiting"]
     page = await live(await visit.open(f"/alerts/{waiting.id}"))
     await expect(page.locator("#alert")).to_contain_text("incident management has not responded yet")

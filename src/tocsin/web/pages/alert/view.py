@@ -8,7 +8,7 @@ from uuid import UUID
 
 from tocsin.contracts.alerts import AlertDetail
 from tocsin.contracts.incidents import IncidentSummary
-from tocsin.web.ui.alert_results import AlertResult, alert_row
+from tocsin.web.ui.alert_outcomes import AlertOutcome, alert_row
 from tocsin.web.ui.outages import Outages
 
 RAW_SHOWN: Final = 65_536
@@ -32,7 +32,7 @@ class AlertView:
     at: datetime
     alert: AlertDetail
     sender: str
-    result: AlertResult
+    outcome: AlertOutcome
     raw: str
     cut: bool
     """Only the beginning of the request is shown."""
@@ -47,7 +47,7 @@ def alert_view(data: AlertData) -> AlertView:
         at=data.at,
         alert=data.alert,
         sender=row.sender,
-        result=row.result,
+        outcome=row.outcome,
         raw=body[:RAW_SHOWN],
         cut=len(body) > RAW_SHOWN,
         outages=data.outages,

@@ -12,7 +12,7 @@ from tocsin.contracts.model import Page
 from tocsin.integrations import INTEGRATIONS
 from tocsin.web.pages.alerts.filter import AlertFilter
 from tocsin.web.ui import format as fmt
-from tocsin.web.ui.alert_results import AlertRow, alert_row
+from tocsin.web.ui.alert_outcomes import AlertRow, alert_row
 from tocsin.web.ui.chips import Chip
 from tocsin.web.ui.empty_state import EmptyState
 from tocsin.web.ui.filters import Since
@@ -118,7 +118,7 @@ def _window(summary: AlertSummary | None, chosen: AlertFilter) -> str:
     reports = ""
     if summary is not None and summary.reports > summary.alerts:
         reports = f" They were reported {summary.reports:,} times in all."
-    return f"In {window}.{reports} Each row shows what the alert resulted in, and why."
+    return f"In {window}.{reports} Each row shows the outcome of the alert, and why."
 
 
 def _empty(chosen: AlertFilter) -> EmptyState:

@@ -1,4 +1,4 @@
-"""What an alert resulted in, and why."""
+"""The outcome of an alert, and its reasons."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ PILLS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class AlertResult:
-    """What an alert resulted in, and why."""
+class AlertOutcome:
+    """The outcome of an alert, and its reasons."""
 
     tone: str
     icon: str
@@ -36,22 +36,22 @@ class AlertResult:
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """An alert with its sender and result."""
+    """An alert with its sender and outcome."""
 
     alert: Alert
     sender: str
-    result: AlertResult
+    outcome: AlertOutcome
 
 
 def alert_row(alert: Alert, incidents: Mapping[UUID, IncidentSummary]) -> AlertRow:
-    """Return *alert* with its sender and result; *incidents* are those that could be loaded, by id."""
+    """Return *alert* with its sender and outcome; *incidents* are those that could be loaded, by id."""
     incident = incidents.get(alert.incident_id) if alert.incident_id else None
     tone, icon, label = PILLS[alert.action]
     recovered = ""
     if alert.status is AlertStatus.RESOLVED and alert.resolved_at and alert.action is not AlertAction.IGNORED:
         recovered = fmt.duration(fmt.since(alert.created_at, alert.resolved_at))
     sender = alert.source or label_of(alert.integration)
-    return AlertRow(alert, sender, AlertResult(tone, icon, label, incident, _reasons(alert, incident), recovered))
+    return AlertRow(alert, sender, AlertOutcome(tone, icon, label, incident, _reasons(alert, incident), recovered))
 
 
 def _reasons(alert: Alert, incident: IncidentSummary | None) -> list[str]:
