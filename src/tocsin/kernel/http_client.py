@@ -25,7 +25,6 @@ from tenacity.wait import wait_random_exponential
 
 from tocsin.kernel import clock, request_id, tasks
 from tocsin.kernel.errors import RejectedError, UpstreamError
-from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.retry_after import retry_seconds
 from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
 
@@ -161,7 +160,7 @@ class ServiceClient:
         data = body.__pydantic_serializer__.to_json(body, exclude_unset=sparse) if isinstance(body, BaseModel) else body
         sent = {
             "Accept": "application/json",
-            request_id.HEADER: request_id.valid_or_new(REQUEST_ID.get()),
+            request_id.HEADER: request_id.valid_or_new(request_id.REQUEST_ID.get()),
             **(headers or {}),
         }
         if data is not None:
