@@ -182,7 +182,7 @@ async def test_slow_clients_delay_no_other_request_and_are_disconnected(stack: S
             answer = create_task(reader.readline(), name="answer")
             while not answer.done():
                 writer.write(b"x")
-                await clock.sleep(0.5)
+                await clock.sleep(0.5)  # the slowness that the edge must cut off
             writer.close()
             cut_off[(await answer).partition(b" ")[2][:3]] += 1
 

@@ -189,7 +189,7 @@ async def test_a_cancellation_that_arrives_together_with_the_result_is_not_lost(
     async def work() -> None:
         async with transaction(things) as cur:
             asyncio.get_running_loop().call_soon(cancel_with_the_answer, cur)
-            await execute(cur, "SELECT pg_sleep(0.05)")
+            await execute(cur, "SELECT pg_sleep(0.05)")  # long enough to be waited for on any loop
         await asyncio.Event().wait()  # as a loop would go on for ever, had it not heard
 
     def cancel_with_the_answer(cur: Cursor) -> None:
