@@ -18,7 +18,7 @@ from tests.support.postgres import run
 from tocsin.kernel.tracing import TRACING
 
 pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # each line it runs has tests of its own
-ROWS: Final = 100_000
+ROWS: Final = 50_000
 
 
 def explained(dsn: str, statements: list[Statement]) -> Iterator[tuple[Statement, dict[str, Any]]]:

@@ -31,8 +31,8 @@ OVER: Final = {
     "alerts.correlation": "forwarded_version = version",
 }
 """One row in two hundred is of something that is not finished."""
-STEP: Final = {"outbox": "0.5 seconds", "idempotency": "0.5 seconds", "cancellation": "5 seconds"}
-"""How far apart the copies are in tables whose old rows are deleted; in the others, ten minutes: two years in all."""
+STEP: Final = {"outbox": "1 second", "idempotency": "1 second", "cancellation": "10 seconds"}
+"""How far apart the copies are in tables whose old rows are deleted; in the others, 20 minutes: two years in all."""
 SPREAD: Final = {"service", "team", "assigned_to", "person", "recipient", "address", "rate_limit_key", "fingerprint"}
 """Columns that have some hundred values rather than the few of the rows copied."""
 WORDS: Final = {"title", "message"}
@@ -86,7 +86,7 @@ def _copies(dsn: str, table: str, *, where: str, rows: int) -> str:
 
 
 def _copied(dsn: str, table: str) -> Iterator[tuple[str, str]]:
-    step = STEP.get(table.partition(".")[2], "10 minutes")
+    step = STEP.get(table.partition(".")[2], "20 minutes")
     for column in run(dsn, COLUMNS, {"table": table}):
         name = column["name"]
         if column["type"] == "uuid":
@@ -94,7 +94,7 @@ def _copied(dsn: str, table: str) -> Iterator[tuple[str, str]]:
         elif column["type"].startswith("timestamp"):
             yield name, f"row.{name} - n * interval '{step}'"
         elif column["type"] == "date":
-            yield name, f"row.{name} - (n / 20)::int"
+            yield name, f"row.{name} - (n / 10)::int"
         elif column["type"] == "text" and column["in_unique"] and not column["enumerated"]:
             yield name, f"row.{name} || '-' || n"
         elif name in WORDS:
