@@ -30,6 +30,13 @@ def pytest_configure() -> None:
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Measure no coverage in slow tests, but those of the command: the fast ones run nearly every line."""
+    for item in items:
+        if item.get_closest_marker("slow") and "cli" not in item.path.parts:
+            item.add_marker(pytest.mark.no_cover)
+
+
 def pytest_collection_finish() -> None:
     # Searching what was collected for garbage takes a tenth of the time of the fast tests.
     gc.collect()

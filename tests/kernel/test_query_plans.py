@@ -17,7 +17,7 @@ from tests.support.otlp import collecting
 from tests.support.postgres import run
 from tocsin.kernel.tracing import TRACING
 
-pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # each line it runs has tests of its own
+pytestmark = pytest.mark.slow
 ROWS: Final = 50_000
 
 

@@ -26,9 +26,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent) and pytest_asyncio.is_async_test(item):
             item.add_marker(IN_ONE_LOOP, append=False)
-            if item.get_closest_marker("slow"):
-                # Measuring coverage takes as long as the pages do, and the other tests here run nearly every line.
-                item.add_marker(pytest.mark.no_cover)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
