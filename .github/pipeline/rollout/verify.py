@@ -25,6 +25,8 @@ READERS: Final = 4
 MAX_ERROR_RATE: Final = 0.01
 MAX_P95_SECONDS: Final = 1.0
 SHOWN_LINES: Final = 6
+MAX_SHOWN_CHARACTERS: Final = 1_000
+"""Of a line of a log."""
 API_ROUTES: Final = 'route!~"/health|/health/ready|/metrics|.*/stream"'
 
 
@@ -233,5 +235,11 @@ def _error_logs(docker: Docker, release: Release, services: set[str]) -> str:
         errors = [line for line in lines if '"level": "error"' in line or "Traceback" in line]
         if errors or container.service in services:
             text.append(f"the last lines of {container.name}:\n")
-            text += [f"  | {line[:1_000]}\n" for line in (errors or lines)[-SHOWN_LINES:]]
+            text += [f"  | {shortened(line)}\n" for line in (errors or lines)[-SHOWN_LINES:]]
     return "".join(text)
+
+
+def shortened(line: str) -> str:
+    """Return *line* without its middle if it is long: it begins with what happened, and a traceback ends with why."""
+    half = MAX_SHOWN_CHARACTERS // 2
+    return line if len(line) <= MAX_SHOWN_CHARACTERS else f"{line[:half]} … {line[-half:]}"
