@@ -9,6 +9,7 @@ import psycopg2
 import pytest
 from aiohttp import ClientSession
 
+from tests.support import sampling
 from tests.support.e2e.system import open_world
 from tests.support.history import multiply
 from tests.support.kernel.every_use import Services, use_everything
@@ -18,7 +19,7 @@ from tests.support.postgres import run
 from tocsin.kernel.tracing import TRACING
 
 pytestmark = pytest.mark.slow
-ROWS: Final = 50_000
+ROWS: Final = sampling.rows(50_000, 100_000)
 
 
 def explained(dsn: str, statements: list[Statement]) -> Iterator[tuple[Statement, dict[str, Any]]]:

@@ -25,6 +25,11 @@ def seed() -> str:
     return os.environ.get("TEST_SAMPLE") or commit() or "0"
 
 
+def rows(sampled: int, whole: int) -> int:
+    """Return how much data a test uses: *sampled*, or *whole* in a run of everything."""
+    return whole if seed() == ALL else sampled
+
+
 def drawn(names: list[str], size: int, seed: str) -> set[str]:
     """Return *size* of *names*, the same for the same *seed* whatever their order."""
     if seed == ALL or size >= len(names):
