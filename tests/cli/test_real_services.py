@@ -15,7 +15,7 @@ async def test_five_services_start_serve_every_command_and_stop_by_one_ctrl_c(
     db_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", db_dsn)
-    async with tocsin_up() as up:
+    async with tocsin_up(CORRELATE_TIMEOUT_SECONDS="30") as up:
         await up.wait_for_output("curl ")
         assert set(up.services()) == {service.name for service in SERVICES}
         assert all(up.endpoint.url(service) in up.output for service in SERVICES)

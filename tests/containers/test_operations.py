@@ -31,7 +31,7 @@ def script(stack: Stack, name: str, *arguments: str) -> str:
 
 async def test_a_restore_brings_back_exactly_the_state_of_the_backup(stack: Stack, tmp_path: Path) -> None:
     file = tmp_path / "tocsin.dump"
-    alert, incident = await stack.open_incident(ALERT)
+    alert = await stack.send_alert(ALERT)
     assert (await beside(script, stack, "backup", str(file))).strip() == str(file)
     assert file.stat().st_mode & 0o077 == 0
     lost = await stack.post("alerts", "/api/v1/alerts", {**ALERT, "service": "after-the-backup"})
@@ -39,17 +39,17 @@ async def test_a_restore_brings_back_exactly_the_state_of_the_backup(stack: Stac
 
     await beside(script, stack, "restore", str(file))
     await stack.ready()
-    assert (await stack.get("alerts", f"/api/v1/alerts/{alert}"))["incident_id"] == incident
-    assert (await stack.get("incidents", f"/api/v1/incidents/{incident}"))["service"] == "backup"
+    assert await stack.get("alerts", f"/api/v1/alerts/{alert['id']}") == alert
+    assert (await stack.get("incidents", f"/api/v1/incidents/{alert['incident_id']}"))["service"] == "backup"
     async with stack.session.get(f"{stack.url('alerts')}/api/v1/alerts/{lost['alert_id']}") as response:
         assert response.status == 404
     # Privileges are restored too: the services continue.
-    assert (await stack.open_incident(ALERT))[1] == incident
-    await stack.resolve(incident)
+    assert (await stack.send_alert(ALERT))["incident_id"] == alert["incident_id"]
+    await stack.resolve(alert["incident_id"])
 
 
 async def test_restoring_a_truncated_backup_changes_nothing(stack: Stack, tmp_path: Path) -> None:
-    alert, incident = await stack.open_incident(ALERT)
+    alert = await stack.send_alert(ALERT)
     file = tmp_path / "tocsin.dump"
     await beside(script, stack, "backup", str(file))
     whole = file.read_bytes()
@@ -58,8 +58,8 @@ async def test_restoring_a_truncated_backup_changes_nothing(stack: Stack, tmp_pa
         with pytest.raises(AssertionError):
             await beside(script, stack, "restore", str(file))
     await stack.ready()
-    assert (await stack.get("alerts", f"/api/v1/alerts/{alert}"))["incident_id"] == incident
-    await stack.resolve(incident)
+    assert await stack.get("alerts", f"/api/v1/alerts/{alert['id']}") == alert
+    await stack.resolve(alert["incident_id"])
 
 
 async def test_after_a_rotation_only_the_new_passwords_open_the_database(stack: Stack) -> None:
@@ -71,8 +71,8 @@ async def test_after_a_rotation_only_the_new_passwords_open_the_database(stack: 
         with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
             psycopg2.connect(old[role]).close()
         psycopg2.connect(stack.dsn(role)).close()
-    _, incident = await stack.open_incident(ALERT)
-    await stack.resolve(incident)
+    alert = await stack.send_alert(ALERT)
+    await stack.resolve(alert["incident_id"])
 
 
 async def test_a_port_in_use_is_named(stack: Stack) -> None:

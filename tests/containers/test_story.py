@@ -21,12 +21,12 @@ async def test_an_alert_pages_the_person_on_call_who_acknowledges_and_resolves(s
 async def story(stack: Stack, world: World, service: str) -> None:
     """Send an alert of *service*, which a team owns, and follow it until it is resolved."""
     alert = {**ALERT, "service": service}
-    accepted = await stack.post("web", "/api/v1/alerts", alert)
-    assert (accepted["status"], accepted["action"]) == ("correlated", "new_incident")
-    incident = accepted["incident_id"]
+    first = await stack.send_alert(alert, to="web")
+    assert first["action"] == "new_incident"
+    incident = first["incident_id"]
     page = await world.first_page(incident)
     assert page.person == PRIMARY
-    again = await stack.post("alerts", "/api/v1/alerts", alert)
+    again = await stack.send_alert(alert)
     assert again["incident_id"] == incident
 
     for status in ("acknowledged", "resolved"):
@@ -43,7 +43,7 @@ async def story(stack: Stack, world: World, service: str) -> None:
     async with stack.session.get(f"{stack.url('web')}/incidents/{incident}") as response:
         assert response.status == 200
         assert ALERT["message"] in await response.text()
-    dsn, ids = stack.dsn(), [UUID(accepted["alert_id"]), UUID(again["alert_id"])]
+    dsn, ids = stack.dsn(), [UUID(first["id"]), UUID(again["id"])]
     await healed(dsn, accepted=ids, service=service)
 
 

@@ -125,9 +125,9 @@ async def everything_works(stack: Stack, world: World) -> None:
     schedules = await stack.get("oncall", "/api/v1/schedules")
     if not schedules["items"]:
         await stack.post("oncall", "/api/v1/schedules", world.team)
-    _, incident = await stack.open_incident({**ALERT, "service": str(new_id())})
-    await world.first_page(incident, seconds=60)
-    await stack.resolve(incident)
+    alert = await stack.send_alert({**ALERT, "service": str(new_id())})
+    await world.first_page(alert["incident_id"])
+    await stack.resolve(alert["incident_id"])
 
 
 async def test_a_full_disk_is_logged_loses_no_accepted_alert_and_ends_with_free_space(small: Stack) -> None:

@@ -29,8 +29,8 @@ async def test_after_an_outage_a_person_gets_one_message_that_names_the_unacknow
         await system.post("oncall", "/api/v1/schedules", world.team)
         await system["notifications"].stop()
         alerts = [{"service": f"s{n}", "severity": "high", "message": f"m{n}"} for n in range(9)]
-        answers = await asyncio.gather(*(system.post("alerts", "/api/v1/alerts", alert) for alert in alerts))
-        opened = [answer["incident_id"] for answer in answers]
+        stored = await asyncio.gather(*(system.send_alert(alert) for alert in alerts))
+        opened = [alert["incident_id"] for alert in stored]
         await eventually(lambda: run(db_dsn, f"SELECT count(*) {WAITING}") == [{"count": 9}])
         await system.patch("incidents", f"/api/v1/incidents/{opened[0]}", {"status": "resolved"})
         run(db_dsn, AN_HOUR_PASSES)

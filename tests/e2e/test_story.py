@@ -39,14 +39,14 @@ async def test_an_alert_opens_an_incident_that_pages_the_person_on_call_until_it
 ) -> None:
     system, world = standing.system, standing.world
     before = await _counts(system)
-    accepted = await system.post("alerts", "/api/v1/alerts", alert("checkout"))
-    assert (accepted["status"], accepted["action"]) == ("correlated", "new_incident")
-    incident = accepted["incident_id"]
+    first = await system.send_alert(alert("checkout"))
+    assert first["action"] == "new_incident"
+    incident = first["incident_id"]
 
     page = await world.first_page(incident)
     assert page.person == PRIMARY
 
-    again = await system.post("alerts", "/api/v1/alerts", alert("checkout"))
+    again = await system.send_alert(alert("checkout"))
     assert (again["incident_id"], again["action"]) == (incident, "attached_to_existing_incident")
 
     acknowledged = await system.patch(
@@ -71,15 +71,14 @@ async def test_an_alert_opens_an_incident_that_pages_the_person_on_call_until_it
         return await _counts(system) == {line: number + 1 for line, number in before.items()}
 
     await eventually(counted_once)
-    ids = [UUID(accepted["alert_id"]), UUID(again["alert_id"])]
+    ids = [UUID(first["id"]), UUID(again["id"])]
     await healed(standing.dsn, accepted=ids, service="checkout")
     assert len({received.delivery_id for received in world.pages_for(incident)}) == len(world.pages_for(incident))
 
 
 async def test_if_a_person_does_not_acknowledge_the_next_person_is_paged_then_everyone(standing: Standing) -> None:
     system, world = standing.system, standing.world
-    accepted = await system.post("alerts", "/api/v1/alerts", alert("search"))
-    incident = accepted["incident_id"]
+    incident = (await system.send_alert(alert("search")))["incident_id"]
     await eventually(lambda: len(world.pages_for(incident)) >= 4)
     first_four = [page.person for page in world.pages_for(incident)][:4]
     assert first_four[:2] == [PRIMARY, SECONDARY]
@@ -92,10 +91,10 @@ async def test_if_a_person_does_not_acknowledge_the_next_person_is_paged_then_ev
 async def test_a_page_that_is_refused_for_good_goes_to_the_next_person_at_once(standing: Standing) -> None:
     system, world = standing.system, standing.world
     world.refused.add("mail")
-    accepted = await system.post("alerts", "/api/v1/alerts", alert("mail"))
-    page = await world.first_page(accepted["incident_id"])
+    incident = (await system.send_alert(alert("mail")))["incident_id"]
+    page = await world.first_page(incident)
     assert page.person == SECONDARY
-    kinds = await eventually(lambda: _timeline_with(system, accepted["incident_id"], {"delivery_failed", "escalated"}))
+    kinds = await eventually(lambda: _timeline_with(system, incident, {"delivery_failed", "escalated"}))
     assert "delivery_failed" in kinds
 
 

@@ -57,12 +57,12 @@ async def traced(postgres: Server, template_db: str, tmp_path_factory: pytest.Te
 
 async def test_a_page_belongs_to_the_trace_of_the_request_that_sent_its_alert(traced: Traced) -> None:
     collector, (trace_id, header) = traced.collector, traceparent(0xA11CE)
-    accepted = await traced.system.post("web", "/api/v1/alerts", alert("checkout"), traceparent=header)
-    await traced.world.first_page(accepted["incident_id"])
+    incident = (await traced.system.send_alert(alert("checkout"), to="web", traceparent=header))["incident_id"]
+    await traced.world.first_page(incident)
     await eventually(lambda: collector.way_to(DELIVERED, trace_id)[-1] == SENDER)
     assert {span.service for span in collector.of(trace_id)} == SERVICES
     delivered = next(span for span in collector.of(trace_id) if span.name == DELIVERED)
-    assert delivered.attributes["tocsin.incident_id"] == accepted["incident_id"]
+    assert delivered.attributes["tocsin.incident_id"] == incident
     assert collector.way_to(DELIVERED, trace_id) == [
         "deliver page by webhook",
         "POST /api/v1/notify",
@@ -83,13 +83,13 @@ async def test_a_page_belongs_to_the_trace_of_the_request_that_sent_its_alert(tr
 
 async def test_each_sender_finds_its_page_in_its_own_trace(traced: Traced) -> None:
     collector, traces = traced.collector, [traceparent(0xB0B + number) for number in range(12)]
-    responses = await asyncio.gather(
+    alerts = await asyncio.gather(
         *(
-            traced.system.post("alerts", "/api/v1/alerts", alert(f"service-{number}"), traceparent=header)
+            traced.system.send_alert(alert(f"service-{number}"), traceparent=header)
             for number, (_, header) in enumerate(traces)
         )
     )
-    incidents = {response["incident_id"] for response in responses}
+    incidents = {stored["incident_id"] for stored in alerts}
     assert len(incidents) == len(traces)
 
     await eventually(lambda: all(collector.way_to(DELIVERED, trace_id)[-1] == SENDER for trace_id, _ in traces))
@@ -135,10 +135,10 @@ async def test_a_receiver_of_traces_that_fails_delays_neither_pages_nor_a_stop(
         }
         async with running_system(db_dsn, tmp_path, environment) as system:
             await system.post("oncall", "/api/v1/schedules", world.team)
-            accepted = await system.post("alerts", "/api/v1/alerts", alert("checkout"))
+            first = await system.send_alert(alert("checkout"))
             for number in range(200):
                 await system.post("alerts", "/api/v1/alerts", {**alert("checkout"), "message": f"{number}"})
-            await world.first_page(accepted["incident_id"])
+            await world.first_page(first["incident_id"])
             assert await asyncio.gather(*(replica.stop() for replica in system.everyone)) == [0] * 5
             assert [replica.log.count('"stopped"') for replica in system.everyone] == [1] * 5
             assert system["alerts"].log.count("dropping") == 0

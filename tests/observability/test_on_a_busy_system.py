@@ -31,8 +31,7 @@ async def system(db_dsn: str, tmp_path: Path, world: World) -> AsyncIterator[Sys
 async def alert(system: System, service: str, severity: str, **given: str) -> str:
     """Send an alert; return its incident."""
     body = {"service": service, "severity": severity, "message": "answers 5xx", **given}
-    accepted = await system.post("alerts", "/api/v1/alerts", body)
-    return str(accepted["incident_id"])
+    return str((await system.send_alert(body))["incident_id"])
 
 
 async def a_night(system: System, world: World) -> None:

@@ -171,6 +171,16 @@ class SystemClient:
             assert response.status < 400, await response.text()
             return await response.json()
 
+    async def send_alert(self, alert: Mapping[str, str], *, to: str = "alerts", **headers: str) -> Any:
+        """Send an alert and return it as it is stored with its incident, which on a busy machine comes after a 202."""
+        accepted = await self.post(to, "/api/v1/alerts", alert, **headers)
+
+        async def correlated() -> Any:
+            stored = await self.get("alerts", f"/api/v1/alerts/{accepted['alert_id']}")
+            return stored["incident_id"] and stored
+
+        return await eventually(correlated)
+
     async def patch(self, service: str, path: str, body: Any) -> Any:
         """PATCH *body*; return the JSON body of the response, which must be a success."""
         async with self.session.patch(self.url(service) + path, json=body) as response:

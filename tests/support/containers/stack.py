@@ -168,16 +168,6 @@ class Stack(SystemClient):
             "run", "--rm", "--user", "0:0", "--volume", volume, "--entrypoint", "cat", image, f"/run/secrets/{name}"
         )
 
-    async def open_incident(self, body: Mapping[str, str]) -> tuple[str, str]:
-        """Send an alert and wait for its incident; return the IDs of both."""
-        accepted = await self.post("alerts", "/api/v1/alerts", body)
-
-        async def incident() -> str:
-            stored = await self.get("alerts", f"/api/v1/alerts/{accepted['alert_id']}")
-            return stored["incident_id"] or ""
-
-        return accepted["alert_id"], await eventually(incident, timeout=30)
-
     async def resolve(self, incident: str) -> None:
         """Resolve an incident, so that it pages nobody during the next test."""
         await self.patch("incidents", f"/api/v1/incidents/{incident}", {"status": "resolved"})
