@@ -8,11 +8,18 @@ from typing import Final
 
 from playwright.async_api import Browser, Playwright, async_playwright, expect
 
-NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+NAMES: Final = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+)
 FLAGS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 ADVICE: Final = (
-    "No browser was found, and the pages are tested in a real one. Install one: `apt-get install chromium` (as root), "
-    "Google Chrome, or `python -m playwright install chromium`."
+    "No browser was found, and the pages are tested in a real one. Install one: as root "
+    "`apt-get install chromium-headless-shell`, Google Chrome, or `python -m playwright install chromium`."
 )
 
 
