@@ -141,7 +141,7 @@ async def test_without_the_database_a_notification_still_wakes_its_own_process(
         with capture_logs() as logs:
             here.notify()
             assert woken_here.is_set()
-            await eventually(lambda: "other replicas not notified; they poll" in [entry["event"] for entry in logs])
+            await eventually(lambda: "NOTIFY failed; other replicas poll instead" in [entry["event"] for entry in logs])
         await proxy.start()
         woken_there.clear()
 

@@ -99,7 +99,7 @@ async def test_a_storm_shows_which_alerts_are_counted(client: Client, services: 
     services.alerts.cut_at = demo_data.ago(minutes=5)
     page = await read(client, LIST)
     assert "More than 6 alerts became at least 2 incidents" in page.text("head")
-    assert "The newest 10,000 are counted, received since" in page.text("head")
+    assert "Only the newest 10,000 are counted, received since" in page.text("head")
 
 
 async def test_all_alerts_of_one_incident_are_read_page_by_page(client: Client, services: Services) -> None:

@@ -247,7 +247,7 @@ async def test_an_outdated_form_is_rejected_with_a_link_to_the_current_version(
     await send(client, other, handoff_time="10:00")
     page = await send(client, mine, status=412, handoff_time="11:00")
     assert "has changed since you looked at it" in page.text("main")
-    assert "Start from the current version" in page.text("main")
+    assert "Load the current version" in page.text("main")
     assert f"{services.schedules.schedules[0].handoff_time:%H:%M}" == "10:00"
 
 

@@ -66,7 +66,7 @@ class FiringRun:
 
 @dataclass(frozen=True, slots=True)
 class WriteStep:
-    """Reports that two statements write: the firing ones first, then the resolved ones; each has a key at most once."""
+    """The reports of two statements: first the firing ones, then the resolved ones. Each has a key at most once."""
 
     firing: list[FiringRun] = field(default_factory=list)
     resolved: list[AlertReport] = field(default_factory=list)
@@ -119,7 +119,7 @@ def report_ids(request_id: UUID, count: int) -> list[UUID]:
 
 
 def reports_of(request: IncomingRequest, alerts: Sequence[IncomingAlert]) -> list[AlertReport]:
-    """Return the *alerts* of a request with their ids."""
+    """Return *alerts* as the reports of *request*."""
     return [
         AlertReport(report_id, alert, request.id, request.integration, request.integration_id)
         for report_id, alert in zip(report_ids(request.id, len(alerts)), alerts, strict=True)
@@ -158,7 +158,7 @@ def split_by_key(requests: Iterable[Iterable[AlertReport]]) -> tuple[list[AlertR
 
 
 def plan_steps(reports: Iterable[AlertReport]) -> list[WriteStep]:
-    """Return the fewest steps with the same effect as writing *reports*, all with a key, one by one.
+    """Return the fewest steps that have the same effect as writing *reports* one by one. Every report has a key.
 
     Reports of one key keep their order; consecutive firing ones are merged. The rows of a step are sorted by key, so
     that concurrent replicas lock them in the same order.

@@ -32,9 +32,11 @@ def send(
     message: Annotated[str, typer.Argument(help="The problem, in one sentence.")],
     label: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A label; repeat for more.")] = None,
     dedup_key: Annotated[
-        str | None, typer.Option(help="Deduplication key: alerts with the same key are one until it is resolved.")
+        str | None, typer.Option(help="Deduplication key: reports with this key update one alert until it is resolved.")
     ] = None,
-    resolved: Annotated[bool, typer.Option("--resolved", help="Resolve the alert with this key.")] = False,
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="Resolve the alert with this deduplication key.")
+    ] = False,
     as_json: JSONOption = False,
     url: URLOption = DEFAULT_URL,
 ) -> None:

@@ -60,7 +60,10 @@ async def open_gateway(url: str) -> AsyncIterator[Gateway]:
 
 
 def call(url: str, use: Callable[[Gateway], Awaitable[T]]) -> T:
-    """Return what *use* returns for the Tocsin at *url*; raise CommandError if it is unreachable or rejects a call."""
+    """Call *use* with clients of the Tocsin at *url*; return its result.
+
+    Raise CommandError if Tocsin is unreachable or rejects a call.
+    """
 
     async def work() -> T:
         async with open_gateway(check_url(url)) as gateway:

@@ -61,7 +61,7 @@ def list_incidents(
     ] = None,
     service: Annotated[str | None, typer.Option(help="Only those of this service.")] = None,
     team: Annotated[str | None, typer.Option(help="Only those of this team.")] = None,
-    search: Annotated[str | None, typer.Option(help="Only those with these words.")] = None,
+    search: Annotated[str | None, typer.Option(help="Only those that contain these words.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of incidents.")] = 50,
     as_json: JSONOption = False,
     url: URLOption = DEFAULT_URL,

@@ -42,7 +42,7 @@ def _is_free(address: str, port: int) -> bool:
     try:
         family, kind, protocol, _, target = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
-            # As the services do: a port whose last connections are in TIME_WAIT is free.
+            # The services set this option too: a port whose last connections are in TIME_WAIT counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(target)
     except OSError as exc:

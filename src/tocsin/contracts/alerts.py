@@ -126,7 +126,7 @@ class AlertSummary(Model):
     """Their reports, repeats included."""
     by_action: dict[AlertAction, int]
     cut_at: Instant | None
-    """If there are more than 10,000 alerts, only the newest are counted: when the oldest of these was stored."""
+    """Only the newest 10,000 alerts are counted: when the oldest of them was stored; null if there are fewer."""
 
 
 class RawRequest(Model):

@@ -93,7 +93,7 @@ class IncidentSummary(Model):
     assigned_to: str | None
     alert_count: int
     firing_count: int
-    """Alerts that their sender has not resolved; one without a deduplication key always counts."""
+    """Alerts that their sender has not resolved; one without a deduplication key counts, as it cannot be resolved."""
     version: int
     created_at: Instant
     updated_at: Instant

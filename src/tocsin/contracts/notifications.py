@@ -74,7 +74,7 @@ class Notify(Model):
 
     @model_validator(mode="after")
     def check(self) -> Self:
-        """Refuse a page without its details."""
+        """Require `page` for pages, and reject it for other messages."""
         if (self.kind is NotificationKind.PAGE) != (self.page is not None):
             msg = '`page` is required for kind "page" and not allowed otherwise'
             raise ValueError(msg)
@@ -144,7 +144,7 @@ class NotificationSummary(Model):
     median_seconds: float | None
     """The median time to delivery; null if nothing was delivered."""
     cut_at: Instant | None
-    """If there are more than 10,000 messages, only the newest are counted: when the oldest of these was queued."""
+    """Only the newest 10,000 messages are counted: when the oldest of them was queued; null if there are fewer."""
 
 
 class CancelPages(Model):

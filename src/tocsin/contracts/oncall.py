@@ -124,9 +124,9 @@ class ScheduleIn(Model):
     handoff_weekday: Weekday | None = None
     """Weekly rotations only; by default the weekday of `start`, else Monday."""
     start: Annotated[date, AfterValidator(start_in_calendar)] | None = None
-    """The day on which a shift of the first member begins. By default one shift before Monday of ISO week 1 (daily:
-    before 1 January) of the current year, so that during this year the index of the person on call is the number of the
-    week (day) modulo the number of people."""
+    """The day on which a shift of the first member begins. By default one shift before ISO week 1 (weekly) or 1 January
+    (daily) of the current year: in week or day N of this year, the member at index N modulo the number of people is on
+    call."""
 
     @model_validator(mode="after")
     def check(self) -> Self:

@@ -142,6 +142,6 @@ class OnCallOverview(Model):
     total: HighestLevels
     before: HighestLevels
     people: list[PagedPerson]
-    """The 50 with most pages at night, then by day."""
+    """The 50 with most pages at night, then with most pages in total."""
     services: list[PagedService]
     """The 200 with most incidents."""

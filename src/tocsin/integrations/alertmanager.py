@@ -50,7 +50,7 @@ receivers:
 MAX_ALERTS: Final = 10_000
 MAX_FINGERPRINT: Final = 200
 MAX_FNV_BYTES: Final = 4_096
-"""Labels up to this size are hashed with FNV-1a; it takes long, byte by byte in Python."""
+"""The maximum size of labels that are hashed with FNV-1a, which is slow in Python."""
 FNV_OFFSET: Final = 14_695_981_039_346_656_037
 FNV_PRIME: Final = 1_099_511_628_211
 FNV_MASK: Final = (1 << 64) - 1

@@ -93,7 +93,7 @@ class Database:
                 await self._set_clock(conn)
                 yield conn
         except DatabaseUnavailableError:
-            if conn is not None:  # also one that became read-only: the next connect finds the new primary
+            if conn is not None:  # a read-only one is closed too: the next connect finds the new primary
                 _ = conn.close()
             raise
         finally:
@@ -179,7 +179,7 @@ class Database:
                 "options": f"{given} {options}".strip(),
             }
         )
-        # Longer than the server's time-out, which ends the statement; the client's would leave it running.
+        # The client's time-out is the longer one: only the server's ends the statement, the client's leaves it running.
         return await connect(
             dsn, connect_timeout=self._config.connect_timeout, statement_timeout=self._config.statement_timeout + 1
         )
@@ -187,7 +187,7 @@ class Database:
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Translate the driver's errors in the block into ours, except for those that only a bug can cause."""
+    """Translate the driver's errors into those of `kernel.errors`, except for errors that only a bug can cause."""
     try:
         yield
     except psycopg2.errors.LockNotAvailable as exc:

@@ -36,7 +36,7 @@ MAX_RESPONSE: Final = 32 * 1024 * 1024
 MAX_DETAIL: Final = 1_000
 """The maximum number of characters of an error's detail."""
 IDLE_SECONDS: Final = 3.0
-"""aiohttp reuses the connection idle longest: with its default of 15 s, one request a second keeps 15 open."""
+"""Idle time-out. aiohttp reuses the longest idle connection: its default, 15 s, keeps 15 open at a request a second."""
 PATH_IDS: Final = re.compile(r"/([0-9a-f]{8}-[0-9a-f-]{27}|[0-9]+)(?=/|$)")
 """The ids in a path, which a span's name must not contain."""
 

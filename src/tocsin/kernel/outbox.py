@@ -98,9 +98,10 @@ class Outbox:
     async def enqueue(
         self, cur: Cursor, *, kind: str, key: str, body: BaseModel, message_id: UUID | None = None
     ) -> UUID:
-        """Insert a row in the caller's transaction, which has locked the parent row of *key*; return the message id.
+        """Insert a row in the caller's transaction; return the message id. Call `wake` after the commit.
 
-        Call `wake` after the commit.
+        The transaction must hold the lock of the row that *key* identifies, such as the incident: otherwise a later
+        row of the key could be committed, and delivered, before an earlier one.
         """
         chosen = message_id or new_id()
         await self.enqueue_many(cur, kind=kind, rows=[(chosen, key, body)])
@@ -164,7 +165,7 @@ class Outbox:
         return len(messages) == free
 
     async def _find_delivered_elsewhere(self) -> None:
-        """End the waits for messages that another replica delivered; its notification woke this worker."""
+        """End the waits for messages that another replica has delivered; its NOTIFY woke this worker."""
         if self._waiters:
             async with autocommit(self._db) as cur:
                 for message_id in await outbox_repository.select_done(cur, list(self._waiters)):

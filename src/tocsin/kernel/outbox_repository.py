@@ -12,7 +12,7 @@ from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.tracing import TRACING
 
 KEEP_DONE_HOURS: Final = 24
-SWEEP_ROWS: Final = 1_000
+DELETE_BATCH_ROWS: Final = 1_000
 MAX_REASON: Final = 2_000
 
 
@@ -171,9 +171,9 @@ async def delete_old(cur: Cursor) -> bool:
             SELECT id FROM outbox WHERE done_at < tocsin.now() - %(hours)s * interval '1 hour' LIMIT %(limit)s)
         """,
         hours=KEEP_DONE_HOURS,
-        limit=SWEEP_ROWS,
+        limit=DELETE_BATCH_ROWS,
     )
-    return deleted == SWEEP_ROWS
+    return deleted == DELETE_BATCH_ROWS
 
 
 def _storable(reason: str) -> str:

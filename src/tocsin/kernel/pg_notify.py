@@ -68,7 +68,7 @@ class NotifyChannel:
                         cur, "SELECT pg_notify(%(channel)s, %(sender)s)", channel=self._channel, sender=self._process_id
                     )
             except UnavailableError as exc:
-                log.info("other replicas not notified; they poll", reason=str(exc))
+                log.info("NOTIFY failed; other replicas poll instead", reason=str(exc))
             await clock.sleep(COALESCE_SECONDS)
 
     async def _listen(self) -> None:
@@ -76,7 +76,7 @@ class NotifyChannel:
             try:
                 await self._listen_once()
             except UnavailableError as exc:
-                log.warning("not listening for notifications; polling", reason=str(exc))
+                log.warning("LISTEN failed; polling instead", reason=str(exc))
             await clock.sleep(RECONNECT_SECONDS)
 
     async def _listen_once(self) -> None:

@@ -23,7 +23,7 @@ MEASURE_EVERY_SECONDS: Final = 10.0
 ROUND_TRIP_SECONDS: Final = 0.5
 """If the query for the database's time takes longer, its result is too inaccurate and is not used."""
 JUMP_SECONDS: Final = 1.0
-"""The change against the monotonic clock, between two measurements, from which the database's clock has jumped."""
+"""A change of this size against the monotonic clock, between two measurements, is a jump of the database's clock."""
 
 
 def watch_process(app: web.Application, registry: CollectorRegistry) -> None:

@@ -58,7 +58,7 @@ WORKER_METRICS = web.AppKey("WORKER_METRICS", WorkerMetrics)
 
 
 class Wakeup(asyncio.Event):
-    """An event that makes the worker that waits for it run immediately."""
+    """An event; setting it runs its worker immediately."""
 
 
 def worker(name: str, tick: Tick, *, interval: float, wakeup: Wakeup | None = None) -> Context:

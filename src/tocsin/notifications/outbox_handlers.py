@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 
 def outbox_handlers(incidents: IncidentsClient, oncall: OnCallClient) -> Mapping[str, Handler]:
-    """Return the handler of each kind of row. A report on an unknown incident is dropped."""
+    """Return the handler of each kind of row. A delivery report for an unknown incident is dropped."""
 
     async def timeline(row: OutboxMessage) -> None:
         incident_id = UUID(row.key)
@@ -38,4 +38,4 @@ def outbox_handlers(incidents: IncidentsClient, oncall: OnCallClient) -> Mapping
 def _ignore_unknown(exc: RejectedError, incident_id: UUID) -> None:
     if exc.status != HTTPStatus.NOT_FOUND:
         raise exc
-    log.info("report dropped: the incident is unknown", incident_id=str(incident_id))
+    log.info("delivery report dropped: the incident is unknown", incident_id=str(incident_id))

@@ -55,4 +55,4 @@ class Settings(ServiceSettings):
     give_up_seconds: Seconds = 300.0
     """How long after its first attempt a message is retried before it fails."""
     incident_state_timeout_seconds: Seconds = 0.5
-    """How long incident-management may take to return the states of incidents; after that, pages are sent unchecked."""
+    """How long to wait for the states of incidents before pages are sent without checking for an acknowledgement."""

@@ -37,8 +37,13 @@ def outbox_handlers(app: web.Application) -> Mapping[str, Handler]:
             refusal = str(exc)
         else:
             return count_page(command.channel)
-        # A parked row would wait for an operator; a failed delivery pages the next level.
-        log.error("page rejected", notification_id=message.key, channel=command.channel, reason=refusal)
+        # A parked row would wait for an operator; recorded as a failed delivery, it makes the next level be paged.
+        log.error(
+            "page rejected by notification-service",
+            notification_id=message.key,
+            channel=command.channel,
+            reason=refusal,
+        )
         failure = DeliveryFailed(notification_id=message.message_id, detail=refusal)
         await record_delivery_failure(app[DEPS], command.incident_id, failure, request=None)
         return None

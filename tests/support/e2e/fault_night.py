@@ -226,5 +226,7 @@ class Drill:
 
 def unchecked_in(log: str) -> set[str]:
     """Return the messages that were sent without checking their incidents, by their sender's *log*."""
-    lines = [json.loads(line) for line in log.splitlines() if '"pages are sent unchecked"' in line]
+    lines = [
+        json.loads(line) for line in log.splitlines() if '"incident states unknown: pages are sent unchecked"' in line
+    ]
     return {notification for line in lines for notification in line["notification_ids"]}

@@ -12,7 +12,7 @@ from tocsin.kernel.db import Cursor, execute, fetch_all, fetch_one, required
 async def link_alerts(cur: Cursor, correlated: Iterable[tuple[StoredAlert, Correlation]]) -> int:
     """Link alerts to their incidents, unless a later version is linked already; return how many were updated.
 
-    The action that created or joined the incident is recorded even if the response to a later resolve came first.
+    How an alert joined its incident is recorded even if that response arrives after the response to its resolve.
     """
     return await execute(
         cur,

@@ -45,7 +45,7 @@ class CircuitBreaker:
     seconds: float
     """How long it stays open; after that, calls are allowed until one fails."""
     failures: int = 0
-    """Consecutive ones."""
+    """Consecutive failures."""
     open_until: float = 0.0
     """By the monotonic clock."""
 

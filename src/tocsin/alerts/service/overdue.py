@@ -40,7 +40,7 @@ class BatchLimit:
 async def forward_overdue(deps: Deps, limit: BatchLimit) -> bool:
     """Forward one batch of overdue alerts, oldest first; return whether there were any.
 
-    An alert that incident management rejects is found by halving the batch; it is postponed, and the others proceed.
+    An alert that incident management rejects is found by halving the batch, and postponed; the others are forwarded.
     Raise UnavailableError if incident management or the database is unavailable.
     """
     settings = deps.settings

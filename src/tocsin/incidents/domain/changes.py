@@ -67,7 +67,7 @@ def status_entry(
 def _entries(
     incident: StoredIncident, wanted: ChangeIncident, transition: StateTransition | None, actor: str, note_id: UUID
 ) -> Iterator[NewTimelineEntry]:
-    """Yield an entry for each changed field, the state last, because it may end the incident."""
+    """Yield an entry for each changed field; the status comes last, because it may resolve the incident."""
     if wanted.title and wanted.title != incident.title:
         yield NewTimelineEntry(
             incident.id,

@@ -23,7 +23,7 @@ CorrelationKey: TypeAlias = tuple[str, Severity]
 
 @dataclass(frozen=True, slots=True)
 class AlertLink:
-    """A known alert's link to its incident, as of its last reported version."""
+    """The link of a known alert to its incident, as stored for the last version that was reported."""
 
     alert_id: UUID
     incident_id: UUID
@@ -31,7 +31,7 @@ class AlertLink:
     attached_version: int
     """The alert's version when it was attached to this incident."""
     action: AlertAction
-    """The action returned for that version."""
+    """The action returned for `attached_version`."""
     resolved: bool
 
 
@@ -262,7 +262,7 @@ def description_of(alert: AlertState) -> str | None:
 
 
 def _result(alert: AlertState, incident_id: UUID, action: AlertAction | None) -> Correlation:
-    """Return the alert's result. *action* is that of its attachment; None for a later report, which is a repeat."""
+    """Return the alert's result. *action* is how it was attached; None for a later report, which is a repeat."""
     if alert.status is AlertStatus.RESOLVED:
         action = AlertAction.RESOLVED
     return Correlation(alert_id=alert.alert_id, incident_id=incident_id, action=action or AlertAction.REPEATED)

@@ -10,8 +10,8 @@ from tocsin.kernel.db import Cursor, fetch_all, fetch_one
 async def confirm_escalation(cur: Cursor, incident_id: UUID, *, team: str | None, assigned_to: str | None) -> bool:
     """Record that on-call pages for an incident. Return whether this gave the incident its first assignee.
 
-    A team or assignee that a person has set is kept. The version that If-Match compares does not change, so that no
-    person's change fails because of on-call's response.
+    A team or assignee that a person has set is kept. The version stays the same: otherwise a person's concurrent change
+    would fail its If-Match because of on-call's response.
     """
     row = await fetch_one(
         cur,

@@ -1,8 +1,8 @@
 """The stream of changes: one database reader per process, however many clients follow.
 
-The hub buffers the newest events in memory. A client is only a position: later events come from the buffer or, if the
-client is further behind, from the database, so that it can resume on any replica. A client takes no memory but its
-socket's buffer; the send time-out disconnects a client that does not read.
+The hub buffers the newest events in memory. Of a client it keeps only the position: the events after it come from the
+buffer or, if the client is further behind, from the database, so that a client can resume on any replica. The send
+time-out disconnects a client that does not read.
 """
 
 import asyncio
@@ -60,7 +60,7 @@ class Hub:
         async with READ(), autocommit(self._db) as cur:
             if self._complete_after is None:
                 self._complete_after = await stream.select_position(cur)
-                self._announce()  # a follower that read the database just before may have missed events
+                self._wake_followers()  # one that read the database just before may have missed events
             after = self._events[-1].position if self._events else self._complete_after
             found, unsettled = await stream.select_events(cur, after, limit=BATCH_SIZE)
         self._publish(found)
@@ -70,7 +70,7 @@ class Hub:
         return unsettled or len(found) == BATCH_SIZE
 
     async def start_position(self, given: StreamPosition | None) -> StreamPosition:
-        """Return the position at which a client resumes that has all events up to *given*; by default the end.
+        """Return where a client that has received all events up to *given* resumes; without *given*, the end.
 
         A position past the end can only come from before the restore of a backup; it is replaced by the end.
         """
@@ -106,7 +106,7 @@ class Hub:
     async def close(self, _app: web.Application) -> None:
         """End every stream; an `on_shutdown` handler."""
         self._closed = True
-        self._announce()
+        self._wake_followers()
 
     @contextmanager
     def _following(self) -> Iterator[None]:
@@ -134,9 +134,9 @@ class Hub:
         if surplus > 0:
             self._complete_after = self._events[surplus - 1].position
             del self._events[:surplus]
-        self._announce()
+        self._wake_followers()
 
-    def _announce(self) -> None:
+    def _wake_followers(self) -> None:
         self._published.set()
         self._published = asyncio.Event()
 

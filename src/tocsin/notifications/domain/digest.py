@@ -17,7 +17,7 @@ from tocsin.notifications.domain.leased_message import LeasedMessage
 STALE_SECONDS: Final = 600.0
 """The age from which a page is stale; it begins when on-call creates the page."""
 GATHER_SECONDS: Final = 5.0
-"""How long a page that is already stale on arrival waits for other pages."""
+"""How long a page that is stale on arrival is held back, so that other pages can join its digest."""
 MAX_PAGES: Final = 1_000
 """The maximum number of stale pages that are leased in addition to the due ones."""
 MAX_SHOWN: Final = 50

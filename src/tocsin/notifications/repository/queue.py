@@ -62,7 +62,7 @@ async def lease_due(
                 SELECT n.id FROM notifications.notification AS n
                 WHERE n.status = 'queued' AND n.rate_limit_key = recipient.key AND n.kind = 'page'
                     AND n.channel = recipient.channel AND n.address = recipient.address AND n.redelivered_at IS NULL
-                    -- A page with an attempt may be leased; one without only waits for other pages.
+                    -- A page that was tried may be leased now; an untried one that is not due only gathers other pages.
                     AND (n.tries = 0 OR n.next_attempt_at <= tocsin.now())
                     AND COALESCE((n.page ->> 'paged_at')::timestamptz, n.created_at)
                         <= tocsin.now() - %(stale)s * interval '1 second'

@@ -57,7 +57,9 @@ async def _states(deps: Deps, pages: Sequence[LeasedMessage]) -> IncidentStates:
         except (UnavailableError, RejectedError) as exc:
             deps.metrics.state_requests.labels("error").inc()
             unchecked = [str(page.id) for page in pages if page.incident_id in set(incident_ids[start:])]
-            log.warning("pages are sent unchecked", notification_ids=unchecked, reason=str(exc))
+            log.warning(
+                "incident states unknown: pages are sent unchecked", notification_ids=unchecked, reason=str(exc)
+            )
             break
         deps.metrics.state_requests.labels("ok").inc()
         known = IncidentStates(

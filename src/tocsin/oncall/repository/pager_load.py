@@ -1,7 +1,7 @@
 """Pager load per day.
 
-Triggers mark changed incidents. The roll-up deletes marks, and updates the figures and the contributions of their
-incidents, in one transaction.
+Triggers mark incidents that change. For each marked incident the roll-up replaces its contribution to the figures and
+deletes the mark, in one transaction.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ async def delete_stale(cur: Cursor, *, limit: int) -> list[UUID]:
 
 
 async def mark_history(cur: Cursor, *, limit: int) -> bool:
-    """Mark the newest *limit* incidents before `history_from`, and move it back; return False once none is left."""
+    """Mark the newest *limit* incidents before `history_from`; set it to the oldest of them. False if none is left."""
     row = await fetch_one(
         cur,
         """
@@ -85,7 +85,7 @@ async def find_interruptions(cur: Cursor, incident_ids: Sequence[UUID]) -> list[
 
 
 async def find_contributions(cur: Cursor, incident_ids: Sequence[UUID]) -> dict[UUID, PagerLoad]:
-    """Return what each incident has contributed so far."""
+    """Return the contribution of each incident that the figures include."""
     rows = await fetch_all(
         cur,
         "SELECT incident_id, parts FROM oncall.pager_load_contribution WHERE incident_id = ANY(%(ids)s::uuid[])",
@@ -101,7 +101,7 @@ async def find_contributions(cur: Cursor, incident_ids: Sequence[UUID]) -> dict[
 
 
 async def upsert_contributions(cur: Cursor, contributions: Mapping[UUID, PagerLoad]) -> None:
-    """Record what each incident contributes now; an empty contribution is deleted."""
+    """Store the new contribution of each incident; delete an empty one."""
     await execute(
         cur,
         """

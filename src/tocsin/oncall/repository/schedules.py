@@ -160,7 +160,7 @@ async def find_readable(cur: Cursor, teams: Sequence[str] | None = None) -> dict
         try:
             found[row["team"]] = _schedule(row)
         except (ValueError, KeyError):  # written by a newer version, or in a zone that tzdata has dropped
-            log.exception("schedule cannot be read", team=row["team"])
+            log.exception("stored schedule cannot be parsed", team=row["team"])
     return found
 
 

@@ -22,7 +22,7 @@ ACTIONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class CurrentState:
-    """The present state of an incident."""
+    """The status of an incident, and its last change."""
 
     label: str
     """Such as `resolved`."""
@@ -38,7 +38,7 @@ class Rejection:
     title: str
     detail: str
     who: str = ""
-    """Who was first, and what they did; empty if nobody was."""
+    """Who acted first, and what they did; empty if nobody did."""
     at: datetime | None = None
     """When that was."""
     done_by_other: bool = False
@@ -46,7 +46,7 @@ class Rejection:
 
 
 def current_state(incident: Incident) -> CurrentState:
-    """Return the state of *incident* and who brought it there."""
+    """Return the status of *incident*, who set it, and when."""
     event_type = EVENTS[incident.status]
     entry = next((entry for entry in incident.timeline if entry.event_type is event_type), None)
     known = {IncidentStatus.ACKNOWLEDGED: incident.acknowledged_at, IncidentStatus.RESOLVED: incident.resolved_at}

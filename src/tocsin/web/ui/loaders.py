@@ -31,7 +31,7 @@ async def with_open_count(app: web.Application, page: Awaitable[T]) -> tuple[T, 
 
 
 async def _open_count(app: web.Application) -> int:
-    # A browser that leaves at once cancels this before it starts: no coroutine may have been created for it by then.
+    # Not an argument: the coroutine would never be awaited if the browser disconnects before this task starts.
     load = PageLoader(app)
     counts = await load.fetch(INCIDENT_MANAGEMENT, app[INCIDENTS].counts(budget=load.budget))
     return counts.open if counts else 0

@@ -56,11 +56,11 @@ class Outages:
     services: list[Outage]
     capabilities: list[Capability]
     retry_at: datetime
-    """When an open page loads again."""
+    """When an open page reloads."""
 
 
 def outages_of(since: Mapping[str, datetime], requested: Collection[str], at: datetime) -> Outages:
-    """Describe the services that are unavailable *since* then, and the capabilities of all that were *requested*."""
+    """Describe the unavailable services in *since*, and the capabilities that the *requested* services provide."""
     return Outages(
         [Outage(NAMES[peer], begin, IMPACTS[peer]) for peer, begin in sorted(since.items())],
         [Capability(name, peer not in since) for name, peer in CAPABILITIES if peer in requested],

@@ -21,10 +21,10 @@ CACHE_SIZE: Final = 500
 
 @dataclass(slots=True)
 class Cache:
-    """What this process remembers of the services between two pages."""
+    """The outages and responses of services that this process remembers from page to page."""
 
     unavailable_since: dict[str, datetime] = field(default_factory=dict)
-    """By service, only those that are unavailable."""
+    """When each unavailable service was first found to be so."""
     _values: dict[str, Cached[Any]] = field(default_factory=dict)
 
     def get(self, key: str) -> Cached[Any] | None:
@@ -54,7 +54,7 @@ class PageLoader:
         self._failed: set[str] = set()
 
     async def fetch(self, peer: str, response: Awaitable[T]) -> T | None:
-        """Await *response*; None if *peer* is unavailable, or rejects the request as its object has been deleted."""
+        """Await *response*; None if *peer* is unavailable, or rejects the request because the object was deleted."""
         self._requested.add(peer)
         try:
             return await response
@@ -73,7 +73,7 @@ class PageLoader:
         return Cached(value, self.at, fresh=True)
 
     def outages(self) -> Outages:
-        """Record which services responded and which did not; return what the page shows of it."""
+        """Record which services responded and which did not; return the outages to show."""
         since = self._cache.unavailable_since
         for peer in self._requested - self._failed:
             since.pop(peer, None)

@@ -40,7 +40,7 @@ class AlertView:
 
 
 def alert_view(data: AlertData) -> AlertView:
-    """Build what the page shows of *data*."""
+    """Return the page's view of *data*."""
     row = alert_row(data.alert, data.incidents)
     body = data.alert.request.body
     return AlertView(

@@ -71,7 +71,7 @@ class AlertsView:
 
 
 def alerts_view(data: AlertsData) -> AlertsView:
-    """Build what the page shows of *data*."""
+    """Return the page's view of *data*."""
     page, summary, chosen = data.page, data.summary, data.filter
     incident = data.incidents.get(chosen.incident) if chosen.incident else None
     services = {alert.service for alert in page.items} if page else set()

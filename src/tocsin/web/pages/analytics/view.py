@@ -159,7 +159,7 @@ class AnalyticsView:
 
 
 def analytics_view(data: AnalyticsData) -> AnalyticsView:
-    """Build what the page shows of *data*."""
+    """Return the page's view of *data*."""
     stats, on_call = data.stats, data.on_call
     heading, remark = _heading(stats, data.range) if stats else ("Metrics cannot be shown right now", "")
     return AnalyticsView(

@@ -78,7 +78,7 @@ class DeliveryData:
 
 
 def delivery_view(data: DeliveryData) -> DeliveryView:
-    """Build what the page shows of *data*."""
+    """Return the page's view of *data*."""
     page, summary, chosen = data.page, data.summary, data.filter
     schedules = data.schedules.value.items if data.schedules.value else []
     channels = summary.by_channel if summary else []

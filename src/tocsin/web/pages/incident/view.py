@@ -108,7 +108,7 @@ class IncidentData:
 
 
 def incident_view(data: IncidentData) -> IncidentView:
-    """Build what the page shows of *data*."""
+    """Return the page's view of *data*."""
     incident, at = data.incident, data.at
     escalation = (data.escalation.value or {}).get(incident.id)
     deliveries = {

@@ -101,7 +101,7 @@ class IncidentsData:
 
 
 def incidents_view(data: IncidentsData) -> IncidentsView:
-    """Build what the page shows of *data*."""
+    """Return the page's view of *data*."""
     page, chosen = data.page, data.filter
     schedules = data.schedules.value
     teams = {schedule.team for schedule in schedules.items} if schedules else set()

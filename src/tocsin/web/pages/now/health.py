@@ -1,4 +1,4 @@
-"""Checks that show whether nothing happens because all is well, or because something is broken."""
+"""Checks that distinguish a quiet system from a broken one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ DAY: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """One check; one that is not *ok* needs attention."""
+    """One check; if it is not *ok*, someone has to act."""
 
     ok: bool
     title: str
@@ -36,7 +36,7 @@ def health_checks(
     teams: Sequence[OnCall] | None,
     all_respond: bool,
 ) -> list[HealthCheck]:
-    """Check what the services returned; what is None is not checked."""
+    """Return the checks of the services' responses; None is not checked."""
     found = [_alerts_check(alerts), _paging_check(at, messages, failed), _on_call_check(teams)]
     checks = [check for check in found if check is not None]
     if all_respond:
@@ -71,7 +71,7 @@ def _paging_check(
             action=("Show what failed", "/notifications?status=failed"),
         )
     if not messages.items:
-        detail = "Paging is not proven before the first page"
+        detail = "Paging is untested until the first page is sent"
         action = ("Open an incident to try it", "/incidents/new")
         return HealthCheck(ok=False, title="No page has been sent yet", detail=detail, action=action)
     detail = "No message failed in the last 24 hours; the last one was sent"

@@ -126,7 +126,7 @@ class NowView:
 
 
 def now_view(data: NowData) -> NowView:
-    """Build what the page shows of *data*."""
+    """Return the page's view of *data*."""
     at = data.at
     unacknowledged = _unacknowledged(data)
     in_work = sorted(

@@ -1,4 +1,4 @@
-"""Geometry of the schedule chart: two weeks in per cent of their real hours, so that a day of 25 hours is wider."""
+"""Geometry of the schedule chart: two weeks, to the scale of elapsed time, so that a day of 25 hours is wider."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class ClockChange:
 
 @dataclass(frozen=True, slots=True)
 class ShiftBar:
-    """One person's consecutive shifts; the shape is cut at the chart's edges, the figures are not."""
+    """One person's consecutive shifts. `x` and `width` are clipped at the chart's edges, times and hours are not."""
 
     x: float
     width: float

@@ -139,7 +139,7 @@ def monday(at: datetime, zone: ZoneInfo) -> date:
 
 
 def oncall_view(data: OnCallData) -> OnCallView:
-    """Build what the page shows of *data*."""
+    """Return the page's view of *data*."""
     found = data.schedules.value
     known = [(item, found.shifts.get(item.team)) for item in found.schedules] if found else []
     teams = [_team(item, shifts) for item, shifts in known if shifts]
