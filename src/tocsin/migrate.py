@@ -266,7 +266,7 @@ def _apply(cursor: Cursor, migration: Migration) -> None:
 
 
 def _adopt_restored_events(cursor: Cursor) -> None:
-    """Replace transaction ids of restored timeline entries that this server has not assigned yet by the current one.
+    """In restored timeline entries, replace transaction ids that this server has not assigned yet by the current one.
 
     A dump contains the transaction ids of another server. The event stream would stop at the first id that this server
     has not reached, perhaps for years.

@@ -103,7 +103,7 @@ class IncidentMetrics:
             ),
             Gauge(
                 "tocsin_incidents_service_unresolved_incidents",
-                "Unresolved incidents of the services with the most; `other` is all other services.",
+                "Unresolved incidents by service, for the services with most of them; `other` is the rest.",
                 GROUP,
                 registry=registry,
             ),

@@ -25,7 +25,7 @@ class Settings(ServiceSettings):
     assign_seconds: Annotated[float, Field(ge=0, le=10)] = 1.0
     """How long the response to opening an incident by hand waits for on-call to assign it."""
     gauge_seconds: Seconds = 10.0
-    """How often the gauges of incidents are counted."""
+    """How often the gauges of incidents are updated."""
     reconcile_seconds: Seconds = 10.0
     """How often incidents without an escalation are searched for; those younger than this are left out."""
     rollup_seconds: Seconds = 5.0

@@ -1,4 +1,4 @@
-"""The `Host` check: a page of another site cannot reach a service through a browser by DNS rebinding.
+"""The `Host` check: it prevents DNS rebinding, by which another site's page reaches a service through a browser.
 
 A hostile page makes its own name resolve to this machine; its requests then count as same-origin and differ from ours
 only in the `Host` header. A literal address cannot be rebound; Prometheus scrapes replicas by address.

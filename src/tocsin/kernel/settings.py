@@ -51,7 +51,7 @@ class ProcessSettings(BaseSettings):
     """Host names, separated by commas, that requests may use besides localhost, IP addresses, the services' own names
     and the host of PUBLIC_URL. `*` allows any name, also that of a hostile page."""
     drain_seconds: Annotated[float, Field(ge=0, le=60)] = 0.0
-    """How long readiness is 503 while requests are still served, before the listening socket closes."""
+    """At shutdown, how long readiness is 503 while requests are still served, before the listening socket closes."""
     failpoint: Annotated[str, Field(pattern=f"^({FAILPOINT}(,{FAILPOINT})*)?$")] = ""
     """For tests of Tocsin itself: the failpoints to arm, such as `outbox.deliver:kill`."""
     instance: str = ""

@@ -53,6 +53,6 @@ class Settings(ServiceSettings):
     give_up_tries: Annotated[int, Field(ge=1, le=1_000)] = 20
     """Attempts after which a message fails."""
     give_up_seconds: Seconds = 300.0
-    """How long after its first attempt a message is retried before it fails."""
+    """How long a message is retried, counted from its first attempt; then it fails."""
     incident_state_timeout_seconds: Seconds = 0.5
     """How long to wait for the states of incidents before pages are sent without checking for an acknowledgement."""

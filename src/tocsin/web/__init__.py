@@ -1,1 +1,1 @@
-"""What people see, and the one door for everything: pages, and `/api/v1/...` forwarded to the other four services."""
+"""The web pages, and the gateway: `/api/v1/...` is forwarded to the other four services."""

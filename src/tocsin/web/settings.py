@@ -24,9 +24,9 @@ class Settings(ProcessSettings):
     part_seconds: Seconds = 1.5
     """How long a page waits for each service; one that does not respond in time is shown as unavailable."""
     gateway_connect_seconds: Seconds = 2.0
-    """Timeout for connecting to a service."""
+    """How long connecting to a service may take."""
     gateway_response_seconds: Seconds = 8.0
-    """How long a service may take to start its response, after the request's last data; then it is a 503."""
+    """How long a service may take to start its response once it has the request; after that, the client gets 503."""
     gateway_silence_seconds: Seconds = 30.0
     """How long a forwarded response may send no data. The event stream sends a line at least every 15 seconds."""
     gateway_write_seconds: Seconds = 10.0

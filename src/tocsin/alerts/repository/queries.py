@@ -8,7 +8,7 @@ from tocsin.contracts.alerts import AlertAction
 from tocsin.kernel.db import Cursor, Row, fetch_all, fetch_one, required
 
 RARE_ACTIONS: Final = frozenset({AlertAction.NEW_INCIDENT, AlertAction.IGNORED, AlertAction.PENDING})
-"""Actions that few alerts have: nearly all are attached to an existing incident, most of all in an alert storm."""
+"""Actions that few alerts have: nearly all alerts, above all in an alert storm, join an existing incident."""
 SUMMARY_LIMIT: Final = 10_000
 """A summary counts at most this many alerts, the newest of its window, so that its cost is bounded."""
 

@@ -1,4 +1,4 @@
-"""Mergeable histograms of durations: the sum of daily histograms is that of a year, and quantiles can be estimated.
+"""Mergeable histograms of durations: daily ones add up to that of a year, and quantiles can be estimated.
 
 Each power of two of a minute is divided into 16 bins of equal width, from 60 / 64 seconds to 705 days. The width of a
 bin is at most a sixteenth of its lower edge, so that the error of a quantile is less than 6.25 %. (Below one second it
@@ -20,9 +20,9 @@ EDGES: Final = tuple(
 )
 """Seconds. Bin 0 is below the first edge, bin n starts at edge n - 1; the last bin is unbounded."""
 MAX_RELATIVE_ERROR: Final = 1 / BINS_PER_OCTAVE
-"""Of a quantile between the first edge and the last."""
+"""The maximum relative error of a quantile that lies between the first edge and the last."""
 DIGITS: Final = 8
-"""Per bin, which overflows at a hundred million incidents."""
+"""Decimal digits per bin, which overflows at a hundred million incidents."""
 EMPTY: Final = "0" * DIGITS
 
 
@@ -69,7 +69,7 @@ class Histogram:
         return EDGES[-1]
 
     def between(self, limits: Sequence[float]) -> list[int]:
-        """Count the durations below the first limit, between each two, and from the last on; limits must be edges."""
+        """Count the durations below the first of *limits*, between them, and from the last on. All must be edges."""
         indexes = [0, *(EDGES.index(limit) + 1 for limit in limits), len(EDGES) + 1]
         return [
             sum(count for index, count in self._counts.items() if begin <= index < end)

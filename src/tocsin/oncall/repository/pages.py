@@ -102,7 +102,7 @@ async def mark_failed(cur: Cursor, *, page_id: UUID, incident_id: UUID, failure:
 
 
 async def has_deliverable_page(cur: Cursor, *, incident_id: UUID, step: int) -> bool:
-    """Return whether a page of the step has not failed."""
+    """Return whether the step has a page that has not failed."""
     row = await fetch_one(
         cur,
         """

@@ -10,11 +10,11 @@ HEIGHT: Final = 100
 STEPS: Final = 4
 """Grid lines above zero."""
 LABELS: Final = 5
-TOPS: Final = (1, 2, 4, 6, 8, 10)
-"""Values of the highest grid line, times a power of ten, that give the others short numbers."""
+HIGHEST_LINES: Final = (1, 2, 4, 6, 8, 10)
+"""Values of the highest grid line, times a power of ten, for which the other lines have short labels."""
 UNITS: Final = ((120, 1, "seconds"), (7_200, 60, "minutes"), (259_200, 3_600, "hours"), (float("inf"), 86_400, "days"))
 """The longest duration in seconds, seconds per unit, and the unit."""
-BAR: Final = 0.65
+BAR_SHARE: Final = 0.65
 """The share of its slot that a bar fills."""
 
 
@@ -108,7 +108,7 @@ def stacks(parts: Sequence[Mapping[str, int]], axis: Axis) -> list[list[Rect]]:
 
 
 def axis_labels(names: Sequence[str]) -> list[str]:
-    """Return the few *names* to place at equal distances below a chart."""
+    """Return at most LABELS of *names*, evenly spaced, to label a chart's axis."""
     most = min(LABELS, len(names))
     return [names[round(number * (len(names) - 1) / max(1, most - 1))] for number in range(most)]
 
@@ -126,12 +126,12 @@ def moving_average(values: Sequence[tuple[float, int]], over: int) -> list[float
 def _axis(peak: float, size: float, unit: str) -> Axis:
     shown = max(1.0, peak / size)
     power = 10.0 ** floor(log10(shown))
-    top = next(factor * power for factor in TOPS if shown <= factor * power * (1 + 1e-9))
+    top = next(factor * power for factor in HIGHEST_LINES if shown <= factor * power * (1 + 1e-9))
     if size == 1:
         top = STEPS * ceil(top / STEPS)
     return Axis(top * size, [f"{top * step / STEPS:g}" for step in range(STEPS, -1, -1)], unit)
 
 
 def _rect(name: str, x: float, step: float, bottom: float, top: float) -> Rect:
-    gap = step * (1 - BAR) / 2
-    return Rect(name, round(x + gap, 2), top, round(step * BAR, 2), round(bottom - top, 1))
+    gap = step * (1 - BAR_SHARE) / 2
+    return Rect(name, round(x + gap, 2), top, round(step * BAR_SHARE, 2), round(bottom - top, 1))

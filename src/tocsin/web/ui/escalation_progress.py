@@ -8,8 +8,8 @@ from typing import Final
 from tocsin.contracts.escalations import Escalation, EscalationPage, Level
 from tocsin.web.ui import format as fmt
 
-NAMED: Final = 2
-"""People that the next page is named after; more are everyone."""
+MAX_NAMES: Final = 2
+"""The maximum number of people that the next page is announced for by name; more are `everyone`."""
 STEPS_SHOWN: Final = 4
 
 
@@ -92,7 +92,7 @@ def _next_page(escalation: Escalation, now: datetime) -> NextPage | None:
     if escalation.next_action_at is None or escalation.stopped_at is not None:
         return None
     people = escalation.next_people
-    everyone = escalation.next_level is Level.EVERYONE or len(people) > NAMED
+    everyone = escalation.next_level is Level.EVERYONE or len(people) > MAX_NAMES
     who = "everyone" if everyone else fmt.listed(people) or "the catch-all contact"
     left = fmt.since(now, escalation.next_action_at)
     return NextPage(who, escalation.next_action_at, left, max(float(escalation.timeout_seconds), left))

@@ -14,7 +14,7 @@ from tocsin.web.ui.page_loader import PageLoader
 async def load_analytics(app: web.Application, chosen: Range | None, team: str) -> AnalyticsData:
     """Load the overviews of incidents and paging, of one *team* or of all.
 
-    Without a *chosen* range, it is the shortest that has enough incidents: this takes one more request.
+    Without a *chosen* range, load the shortest one with enough incidents; finding it takes one more request.
     """
     load = PageLoader(app)
     chosen = chosen or await _default_range(app, load, team)

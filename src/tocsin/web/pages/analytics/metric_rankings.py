@@ -59,7 +59,7 @@ def states_of(stats: StatsOverview) -> Ranking:
 
 
 def services_of(stats: StatsOverview, on_call: OnCallOverview | None) -> Ranking:
-    """Return the services with the most incidents; *on_call*, None while it is unavailable, knows those at night."""
+    """Return the services with the most incidents. Those at night are from *on_call*, None while it is unavailable."""
     nights = {item.service: item.at_night for item in on_call.services} if on_call else {}
     columns = [
         Column("Service", "service", numeric=False),

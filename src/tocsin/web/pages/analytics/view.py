@@ -23,11 +23,11 @@ from tocsin.web.ui.tables import Table
 
 ACKNOWLEDGED_LATE: Final = 300.0
 RESOLVED_LATE: Final = 3_600.0
-"""Seconds from which the bars of a distribution are highlighted."""
+"""Bars of a distribution are highlighted from this duration on, in seconds."""
 DAY: Final = timedelta(days=1)
-SAME: Final = 5
+MIN_TREND_PERCENT: Final = 5
 """Change in per cent below which there is no trend."""
-FURTHER: Final = (Level.SECONDARY, Level.EVERYONE, Level.CATCH_ALL)
+LEVELS_PAST_FIRST: Final = (Level.SECONDARY, Level.EVERYONE, Level.CATCH_ALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ RANGES: Final = {
 }
 LONGEST_DEFAULT: Final = RANGES["13w"]
 EMPTY_DEFAULT: Final = RANGES["30d"]
-ENOUGH: Final = 10
-"""Incidents that a range needs to be the default one."""
+ENOUGH_INCIDENTS: Final = 10
+"""The number of incidents from which a range can be the default."""
 
 
 def default_range(days: Sequence[Period], today: date) -> Range:
@@ -74,7 +74,7 @@ def default_range(days: Sequence[Period], today: date) -> Range:
         item.key: sum(day.incidents for day in days if day.starts_on > today - timedelta(days=item.days))
         for item in ranges
     }
-    wanted = min(ENOUGH, counts[LONGEST_DEFAULT.key])
+    wanted = min(ENOUGH_INCIDENTS, counts[LONGEST_DEFAULT.key])
     return next(item for item in ranges if counts[item.key] >= wanted) if wanted else EMPTY_DEFAULT
 
 
@@ -86,7 +86,7 @@ class Figure:
     number: str
     unit: str
     change: str
-    """Empty if it is the same, or cannot be compared."""
+    """The difference; empty if there is none, or nothing to compare with."""
     same: bool
     better: bool
     fell: bool
@@ -221,7 +221,7 @@ def _compared(now: Durations, then: Durations) -> str:
     percent = _change(now.median_seconds, then.median_seconds)
     if percent is None:
         return ""
-    if abs(percent) < SAME:
+    if abs(percent) < MIN_TREND_PERCENT:
         return "unchanged"
     return f"{'up' if percent > 0 else 'down'} {abs(percent)} %"
 
@@ -292,4 +292,4 @@ def _escalated_percent(reached: HighestLevels) -> float | None:
     if not reached.incidents:
         return None
     outcomes = (reached.answered, reached.resolved, reached.running)
-    return 100 * sum(outcome.get(level, 0) for outcome in outcomes for level in FURTHER) / reached.incidents
+    return 100 * sum(outcome.get(level, 0) for outcome in outcomes for level in LEVELS_PAST_FIRST) / reached.incidents

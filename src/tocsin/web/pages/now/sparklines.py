@@ -64,6 +64,6 @@ def pulse(instants: Sequence[datetime], start: datetime, end: datetime) -> list[
 
 
 def _heat(number: int, mean: float) -> str:
-    if number < HOT:  # a handful is no peak, whatever the mean
+    if number < HOT:  # a few alerts are no peak, however low the mean
         return ""
     return "hot" if number >= HOT * mean else "warm" if number >= WARM * mean else ""

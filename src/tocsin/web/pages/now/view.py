@@ -66,7 +66,7 @@ class UnackedIncident:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A mean over seven days, against the seven days before."""
+    """A mean over seven days, compared with the seven days before."""
 
     name: str
     number: str
@@ -75,7 +75,7 @@ class Figure:
     trend: int | None
     """Change in per cent; below zero is faster."""
     spark: sparklines.Sparkline | None
-    """Day by day: the seven days before, then the seven days."""
+    """One value per day: the seven days before, then these seven."""
     peak: str
     """The highest day of the line."""
 
@@ -109,7 +109,7 @@ class NowView:
     quiet: bool
     unacknowledged: list[UnackedIncident]
     open_count: str
-    """Of all unacknowledged incidents, such as `200+`."""
+    """The number of all unacknowledged incidents, such as `200+`."""
     next_pages: list[tuple[UnackedIncident, NextPage]]
     in_work: list[IncidentSummary]
     resolved: list[ResolvedGroup]
@@ -203,7 +203,7 @@ def _counts(data: NowData, resolved: int) -> dict[IncidentStatus, str]:
 def _resolved_groups(
     lately: Sequence[IncidentSummary], earlier: Sequence[IncidentSummary], count: str
 ) -> list[ResolvedGroup]:
-    """Return the incidents resolved within a day and, as far as there is room, those of the week before it."""
+    """Return the incidents resolved within a day and, up to SHOWN_RESOLVED in all, earlier ones of the week."""
     room = max(0, SHOWN_RESOLVED - len(lately))
     groups = [
         ResolvedGroup("Resolved in the last 24 hours", count, list(lately[:SHOWN_RESOLVED])),

@@ -14,11 +14,11 @@ from tocsin.web.pages.oncall.schedule_chart import DAYS, midnight
 from tocsin.web.pages.oncall.view import OnCallData, Schedules, monday
 from tocsin.web.ui.page_loader import PageLoader
 
-CARDS: Final = 24
+MAX_CARDS: Final = 24
 """Teams that have a card."""
 LIMIT: Final = 200
-AHEAD: Final = {RotationType.WEEKLY: 8, RotationType.DAILY: 2}
-"""Days from now within which the next turn begins."""
+DAYS_LOADED: Final = {RotationType.WEEKLY: 8, RotationType.DAILY: 2}
+"""Days to load, so that the next shift is among them."""
 
 
 async def load_oncall(app: web.Application, *, team: str | None, first: date | None, name: str) -> OnCallData:
@@ -40,8 +40,8 @@ async def _schedules(
 ) -> Schedules:
     page = await client.schedules(budget=load.budget, limit=LIMIT)
     schedules = sorted(page.items, key=lambda item: item.team.casefold())
-    cards = schedules[:CARDS]
-    upcoming = await tasks.gather(*(_shifts(client, load, item, AHEAD[item.rotation_type]) for item in cards))
+    cards = schedules[:MAX_CARDS]
+    upcoming = await tasks.gather(*(_shifts(client, load, item, DAYS_LOADED[item.rotation_type]) for item in cards))
     shifts = {item.team: found for item, found in zip(cards, upcoming, strict=True)}
     charted = _charted(schedules, shifts, team, name)
     if charted is None:

@@ -12,12 +12,12 @@ from tocsin.web.ui import format as fmt
 
 DAYS: Final = 14
 HOUR: Final = timedelta(hours=1)
-NAMED: Final = 4.0
-"""Minimum width, in per cent of the chart, of a bar with a first name."""
-FULLY_LABELLED: Final = 13.0
-"""The same for a full name and an end."""
-NOW_LABEL: Final = 2.3
-"""Half of the width of the label of now, in per cent of the narrowest chart."""
+MIN_WIDTH_FIRST_NAME: Final = 4.0
+"""Minimum width of a bar that shows a first name, in per cent of the chart."""
+MIN_WIDTH_FULL_NAME: Final = 13.0
+"""Minimum width of a bar that shows a full name and when its shift ends."""
+NOW_LABEL_HALF_WIDTH: Final = 2.3
+"""Half the width of the current time's label, in per cent of the narrowest chart."""
 SATURDAY: Final = 5
 
 
@@ -95,8 +95,8 @@ class ScheduleChart:
 
     @property
     def now_label_x(self) -> float | None:
-        """The middle of the label of now, which stays within the chart."""
-        return None if self.now_x is None else min(max(self.now_x, NOW_LABEL), 100 - NOW_LABEL)
+        """The centre of the current time's label, clamped so that the label stays within the chart."""
+        return None if self.now_x is None else min(max(self.now_x, NOW_LABEL_HALF_WIDTH), 100 - NOW_LABEL_HALF_WIDTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +202,12 @@ def _bar(name: str | None, start: datetime, end: datetime, zone: ZoneInfo, scale
     hours = (end - start) / HOUR
     length = f"{hours:g} h"
     label = detail = ""
-    if width >= NAMED:
+    if width >= MIN_WIDTH_FIRST_NAME:
         person = name or "Nobody"
-        label = person if width >= FULLY_LABELLED else person.split()[0]
+        label = person if width >= MIN_WIDTH_FULL_NAME else person.split()[0]
         detail = length
-    if width >= FULLY_LABELLED and end <= scale.end:
+    if width >= MIN_WIDTH_FULL_NAME and end <= scale.end:
         detail = f"{length}, until {fmt.wall(end, zone)}"
-    elif width >= FULLY_LABELLED and start >= scale.start:
+    elif width >= MIN_WIDTH_FULL_NAME and start >= scale.start:
         detail = f"from {fmt.wall(start, zone)}, {length}"
     return ShiftBar(x, width, name, start, end, hours, label, detail)

@@ -1,4 +1,4 @@
-"""The view of on call: who is, who is next, gaps, and two weeks of one team as a chart."""
+"""The view of on call: who is on call now and next, gaps, and two weeks of one team as a chart."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -36,7 +36,7 @@ class ScheduleView:
 
 
 def schedule_view(data: ScheduleData, form: ScheduleForm, errors: Mapping[str, str] | None = None) -> ScheduleView:
-    """Build the page with *form* as it was filled in, and what is wrong with it."""
+    """Return the page's view of *form* as it was filled in, with its *errors*."""
     return ScheduleView(
         stored=data.stored,
         form=form,
