@@ -45,7 +45,9 @@ STATUS_STYLES: Final = {
     IncidentStatus.RESOLVED: "green",
 }
 
-IncidentArgument = Annotated[str, typer.Argument(metavar="NUMBER", help="Its number, such as 12 or '#12', or its id.")]
+IncidentArgument = Annotated[
+    str, typer.Argument(metavar="NUMBER", help="The incident's number, such as 12 or '#12', or its id.")
+]
 NoteOption = Annotated[str | None, typer.Option(help="Add this note.")]
 ActorOption = Annotated[
     str, typer.Option(default_factory=user_name, help="Who makes the change.", show_default="your user name")

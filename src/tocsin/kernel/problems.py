@@ -107,7 +107,7 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
         return await handler(request)
     except errors.DomainError as exc:
         if isinstance(exc, errors.CommitLostError):
-            log.exception("commit lost", path=request.path)
+            log.exception("COMMIT became ROLLBACK: an error inside the transaction was swallowed", path=request.path)
         return problem_of(exc)
     except web.HTTPException as exc:
         if exc.status < HTTPStatus.BAD_REQUEST:

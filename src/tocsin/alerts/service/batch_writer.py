@@ -164,7 +164,7 @@ class BatchWriter:
             except UnavailableError as exc:
                 await self._fail_expired(batch, exc)
             except Exception as exc:
-                log.exception("batch not stored", requests=len(batch))
+                log.exception("storing a batch of requests failed", requests=len(batch))
                 for pending in batch:
                     pending.fail(exc)
             batch = [pending for pending in batch if pending.open]

@@ -175,4 +175,4 @@ def _count(deps: Deps, message: LeasedMessage, decision: Decision, *, seconds: f
     if decision.status is NotificationStatus.SENT:
         deps.metrics.seconds.labels(message.channel).observe(message.age_seconds + seconds)
     else:
-        log.error("dead letter", notification_id=str(message.id), reason=decision.reason)
+        log.error("message failed: now a dead letter", notification_id=str(message.id), reason=decision.reason)
