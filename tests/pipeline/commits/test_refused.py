@@ -52,7 +52,7 @@ def test_a_linked_worktree_is_refused(checkout: Checkout, tmp_path: Path) -> Non
     made = checkout.run("git", "worktree", "add", "--quiet", "--detach", str(tmp_path / "linked"))
     assert made.code == 0, made.text
     done = checkout.run("make", "--directory", str(tmp_path / "linked"), "pipeline")
-    assert "use a clone, not a worktree" in done.text
+    assert "use a clone instead" in done.text
     checkout.run("git", "worktree", "remove", "--force", str(tmp_path / "linked"))
 
 
