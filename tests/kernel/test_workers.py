@@ -200,7 +200,7 @@ async def test_rounds_are_counted_by_outcome() -> None:
             success = registry.get_sample_value("tocsin_worker_last_success_timestamp_seconds", {"worker": "rounds"})
     assert success is not None
     assert before <= success <= clock.now().timestamp()
-    levels = [entry["log_level"] for entry in logs if entry["event"] == "worker round failed"]
+    levels = [entry["log_level"] for entry in logs if entry["event"] == "background loop failed"]
     assert levels == ["error", "warning"]
 
 

@@ -120,7 +120,7 @@ async def test_a_page_links_one_sheet_which_has_every_style_that_it_needs_in_ord
     page = await read(client, "/incidents/2481")
     (sheet,) = (link["href"] for link in page.elements("link") if link["rel"] == "stylesheet")
     common = [f"common/{name}" for name in assets.COMMON]
-    parts = [*common, "pages/now", "pages/incident", "common/print"]
+    parts = [*common, "pages/incident", "common/print"]
     async with client.get(sheet) as answer:
         assert answer.headers["Content-Type"] == "text/css; charset=utf-8"
         assert await answer.text() == "".join((WEB / "styles" / f"{name}.css").read_text() for name in parts)

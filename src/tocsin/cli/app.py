@@ -115,10 +115,10 @@ def add_demo(*, data: DataOption, url: URLOption = DEFAULT_URL) -> None:
 
     async def work() -> bool:
         async with database(data) as dsn:
-            is_free = (await store.inspect(dsn)).is_free
-            if is_free:
+            allows_demo_data = (await store.inspect(dsn)).allows_demo_data
+            if allows_demo_data:
                 await seed(url, dsn)
-            return is_free
+            return allows_demo_data
 
     if asyncio.run(work()):
         OUT.print(f"{store.ADDED} To remove it: {PROGRAM} demo remove")

@@ -57,7 +57,7 @@ async def up(options: Options, settings: DatabaseSettings) -> None:
                     group.create_task(process.supervise())
                 with options.reporter.progress("Waiting until all services are ready"):
                     await asyncio.gather(*(process.wait_ready() for process in processes))
-                if existing is not None and existing.is_free:
+                if existing is not None and existing.allows_demo_data:
                     with options.reporter.progress("Adding the demo data"):
                         await seed(options.endpoint.url(WEB), dsn)
                 _announce(options, existing, embedded=server is not None)
@@ -165,7 +165,7 @@ def _announce(options: Options, existing: store.ExistingData | None, *, embedded
         """    -d '{"service": "checkout", "severity": "critical", "message": "p95 latency above 2 s"}'""",
         "",
     ]
-    if existing is not None and not existing.is_free:
+    if existing is not None and not existing.allows_demo_data:
         lines += [store.NOT_ADDED, ""]
     elif existing is not None:
         lines += [f"{store.ADDED} To remove it: {PROGRAM} demo remove", ""]

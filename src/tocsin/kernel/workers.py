@@ -98,9 +98,9 @@ async def _loop(  # noqa: PLR0917
             failures += 1
             metrics.ticks.labels(name, "error").inc()
             if isinstance(exc, UnavailableError):
-                log.warning("worker round failed", worker=name, reason=str(exc))
+                log.warning("background loop failed", worker=name, reason=str(exc))
             else:
-                log.exception("worker round failed", worker=name)
+                log.exception("background loop failed", worker=name)
             # A wake-up does not end this wait: under load there would be no pause while the database is unavailable.
             await _wait(stop, _jittered(min(interval, 0.1 * 2 ** min(failures, 10))))
         else:

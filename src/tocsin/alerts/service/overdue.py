@@ -80,7 +80,7 @@ async def _forward(deps: Deps, alerts: Sequence[StoredAlert], trace_contexts: Ma
             await _forward(deps, alerts[:middle], trace_contexts)
             await _forward(deps, alerts[middle:], trace_contexts)
             return
-        log.error("incident management rejects an alert", alert_id=str(alerts[0].id), reason=str(exc))  # noqa: TRY400 - a rejection needs no traceback
+        log.error("incident-management rejected an alert", alert_id=str(alerts[0].id), reason=str(exc))  # noqa: TRY400 - a rejection needs no traceback
         deps.metrics.refused.inc()
         await _postpone(deps, alerts, deps.settings.retry_max_seconds)
 

@@ -24,7 +24,7 @@ class ExistingData:
     incidents: bool
 
     @property
-    def is_free(self) -> bool:
+    def allows_demo_data(self) -> bool:
         """Whether the database is empty or has the demo data already: it is never mixed with other data."""
         return self.demo_teams > 0 or not (self.own_teams or self.incidents)
 

@@ -16,9 +16,9 @@ def describe_page(page: PlannedPage) -> str:
     return f"Paged {page.person} by {channels}: {page.reason}"
 
 
-def describe_escalation(plan: StepPlan, team: str, why: str) -> str:
+def describe_escalation(plan: StepPlan, team: str, reason: str) -> str:
     """Return which level was paged and why, with the levels that were skipped."""
-    text = f"Escalated to {describe_level(plan.level, team)}: {why}"
+    text = f"Escalated to {describe_level(plan.level, team)}: {reason}"
     return f"{text}; nobody is {' or '.join(plan.skipped)}" if plan.skipped else text
 
 

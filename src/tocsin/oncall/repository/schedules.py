@@ -150,7 +150,7 @@ async def list_schedules(cur: Cursor, query: ListQuery) -> tuple[list[StoredSche
     return page_of(rows, query.limit, _schedule)
 
 
-async def find_readable(cur: Cursor, teams: Sequence[str] | None = None) -> dict[str, StoredSchedule]:
+async def find_parsable(cur: Cursor, teams: Sequence[str] | None = None) -> dict[str, StoredSchedule]:
     """Return the schedules of *teams* (default: all) by team name, without the ones that cannot be parsed.
 
     An unreadable schedule must not stop the paging of other teams; its own incidents page the catch-all.

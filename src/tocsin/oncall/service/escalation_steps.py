@@ -38,7 +38,7 @@ class DueStep:
     escalation: StoredEscalation
     start: EscalationStart
     level: Level
-    why: str
+    reason: str
     """The reason for this step in the timeline; empty for the first step."""
     actor: str = ONCALL_SERVICE
 
@@ -62,7 +62,7 @@ async def execute_steps(cur: Cursor, deps: Deps, due: Sequence[DueStep]) -> list
     if not due:
         return []
     at = await schedules.select_now(cur)
-    by_team = await schedules.find_readable(cur, sorted({item.start.team for item in due}))
+    by_team = await schedules.find_parsable(cur, sorted({item.start.team for item in due}))
     executed = []
     for item in due:
         team = item.start.team
@@ -170,8 +170,8 @@ def _timeline_entries(step: ExecutedStep) -> Iterator[AppendTimelineEntry]:
             event_key=f"escalated:{step.number}",
             event_type=EventType.ESCALATED,
             actor=step.due.actor,
-            detail=describe_escalation(step.plan, team, step.due.why),
-            data={**data, "why": step.due.why},
+            detail=describe_escalation(step.plan, team, step.due.reason),
+            data={**data, "why": step.due.reason},
         )
     for person, group in step.pages:
         yield AppendTimelineEntry(

@@ -35,7 +35,7 @@ async def start(deps: Deps, given: StartEscalation, *, request: IdempotentReques
                 timeout_seconds=deps.settings.timeout_seconds,
             ):
                 stored = await escalations.get_escalation(cur, incident_id)
-                executed = await execute_steps(cur, deps, [DueStep(stored, escalation_start, LEVELS[0], why="")])
+                executed = await execute_steps(cur, deps, [DueStep(stored, escalation_start, LEVELS[0], reason="")])
         result = await view(cur, deps, incident_id)
     report_steps(deps, executed)
     return result

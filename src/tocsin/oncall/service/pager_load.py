@@ -41,7 +41,7 @@ async def roll_up(db: Database, *, limit: int) -> bool:
             return await pager_load.mark_history(cur, limit=limit)
         interruptions = _by_incident(await pager_load.find_interruptions(cur, stale))
         teams = sorted({item.team for found in interruptions.values() for item in found})
-        zones = {team: schedule.zone for team, schedule in (await schedules.find_readable(cur, teams)).items()}
+        zones = {team: schedule.zone for team, schedule in (await schedules.find_parsable(cur, teams)).items()}
         before = await pager_load.find_contributions(cur, stale)
         after = {
             incident.incident_id: load_of(incident, interruptions.get(incident.incident_id, []), zones)

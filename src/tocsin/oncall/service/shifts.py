@@ -39,7 +39,7 @@ async def list_upcoming(deps: Deps, team: str, *, days: int, since: datetime | N
 async def find_first_on_call(deps: Deps) -> dict[str, str]:
     """Return the name of the person who is paged first, by team; a team with nobody on call is left out."""
     async with transaction(deps.db) as cur:
-        found = await schedules.find_readable(cur)
+        found = await schedules.find_parsable(cur)
         at = await schedules.select_now(cur)
     shifts = {team: stored.shift_at(at) for team, stored in found.items()}
     return {team: first.name for team, shift in shifts.items() if (first := shift.primary or shift.secondary)}

@@ -51,7 +51,7 @@ async def escalation_views(
 ) -> list[Escalation]:
     """Return escalations for the API, with their pages and the people whom the next step pages."""
     teams = {item.start.team for item in found if item.start}
-    by_team = await schedules.find_readable(cur, sorted(teams))
+    by_team = await schedules.find_parsable(cur, sorted(teams))
     by_incident = await pages.find_pages(cur, [item.incident_id for item in found])
     return [_escalation_view(item, by_team, by_incident.get(item.incident_id, []), contacts) for item in found]
 

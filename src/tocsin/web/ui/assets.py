@@ -32,10 +32,10 @@ COMMON: Final = (
 """The files of `styles/common/` at the start of every sheet, in this order; `print` ends it."""
 SHEETS: Final = {
     "handbook": ("handbook",),
-    "incident": ("now", "incident"),
-    "lists": ("lists",),
+    "incident": ("incident",),
+    "lists": ("lists", "selection"),
     "analytics": ("analytics",),
-    "now": ("now",),
+    "now": ("now", "incident_cards"),
     "oncall": ("oncall",),
     "plain": (),
 }
