@@ -20,6 +20,7 @@ QUICK = {
     "lease_seconds": 2.0,
     "poll_seconds": 0.05,
     "retry_max_seconds": 0.2,
+    "rejected_retry_seconds": 0.2,
     "breaker_seconds": 0.2,
     # A slow call is not a lost one.
     "commit_patience_seconds": 30.0,

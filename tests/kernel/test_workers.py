@@ -181,9 +181,18 @@ async def test_no_pause_is_longer_than_the_interval(monkeypatch: pytest.MonkeyPa
     rounds = Rounds()
     rounds.answers = [UnavailableError("down") for _ in range(12)]
     rounds.skip_waits(monkeypatch, 12)
-    async with running(rounds.tick, 5):
+    async with running(rounds.tick, 3):
         await eventually(lambda: len(rounds.waits) == 12)
-    assert 4.5 <= max(rounds.waits) <= 5.5
+    assert 2.7 <= max(rounds.waits) <= 3.3
+
+
+async def test_a_loop_with_a_long_interval_also_continues_soon_after_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = Rounds()
+    rounds.answers = [UnavailableError("down") for _ in range(12)]
+    rounds.skip_waits(monkeypatch, 12)
+    async with running(rounds.tick, AN_HOUR):
+        await eventually(lambda: len(rounds.waits) == 12)
+    assert max(rounds.waits) <= 5
 
 
 async def test_rounds_are_counted_by_outcome() -> None:

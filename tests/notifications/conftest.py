@@ -27,6 +27,7 @@ QUICK = {
     "poll_seconds": 0.05,
     "retry_min_seconds": 0.02,
     "retry_max_seconds": 0.1,
+    "send_retry_max_seconds": 0.1,
     "send_timeout_seconds": 30.0,
     "incident_state_timeout_seconds": 30.0,
     "give_up_tries": 4,

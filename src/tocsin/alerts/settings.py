@@ -22,3 +22,5 @@ class Settings(ServiceSettings):
     """How long storing an alert is retried while the database is unavailable; after that the request gets 503."""
     forward_grace_seconds: Seconds = 2.0
     """How long a stored alert may stay unforwarded before it is overdue and forwarding is retried."""
+    rejected_retry_seconds: Seconds = 30.0
+    """How long a rejected alert waits: it may need another version, and each of its attempts is a call of its own."""

@@ -23,9 +23,9 @@ READY_SECONDS: Final = 120.0
 READY_POLL_SECONDS: Final = 0.1
 STOP_SECONDS: Final = 3.8
 """How long a service may take to stop; with one second for PostgreSQL, `tocsin up` ends within five."""
-BACKOFF_SECONDS: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Delays before the restarts of a service that keeps dying."""
-STEADY_SECONDS: Final = 60.0
+BACKOFF_SECONDS: Final = (0.5, 1.0, 2.0, 4.0)
+"""Delays before the restarts of a service that keeps dying: short, because the cause may be gone at any time."""
+STEADY_SECONDS: Final = 10.0
 """After this uptime the back-off starts from the beginning."""
 CHUNK: Final = 65_536
 """Bytes that are read at once."""

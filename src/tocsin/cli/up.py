@@ -19,8 +19,10 @@ from tocsin.cli.services import SERVICES, WEB, Endpoint
 from tocsin.cli.supervisor import ServiceProcess, launch_command
 from tocsin.kernel import clock, tasks
 
-DATABASE_POLL_SECONDS: Final = 1.0
-DATABASE_BACKOFF_SECONDS: Final = 5.0
+DATABASE_POLL_SECONDS: Final = 0.25
+"""How often the server's process is checked."""
+DATABASE_BACKOFF_SECONDS: Final = 2.0
+"""The delay before the next start of a server that does not start, for example on a full disk."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ MAX_DETAIL: Final = 1_000
 """The maximum number of characters of an error's detail."""
 IDLE_SECONDS: Final = 3.0
 """Idle time-out. aiohttp reuses the longest idle connection: its default, 15 s, keeps 15 open at a request a second."""
+DNS_SECONDS: Final = 2
+"""How long an address is cached: a service that was restarted elsewhere has another one."""
 PATH_IDS: Final = re.compile(r"/([0-9a-f]{8}-[0-9a-f-]{27}|[0-9]+)(?=/|$)")
 """The ids in a path, which a span's name must not contain."""
 
@@ -104,7 +106,7 @@ class ServiceClient:
         """Keep a session open while the application runs."""
         # No compression: a small response could decompress to any size.
         async with ClientSession(
-            connector=TCPConnector(keepalive_timeout=IDLE_SECONDS),
+            connector=TCPConnector(keepalive_timeout=IDLE_SECONDS, ttl_dns_cache=DNS_SECONDS),
             cookie_jar=DummyCookieJar(),
             timeout=ClientTimeout(total=None),
             auto_decompress=False,

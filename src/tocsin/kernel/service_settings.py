@@ -29,8 +29,8 @@ class ServiceSettings(ProcessSettings):
     """How often a worker polls, in case it misses a notification."""
     retry_min_seconds: Seconds = 0.5
     """The back-off after the first failure; it doubles with each further one."""
-    retry_max_seconds: Seconds = 30.0
-    """The longest back-off."""
+    retry_max_seconds: Seconds = 4.0
+    """The longest back-off: after an outage of the other service, calls continue within this time."""
     disk_path: DirectoryPath = Path("/")
     """A folder on the file system whose free space is exported: PostgreSQL's, if this process can see it."""
 

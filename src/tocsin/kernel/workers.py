@@ -20,6 +20,8 @@ Tick: TypeAlias = Callable[[web.Application], Awaitable[bool | float]]
 """One round of work. It returns True to run again at once, because there may be more; False to run again after the
 interval; or the seconds after which to run again, if that is sooner."""
 Context: TypeAlias = Callable[[web.Application], AsyncIterator[None]]
+MAX_PAUSE_SECONDS = 4.0
+"""The longest pause after an error, also of a loop with a longer interval: the cause may be gone at any time."""
 STOP_SECONDS = 3.5
 """How long a stopping process waits for a tick; interrupted work is retried when its lease ends."""
 
@@ -102,7 +104,7 @@ async def _loop(  # noqa: PLR0917
             else:
                 log.exception("background loop failed", worker=name)
             # A wake-up does not end this wait: under load there would be no pause while the database is unavailable.
-            await _wait(stop, _jittered(min(interval, 0.1 * 2 ** min(failures, 10))))
+            await _wait(stop, _jittered(min(interval, MAX_PAUSE_SECONDS, 0.1 * 2 ** min(failures, 10))))
         else:
             failures = 0
             metrics.ticks.labels(name, "ok").inc()

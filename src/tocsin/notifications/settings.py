@@ -50,6 +50,8 @@ class Settings(ServiceSettings):
     """How long one attempt to send may take; at most 80 % of a lease."""
     sends_per_receiver: Annotated[int, Field(ge=1, le=100)] = 8
     """How many messages one process sends concurrently over one channel; for webhooks, to one host and port."""
+    send_retry_max_seconds: Seconds = 30.0
+    """The longest back-off between attempts to send; providers count attempts, and may block a sender of too many."""
     give_up_tries: Annotated[int, Field(ge=1, le=1_000)] = 20
     """Attempts after which a message fails."""
     give_up_seconds: Seconds = 300.0

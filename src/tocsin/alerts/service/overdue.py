@@ -82,7 +82,7 @@ async def _forward(deps: Deps, alerts: Sequence[StoredAlert], trace_contexts: Ma
             return
         log.error("incident-management rejected an alert", alert_id=str(alerts[0].id), reason=str(exc))  # noqa: TRY400 - a rejection needs no traceback
         deps.metrics.refused.inc()
-        await _postpone(deps, alerts, deps.settings.retry_max_seconds)
+        await _postpone(deps, alerts, deps.settings.rejected_retry_seconds)
 
 
 async def _postpone(deps: Deps, alerts: Sequence[StoredAlert], seconds: float) -> None:

@@ -151,7 +151,7 @@ def _decide(
     limits = Limits(tries=settings.give_up_tries, seconds=settings.give_up_seconds)
     # One back-off for the whole group, so that its messages are due at the same time again.
     tries = max(message.tries for message in group)
-    pause = backoff(tries, settings.retry_min_seconds, settings.retry_max_seconds)
+    pause = backoff(tries, settings.retry_min_seconds, settings.send_retry_max_seconds)
     return [
         (
             message,

@@ -7,7 +7,7 @@ import htmx from "./vendor/htmx.esm.min.js";
 const BETWEEN_REFRESHES = 800,
   IN_BACKGROUND = 10000,
   WITHOUT_EVENTS = 30000,
-  IN_OUTAGE = 10000;
+  IN_OUTAGE = 4000;
 const AT_ONCE = 2; // refreshes without a pause after a quiet time
 const SHOWN_AFTER = 3000; // a shorter interruption is not shown
 const SETTLE = 700; // how long a block whose buttons changed ignores clicks: a finger may be on its way

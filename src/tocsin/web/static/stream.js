@@ -3,7 +3,7 @@
 
 const CHECK_EVERY = 5000,
   SLEPT_AFTER = 15000, // without a check for so long, the machine was asleep
-  LONGEST_WAIT = 15000;
+  LONGEST_WAIT = 3000; // half as long again at most
 
 export class Stream {
   #url;

@@ -7,7 +7,7 @@ from typing import Final
 
 from tocsin.contracts.services import ALERT_INGESTION, INCIDENT_MANAGEMENT, NOTIFICATION_SERVICE, ONCALL_SERVICE
 
-RETRY_AFTER: Final = timedelta(seconds=10)
+RETRY_AFTER: Final = timedelta(seconds=4)
 """The same as in `static/live.js`."""
 CAPABILITIES: Final = (
     ("Receiving alerts", ALERT_INGESTION),
