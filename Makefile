@@ -107,6 +107,7 @@ pictures: tools ## Take screenshots of every page in both themes and two widths,
 
 bench: tools ## Run the benchmarks, and measure this machine's limits
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench --filled
 	$(BIN)/python -m bench.pages
 
 clean: ## Remove the installed and generated files; the data in .tocsin/ stays

@@ -1,6 +1,6 @@
-"""Measure alerts per second and the time from alert to page, each beside its limit, in one run on this machine.
+"""Measure Tocsin at its default settings, each figure beside its limit in the same run on this machine.
 
-python -m bench [--seconds 10] [--connections 1024] [--services 20] [--pages 50]
+python -m bench [--connections 16 64 256 1024] [--seconds 10] [--pages 50] [--filled]
 """
 
 import argparse
@@ -9,68 +9,33 @@ import os
 import statistics
 import sys
 import tempfile
-from contextlib import closing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import psycopg2
 from rich.console import Console
 from rich.table import Table
 
-from bench.processes import Running, bare_server, pgbench, tocsin, wrk
-from bench.receiver import Receiver, own_address, receiver
+from bench import filled
+from bench.ingestion import SHARE_OF_LOAD, Rate, rate, with_incident
+from bench.processes import Running, bare_server, pgbench, tocsin
+from bench.query import query
+from bench.receiver import Receiver, listening, own_address, receiver
+from bench.storm import BROWSERS, PagedIncidents, Storm, storm
+from bench.usage import memory_mb
 from tocsin.kernel import clock
 
-SETTLE_SECONDS = 120
-"""How long correlation of the last alerts may take."""
-
-
-def query(dsn: str, sql: str) -> tuple[Any, ...]:
-    """Run one statement; return its first row, or None."""
-    with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
-        connection.autocommit = True
-        cursor.execute(sql)
-        return cursor.fetchone() or () if cursor.description else ()
-
-
-async def throughput(running: Running, options: argparse.Namespace) -> dict[str, Any]:
-    """Return alerts per second, counted in the database once all of them are correlated, and wrk's own figures."""
-    started = clock.monotonic()
-    measured = await wrk(
-        running.url(8001), seconds=options.seconds, connections=options.connections, services=options.services
-    )
-    while query(running.dsn, "SELECT count(*) FROM alerts.correlation WHERE forwarded_version < version")[0]:
-        if clock.monotonic() - started > options.seconds + SETTLE_SECONDS:
-            sys.exit("Not every alert was correlated in time.")
-        await clock.sleep(0.05)
-    seconds = clock.monotonic() - started
-    linked, incidents = query(
-        running.dsn,
-        "SELECT count(*), count(DISTINCT incident_id) FROM alerts.correlation WHERE incident_id IS NOT NULL",
-    )
-    if linked < measured["requests"] - measured["failed"]:
-        sys.exit(f"{measured['requests']} alerts were accepted, {linked} have an incident.")
-    return {**measured, "per_second": linked / seconds, "linked": linked, "incidents": incidents}
+USUAL_CONNECTIONS = 64
+"""For the loads that are measured once."""
+PGBENCH_CONNECTIONS = 24
 
 
 async def paging(running: Running, arriving: Receiver, pages: int) -> list[float]:
     """Return the seconds from the POST of an alert to the arrival of its page, for *pages* alerts to an idle system."""
-    team = {
-        "team": "bench",
-        "rotation_type": "weekly",
-        "members": [
-            {
-                "name": "Bench",
-                "email": "bench@example.org",
-                "contacts": [{"channel": "webhook", "address": arriving.url}],
-            }
-        ],
-    }
     seconds = []
     async with aiohttp.ClientSession(raise_for_status=True) as session:
-        async with session.post(running.url(8003) + "/api/v1/schedules", json=team):
-            pass
+        await page_by_webhook(session, running, arriving.url)
         for number in range(pages):
             alert = {"service": f"page-{number}", "severity": "critical", "message": "one page"}
             started = clock.monotonic()
@@ -81,51 +46,120 @@ async def paging(running: Running, arriving: Receiver, pages: int) -> list[float
     return seconds
 
 
+async def page_by_webhook(session: aiohttp.ClientSession, running: Running, url: str) -> None:
+    """Put a team on call for everything that is paged at *url*."""
+    member = {"name": "Bench", "email": "bench@example.org", "contacts": [{"channel": "webhook", "address": url}]}
+    team = {"team": "bench", "rotation_type": "weekly", "members": [member]}
+    schedules = running.url(8003) + "/api/v1/schedules"
+    async with session.get(schedules) as response:
+        known = {item["team"]: item["id"] for item in (await response.json())["items"]}
+    if "bench" in known:
+        async with session.put(f"{schedules}/{known['bench']}", json=team):
+            return
+    async with session.post(schedules, json=team):
+        return
+
+
+async def measure(running: Running, bare_url: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Run every measurement, the idle ones first."""
+    async with receiver() as arriving:
+        pages = await paging(running, arriving, options.pages)
+    rates = [
+        await rate(running, bare_url, "new", connections=number, seconds=options.seconds)
+        for number in options.connections
+    ]
+    usual = min(rates, key=lambda measured: abs(measured.connections - USUAL_CONNECTIONS))
+    answered = await with_incident(running, usual, seconds=options.seconds)
+    rates += [
+        await rate(running, bare_url, load, connections=USUAL_CONNECTIONS, seconds=options.seconds)
+        for load in ("repeats", "payloads")
+    ]
+    paged = PagedIncidents()
+    async with listening(paged.receive) as url, aiohttp.ClientSession(raise_for_status=True) as session:
+        await page_by_webhook(session, running, f"{url}/storm")
+        stormy = await storm(running, paged)
+    memory = memory_mb(running)
+    query(running.dsn, "CREATE TABLE bench_insert (id bigserial PRIMARY KEY, service text, message text)")
+    inserts = await pgbench(running.dsn, seconds=options.seconds, connections=PGBENCH_CONNECTIONS)
+    return {"pages": pages, "rates": rates, "answered": answered, "storm": stormy, "memory": memory, "inserts": inserts}
+
+
 async def main() -> None:
-    """Run all measurements and print one table."""
+    """Run all measurements and print the tables."""
     parser = argparse.ArgumentParser(prog="bench", description="Measure Tocsin beside its limits.")
+    parser.add_argument("--connections", type=int, nargs="+", default=[16, 64, 256, 1024])
     parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--connections", type=int, default=1024)
-    parser.add_argument("--services", type=int, default=20)
     parser.add_argument("--pages", type=int, default=50)
+    parser.add_argument("--filled", action="store_true", help="fill the database with a long history first")
     options = parser.parse_args()
-    # No second page during the measurement, and a receiver that the SSRF check allows.
+    # No second page during the measurement, and a receiver that the SSRF check allows. The rest is the default.
     environment = {
         **os.environ,
         "ESCALATION_TIMEOUT_MINUTES": "60",
         "DEFAULT_TEAM": "bench",
-        "LOG_LEVEL": "WARNING",
         "WEBHOOK_ALLOWED_NETWORKS": f"{own_address()}/32",
     }
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
-        data = Path(folder)
         os.chmod(folder, 0o755)  # noqa: PTH101, S103 - run as root, PostgreSQL runs as another user
-        async with receiver() as arriving, tocsin(data, environment) as running:
-            pages = await paging(running, arriving, options.pages)
-            alerts = await throughput(running, options)
-            query(running.dsn, "CREATE TABLE bench_insert (id bigserial PRIMARY KEY, service text, message text)")
-            inserts = await pgbench(running.dsn, seconds=options.seconds, connections=24)
-        async with bare_server() as url:
-            bare = await wrk(url, seconds=options.seconds, connections=options.connections, services=options.services)
-    report(alerts, bare["requests"] / bare["seconds"], inserts, pages)
+        async with tocsin(Path(folder), environment) as running, bare_server() as bare_url:
+            history = await filled.fill(running.dsn) if options.filled else "an empty database"
+            found = await measure(running, bare_url, options)
+    console = Console(file=sys.stdout, width=120)
+    console.print(f"Tocsin on {os.cpu_count()} cores, with its load and PostgreSQL, default settings, {history}")
+    console.print(rates_table(found["rates"]))
+    console.print(figures_table(found))
 
 
-def report(alerts: dict[str, Any], bare: float, inserts: float, pages: list[float]) -> None:
-    """Print the figures beside their limits."""
-    table = Table(title=f"Tocsin on {os.cpu_count()} cores, with its load and database")
-    for column in ("measured", "figure", "limit in the same run", "share"):
-        table.add_column(column, justify="left" if column == "measured" else "right")
-    per_second = alerts["per_second"]
-    table.add_row("alerts/s, durable and correlated", f"{per_second:,.0f}", "", "")
-    table.add_row("", "", f"{bare:,.0f} aiohttp + pydantic alone", f"{per_second / bare:.0%}")
-    table.add_row("", "", f"{inserts:,.0f} single-row durable inserts (pgbench)", f"{per_second / inserts:.0%}")
+def rates_table(rates: Sequence[Rate]) -> Table:
+    """Return a row for each rate, beside the bare server's."""
+    table = Table()
+    for column in ("load", "connections", "alerts/s", "bare", "share", "p50 / p99 ms", "bare p50", "CPU per alert"):
+        table.add_column(column, justify="left" if column == "load" else "right")
+    for measured in rates:
+        table.add_row(
+            measured.load,
+            f"{measured.connections:,}",
+            f"{measured.per_second:,.0f}",
+            f"{measured.bare:,.0f}",
+            f"{measured.per_second / measured.bare:.0%}",
+            f"{measured.p50_ms:.0f} / {measured.p99_ms:.0f}",
+            f"{measured.bare_p50_ms:.0f}",
+            f"{measured.cpu_us:,.0f} µs",
+        )
+    return table
+
+
+def figures_table(found: dict[str, Any]) -> Table:
+    """Return the other figures."""
+    table = Table("measured", "figure")
+    answered, stormy, pages = found["answered"], found["storm"], sorted(found["pages"])
+    p99 = pages[round(0.99 * (len(pages) - 1))]
     table.add_row(
-        "response to an alert under that load, p50 / p99", f"{alerts['p50_ms']:.0f} / {alerts['p99_ms']:.0f} ms", "", ""
+        f"answered with the incident at {SHARE_OF_LOAD:.0%} of that load",
+        f"{answered['share']:.1%} of {answered['per_second']:,.0f} alerts/s",
     )
-    table.add_row("alerts, incidents", f"{alerts['linked']:,} in {alerts['incidents']}", "", "")
-    median, worst = statistics.median(pages) * 1000, max(pages) * 1000
-    table.add_row("alert to delivered page, median / worst", f"{median:.0f} / {worst:.0f} ms", "", "")
-    Console(file=sys.stdout, width=120).print(table)
+    table.add_row("alert to delivered page, idle, median / p99", f"{_ms(statistics.median(pages))} / {_ms(p99)}")
+    _add_storm(table, stormy)
+    table.add_row("memory", ", ".join(f"{name} {size:.0f} MB" for name, size in sorted(found["memory"].items())))
+    table.add_row("single-row durable inserts (pgbench)", f"{found['inserts']:,.0f} per second")
+    return table
+
+
+def _add_storm(table: Table, stormy: Storm) -> None:
+    paged = "not within the limit" if stormy.paged is None else f"{stormy.paged:.1f} s"
+    table.add_row(
+        "storm: sent in / correlated after the last response", f"{stormy.posted:.1f} / {stormy.correlated:.1f} s"
+    )
+    table.add_row(
+        "storm: every incident named by a delivered page after",
+        f"{paged} ({stormy.named:,} of {stormy.incidents:,} in {stormy.messages:,} messages)",
+    )
+    table.add_row("storm: the Now page meanwhile, p50 / p95", f"{_ms(stormy.now_p50)} / {_ms(stormy.now_p95)}")
+    table.add_row(f"storm: the web service with {BROWSERS} browsers", f"{stormy.web_cores:.2f} cores")
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1_000:.0f} ms"
 
 
 if __name__ == "__main__":

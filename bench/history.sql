@@ -10,12 +10,12 @@ WITH drawn AS MATERIALIZED (
 incident AS (
     INSERT INTO incidents.incident
         (id, title, service, severity, status, team, assigned_to, created_at, updated_at, acknowledged_at, resolved_at,
-         escalation_confirmed_at)
+         escalation_confirmed_at, alert_count)
     SELECT id, 'Checkout returns 5xx on host ' || number, 'service-' || service,
            (ARRAY['critical', 'high', 'high', 'medium', 'medium', 'medium', 'low', 'low'])[1 + (8 * luck)::int %% 8],
            CASE WHEN number %% 1000 = 0 THEN 'in_progress' ELSE 'resolved' END, 'team-' || service %% 12,
            'person-' || service %% 36, opened_at, answered_at + repair, answered_at,
-           CASE WHEN number %% 1000 <> 0 THEN answered_at + repair END, opened_at
+           CASE WHEN number %% 1000 <> 0 THEN answered_at + repair END, opened_at, %(alerts)s
     FROM drawn),
 escalation AS (
     INSERT INTO oncall.escalation

@@ -10,19 +10,19 @@ import statistics
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 import aiohttp
-import psycopg2
 from playwright.async_api import Browser, Page
 from rich.console import Console
 from rich.table import Table
 from tests.support.browser import running_browser
 
+from bench.filled import insert_history, rolled_up
 from bench.processes import Running, tocsin
 from tocsin.kernel import clock
 
@@ -38,7 +38,6 @@ REQUESTS: Final = 100
 LOADS: Final = 20
 WARM_UP: Final = 10
 CPU_SLOWDOWN: Final = 4
-CHUNK: Final = 50_000
 SHARE: Final = 455 / 364
 """Stored incidents per incident of the year: a fifth is older."""
 LISTS: Final = {
@@ -79,15 +78,6 @@ ACKNOWLEDGED: Final = """
         look();
     })
     """
-RESET_ROLLUPS: Final = """
-    UPDATE incidents.rollup SET history_before = 'infinity';
-    UPDATE oncall.rollup SET history_from = 'ffffffff-ffff-ffff-ffff-ffffffffffff', history_before = NULL;
-    VACUUM (ANALYZE) incidents.incident, incidents.timeline, oncall.escalation, oncall.page
-    """
-IS_BEHIND: Final = """
-    SELECT (SELECT history_before > '-infinity' FROM incidents.rollup) OR EXISTS (SELECT FROM incidents.stale)
-        OR (SELECT history_from IS NOT NULL FROM oncall.rollup) OR EXISTS (SELECT FROM oncall.stale)
-    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,31 +95,6 @@ class Figure:
         p95 = ordered[round(0.95 * (len(ordered) - 1))]
         shown = [f"{value:.1f} {self.unit}" for value in (statistics.median(ordered), p95, self.limit)]
         return (self.name, *shown, f"{p95 / self.limit:.0%}")
-
-
-def fill(dsn: str, incidents: int) -> None:
-    """Insert *incidents* of the last 364 days, and a quarter as many older ones."""
-    sql = Path(__file__).with_name("history.sql").read_text(encoding="utf-8")
-    total = round(incidents * SHARE)
-    with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
-        connection.autocommit = True
-        for first in range(1, total + 1, CHUNK):
-            cursor.execute(sql, {"incidents": total, "first": first, "last": min(total, first + CHUNK - 1)})
-        for statement in RESET_ROLLUPS.split(";"):
-            cursor.execute(statement)
-
-
-async def roll_up(dsn: str) -> float:
-    """Wait until the workers have rolled up all incidents; return how many seconds it took."""
-    started = clock.monotonic()
-    with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
-        connection.autocommit = True
-        while True:
-            cursor.execute(IS_BEHIND)
-            if cursor.fetchone() == (False,):
-                cursor.execute("VACUUM (ANALYZE)")
-                return clock.monotonic() - started
-            await clock.sleep(0.2)
 
 
 async def serve(running: Running, incidents: int) -> list[Figure]:
@@ -236,15 +201,17 @@ async def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.pages", description="Measure the web pages beside their limits.")
     parser.add_argument("--incidents", type=int, default=1_000_000)
     incidents = parser.parse_args().incidents
-    environment = {**os.environ, "ESCALATION_TIMEOUT_MINUTES": "60", "LOG_LEVEL": "WARNING"}
+    environment = {**os.environ, "ESCALATION_TIMEOUT_MINUTES": "60"}
     table = Table(title=f"A year with {incidents:,} incidents, one replica of each service, one reader")
     for column in ("measured", "p50", "p95", "limit", "p95 / limit"):
         table.add_column(column, justify="left" if column == "measured" else "right")
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
         os.chmod(folder, 0o755)  # noqa: PTH101, S103 - run as root, PostgreSQL runs as another user
         async with tocsin(Path(folder), environment) as running, running_browser() as browser:
-            fill(running.dsn, incidents)
-            seconds = await roll_up(running.dsn)
+            await asyncio.to_thread(insert_history, running.dsn, round(incidents * SHARE), 0)
+            started = clock.monotonic()
+            await rolled_up(running.dsn)
+            seconds = clock.monotonic() - started
             served, painted = await serve(running, incidents), await paint(browser, running)
             seen = await acknowledge(browser, running)
     for figure in (*served, *painted, *seen):

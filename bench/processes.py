@@ -29,6 +29,8 @@ class Running:
     """A running Tocsin."""
 
     data: Path
+    pid: int
+    """The process of `tocsin up`."""
 
     def url(self, port: int) -> str:
         """Return the URL of the service with this default port."""
@@ -42,12 +44,12 @@ class Running:
 
 @asynccontextmanager
 async def tocsin(data: Path, environment: Mapping[str, str]) -> AsyncIterator[Running]:
-    """Yield a Tocsin on an empty embedded PostgreSQL, with fsync on."""
+    """Yield a Tocsin on an empty embedded PostgreSQL, with fsync on, its log in a file."""
     program = Path(sys.executable).with_name("tocsin")
-    command = (program, "up", "--data", data, "--port-offset", str(PORT_OFFSET), "--json")
+    command = (program, "up", "--data", data, "--port-offset", str(PORT_OFFSET))
     with (data / "up.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(*command, env=dict(environment), stdout=log, stderr=log)
-    running = Running(data)
+    running = Running(data, process.pid)
     try:
         await _ready(running, process)
         yield running
@@ -93,15 +95,20 @@ async def bare_server() -> AsyncIterator[str]:
         await process.wait()
 
 
-async def wrk(url: str, *, seconds: int, connections: int, services: int) -> dict[str, Any]:
-    """Send alerts to *url* with wrk; return its figures."""
+async def wrk(
+    url: str, load: str, *, seconds: int, connections: int, services: int, pause_ms: float | None = None
+) -> dict[str, Any]:
+    """Send the requests of *load* (see alerts.lua) to *url* with wrk; return its figures.
+
+    With *pause_ms*, each connection pauses so long on average before a request, and the statuses are counted.
+    """
     program = shutil.which("wrk")
     if program is None:
         sys.exit("wrk is not installed. On Debian: apt-get install wrk")
     process = await asyncio.create_subprocess_exec(
         program,
         *("-t", "2", "-c", str(connections), "-d", f"{seconds}s", "--latency", "-s", str(HERE / "alerts.lua"), url),
-        env={"SERVICES": str(services)},
+        env={"LOAD": load, "SERVICES": str(services)} | ({} if pause_ms is None else {"PAUSE_MS": f"{pause_ms:.3f}"}),
         stdout=asyncio.subprocess.PIPE,
     )
     output, _ = await process.communicate()

@@ -14,33 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench.__main__ import query
-from bench.processes import PORT_OFFSET, Running, tocsin
+from bench.processes import Running, tocsin
+from bench.query import query
+from bench.usage import memory_mb
 from tocsin.kernel import clock
 
 WARM = 20
 """Streams opened and closed first, so that one-time allocations are not counted."""
 ROUNDS = 20
-PORTS = {"web-ui": 8080, "incident-management": 8002}
+MEASURED = ("web", "incidents")
 OF_INCIDENTS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'tocsin-incidents%'"
 LISTENERS = OF_INCIDENTS + " AND query ILIKE 'LISTEN%'"
-
-
-def memory() -> dict[str, float]:
-    """Return the resident memory of each service in megabytes."""
-    listening = {
-        found.laddr.port: found.pid
-        for found in psutil.net_connections(kind="tcp")
-        if found.status == psutil.CONN_LISTEN and found.pid is not None and found.laddr
-    }
-    return {
-        name: psutil.Process(listening[port + PORT_OFFSET]).memory_info().rss / 1024 / 1024
-        for name, port in PORTS.items()
-    }
 
 
 async def event(response: aiohttp.ClientResponse) -> bytes:
@@ -70,13 +57,13 @@ async def measure(running: Running, number: int) -> dict[str, Any]:
         async with AsyncExitStack() as stack:
             await opened(stack, session, url + "/stream", WARM)
         await clock.sleep(1)  # both sides have closed their connections
-        before, connections = memory(), query(running.dsn, OF_INCIDENTS)[0]
+        before, connections = memory_mb(running), query(running.dsn, OF_INCIDENTS)[0]
         async with AsyncExitStack() as stack:
             streams = await opened(stack, session, url + "/stream", number)
             seconds = [await _round(session, f"{url}/{incident}", streams) for _ in range(ROUNDS)]
-            after = memory()
+            after = memory_mb(running)
             return {
-                "memory": {name: after[name] - before[name] for name in PORTS},
+                "memory": {name: after[name] - before[name] for name in MEASURED},
                 "listeners": query(running.dsn, LISTENERS)[0],
                 "more_connections": query(running.dsn, OF_INCIDENTS)[0] - connections,
                 "seconds": seconds,
@@ -98,7 +85,7 @@ async def main() -> None:
     number = parser.parse_args().streams
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
         os.chmod(folder, 0o755)  # noqa: PTH101, S103 - run as root, PostgreSQL runs as another user
-        async with tocsin(Path(folder), {**os.environ, "LOG_LEVEL": "WARNING"}) as running:
+        async with tocsin(Path(folder), os.environ) as running:
             found = await measure(running, number)
     table = Table(title=f"{number} open event streams through the web service, {os.cpu_count()} cores")
     table.add_column("measured")
