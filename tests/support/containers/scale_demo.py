@@ -53,7 +53,7 @@ async def measure(stack: Stack) -> tuple[str, Counter[str]]:
     dsn = stack.dsn()
     before, started = run(dsn, LINKED)[0]["many"], clock.monotonic()
     load = asyncio.get_running_loop().create_task(
-        wrk(stack.url("alerts"), seconds=SECONDS, connections=CONNECTIONS, services=20)
+        wrk(stack.url("alerts"), "new", seconds=SECONDS, connections=CONNECTIONS, services=20)
     )
     await clock.sleep(SECONDS / 2)
     busy = await beside(shares, stack)
