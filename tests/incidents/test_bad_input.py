@@ -117,6 +117,19 @@ async def test_an_invalid_alert_state_is_refused_with_its_batch(api: Api) -> Non
     assert (await api.get(PATH)).body["items"] == []
 
 
+async def test_a_batch_of_nothing_but_errors_is_refused_at_the_first(api: Api) -> None:
+    answer = await api.ask("POST", f"{PATH}/correlate", {"alerts": [{}] * 4_000})
+    assert answer.status == 422
+    assert {error["pointer"].split("/")[2] for error in answer.body["errors"]} == {"0"}
+
+
+async def test_a_body_with_too_many_values_is_refused_before_it_is_validated(api: Api) -> None:
+    body = BytesIO(b'{"alerts":[%b]}' % b",".join([b"{}"] * 300_001))
+    status, problem = await send(api, "POST", f"{PATH}/correlate", body)
+    assert status == 413
+    assert "values" in problem["detail"]
+
+
 async def test_alerts_of_any_year_are_stored_unchanged(api: Api) -> None:
     for given, stored in [
         ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),

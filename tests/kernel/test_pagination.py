@@ -1,5 +1,6 @@
 """Keyset pages: every row once, in order, at any size of page."""
 
+import base64
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
@@ -36,6 +37,13 @@ def test_an_invalid_cursor_is_refused_and_never_an_unhandled_error(text: str) ->
 
 @pytest.mark.parametrize("cursor", ["", "x", "é", "bm90IGEgY3Vyc29y", "\0", "A" * 5_000])
 def test_a_query_with_an_invalid_cursor_is_refused(cursor: str) -> None:
+    with pytest.raises(ValidationError, match="next_cursor"):
+        ListQuery.model_validate({"cursor": cursor})
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-11-02T03:04:05"])
+def test_a_cursor_of_an_instant_that_utc_does_not_have_or_without_an_offset_is_refused(at: str) -> None:
+    cursor = base64.urlsafe_b64encode(f"{at}|{UUID(int=1)}".encode()).decode().rstrip("=")
     with pytest.raises(ValidationError, match="next_cursor"):
         ListQuery.model_validate({"cursor": cursor})
 

@@ -49,6 +49,16 @@ UNDELIVERABLE: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+async def test_nul_becomes_a_replacement_character_in_every_field(service: Service) -> None:
+    given = page("http://receiver.example/", message="m\0")
+    details = given["page"]
+    texts = {name: f"{details[name]}\0" for name in ("level", "person", "reason")}
+    brief = {name: f"{details['incident'][name]}\0" for name in ("title", "service")}
+    given["page"] = {**details, **texts, "incident": {**details["incident"], **brief}}
+    stored = await service.find(await service.notify(given))
+    assert stored["message"] == "m\ufffd"
+
+
 async def test_a_message_that_cannot_be_delivered_is_refused(service: Service) -> None:
     for change, pointer in UNDELIVERABLE:
         response = await service.post("/api/v1/notify", {**message("http://receiver.example/"), **change})

@@ -139,6 +139,15 @@ async def test_the_same_note_sent_twice_carries_the_same_key_and_another_one_its
     assert keys[0] == keys[1] != keys[2]
 
 
+async def test_a_note_that_is_too_long_is_shown_again_with_the_limit(client: Client, services: Services) -> None:
+    services.fill()
+    text = "x" * 16_385
+    page = await submit(client, await read(client, "/incidents/2481"), "/incidents/2481/notes", status=422, text=text)
+    assert "The note has 16,385 characters; shorten it to 16,384" in page.text("notices")
+    assert text in page.text("note")
+    assert not services.incidents.changes
+
+
 async def test_an_empty_note_is_rejected_with_a_reason(client: Client, services: Services) -> None:
     services.fill()
     page = await submit(

@@ -42,3 +42,10 @@ async def test_an_invalid_cookie_is_ignored(client: Client, services: Services, 
     services.fill()
     page = await read(client, LIST, headers={"Cookie": f"tocsin_filters={cookie}"})
     assert page.text("chips") == "Not resolved 5 Unacknowledged 2 All"
+
+
+async def test_an_address_that_is_not_one_saves_the_list_without_filters(client: Client, services: Services) -> None:
+    services.fill()
+    page = await read(client, f"{LIST}?q=&status=any&severity=low&save=1")
+    page = await submit(client, page, "/incidents/filters", name="Odd", return_to="http://[::1")
+    assert "Odd" in page.text("chips")

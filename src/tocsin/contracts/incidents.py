@@ -1,7 +1,7 @@
 """The wire models of incident-management."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -12,7 +12,9 @@ from tocsin.contracts.model import Document, Instant, Labels, Line, Model, Sever
 Title = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=512), AfterValidator(without_nul)
 ]
-NoteText = Annotated[Text, StringConstraints(min_length=1, max_length=16_384)]
+MAX_NOTE: Final = 16_384
+"""The maximum number of characters of a note."""
+NoteText = Annotated[Text, StringConstraints(min_length=1, max_length=MAX_NOTE)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
@@ -229,14 +231,14 @@ class AlertState(Model):
     remark: Text | None = None
     fired_at: Instant | None = None
     last_seen_at: Instant
-    trace_context: str | None = None
+    trace_context: Text | None = None
     """The `traceparent` of the request that delivered it."""
 
 
 class CorrelateAlerts(Model):
     """A batch of at most 5,000 alerts to correlate."""
 
-    alerts: Annotated[list[AlertState], Field(max_length=5_000)]
+    alerts: Annotated[list[AlertState], Field(max_length=5_000, fail_fast=True)]
 
 
 class Correlation(Model):
@@ -266,7 +268,7 @@ class AppendTimelineEntry(Model):
 class QueryStates(Model):
     """Query the states of many incidents."""
 
-    incident_ids: Annotated[list[UUID], Field(max_length=1_000)]
+    incident_ids: Annotated[list[UUID], Field(max_length=1_000, fail_fast=True)]
 
 
 class IncidentStates(Model):

@@ -42,7 +42,7 @@ class IncidentBrief(Model):
 
     number: int
     title: Text
-    service: str
+    service: Text
     severity: Severity
     created_at: Instant
 
@@ -51,7 +51,7 @@ class PageDetails(Model):
     """Details that only pages have."""
 
     step: int
-    level: str
+    level: Text
     person: Line
     reason: Text
     """Why this person is paged."""

@@ -77,7 +77,7 @@ class WebhookAlert(Model):
 class Webhook(Model):
     """The body that Alertmanager posts. Only the fields in use are declared; the raw request is stored."""
 
-    alerts: Annotated[list[WebhookAlert] | None, Field(max_length=MAX_ALERTS)]
+    alerts: Annotated[list[WebhookAlert], Field(max_length=MAX_ALERTS, fail_fast=True)] | None
     externalURL: CoercedText = ""  # noqa: N815 - Alertmanager's name
 
 

@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final, Self
-from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import hdrs, web
@@ -175,7 +174,7 @@ def _is_foreign(request: web.Request) -> bool:
     if site is not None:
         return site not in OWN_SITES
     # The scheme is not compared: behind a proxy that terminates TLS, this server does not know it.
-    return origin is not None and urlsplit(origin).netloc.lower() != request.headers.get(hdrs.HOST, "").lower()
+    return origin is not None and origin.partition("://")[2].lower() != request.headers.get(hdrs.HOST, "").lower()
 
 
 @web.middleware

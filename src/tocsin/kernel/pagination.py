@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Self, TypeVar
 from uuid import UUID
 
@@ -31,10 +31,18 @@ class Keyset:
         """Parse a cursor. Raise ValueError if it is not valid."""
         try:
             at, _, row_id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition("|")
-            return cls(datetime.fromisoformat(at), UUID(row_id))
-        except (binascii.Error, ValueError) as exc:
+            # An instant without an offset, or of a year that PostgreSQL or UTC does not have, is not one of ours.
+            return cls(_in_utc(datetime.fromisoformat(at)), UUID(row_id))
+        except (binascii.Error, ValueError, OverflowError) as exc:
             msg = "not a cursor of this list; use the `next_cursor` of the previous page"
             raise ValueError(msg) from exc
+
+
+def _in_utc(instant: datetime) -> datetime:
+    if instant.tzinfo is None:
+        msg = "an instant without an offset"
+        raise ValueError(msg)
+    return instant.astimezone(UTC)
 
 
 def _checked(cursor: str) -> str:

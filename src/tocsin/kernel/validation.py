@@ -4,11 +4,14 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from tocsin.kernel.errors import FieldError, InvalidRequestError, MalformedRequestError
+from tocsin.kernel.errors import FieldError, InvalidRequestError, MalformedRequestError, TooLargeError
 
 M = TypeVar("M", bound=BaseModel)
 BODY_LIMIT: Final = 512 * 1024
 """The maximum size in bytes of a body from outside."""
+MAX_VALUES: Final = 300_000
+"""JSON values in one body; an alert has about 20. The parser holds the GIL, so that without a limit a body could block
+the event loop for seconds, even from a thread."""
 MAX_ERRORS: Final = 20
 """The maximum number of errors in a response."""
 MAX_BUILT_ERRORS: Final = 1_000
@@ -16,7 +19,12 @@ MAX_BUILT_ERRORS: Final = 1_000
 
 
 def parse_json(body: bytes, model: type[M]) -> M:
-    """Validate *body* against *model*: MalformedRequestError if not JSON, InvalidRequestError if not valid."""
+    """Validate *body* against *model*.
+
+    Raise MalformedRequestError if it is not JSON, InvalidRequestError if it is not valid, or TooLargeError if it has
+    more than MAX_VALUES values.
+    """
+    refuse_too_many_values(body)
     try:
         return model.model_validate_json(body)
     except ValidationError as exc:
@@ -27,6 +35,14 @@ def parse_json(body: bytes, model: type[M]) -> M:
         if found[0]["type"] == "json_invalid":
             raise MalformedRequestError(found[0]["msg"]) from exc
         raise InvalidRequestError([_field_error(item) for item in found[:MAX_ERRORS]]) from exc
+
+
+def refuse_too_many_values(body: bytes) -> None:
+    """Raise TooLargeError if *body* has more than MAX_VALUES JSON values."""
+    # Every value but the first of an object or array follows a comma. Commas inside strings count as well.
+    if body.count(b",") + body.count(b"{") + body.count(b"[") > MAX_VALUES:
+        msg = f"The body has more than {MAX_VALUES} values; split it into several requests."
+        raise TooLargeError(msg)
 
 
 def _field_error(item: Any) -> FieldError:

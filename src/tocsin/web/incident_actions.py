@@ -6,6 +6,7 @@ that page with the reason.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Final, TypeAlias
 
 from aiohttp import web
@@ -13,7 +14,7 @@ from aiohttp import web
 from tocsin.clients.incidents import INCIDENTS
 from tocsin.clients.oncall import ONCALL
 from tocsin.contracts.escalations import Escalate
-from tocsin.contracts.incidents import ChangeIncident, IncidentStatus
+from tocsin.contracts.incidents import MAX_NOTE, ChangeIncident, IncidentStatus
 from tocsin.kernel.errors import InvalidRequestError, NotFoundError, RejectedError
 from tocsin.web.pages.incident.handlers import incident_ref, show_incident
 from tocsin.web.pages.now.handlers import show_now
@@ -25,8 +26,6 @@ STATUS_OF_VERB: Final = {
     "start": IncidentStatus.IN_PROGRESS,
     "resolve": IncidentStatus.RESOLVED,
 }
-NOT_FOUND: Final = 404
-CONFLICT: Final = 409
 Action: TypeAlias = Callable[[str, Mapping[str, str], str], Awaitable[Rejection | None]]
 """Takes the incident's number or id, the form and the actor."""
 
@@ -52,6 +51,9 @@ async def post_note(request: web.Request) -> web.StreamResponse:
         text = form.get("text", "").replace("\r\n", "\n").strip()
         if not text:
             raise InvalidRequestError([{"pointer": "text", "detail": "Must not be empty."}], "The note is empty.")
+        if len(text) > MAX_NOTE:
+            detail = f"The note has {len(text):,} characters; shorten it to {MAX_NOTE:,} and add it again."
+            raise RejectedError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
         key = forms.idempotency_key(form, "note", ref, text, actor)
         await request.app[INCIDENTS].change(ref, ChangeIncident(notes=text, actor=actor), idempotency_key=key)
         return None
@@ -89,9 +91,9 @@ async def _act(request: web.Request, action: Action) -> web.StreamResponse:
 
 
 async def _reject(request: web.Request, ref: str, form: Mapping[str, str], exc: RejectedError) -> web.Response:
-    if exc.status == NOT_FOUND:
+    if exc.status == HTTPStatus.NOT_FOUND:
         raise NotFoundError(str(exc)) from exc
-    first = already_done(await request.app[INCIDENTS].find(ref)) if exc.status == CONFLICT else None
+    first = already_done(await request.app[INCIDENTS].find(ref)) if exc.status == HTTPStatus.CONFLICT else None
     rejection = first or Rejection("This action failed", str(exc))
     return await _show_page_of_form(request, ref, form, status=exc.status, rejection=rejection)
 
@@ -101,4 +103,4 @@ async def _show_page_of_form(
 ) -> web.Response:
     if forms.return_to(form) == "/":
         return await show_now(request, status=status, rejection=rejection)
-    return await show_incident(request, ref, status=status, rejection=rejection)
+    return await show_incident(request, ref, status=status, rejection=rejection, note=form.get("text", ""))

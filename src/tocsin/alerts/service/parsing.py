@@ -8,13 +8,11 @@ from typing import Final
 from aiohttp import web
 
 from tocsin.integrations.integration import DEFAULT_CONFIG, IncomingAlert, Integration
-from tocsin.kernel.errors import TooLargeError, UnavailableError
+from tocsin.kernel.errors import UnavailableError
+from tocsin.kernel.validation import refuse_too_many_values
 
 SMALL_BYTES: Final = 64 * 1024
 """Bodies up to this size are parsed on the event loop, which blocks it for some hundredths of a second at most."""
-MAX_VALUES: Final = 300_000
-"""JSON values in one body; an alert has about 20. Without a limit a body could block the event loop even from the
-thread, because the parser holds the GIL."""
 MAX_WAITING: Final = 8
 """Large bodies that may be parsed or queued; further ones are refused with 503."""
 
@@ -35,10 +33,7 @@ class BodyParser:
         """
         if len(body) <= SMALL_BYTES:
             return integration.parse(body, DEFAULT_CONFIG)
-        # Every value but the first of an object or array follows a comma. Commas inside strings count as well.
-        if body.count(b",") + body.count(b"{") + body.count(b"[") > MAX_VALUES:
-            msg = f"The body has more than {MAX_VALUES} values; split it into several requests."
-            raise TooLargeError(msg)
+        refuse_too_many_values(body)
         if self.waiting >= MAX_WAITING:
             msg = "More large requests arrive than can be parsed; try again in a moment."
             raise UnavailableError(msg)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final, Self
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
@@ -58,7 +58,7 @@ class PageFilter(BaseModel):
     @classmethod
     def of_address(cls, address: str) -> Self:
         """Parse the whole address of a page, as a form sends it back. Raise InvalidRequestError."""
-        return cls.read(dict(parse_qsl(urlsplit(address).query)))
+        return cls.read(dict(parse_qsl(address.partition("?")[2].partition("#")[0])))
 
     @property
     def address(self) -> str:

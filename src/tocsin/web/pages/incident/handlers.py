@@ -43,15 +43,16 @@ async def get_postmortem(request: web.Request) -> web.Response:
 
 
 async def show_incident(
-    request: web.Request, ref: str, *, status: int = 200, rejection: Rejection | None = None
+    request: web.Request, ref: str, *, status: int = 200, rejection: Rejection | None = None, note: str = ""
 ) -> web.Response:
-    """Render the page, below *rejection* if an action on it failed."""
+    """Render the page, below *rejection* if an action on it failed; *note* is the text of a note that was rejected."""
     loading = load_incident(request.app, ref, TimelineFilter.read(request.query))
     data, open_count = await with_open_count(request.app, loading)
     context = {
         "view": incident_view(data),
         "open_count": open_count,
         "rejection": rejection,
+        "note": note,
         "key": forms.new_key(),
         "path": f"/incidents/{data.incident.number}",
     }
