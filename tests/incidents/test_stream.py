@@ -1,10 +1,12 @@
 import asyncio
 import socket
+from contextlib import closing
 
+import psycopg2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from psycopg2.extensions import connection
+from psycopg2.extensions import connection, make_dsn
 from structlog.testing import capture_logs
 
 from tests.incidents.conftest import Query, StartReplica
@@ -136,6 +138,15 @@ async def test_an_older_transaction_that_commits_later_is_not_skipped(
     assert [StreamPosition.parse(event.id).seq for event in last] == [
         row["seq"] for row in query("SELECT seq FROM incidents.timeline ORDER BY xid DESC, seq DESC LIMIT 2")
     ][::-1]
+
+
+async def test_a_transaction_of_another_database_of_the_server_delays_nothing(api: Api, db_dsn: str) -> None:
+    with closing(psycopg2.connect(make_dsn(db_dsn, dbname="postgres"))) as elsewhere, elsewhere.cursor() as cursor:
+        cursor.execute("SELECT pg_current_xact_id()")
+        async with follow(api) as (stream, _):
+            incident = await api.open()
+            await api.change(incident.id, notes="while it runs")
+            assert details(await stream.take(3))[-1] == "while it runs"
 
 
 async def test_a_rolled_back_change_is_never_sent(api: Api, second_connection: connection) -> None:

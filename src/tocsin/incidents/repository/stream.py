@@ -1,7 +1,8 @@
 """The timeline as a log of changes, in an order that is stable for its readers.
 
-Rows are ordered by the transaction that wrote them and read only below the oldest running transaction
-(`pg_snapshot_xmin`), where no row can be added any more.
+Rows are ordered by the transaction that wrote them and read only below the oldest running transaction of this database,
+where no row can be added any more. Those of the server's other databases are left out: one that runs for hours would
+stop the stream. A running transaction counts as this database's until the server shows whose it is.
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,17 @@ async def select_events(cur: Cursor, after: StreamPosition, *, limit: int) -> tu
     rows = await fetch_all(
         cur,
         """
-        SELECT entry.xid, entry.seq, entry.xid < pg_snapshot_xmin(pg_current_snapshot()) AS settled,
+        WITH elsewhere AS (
+            SELECT held.transactionid FROM pg_locks AS held JOIN pg_stat_activity AS session USING (pid)
+            WHERE held.locktype = 'transactionid' AND held.mode = 'ExclusiveLock' AND held.granted
+              AND session.datname <> current_database()
+        ), running AS (
+            SELECT min(xid) AS oldest FROM pg_snapshot_xip(pg_current_snapshot()) AS xid
+            WHERE xid::xid NOT IN (SELECT transactionid FROM elsewhere)
+        )
+        SELECT entry.xid, entry.seq,
+               entry.xid < COALESCE(
+                   (SELECT oldest FROM running), pg_snapshot_xmax(pg_current_snapshot())) AS settled,
                entry.incident_id, incident.number, entry.event_type, incident.title, incident.service,
                incident.severity, incident.status, entry.actor, entry.detail, entry.created_at
         FROM incidents.timeline AS entry
@@ -50,8 +61,16 @@ async def select_position(cur: Cursor) -> StreamPosition:
     row = await fetch_one(
         cur,
         """
+        WITH elsewhere AS (
+            SELECT held.transactionid FROM pg_locks AS held JOIN pg_stat_activity AS session USING (pid)
+            WHERE held.locktype = 'transactionid' AND held.mode = 'ExclusiveLock' AND held.granted
+              AND session.datname <> current_database()
+        ), running AS (
+            SELECT min(xid) AS oldest FROM pg_snapshot_xip(pg_current_snapshot()) AS xid
+            WHERE xid::xid NOT IN (SELECT transactionid FROM elsewhere)
+        )
         SELECT xid, seq FROM incidents.timeline
-        WHERE xid < pg_snapshot_xmin(pg_current_snapshot())
+        WHERE xid < COALESCE((SELECT oldest FROM running), pg_snapshot_xmax(pg_current_snapshot()))
         ORDER BY xid DESC, seq DESC
         LIMIT 1
         """,
