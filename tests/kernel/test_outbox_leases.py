@@ -16,7 +16,6 @@ from tests.kernel.conftest import Rows, StartReplica
 from tests.support.kernel.outbox_replica import Replica, text_of
 from tests.support.postgres import run
 from tests.support.waiting import AN_HOUR, eventually
-from tocsin.kernel import tasks
 from tocsin.kernel.db import Cursor, execute
 from tocsin.kernel.errors import RejectedError
 
@@ -163,7 +162,7 @@ async def test_a_stopping_process_lets_its_deliveries_finish(db_dsn: str, rows: 
         replica.gate.clear()
         await replica.say("x")
         await eventually(lambda: replica.received)
-        tasks.call_later(0.2, replica.gate.set)
+        asyncio.get_running_loop().call_later(0.2, replica.gate.set)
     assert rows()[0]["done_at"]
 
 

@@ -10,10 +10,10 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from tests.support.waiting import AN_HOUR, eventually
-from tocsin.kernel import clock, tasks, workers
+from tocsin.kernel import clock, workers
 from tocsin.kernel.errors import UnavailableError
 from tocsin.kernel.request_id import REQUEST_ID
-from tocsin.kernel.workers import WORKER_METRICS, Wakeup, WorkerMetrics, worker
+from tocsin.kernel.workers import WORKER_METRICS, Retries, Wakeup, WorkerMetrics, worker
 
 
 class Rounds:
@@ -125,7 +125,7 @@ async def test_stopping_lets_the_round_finish() -> None:
     rounds.gate.clear()
     async with running(rounds.tick, AN_HOUR):
         await eventually(lambda: rounds.started)
-        tasks.call_later(0.1, rounds.gate.set)
+        asyncio.get_running_loop().call_later(0.1, rounds.gate.set)
     assert rounds.finished == 1
 
 
@@ -220,3 +220,18 @@ async def test_each_round_has_an_id_of_its_own() -> None:
         await eventually(lambda: rounds.finished == 2)
     assert len(set(rounds.request_ids)) == 2
     assert all(request_id.startswith("rounds-") for request_id in rounds.request_ids)
+
+
+def test_a_retry_is_kept_until_it_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(clock, "monotonic", lambda: now)
+    retries = Retries()
+    assert retries.seconds_left() is False
+    retries.add(2.0)
+    retries.add(0.5)
+    now = 100.499  # a timer that fired a millisecond early
+    retries.drop_due()
+    assert retries.seconds_left() == pytest.approx(0.001)
+    now = 100.5
+    retries.drop_due()
+    assert retries.seconds_left() == pytest.approx(1.5)

@@ -98,7 +98,7 @@ async def test_an_unavailable_service_is_retried_at_the_time_shown(visit: Visit,
     await expect(page.locator("#notices")).to_contain_text("Next attempt in 0:0")
     await expect(page.locator("#live-word")).to_have_text("Partly live")
     await services.schedules.start()
-    await page.clock.run_for(11_000)
+    await page.clock.run_for(5_000)
     await live(page)
     await expect(page.locator("#outage")).to_have_count(0)
 

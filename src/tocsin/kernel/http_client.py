@@ -37,8 +37,6 @@ MAX_DETAIL: Final = 1_000
 """The maximum number of characters of an error's detail."""
 IDLE_SECONDS: Final = 3.0
 """Idle time-out. aiohttp reuses the longest idle connection: its default, 15 s, keeps 15 open at a request a second."""
-DNS_SECONDS: Final = 2
-"""How long an address is cached: a service that was restarted elsewhere has another one."""
 PATH_IDS: Final = re.compile(r"/([0-9a-f]{8}-[0-9a-f-]{27}|[0-9]+)(?=/|$)")
 """The ids in a path, which a span's name must not contain."""
 
@@ -104,9 +102,10 @@ class ServiceClient:
 
     async def context(self, _app: web.Application) -> AsyncIterator[None]:
         """Keep a session open while the application runs."""
-        # No compression: a small response could decompress to any size.
+        # No compression: a small response could decompress to any size. Addresses are cached for two seconds only: a
+        # service that was restarted elsewhere has another one.
         async with ClientSession(
-            connector=TCPConnector(keepalive_timeout=IDLE_SECONDS, ttl_dns_cache=DNS_SECONDS),
+            connector=TCPConnector(keepalive_timeout=IDLE_SECONDS, ttl_dns_cache=2),
             cookie_jar=DummyCookieJar(),
             timeout=ClientTimeout(total=None),
             auto_decompress=False,
@@ -283,8 +282,7 @@ _backoff = wait_random_exponential(multiplier=0.05, max=2)
 
 def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
-    requested = error.retry_after if isinstance(error, TransientError) else 0.0
-    return max(requested, _backoff(state))
+    return max(error.retry_after if isinstance(error, TransientError) else 0.0, _backoff(state))
 
 
 def _flattened(query: Mapping[str, Any] | None) -> list[tuple[str, str]] | None:

@@ -28,7 +28,7 @@ from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.service_settings import ServiceSettings
 from tocsin.kernel.tasks import create_task
 from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
-from tocsin.kernel.workers import STOP_SECONDS, Wakeup, worker
+from tocsin.kernel.workers import STOP_SECONDS, Retries, Wakeup, worker
 
 log = structlog.get_logger(__name__)
 CONCURRENCY: Final = 64
@@ -93,6 +93,7 @@ class Outbox:
                 self._metrics.deliveries.labels(kind, outcome)
         self._running: set[asyncio.Task[None]] = set()
         self._waiters: dict[UUID, asyncio.Event] = {}
+        self._retries = Retries()
         self.wakeup = Wakeup()
 
     async def enqueue(
@@ -152,7 +153,8 @@ class Outbox:
             _, late = await tasks.wait(self._running, seconds=STOP_SECONDS)
             await tasks.cancel(*late)
 
-    async def _tick(self, _app: web.Application) -> bool:
+    async def _tick(self, _app: web.Application) -> bool | float:
+        self._retries.drop_due()
         free = CONCURRENCY - len(self._running)
         if free <= 0:
             return False  # the worker wakes when a delivery ends
@@ -162,7 +164,7 @@ class Outbox:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
         await self._find_delivered_elsewhere()
-        return len(messages) == free
+        return len(messages) == free or self._retries.seconds_left()
 
     async def _find_delivered_elsewhere(self) -> None:
         """End the waits for messages that another replica has delivered; its NOTIFY woke this worker."""
@@ -227,7 +229,7 @@ class Outbox:
         delay = backoff(message.attempts, self._settings.retry_min_seconds, self._settings.retry_max_seconds)
         async with autocommit(self._db) as cur:
             await outbox_repository.mark_retry(cur, message, reason=reason, delay=delay)
-        tasks.call_later(delay, self.wake)  # the next poll may be much later
+        self._retries.add(delay)
 
     async def _park(self, message: OutboxMessage, reason: str) -> None:
         self._count(message, "parked")

@@ -1,7 +1,7 @@
 """The only place that creates tasks, time limits and timers, so that a simulation can replace them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Coroutine, Iterable
 from typing import Any, Final, TypeAlias, TypeVar, overload
 
 T = TypeVar("T")
@@ -54,11 +54,6 @@ async def wait(
 ) -> tuple[set[F], set[F]]:
     """Wait at most *seconds* for *futures*; return those that are done and those that are not."""
     return await asyncio.wait(futures, timeout=seconds, return_when=return_when)
-
-
-def call_later(seconds: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
-    """Call *callback* in *seconds*."""
-    return asyncio.get_running_loop().call_later(seconds, callback)
 
 
 async def cancel(*tasks: asyncio.Task[Any]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Self, TypeAlias
 
 import structlog
@@ -61,6 +62,29 @@ WORKER_METRICS = web.AppKey("WORKER_METRICS", WorkerMetrics)
 
 class Wakeup(asyncio.Event):
     """An event; setting it runs its worker immediately."""
+
+
+class Retries:
+    """When the retries of this process are due, by its monotonic clock, for the worker that makes them.
+
+    A timer may fire a millisecond early, when the database does not yet count the row as due: the worker asks here.
+    """
+
+    def __init__(self) -> None:
+        self._due: list[float] = []
+
+    def add(self, seconds: float) -> None:
+        """Add a retry in *seconds*; call it after its time is stored, and then wake the worker."""
+        heappush(self._due, clock.monotonic() + seconds)
+
+    def drop_due(self) -> None:
+        """Forget the retries that are due: the worker makes them now."""
+        while self._due and self._due[0] <= clock.monotonic():
+            heappop(self._due)
+
+    def seconds_left(self) -> float | bool:
+        """Return the seconds until the next retry, or False if there is none, as a tick does."""
+        return max(0.0, self._due[0] - clock.monotonic()) if self._due else False
 
 
 def worker(name: str, tick: Tick, *, interval: float, wakeup: Wakeup | None = None) -> Context:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -12,12 +11,12 @@ from aiohttp import web
 from tocsin.channels import CHANNELS
 from tocsin.channels.channel import Transports
 from tocsin.channels.transports import open_transports
-from tocsin.kernel import clock, tasks
+from tocsin.kernel import tasks
 from tocsin.kernel.db import transaction
 from tocsin.kernel.errors import UnavailableError
 from tocsin.kernel.idempotency import delete_expired_keys
 from tocsin.kernel.tasks import cancel, create_task
-from tocsin.kernel.workers import STOP_SECONDS, Context, Wakeup, worker
+from tocsin.kernel.workers import STOP_SECONDS, Context, Retries, Wakeup, worker
 from tocsin.notifications.domain.digest import group_for_delivery
 from tocsin.notifications.domain.leased_message import LeasedMessage
 from tocsin.notifications.repository import cancellations, queue
@@ -69,8 +68,7 @@ class Dispatcher:
         self._busy: Counter[str] = Counter()
         """Deliveries in progress, by rate limit key."""
         self._running: set[asyncio.Task[None]] = set()
-        self._retries: list[float] = []
-        """When this process's retries are due, by its monotonic clock; a heap."""
+        self._retries = Retries()
         self.wakeup = Wakeup()
 
     async def context(self, app: web.Application) -> AsyncIterator[None]:
@@ -83,8 +81,7 @@ class Dispatcher:
             await cancel(*late)
 
     async def _tick(self, _app: web.Application) -> bool | float:
-        while self._retries and self._retries[0] <= clock.monotonic():
-            heappop(self._retries)
+        self._retries.drop_due()
         free = CONCURRENCY - self._busy.total()
         if free <= 0:
             return False  # the end of a delivery wakes the worker
@@ -96,7 +93,7 @@ class Dispatcher:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
             return True
-        return max(0.0, self._retries[0] - clock.monotonic()) if self._retries else False
+        return self._retries.seconds_left()
 
     async def _deliver_batch(self, groups: list[list[LeasedMessage]]) -> None:
         messages = [message for group in groups for message in group]
@@ -120,7 +117,7 @@ class Dispatcher:
         try:
             delay = await deliver(self._deps, self._transports, group)
             if delay is not None:
-                heappush(self._retries, clock.monotonic() + delay)
+                self._retries.add(delay)
         except UnavailableError as exc:
             log.warning(
                 "outcome not recorded; retried when the lease ends", notification_id=str(message.id), reason=str(exc)
