@@ -154,7 +154,10 @@ def _add_storm(table: Table, stormy: Storm) -> None:
         "storm: every incident named by a delivered page after",
         f"{paged} ({stormy.named:,} of {stormy.incidents:,} in {stormy.messages:,} messages)",
     )
-    table.add_row("storm: the Now page meanwhile, p50 / p95", f"{_ms(stormy.now_p50)} / {_ms(stormy.now_p95)}")
+    table.add_row(
+        "storm: the Now page meanwhile, p50 / p95, failed",
+        f"{_ms(stormy.now_p50)} / {_ms(stormy.now_p95)}, {stormy.now_failed:,}",
+    )
     table.add_row(f"storm: the web service with {BROWSERS} browsers", f"{stormy.web_cores:.2f} cores")
 
 

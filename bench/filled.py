@@ -34,7 +34,6 @@ IS_BEHIND: Final = """
     """
 SETTINGS: Final = """
     SET synchronous_commit = off;
-    SET gin_pending_list_limit = '64MB';
     SET maintenance_work_mem = '512MB'
     """
 

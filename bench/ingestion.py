@@ -15,6 +15,11 @@ SERVICES: Final = 20
 SHARE_OF_LOAD: Final = 0.8
 """The part of the maximum rate at which alerts should be answered with their incident."""
 ALERTS_OF_REQUEST: Final = {"new": 1, "repeats": 1, "payloads": 100}
+LINKED: Final = """
+    SELECT COALESCE(sum(occurrences), 0) FROM alerts.alert JOIN alerts.correlation ON alert_id = alert.id
+    WHERE incident_id IS NOT NULL
+    """
+"""Reports whose alert has an incident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,7 @@ class Rate:
 
 async def rate(running: Running, bare_url: str, load: str, *, connections: int, seconds: int) -> Rate:
     """Measure *load*, then the bare server with the same requests."""
+    (linked,) = query(running.dsn, LINKED)
     before, started = cpu_seconds(running), clock.monotonic()
     measured = await wrk(running.url(8001), load, seconds=seconds, connections=connections, services=SERVICES)
     await correlated(running)
@@ -43,8 +49,11 @@ async def rate(running: Running, bare_url: str, load: str, *, connections: int, 
     used = used_between(before, cpu_seconds(running))
     if measured["failed"]:
         sys.exit(f"{measured['failed']} of {measured['requests']} requests failed.")
-    bare = await wrk(bare_url, load, seconds=max(3, seconds // 2), connections=connections, services=SERVICES)
     alerts = measured["requests"] * ALERTS_OF_REQUEST[load]
+    found = query(running.dsn, LINKED)[0] - linked
+    if found < alerts:
+        sys.exit(f"{alerts} alerts were accepted, {found} have an incident.")
+    bare = await wrk(bare_url, load, seconds=max(3, seconds // 2), connections=connections, services=SERVICES)
     return Rate(
         load=load,
         connections=connections,
@@ -69,6 +78,8 @@ async def with_incident(running: Running, full: Rate, *, seconds: int) -> dict[s
         pause_ms=max(0.0, full.connections / target * 1_000 - full.p50_ms * SHARE_OF_LOAD / 2),
     )
     await correlated(running)
+    if measured["failed"]:
+        sys.exit(f"{measured['failed']} of {measured['requests']} requests failed.")
     total = measured["created"] + measured["accepted"]
     return {"per_second": measured["requests"] / measured["seconds"], "share": measured["created"] / total}
 

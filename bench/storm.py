@@ -2,7 +2,6 @@
 
 import asyncio
 import statistics
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -57,6 +56,8 @@ class Storm:
     messages: int
     now_p50: float
     now_p95: float
+    now_failed: int
+    """Responses to these requests and to the browsers that were not a success."""
     """Response times of the Now page, each request without a connection of its own."""
     web_cores: float
     """Processor time of the web service, with BROWSERS pages open, per second."""
@@ -68,8 +69,11 @@ async def storm(running: Running, pages: PagedIncidents) -> Storm:
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(raise_for_status=True, timeout=timeout, connector=connector) as session:
         latencies: list[float] = []
-        watching = [tasks.create_task(_browse(session, running), name=f"browser-{n}") for n in range(BROWSERS)]
-        watching.append(tasks.create_task(_look(session, running, latencies), name="reader"))
+        failures: list[int] = []
+        watching = [
+            tasks.create_task(_browse(session, running, failures), name=f"browser-{n}") for n in range(BROWSERS)
+        ]
+        watching.append(tasks.create_task(_look(session, running, latencies, failures), name="reader"))
         cpu, started = cpu_seconds(running), clock.monotonic()
         await _post_all(session, running.url(8001) + ALERTMANAGER)
         posted = clock.monotonic()
@@ -88,6 +92,7 @@ async def storm(running: Running, pages: PagedIncidents) -> Storm:
         messages=pages.messages,
         now_p50=statistics.median(ordered),
         now_p95=ordered[round(0.95 * (len(ordered) - 1))],
+        now_failed=len(failures),
         web_cores=used / took,
     )
 
@@ -132,8 +137,11 @@ async def _wait_until_named(pages: PagedIncidents, since: float) -> float | None
     return clock.monotonic() - since
 
 
-async def _browse(session: aiohttp.ClientSession, running: Running) -> None:
-    """Keep the Now page open as a browser does: fetch its blocks after events, at most once in REFRESH_SECONDS."""
+async def _browse(session: aiohttp.ClientSession, running: Running, failures: list[int]) -> None:
+    """Keep the Now page open as a browser does: fetch its blocks after events, at most once in REFRESH_SECONDS.
+
+    Add the status of each response that is not a success to *failures*.
+    """
     changed = asyncio.Event()
 
     async def follow() -> None:
@@ -148,9 +156,11 @@ async def _browse(session: aiohttp.ClientSession, running: Running) -> None:
         while True:
             await changed.wait()
             changed.clear()
-            with suppress(aiohttp.ClientResponseError):
+            try:
                 async with session.get(running.url(8080) + "/", headers={"HX-Request": "true"}) as response:
                     await response.read()
+            except aiohttp.ClientResponseError as exc:
+                failures.append(exc.status)
             await clock.sleep(REFRESH_SECONDS + randomness.uniform(0, 0.1))
 
     async with tasks.task_group() as group:
@@ -158,11 +168,14 @@ async def _browse(session: aiohttp.ClientSession, running: Running) -> None:
         group.create_task(refresh(), name="refresh")
 
 
-async def _look(session: aiohttp.ClientSession, running: Running, latencies: list[float]) -> None:
-    """Load the Now page again and again; add each response time to *latencies*."""
+async def _look(session: aiohttp.ClientSession, running: Running, latencies: list[float], failures: list[int]) -> None:
+    """Load the Now page again and again; add each response time to *latencies*, and failures as `_browse` does."""
     while True:
         started = clock.monotonic()
-        async with session.get(running.url(8080) + "/") as response:
-            await response.read()
+        try:
+            async with session.get(running.url(8080) + "/") as response:
+                await response.read()
+        except aiohttp.ClientResponseError as exc:
+            failures.append(exc.status)
         latencies.append(clock.monotonic() - started)
         await clock.sleep(0.2)
