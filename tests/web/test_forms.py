@@ -162,7 +162,7 @@ async def test_escalating_names_the_visitor_to_the_on_call_service(client: Clien
     await submit(client, await read(client, "/incidents/2481"), "/incidents/2481/escalate", actor="Ann Li")
     (order,) = services.schedules.escalated
     assert order.incident_id == services.incidents.incidents[2481].id
-    assert order.actor == "Ann Li"
+    assert (order.actor, order.reason) == ("Ann Li", None), "on-call names who requested it"
 
 
 async def test_a_stopped_escalation_cannot_be_escalated_and_the_page_shows_why(

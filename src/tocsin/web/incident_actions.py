@@ -67,7 +67,7 @@ async def post_escalate(request: web.Request) -> web.StreamResponse:
     async def escalate(ref: str, form: Mapping[str, str], actor: str) -> Rejection | None:
         incident = await request.app[INCIDENTS].find(ref)
         key = forms.idempotency_key(form, "escalate", str(incident.id))
-        order = Escalate(incident_id=incident.id, reason=f"requested by {actor}", actor=actor)
+        order = Escalate(incident_id=incident.id, actor=actor)
         await request.app[ONCALL].escalate(order, idempotency_key=key)
         return None
 
