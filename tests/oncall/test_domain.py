@@ -124,7 +124,11 @@ def test_if_every_level_is_empty_the_catch_all_is_paged_and_the_levels_repeat(
     assert (step.level, step.next_level) == (Level.CATCH_ALL, Level.PRIMARY)
     assert set(step.skipped) == set(LEVELS)
     (page,) = step.pages
-    assert (page.person, page.contacts, page.reason) == ("catch-all", (CATCH_ALL,), "nobody is on call for Payments")
+    assert (page.person, page.contacts, page.reason) == (
+        "the catch-all contact",
+        (CATCH_ALL,),
+        "nobody is on call for Payments",
+    )
 
 
 def test_when_nobody_could_be_reached_the_catch_all_is_paged_although_people_are_on_call() -> None:

@@ -110,11 +110,14 @@ async def test_without_any_team_the_catch_all_is_paged_repeatedly_and_an_error_i
     assert (started["team"], started["team_reason"]) == ("Operations", "no team exists")
     assert (started["level"], started["assigned_to"], started["next_level"]) == ("catch_all", None, "catch_all")
     await eventually(lambda: len(oncall.notifications.paged(incident_id)) >= 2)
-    assert oncall.notifications.paged(incident_id)[:2] == [(1, "catch-all", "mock"), (2, "catch-all", "mock")]
+    assert oncall.notifications.paged(incident_id)[:2] == [
+        (1, "the catch-all contact", "mock"),
+        (2, "the catch-all contact", "mock"),
+    ]
     assert {page["recipient"] for page in oncall.notifications.pages.values()} == {"nobody-on-call"}
     await eventually(lambda: len(oncall.timeline.texts(incident_id)) >= 4)
-    nobody = ("nobody_on_call", "Nobody is on call for Operations at any level: paging the catch-all")
-    paged = ("paged", "Paged catch-all by console: nobody is on call for Operations")
+    nobody = ("nobody_on_call", "Nobody is on call for Operations at any level: paging the catch-all contact")
+    paged = ("paged", "Paged the catch-all contact by console: nobody is on call for Operations")
     assert oncall.timeline.texts(incident_id)[:4] == [nobody, paged, nobody, paged]
     assert (await oncall.metrics())['tocsin_oncall_catch_all_pages_total{reason="nobody_on_call"}'] >= 2
     assert "catch-all paged" in capsys.readouterr().out
@@ -125,7 +128,7 @@ async def test_a_team_created_later_is_paged_by_the_next_step(replica: Replica) 
     incident_id = (await oncall.start(service="payments-api"))["incident_id"]
     await oncall.team("Operations", person("Ada"))
     overdue(oncall)
-    await delivered(oncall, incident_id, (1, "catch-all", "mock"), (2, "Ada", "mock"))
+    await delivered(oncall, incident_id, (1, "the catch-all contact", "mock"), (2, "Ada", "mock"))
 
 
 async def test_an_unreadable_schedule_pages_the_catch_all_and_delays_no_other_team(oncall: OnCall) -> None:

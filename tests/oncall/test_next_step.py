@@ -160,14 +160,14 @@ async def test_after_all_levels_have_failed_the_catch_all_is_paged_once_until_th
     assert (escalation["step"], escalation["level"], escalation["next_level"]) == (4, "catch_all", "primary")
     assert escalation["next_action_at"] is not None
     await eventually(lambda: len(oncall.notifications.paged(incident_id)) == 5)
-    assert (4, "catch-all", "email") in oncall.notifications.paged(incident_id)
+    assert (4, "the catch-all contact", "email") in oncall.notifications.paged(incident_id)
     await eventually(lambda: len(oncall.timeline.texts(incident_id)) == 8)
     assert oncall.timeline.texts(incident_id)[-2:] == [
         (
             "escalated",
-            "Escalated to the catch-all: no page of step 3 could be delivered (550 no such user)",
+            "Escalated to the catch-all contact: no page of step 3 could be delivered (550 no such user)",
         ),
-        ("paged", "Paged catch-all by e-mail: no page to Payments could be delivered"),
+        ("paged", "Paged the catch-all contact by e-mail: no page to Payments could be delivered"),
     ]
     assert (await oncall.metrics())['tocsin_oncall_catch_all_pages_total{reason="undeliverable"}'] == 1
 

@@ -18,13 +18,13 @@ async def test_each_alert_shows_its_outcome_and_why(client: Client, services: Se
     alerts = services.storm()
     page = await read(client, LIST)
     assert page.text("head").startswith(
-        "6 alerts became 2 incidents In the last 24 hours. They were reported 33 times in all."
+        "6 alerts, in 2 incidents In the last 24 hours. They were reported 33 times in all."
     )
     assert "All 6 New incident 2 Attached 2 Pending 1 Ignored 1" in page.text("chips")
     assert listed(page) == [str(alert.id) for alert in alerts.values()]
     expected = {
         "repeated": "Attached #2481 Checkout answers 5xx for 7.4 % of requests same service and severity, 1:44 after it"
-        " opened reported 28 times under one key",
+        " opened reported 28 times with the same dedup key",
         "attached": "PaymentAuthTimeout: p99 of authorise at 12.1 s checkout-apiGrafana",
         "waiting": "Pending incident management has not responded yet; Tocsin retries until it does",
         "ignored": "Ignored its sender resolved it, but it was not firing",
@@ -59,18 +59,18 @@ async def test_the_address_filters_the_alerts(
     alerts = services.storm()
     page = await read(client, f"{LIST}?{query}")
     assert listed(page) == [str(alerts[word].id) for word in expected]
-    assert "6 alerts became 2 incidents" in page.text("head")
+    assert "6 alerts, in 2 incidents" in page.text("head")
 
 
 async def test_the_time_window_is_shown_and_can_be_changed(client: Client, services: Services) -> None:
     services.storm()
     services.alerts.alerts += [demo_data.alert(7_000), demo_data.alert(9_000)]
     page = await read(client, f"{LIST}?since=3h&q=high")
-    assert "8 alerts became 2 incidents In the last 3 hours." in page.text("head")
+    assert "8 alerts, in 2 incidents In the last 3 hours." in page.text("head")
     current = [link["href"] for link in page.elements("a") if link.get("aria-current") == "true"]
     assert current == [f"{LIST}?q=high&since=3h"]
     page = await read(client, f"{LIST}?since=1h")
-    assert "6 alerts became 2 incidents In the last hour." in page.text("head")
+    assert "6 alerts, in 2 incidents In the last hour." in page.text("head")
     assert (await read(client, f"{LIST}?since=1y", status=422)).text("notices")
 
 
@@ -78,9 +78,9 @@ async def test_the_time_window_is_shown_and_can_be_changed(client: Client, servi
     ("actions", "heading"),
     [
         ([], "No alert was received"),
-        ([AlertAction.PENDING], "1 alert opened no incident"),
-        ([AlertAction.NEW_INCIDENT], "1 alert became 1 incident"),
-        ([AlertAction.NEW_INCIDENT, AlertAction.ATTACHED], "2 alerts became 1 incident"),
+        ([AlertAction.PENDING], "1 alert, in no incident"),
+        ([AlertAction.NEW_INCIDENT], "1 alert, in 1 incident"),
+        ([AlertAction.NEW_INCIDENT, AlertAction.ATTACHED], "2 alerts, in 1 incident"),
     ],
 )
 async def test_no_alert_one_and_two_have_correct_grammar(
@@ -98,8 +98,8 @@ async def test_a_storm_shows_which_alerts_are_counted(client: Client, services: 
     services.storm()
     services.alerts.cut_at = demo_data.ago(minutes=5)
     page = await read(client, LIST)
-    assert "More than 6 alerts became at least 2 incidents" in page.text("head")
-    assert "Only the newest 10,000 are counted, received since" in page.text("head")
+    assert "More than 6 alerts, in at least 2 incidents" in page.text("head")
+    assert "Only the newest 10,000 are counted; the oldest of them was received on" in page.text("head")
 
 
 async def test_all_alerts_of_one_incident_are_read_page_by_page(client: Client, services: Services) -> None:
@@ -124,7 +124,7 @@ async def test_one_alert_shows_its_raw_request(client: Client, services: Service
     assert "HighErrorRate: checkout-api answers 5xx for 7.4 % of requests" in words
     assert '{"message": "<script>alert(1)</script>' in words
     assert "The last of 28 reports" in words
-    assert "Key checkout-5xx" in words
+    assert "Dedup key checkout-5xx" in words
     assert "Runbook: checkout 5xx" in words
     assert "https://runbooks.halyard.example/checkout-5xx" in [link["href"] for link in page.elements("a")]
 

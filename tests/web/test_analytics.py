@@ -89,8 +89,9 @@ async def test_a_table_has_the_figures_with_their_units(client: Client, services
         "time_to_resolve_median_seconds": "2280.0",
     }
     assert (await table(client, "pages-per-person"))[0]["pages_at_night"] == "9"
-    assert [row["incidents"] for row in await table(client, "escalations")] == ["131", "16", "5", "0", "0"]
-    assert {row["state"]: row["share_percent"] for row in await table(client, "time-by-state")}["In progress"] == "68.1"
+    assert [row["incidents"] for row in await table(client, "escalations")] == ["131", "16", "5", "0", "0", "0"]
+    by_status = {row["status"]: row["share_percent"] for row in await table(client, "time-by-status")}
+    assert by_status["In progress"] == "68.1"
 
 
 async def test_range_and_team_are_in_the_url_and_requested(client: Client, services: Services) -> None:

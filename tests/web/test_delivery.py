@@ -133,7 +133,8 @@ async def test_a_message_delivered_meanwhile_is_not_sent_again(client: Client, s
         ),
         (["queued"], "1 message is in the queue, and none failed 0 of 1 delivered"),
         (["failed", "failed"], "2 messages could not be delivered 0 of 2 delivered"),
-        (["sent", "voided"], "1 other was cancelled, as the incident had been acknowledged."),
+        (["voided"], "Every message was cancelled 1 message was cancelled in the last 24 hours, because the incident"),
+        (["sent", "voided"], "1 other was cancelled, because the incident was acknowledged or resolved first."),
     ],
 )
 async def test_no_message_one_and_two_have_correct_grammar(

@@ -13,8 +13,8 @@ GUIDE = "/handbook/api.md#alerts"
 @pytest.mark.parametrize(
     ("path", "text", "ways"),
     [
-        ("/incidents", "Every incident is resolved.", ["/incidents?status=any"]),
-        ("/incidents?sort=newest", "Every incident is resolved.", ["/incidents?status=any&sort=newest"]),
+        ("/incidents", "No unresolved incident.", ["/incidents?status=any"]),
+        ("/incidents?sort=newest", "No unresolved incident.", ["/incidents?status=any&sort=newest"]),
         ("/incidents?status=any", "No incident yet: an alert opens the first.", [GUIDE, "/incidents/new"]),
         ("/incidents?severity=low", "No incident matches this filter.", ["/incidents?status=any"]),
         ("/alerts", "No alert was received in the last 24 hours.", ["/alerts?since=7d", GUIDE]),
@@ -38,4 +38,4 @@ async def test_an_incident_without_alerts_shows_why(client: Client, services: Se
     page = await read(client, f"/alerts?incident={incident.id}")
     assert "No alert belongs to this incident. Show the incident" in page.text("results")
     page = await read(client, f"/alerts?incident={incident.id}&severity=low")
-    assert "No alert matches this filter. Show all of this incident" in page.text("results")
+    assert "No alert matches this filter. Show all alerts of this incident" in page.text("results")

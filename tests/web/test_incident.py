@@ -1,3 +1,4 @@
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -96,7 +97,11 @@ async def test_a_due_page_is_shown_as_now(client: Client, services: Services) ->
     due: dict[str, Any] = {"next_action_at": demo_data.ago(seconds=3), "next_people": [], "next_level": Level.CATCH_ALL}
     escalation = services.schedules.escalations[ringing.id].model_copy(update=due)
     services.schedules.escalations[ringing.id] = escalation
-    assert "Pages the catch-all contact in now" in (await read(client, "/incidents/2481")).text("response")
+    page = await read(client, "/incidents/2481")
+    assert "Pages the catch-all contact now" in page.text("response")
+    assert re.search(r"Catch-all\. Will be paged at \d\d:\d\d:\d\d UTC, now", page.text("escalation"))
+    assert "pages the catch-all contact now" in (await read(client, "/incidents")).text("results")
+    assert "Next page: the catch-all contact now" in (await read(client, "/")).text("head")
 
 
 async def test_alerts_are_listed_with_labels_and_the_rest_collapsed(client: Client, services: Services) -> None:

@@ -31,7 +31,7 @@ async def test_unresolved_incidents_are_listed(client: Client, services: Service
     services.fill()
     page = await read(client, LIST)
     assert numbers(page) == [2481, 2480, 2478, 2475, 2471]
-    assert "Incidents 5 are not resolved. 2 of them are unacknowledged." in page.text("head")
+    assert "Incidents 5 incidents are not resolved; 2 are unacknowledged." in page.text("head")
     row = page.text("inc-2480")
     assert "High" in row
     assert "Carrier sync queue is 38 minutes behind #2480carrier-syncFulfilment" in row
@@ -81,11 +81,11 @@ async def test_an_invalid_filter_is_an_error(client: Client, services: Services,
 @pytest.mark.parametrize(
     ("statuses", "sentence"),
     [
-        ([], "Every incident is resolved."),
-        (["open"], "1 is not resolved, and unacknowledged."),
-        (["acknowledged"], "1 is not resolved. None of them is unacknowledged."),
-        (["open", "open"], "2 are not resolved. All of them are unacknowledged."),
-        (["open", "in_progress"], "2 are not resolved. 1 of them is unacknowledged."),
+        ([], "No unresolved incident."),
+        (["open"], "1 incident is open and unacknowledged."),
+        (["acknowledged"], "1 incident is not resolved; it is acknowledged."),
+        (["open", "open"], "2 incidents are open and unacknowledged."),
+        (["open", "in_progress"], "2 incidents are not resolved; 1 is unacknowledged."),
     ],
 )
 async def test_no_incident_one_and_two_have_correct_grammar(
@@ -97,7 +97,7 @@ async def test_no_incident_one_and_two_have_correct_grammar(
         services.incidents.incidents[number] = demo_data.incident(number, "Slow", **given)
     page = await read(client, LIST)
     assert page.text("head").startswith(f"Incidents {sentence}")
-    words = {0: "Every incident is resolved. Show the resolved ones", 1: "1 row, most severe first"}
+    words = {0: "No unresolved incident. Show all incidents", 1: "1 row, most severe first"}
     word = words.get(len(statuses), "2 rows, most severe first")
     assert word in page.text("results")
 
@@ -164,7 +164,7 @@ async def test_each_selected_incident_has_a_result(client: Client, services: Ser
         "#2480 Carrier sync queue is 38 minutes behind: already acknowledged. Dele Adeyemi acknowledged it at" in words
     )
     assert "#2478 Replica lag on ledger-db-2 above 90 s: already resolved. Dele Adeyemi resolved it at" in words
-    assert "Nothing was changed. If it recurs, open a new one." in words
+    assert "Nothing was changed. If the problem recurs, the next alert opens a new incident." in words
     assert "#99 There is no such incident." in words
     assert numbers(answer) == [2481, 2480, 2475, 2471]
 

@@ -127,7 +127,7 @@ async def test_figures_are_means_of_seven_days_against_the_seven_before(client: 
 async def test_without_a_measurement_no_figure_is_made_up(client: Client, services: Services) -> None:
     services.incidents.summary = demo_data.summary([None] * 14, [None] * 14)
     rail = (await read(client, "/")).text("rail")
-    assert "MTTA mean of 7 days \N{EN DASH} Nothing measured yet: no incident was acknowledged." in rail
+    assert "MTTA mean of 7 days \N{EN DASH} No incident was acknowledged in the last 7 days." in rail
 
 
 async def test_the_pulse_covers_three_hours_or_shows_how_much_less(client: Client, services: Services) -> None:
@@ -187,7 +187,7 @@ async def test_work_without_unacknowledged_incidents_is_neither_quiet_nor_an_ala
     quiet_work = demo_data.working(5, "Slow", IncidentStatus.IN_PROGRESS, timedelta(hours=1))
     services.incidents.incidents[5] = quiet_work
     page = await read(client, "/")
-    assert "No unacknowledged incident 1 incident is being worked on." in page.text("head")
+    assert "No unacknowledged incident 1 incident is acknowledged or in progress." in page.text("head")
 
 
 async def test_htmx_gets_the_blocks_alone(client: Client, services: Services) -> None:

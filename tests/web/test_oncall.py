@@ -66,7 +66,7 @@ async def test_any_two_weeks_of_any_team_can_be_shown(client: Client, services: 
     page = await read(client, "/oncall?team=Payments&begin=2026-10-19")
     assert page.text("sc") == "Payments Mon 19 Oct to Sun 1 Nov, Europe/Berlin"
     assert "Clocks go back from 03:00 to 02:00: Sun 25 Oct has 25 hours" in page.text("schedule")
-    assert "turn 169. Handoffs stay at 09:00 local time." in page.text("schedule")
+    assert "shift has 169. Handoffs stay at 09:00 local time." in page.text("schedule")
     links = [given.get("href", "") for _, given in page.attributes]
     assert "/oncall?begin=2026-11-02&team=Payments#schedule" in links
     assert "/oncall?begin=2026-10-05&team=Payments#schedule" in links

@@ -1,4 +1,6 @@
-"""How many incidents are unacknowledged: said beside Incidents on every page that asks the services."""
+"""How many incidents are unacknowledged, shown beside Incidents on every page, and how many others are unresolved."""
+
+from datetime import timedelta
 
 import pytest
 from playwright.async_api import expect
@@ -46,3 +48,14 @@ async def test_a_new_incident_is_counted_and_announced_on_another_page(
     await expect(page.locator("#count")).to_contain_text("3")
     services.incidents.change(2490, IncidentStatus.ACKNOWLEDGED, "Dele Adeyemi")
     await expect(page.locator("#count")).to_contain_text("2")
+
+
+async def test_the_number_of_acknowledged_incidents_and_those_in_progress_is_not_cut(
+    client: Client, services: Services
+) -> None:
+    for number in range(1, 61):
+        status = IncidentStatus.IN_PROGRESS if number % 2 else IncidentStatus.ACKNOWLEDGED
+        services.incidents.incidents[number] = demo_data.working(number, "Slow", status, timedelta(hours=1))
+    page = await read(client, "/")
+    assert "60 incidents are acknowledged or in progress." in page.text("head")
+    assert "Acknowledged or in progress 60" in page.text("main")

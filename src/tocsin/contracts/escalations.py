@@ -1,13 +1,16 @@
 """The wire models of escalations: who is paged for an incident, and in which order."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
 from tocsin.contracts.contact_types import ChannelName
 from tocsin.contracts.model import Instant, Line, Model, Severity, Text
+
+CATCH_ALL_PERSON: Final = "the catch-all contact"
+"""The person of a page to the catch-all contact."""
 
 
 class Level(StrEnum):

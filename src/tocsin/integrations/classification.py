@@ -24,7 +24,7 @@ SEVERITY_OF_WORD: Final[Mapping[str, Severity]] = {
 def severity_of(
     word: str | None, severity_of_word: Mapping[str, Severity] = SEVERITY_OF_WORD
 ) -> tuple[Severity, str | None]:
-    """Return the severity of a sender's word, with a remark if the word is missing or unknown.
+    """Return the severity for *word*, as its sender writes it, and a remark if it is missing or unknown.
 
     Such an alert is `high`: an unneeded page is better than a missing one.
     """

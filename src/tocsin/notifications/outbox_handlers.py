@@ -8,6 +8,7 @@ import structlog
 
 from tocsin.clients.incidents import IncidentsClient
 from tocsin.clients.oncall import OnCallClient
+from tocsin.contracts.services import INCIDENT_MANAGEMENT, ONCALL_SERVICE
 from tocsin.kernel.errors import RejectedError
 from tocsin.kernel.outbox import Handler, OutboxMessage
 from tocsin.notifications.service.reports import DELIVERY_FAILED, TIMELINE
@@ -23,19 +24,23 @@ def outbox_handlers(incidents: IncidentsClient, oncall: OnCallClient) -> Mapping
         try:
             await incidents.append_timeline(incident_id, row.body, idempotency_key=str(row.message_id))
         except RejectedError as exc:
-            _ignore_unknown(exc, incident_id)
+            _ignore_unknown(exc, INCIDENT_MANAGEMENT, incident_id)
 
     async def delivery_failed(row: OutboxMessage) -> None:
         incident_id = UUID(row.key.partition("/")[0])
         try:
             await oncall.delivery_failed(incident_id, row.body, idempotency_key=str(row.message_id))
         except RejectedError as exc:
-            _ignore_unknown(exc, incident_id)
+            _ignore_unknown(exc, ONCALL_SERVICE, incident_id)
 
     return {TIMELINE: timeline, DELIVERY_FAILED: delivery_failed}
 
 
-def _ignore_unknown(exc: RejectedError, incident_id: UUID) -> None:
+def _ignore_unknown(exc: RejectedError, receiver: str, incident_id: UUID) -> None:
     if exc.status != HTTPStatus.NOT_FOUND:
         raise exc
-    log.info("delivery report dropped: the incident is unknown", incident_id=str(incident_id))
+    log.info(
+        "delivery report dropped: the receiving service does not know the incident",
+        receiver=receiver,
+        incident_id=str(incident_id),
+    )

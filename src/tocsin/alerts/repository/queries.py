@@ -57,7 +57,7 @@ async def list_alerts(cur: Cursor, query: AlertQuery) -> list[Row]:
 
 
 async def summarise(cur: Cursor, query: SummaryQuery) -> list[Row]:
-    """Return the counts of a window's newest alerts by action; the row whose action is NULL is the total."""
+    """Return the counts of a window's newest alerts by outcome (`action`); the row without one is the total."""
     return await fetch_all(
         cur,
         """

@@ -1,4 +1,4 @@
-"""Group commit: requests that arrive during one commit are stored together by the next, in one transaction.
+"""Group commit: requests that arrive during a commit are stored together in the next transaction.
 
 No request is delayed to fill a batch. If the database refuses a batch, the batch is halved until the offending request
 is found, which fails alone. After a commit whose outcome is unknown, the batch is retried. This stores nothing twice:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from tocsin.contracts.escalations import Level
+from tocsin.contracts.escalations import CATCH_ALL_PERSON, Level
 from tocsin.contracts.notifications import IncidentBrief
 from tocsin.contracts.oncall import Contact
 from tocsin.oncall.domain.contact_resolver import ContactResolver
@@ -13,7 +13,6 @@ from tocsin.oncall.domain.schedule import StoredSchedule
 
 LEVELS: Final = (Level.PRIMARY, Level.SECONDARY, Level.EVERYONE)
 """In paging order; the first follows the last."""
-CATCH_ALL_PERSON: Final = "catch-all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +130,6 @@ def _reason(schedule: StoredSchedule, level: Level, at: datetime) -> str:
 def describe_level(level: Level, team: str) -> str:
     """Return *level* as shown to people, such as `level 1, primary for Payments`."""
     if level is Level.CATCH_ALL:
-        return "the catch-all"
+        return CATCH_ALL_PERSON
     members = f"everyone in {team}" if level is Level.EVERYONE else f"{level} for {team}"
     return f"level {LEVELS.index(level) + 1}, {members}"

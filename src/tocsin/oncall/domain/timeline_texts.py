@@ -1,6 +1,7 @@
 """Sentences that an escalation adds to the timeline of its incident."""
 
 from tocsin.channels import CHANNELS
+from tocsin.contracts.escalations import CATCH_ALL_PERSON
 from tocsin.oncall.domain.escalation import PlannedPage, StepPlan, describe_level
 
 
@@ -23,5 +24,5 @@ def describe_escalation(plan: StepPlan, team: str, reason: str) -> str:
 
 
 def describe_nobody_on_call(team: str) -> str:
-    """Return that the catch-all was paged because every level of *team* is empty."""
-    return f"Nobody is on call for {team} at any level: paging the catch-all"
+    """Return that the catch-all contact was paged because every level of *team* is empty."""
+    return f"Nobody is on call for {team} at any level: paging {CATCH_ALL_PERSON}"

@@ -29,9 +29,9 @@ ROLL_UP: Final = Failpoint("oncall.roll_up")
 
 
 async def roll_up(db: Database, *, limit: int) -> bool:
-    """Recompute what up to *limit* marked incidents contribute to the pager load; return whether there may be more.
+    """Recompute what up to *limit* incidents contribute to the pager load; return whether there may be more.
 
-    While another replica does so, this is a no-op.
+    Triggers mark an incident when its pages or its escalation change. While another replica does so, this is a no-op.
     """
     async with ROLL_UP(), transaction(db) as cur:
         if not await pager_load.lock_rollup(cur):

@@ -73,7 +73,7 @@ export function write(root, counting) {
   for (const element of root.querySelectorAll("[data-until]")) {
     const seconds = (Date.parse(element.dataset.until) - now) / 1000;
     if (element instanceof HTMLProgressElement) element.value = Math.max(0, seconds);
-    else set(element, seconds > 0 ? timer(seconds) : "now");
+    else set(element, seconds > 0 ? `in ${timer(seconds)}` : "now");
   }
 }
 

@@ -66,5 +66,5 @@ def _reasons(alert: Alert, incident: IncidentSummary | None) -> list[str]:
         reason += f", {fmt.timer(fmt.since(incident.created_at, alert.created_at))} after it opened"
     if incident is not None and alert.action is AlertAction.NEW_INCIDENT and incident.assigned_to:
         reason += f"; assigned to {incident.assigned_to}"
-    repeated = f"reported {alert.occurrences:,} times under one key" if alert.occurrences > 1 else ""
+    repeated = f"reported {alert.occurrences:,} times with the same dedup key" if alert.occurrences > 1 else ""
     return [part for part in (reason, repeated, alert.remark or "") if part]

@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final
 
-from tocsin.contracts.escalations import Escalation, EscalationPage, Level
+from tocsin.contracts.escalations import CATCH_ALL_PERSON, Escalation, EscalationPage, Level
 from tocsin.web.ui import format as fmt
 
 MAX_NAMES: Final = 2
@@ -18,6 +18,8 @@ class NextPage:
     """The next page, and how long until then."""
 
     who: str
+    short: str
+    """The same with first names only."""
     at: datetime
     left: float
     """Seconds; 0 when it is due."""
@@ -92,7 +94,11 @@ def _next_page(escalation: Escalation, now: datetime) -> NextPage | None:
     if escalation.next_action_at is None or escalation.stopped_at is not None:
         return None
     people = escalation.next_people
-    everyone = escalation.next_level is Level.EVERYONE or len(people) > MAX_NAMES
-    who = "everyone" if everyone else fmt.listed(people) or "the catch-all contact"
+    if escalation.next_level is Level.EVERYONE or len(people) > MAX_NAMES:
+        who = short = "everyone"
+    elif escalation.next_level is Level.CATCH_ALL or not people:
+        who = short = CATCH_ALL_PERSON
+    else:
+        who, short = fmt.listed(people), fmt.listed([person.split(" ")[0] for person in people])
     left = fmt.since(now, escalation.next_action_at)
-    return NextPage(who, escalation.next_action_at, left, max(float(escalation.timeout_seconds), left))
+    return NextPage(who, short, escalation.next_action_at, left, max(float(escalation.timeout_seconds), left))

@@ -34,7 +34,7 @@ LEVEL_LABELS: Final = {
     Level.PRIMARY: "Primary",
     Level.SECONDARY: "Secondary",
     Level.EVERYONE: "Everyone",
-    Level.CATCH_ALL: "Catch-all contact",
+    Level.CATCH_ALL: "Catch-all",
 }
 
 
@@ -149,6 +149,11 @@ def listed(names: list[str], most: int = 3) -> str:
     if len(names) > most:
         return f"{', '.join(shown)} and {len(names) - most} more"
     return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
+
+
+def capitalised(text: str) -> str:
+    """Return *text* with its first letter in upper case, for the start of a sentence."""
+    return text[:1].upper() + text[1:]
 
 
 def rows(text: str) -> int:

@@ -25,8 +25,8 @@ NAMES: Final = {
 }
 IMPACTS: Final = {
     ALERT_INGESTION: "New alerts are rejected, and their senders retry. Alerts received before are processed as usual.",
-    INCIDENT_MANAGEMENT: "Alerts are still accepted, and become incidents when it is back. Pages in progress continue.",
-    ONCALL_SERVICE: "Pages already queued are sent. Escalations pause, and continue when it is back.",
+    INCIDENT_MANAGEMENT: "Alerts are accepted, and become incidents once it is back. Escalations in progress continue.",
+    ONCALL_SERVICE: "Pages already queued are still sent. Escalations pause, and continue when it is back.",
     NOTIFICATION_SERVICE: "Pages are queued, and sent when it is back. Until then, call each other.",
 }
 

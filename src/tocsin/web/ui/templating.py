@@ -31,6 +31,7 @@ FILTERS: Final = {
     "wall_day": fmt.wall_day,
     "initials": fmt.initials,
     "tint": fmt.tint,
+    "capitalised": fmt.capitalised,
     "listed": fmt.listed,
     "cut": fmt.cut,
 }

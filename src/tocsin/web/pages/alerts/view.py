@@ -101,9 +101,9 @@ def _heading(summary: AlertSummary | None) -> str:
     more = "More than " if summary.cut_at else ""
     received = more + fmt.count(summary.alerts, "alert")
     if not summary.incidents:
-        return f"{received} opened no incident"
+        return f"{received}, in no incident"
     at_least = "at least " if summary.cut_at else ""
-    return f"{received} became {at_least}{fmt.count(summary.incidents, 'incident')}"
+    return f"{received}, in {at_least}{fmt.count(summary.incidents, 'incident')}"
 
 
 def _incident_heading(incident: IncidentSummary | None) -> str:
@@ -132,7 +132,9 @@ def _empty(chosen: AlertFilter) -> EmptyState:
         return EmptyState("There are no older alerts.", [("Show the newest", chosen.with_filters().address)])
     if chosen.incident:
         if chosen != everything:
-            return EmptyState("No alert matches this filter.", [("Show all of this incident", everything.address)])
+            return EmptyState(
+                "No alert matches this filter.", [("Show all alerts of this incident", everything.address)]
+            )
         return EmptyState(
             "No alert belongs to this incident.", [("Show the incident", f"/incidents/{chosen.incident}")]
         )
@@ -140,7 +142,7 @@ def _empty(chosen: AlertFilter) -> EmptyState:
         _, window = RANGES.get(chosen.since, ("", f"the last {chosen.since}"))
         links = [*longer, ("Connect a sender", "/handbook/api.md#alerts")]
         return EmptyState(f"No alert was received in {window}.", links)
-    return EmptyState("No alert matches this filter.", [("Show all", everything.address), *longer])
+    return EmptyState("No alert matches this filter.", [("Show all alerts", everything.address), *longer])
 
 
 def _ranges(chosen: AlertFilter) -> list[Chip]:

@@ -28,7 +28,7 @@ class Ranking:
     rows: list[RankingRow]
 
 
-def states_of(stats: StatsOverview) -> Ranking:
+def time_by_status_of(stats: StatsOverview) -> Ranking:
     """Return the time spent in each status."""
     total = stats.total
     acknowledged, resolved = total.mtta.count, total.mttr.count
@@ -39,7 +39,7 @@ def states_of(stats: StatsOverview) -> Ranking:
         ("In progress", total.in_progress_seconds, resolved),
     )
     columns = [
-        Column("State", "state", numeric=False),
+        Column("Status", "status", numeric=False),
         Column("Share", "share_percent"),
         Column("Total", "total_seconds"),
         Column("Mean", "mean_seconds"),
@@ -55,7 +55,7 @@ def states_of(stats: StatsOverview) -> Ranking:
         for name, seconds, count in spent
     ]
     percents = [100 * seconds / whole if whole else 0.0 for _, seconds, _ in spent]
-    return Ranking(Table("time-by-state", columns, rows), _rows(rows, percents))
+    return Ranking(Table("time-by-status", columns, rows), _rows(rows, percents))
 
 
 def services_of(stats: StatsOverview, on_call: OnCallOverview | None) -> Ranking:
@@ -96,8 +96,9 @@ def reached_of(total: HighestLevels) -> Ranking:
         ("Acknowledged at level 1", acknowledged_at(Level.PRIMARY)),
         ("Acknowledged at level 2", acknowledged_at(Level.SECONDARY)),
         ("Acknowledged after everyone was paged", acknowledged_at(Level.EVERYONE, Level.CATCH_ALL)),
-        ("Resolved unacknowledged", sum(total.resolved.values()) + total.nobody),
+        ("Resolved unacknowledged", sum(total.resolved.values())),
         ("Still unacknowledged", sum(total.running.values())),
+        ("No page was delivered", total.nobody),
     )
     columns = [
         Column("Outcome", "how_far", numeric=False),

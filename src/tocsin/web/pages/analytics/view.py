@@ -16,7 +16,7 @@ from tocsin.web.pages.analytics.metric_charts import (
     trend_of,
     volume_of,
 )
-from tocsin.web.pages.analytics.metric_rankings import Ranking, people_of, reached_of, services_of, states_of
+from tocsin.web.pages.analytics.metric_rankings import Ranking, people_of, reached_of, services_of, time_by_status_of
 from tocsin.web.ui import format as fmt
 from tocsin.web.ui.outages import Outages
 from tocsin.web.ui.tables import Table
@@ -121,7 +121,7 @@ class AnalyticsView:
     trends: list[Trend]
     distributions: list[Distribution]
     volume: Volume | None
-    states: Ranking | None
+    time_by_status: Ranking | None
     services: Ranking | None
     on_call: OnCallOverview | None
     reached: Ranking | None
@@ -154,7 +154,7 @@ class AnalyticsView:
         """Every downloadable table, by name."""
         charts: list[Trend | Distribution | Volume] = [*self.trends, *self.distributions]
         charts += [self.volume] if self.volume else []
-        rankings = [item for item in (self.states, self.services, self.reached, self.people) if item]
+        rankings = [item for item in (self.time_by_status, self.services, self.reached, self.people) if item]
         return {item.table.name: item.table for item in [*charts, *rankings]}
 
 
@@ -174,7 +174,7 @@ def analytics_view(data: AnalyticsData) -> AnalyticsView:
         trends=_trends(stats) if stats else [],
         distributions=_distributions(stats) if stats else [],
         volume=volume_of(stats) if stats else None,
-        states=states_of(stats) if stats else None,
+        time_by_status=time_by_status_of(stats) if stats else None,
         services=services_of(stats, on_call) if stats else None,
         on_call=on_call,
         reached=reached_of(on_call.total) if on_call else None,

@@ -107,6 +107,8 @@ def _heading(channels: Sequence[ChannelSummary]) -> str:
     queued = sum(channel.queued for channel in channels)
     if queued:
         return f"{fmt.count(queued, 'message is', 'messages are')} in the queue, and none failed"
+    if not any(channel.sent for channel in channels):
+        return "Every message was cancelled"
     return "Every message was delivered"
 
 
@@ -116,7 +118,7 @@ def _empty(chosen: MessageFilter) -> EmptyState:
     if chosen == MessageFilter():
         links = [("Set up channels", "/handbook/channels.md"), ("Open an incident to try it", "/incidents/new")]
         return EmptyState("No message yet: the first incident pages the people on call.", links)
-    return EmptyState("No message matches this filter.", [("Show all", MessageFilter.path)])
+    return EmptyState("No message matches this filter.", [("Show all messages", MessageFilter.path)])
 
 
 def _window(summary: NotificationSummary) -> str:
@@ -125,14 +127,15 @@ def _window(summary: NotificationSummary) -> str:
     wanted = sum(channel.sent + channel.failed + channel.queued for channel in summary.by_channel)
     if not summary.by_channel:
         return "In the last 24 hours."
+    reason = "because the incident was acknowledged or resolved first."
+    if not wanted:
+        return f"{fmt.count(cancelled, 'message was', 'messages were')} cancelled in the last 24 hours, {reason}"
     half = ""
     if summary.median_seconds is not None and sent > 1:
         half = f"; half of them within {latency(summary.median_seconds)}"
     needless = ""
     if cancelled:
-        needless = (
-            f" {fmt.count(cancelled, 'other was', 'others were')} cancelled, as the incident had been acknowledged."
-        )
+        needless = f" {fmt.count(cancelled, 'other was', 'others were')} cancelled, {reason}"
     return f"{sent:,} of {wanted:,} delivered in the last 24 hours{half}.{needless}"
 
 

@@ -129,14 +129,13 @@ def _summary(counts: IncidentCounts | None) -> str:
         return "The number of unresolved incidents is not known right now."
     total = counts.open + counts.acknowledged + counts.in_progress
     if not total:
-        return "Every incident is resolved."
-    if total == counts.open == 1:
-        return "1 is not resolved, and unacknowledged."
-    unacknowledged = f"{counts.open:,} of them" if counts.open else "None of them"
-    verb = "is" if counts.open <= 1 else "are"
+        return "No unresolved incident."
+    incidents_are = fmt.count(total, "incident is", "incidents are")
     if total == counts.open:
-        unacknowledged = "All of them"
-    return f"{total:,} {'is' if total == 1 else 'are'} not resolved. {unacknowledged} {verb} unacknowledged."
+        return f"{incidents_are} open and unacknowledged."
+    if not counts.open:
+        return f"{incidents_are} not resolved; {'it is' if total == 1 else 'all are'} acknowledged."
+    return f"{incidents_are} not resolved; {fmt.count(counts.open, 'is', 'are')} unacknowledged."
 
 
 def _order(chosen: IncidentFilter) -> str:
@@ -161,8 +160,8 @@ def _empty(data: IncidentsData) -> EmptyState:
         links = [("Connect a sender of alerts", "/handbook/api.md#alerts"), ("Open one by hand", "/incidents/new")]
         return EmptyState("No incident yet: an alert opens the first.", links)
     if chosen == IncidentFilter(sort=chosen.sort):
-        return EmptyState("Every incident is resolved.", [("Show the resolved ones", every.address)])
-    return EmptyState("No incident matches this filter.", [("Show all", every.address)])
+        return EmptyState("No unresolved incident.", [("Show all incidents", every.address)])
+    return EmptyState("No incident matches this filter.", [("Show all incidents", every.address)])
 
 
 def _chips(data: IncidentsData) -> list[Chip]:

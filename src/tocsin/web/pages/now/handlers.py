@@ -13,7 +13,7 @@ BLOCKS: Final = ("notices", "head", "list", "strip", "rail", "done")
 
 
 async def get_now(request: web.Request) -> web.Response:
-    """Show unacknowledged incidents, those being worked on, who is on call, and response times."""
+    """Show the incidents that are not resolved, who is on call, and response times."""
     return await show_now(request)
 
 

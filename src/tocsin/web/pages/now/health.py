@@ -40,7 +40,9 @@ def health_checks(
     found = [_alerts_check(alerts), _paging_check(at, messages, failed), _on_call_check(teams)]
     checks = [check for check in found if check is not None]
     if all_respond:
-        checks.append(HealthCheck(ok=True, title="All services respond", detail="Each was queried for this page"))
+        checks.append(
+            HealthCheck(ok=True, title="All services respond", detail="Each responded when this view was loaded")
+        )
     return checks
 
 

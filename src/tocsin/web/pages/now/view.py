@@ -1,4 +1,4 @@
-"""The view of Now: unacknowledged incidents, those being worked on, who is on call, response times."""
+"""The view of Now: incidents that are not resolved, who is on call, response times."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -112,6 +112,8 @@ class NowView:
     """The number of all unacknowledged incidents, such as `200+`."""
     next_pages: list[tuple[UnackedIncident, NextPage]]
     in_work: list[IncidentSummary]
+    in_work_count: str
+    """The number of all acknowledged or in progress, such as `100+`."""
     resolved: list[ResolvedGroup]
     last_resolved: IncidentSummary | None
     counts: dict[IncidentStatus, str]
@@ -149,6 +151,7 @@ def now_view(data: NowData) -> NowView:
         open_count=_number(data.unacknowledged),
         next_pages=sorted(timed, key=lambda item: item[1].at)[:2],
         in_work=in_work[:SHOWN],
+        in_work_count=_number(data.acknowledged, data.in_progress),
         resolved=_resolved_groups(resolved, ended[len(resolved) :], counts[IncidentStatus.RESOLVED]),
         last_resolved=ended[0] if ended else None,
         counts=counts,
@@ -173,10 +176,12 @@ def _items(page: Page[IncidentSummary] | None) -> list[IncidentSummary]:
     return page.items if page is not None else []
 
 
-def _number(page: Page[IncidentSummary] | None) -> str:
-    if page is None:
+def _number(*pages: Page[IncidentSummary] | None) -> str:
+    known = [page for page in pages if page is not None]
+    if len(known) < len(pages):
         return "?"
-    return f"{len(page.items)}+" if page.next_cursor else str(len(page.items))
+    listed = sum(len(page.items) for page in known)
+    return f"{listed}+" if any(page.next_cursor for page in known) else str(listed)
 
 
 def _unacknowledged(data: NowData) -> list[UnackedIncident]:

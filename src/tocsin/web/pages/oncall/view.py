@@ -195,8 +195,8 @@ def _chart(found: Schedules, at: datetime) -> TeamChart | None:
 
 
 def _sentence(change: ClockChange, primaries: Lane, handoff: str) -> str:
-    turn = next((bar for bar in primaries.bars if bar.starts_at <= change.at < bar.ends_at), None)
-    whose = f", {turn.person}'s turn {turn.hours:g}" if turn and turn.person else ""
+    shift = next((bar for bar in primaries.bars if bar.starts_at <= change.at < bar.ends_at), None)
+    whose = f", and {shift.person}'s shift has {shift.hours:g}" if shift and shift.person else ""
     return (
         f"Clocks go {'back' if change.back else 'forward'} from {change.before:%H:%M} to {change.after:%H:%M}: "
         f"{fmt.day(change.day)} has {change.hours:g} hours{whose}. Handoffs stay at {handoff} local time."
