@@ -8,14 +8,13 @@ import asyncio
 import os
 import statistics
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 from rich.console import Console
 from rich.table import Table
+from tests.support.cli.processes import data_folder
 
 from bench import filled
 from bench.ingestion import SHARE_OF_LOAD, Rate, rate, with_incident
@@ -99,9 +98,8 @@ async def main() -> None:
         "DEFAULT_TEAM": "bench",
         "WEBHOOK_ALLOWED_NETWORKS": f"{own_address()}/32",
     }
-    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
-        os.chmod(folder, 0o755)  # noqa: PTH101, S103 - run as root, PostgreSQL runs as another user
-        async with tocsin(Path(folder), environment) as running, bare_server() as bare_url:
+    with data_folder() as folder:
+        async with tocsin(folder, environment) as running, bare_server() as bare_url:
             history = await filled.fill(running.dsn) if options.filled else "an empty database"
             found = await measure(running, bare_url, options)
     console = Console(file=sys.stdout, width=120)

@@ -6,13 +6,12 @@ python -m bench.filled [--incidents 1000000] [--alerts 5]
 import argparse
 import asyncio
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import psycopg2
+from tests.support.cli.processes import data_folder
 
 from bench.processes import HERE, tocsin
 from tocsin.kernel import clock
@@ -99,9 +98,8 @@ async def main() -> None:
     parser.add_argument("--incidents", type=int, default=INCIDENTS)
     parser.add_argument("--alerts", type=int, default=ALERTS)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
-        os.chmod(folder, 0o755)  # noqa: PTH101, S103 - run as root, PostgreSQL runs as another user
-        async with tocsin(Path(folder), os.environ) as running:
+    with data_folder() as folder:
+        async with tocsin(folder, os.environ) as running:
             print(await fill(running.dsn, incidents=options.incidents, alerts=options.alerts))  # noqa: T201 - its output
 
 

@@ -8,12 +8,10 @@ import asyncio
 import os
 import statistics
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -21,6 +19,7 @@ from playwright.async_api import Browser, Page
 from rich.console import Console
 from rich.table import Table
 from tests.support.browser import running_browser
+from tests.support.cli.processes import data_folder
 
 from bench.filled import insert_history, rolled_up
 from bench.processes import Running, tocsin
@@ -205,9 +204,8 @@ async def main() -> None:
     table = Table(title=f"A year with {incidents:,} incidents, one replica of each service, one reader")
     for column in ("measured", "p50", "p95", "limit", "p95 / limit"):
         table.add_column(column, justify="left" if column == "measured" else "right")
-    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
-        os.chmod(folder, 0o755)  # noqa: PTH101, S103 - run as root, PostgreSQL runs as another user
-        async with tocsin(Path(folder), environment) as running, running_browser() as browser:
+    with data_folder() as folder:
+        async with tocsin(folder, environment) as running, running_browser() as browser:
             await asyncio.to_thread(insert_history, running.dsn, round(incidents * SHARE), 0)
             started = clock.monotonic()
             await rolled_up(running.dsn)

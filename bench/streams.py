@@ -8,14 +8,13 @@ import asyncio
 import os
 import statistics
 import sys
-import tempfile
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 from rich.console import Console
 from rich.table import Table
+from tests.support.cli.processes import data_folder
 
 from bench.processes import Running, tocsin
 from bench.query import query
@@ -83,9 +82,8 @@ async def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.streams", description="Measure what open event streams cost.")
     parser.add_argument("--streams", type=int, default=500)
     number = parser.parse_args().streams
-    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
-        os.chmod(folder, 0o755)  # noqa: PTH101, S103 - run as root, PostgreSQL runs as another user
-        async with tocsin(Path(folder), os.environ) as running:
+    with data_folder() as folder:
+        async with tocsin(folder, os.environ) as running:
             found = await measure(running, number)
     table = Table(title=f"{number} open event streams through the web service, {os.cpu_count()} cores")
     table.add_column("measured")

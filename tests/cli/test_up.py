@@ -9,12 +9,11 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
 
-from tests.support.cli.processes import free_endpoint, tocsin, tocsin_up
+from tests.support.cli.processes import data_folder, free_endpoint, tocsin, tocsin_up
 from tests.support.waiting import eventually
 from tocsin.cli import postgres, supervisor
 from tocsin.cli.postgres import EmbeddedPostgres, exclusive
@@ -26,10 +25,10 @@ READY = "Tocsin is up"
 
 @pytest.fixture
 def data() -> Iterator[Path]:
-    """A folder for an embedded server. Not pytest's: started by root, the server's user could not enter that."""
-    with TemporaryDirectory(prefix="tocsin-data-") as folder:
-        yield Path(folder)
-        pid = EmbeddedPostgres(Path(folder)).pid()
+    """A folder for an embedded server, which is ended afterwards."""
+    with data_folder() as folder:
+        yield folder
+        pid = EmbeddedPostgres(folder).pid()
         if pid is not None:
             os.kill(pid, signal.SIGQUIT)
             psutil.Process(pid).wait(5)

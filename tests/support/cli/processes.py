@@ -6,11 +6,12 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import psutil
@@ -26,6 +27,14 @@ from tocsin.kernel.tasks import create_task
 
 TOCSIN: Final = Path(sys.executable).with_name("tocsin")
 START_SECONDS: Final = 120
+
+
+@contextmanager
+def data_folder() -> Iterator[Path]:
+    """Yield a temporary data folder that the server's user can enter when root starts it."""
+    with TemporaryDirectory(prefix="tocsin-data-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def free_endpoint() -> Endpoint:
