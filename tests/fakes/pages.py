@@ -42,6 +42,9 @@ def nothing_measured() -> StatsSummary:
     return StatsSummary(**counts, mtta=nothing, mttr=nothing, by_service=[], over_time=[])
 
 
+LONG_AGO = "2000-01-01T00:00:00+00:00"
+
+
 class FakeIncidents(FakePeer):
     """Stores incidents, changes their status by the rules, and publishes events."""
 
@@ -133,7 +136,8 @@ class FakeIncidents(FakePeer):
             for item in self.incidents.values()
             if asked_for(request, item, "id", "status", "severity", "service", "team", "assigned_to")
             and query.get("q", "").lower() in f"{item.title} {item.service} {item.description}".lower()
-            and item.created_at >= datetime.fromisoformat(query.get("since", "2000-01-01T00:00:00+00:00"))
+            and item.created_at >= datetime.fromisoformat(query.get("since", LONG_AGO))
+            and (item.resolved_at or item.updated_at) >= datetime.fromisoformat(query.get("resolved_since", LONG_AGO))
         ]
         ordered = severest_page_of if query.get("sort") == "severity" else page_of
         return ordered(request, Page[IncidentSummary], [IncidentSummary(**item.model_dump()) for item in shown])

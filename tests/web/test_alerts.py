@@ -28,8 +28,8 @@ async def test_each_alert_shows_its_outcome_and_why(client: Client, services: Se
         "attached": "PaymentAuthTimeout: p99 of authorise at 12.1 s checkout-apiGrafana",
         "waiting": "Pending incident management has not responded yet; Tocsin retries until it does",
         "ignored": "Ignored its sender resolved it, but it was not firing",
-        "new": "New incident #2481 Checkout answers 5xx for 7.4 % of requests no incident was open for checkout-api"
-        " at this severity; assigned to Priya Raman",
+        "new": "New incident #2481 Checkout answers 5xx for 7.4 % of requests no unresolved incident of checkout-api"
+        " at this severity was recent enough; assigned to Priya Raman",
         "recovered": "The severity “page” is not known; taken as high. resolved by its sender after 40 s",
     }
     for word, sentence in expected.items():

@@ -31,7 +31,7 @@ async def test_the_heading_summarises_the_range(client: Client, services: Servic
     quarter.fill(services)
     page = await read(client, QUARTER)
     words = page.text("analytics")
-    assert words.startswith("Acknowledged in 2:06, resolved in 41 min Medians over 13 weeks, 158 incidents.")
+    assert words.startswith("Acknowledged in 2:06 min, resolved in 41 min Medians over 13 weeks, 158 incidents.")
     assert "Time to acknowledge down 28 %; time to resolve unchanged, compared with the 13 weeks before." in words
     assert "Time to acknowledge 2:06 min, median 28 % better, was 2:55" in words
     assert "Time to resolve 41 min, median 3 % worse, was 40 min" in words
@@ -89,7 +89,7 @@ async def test_a_table_has_the_figures_with_their_units(client: Client, services
         "time_to_resolve_median_seconds": "2280.0",
     }
     assert (await table(client, "pages-per-person"))[0]["pages_at_night"] == "9"
-    assert [row["incidents"] for row in await table(client, "escalations")] == ["131", "16", "5", "0", "0", "0"]
+    assert [row["incidents"] for row in await table(client, "escalations")] == ["131", "16", "5", "0", "0", "0", "0"]
     by_status = {row["status"]: row["share_percent"] for row in await table(client, "time-by-status")}
     assert by_status["In progress"] == "68.1"
 
@@ -145,7 +145,7 @@ async def test_one_incident_none_and_empty_weeks_have_correct_headings(client: C
         update={**empty, "total": Figures(**one), "before": Figures(**none), "periods": periods}
     )
     words = (await read(client, QUARTER)).text("analytics")
-    assert words.startswith("Acknowledged in 1:01 Medians over 13 weeks, 1 incident.")
+    assert words.startswith("Acknowledged in 1:01 min Medians over 13 weeks, 1 incident.")
     assert "Nobody was paged in 13 weeks." in words
 
     services.incidents.overview = found.model_copy(
@@ -196,7 +196,7 @@ async def test_an_outage_is_named_with_the_rest_of_the_page(client: Client, serv
     services.schedules.overview = None
     page = await read(client, QUARTER)
     assert "The on-call service has been unavailable since" in page.text("notices")
-    assert page.text("analytics").startswith("Acknowledged in 2:06")
+    assert page.text("analytics").startswith("Acknowledged in 2:06 min")
     assert not page.has("pages-per-person")
     async with client.get(f"{PATH}/pages-per-person.csv") as response:
         assert response.status == 503

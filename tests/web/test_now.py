@@ -48,7 +48,7 @@ async def test_an_unacknowledged_incident_shows_who_was_paged_and_an_acknowledge
     assert "Critical" in card
     assert "Checkout answers 5xx for 7.4 % of requests" in card
     assert "checkout-apiPayments47 alerts" in card
-    assert "Priya Raman paged 1:4" in card
+    assert "Priya Raman was paged 1:4" in card
     assert "Pages Carol Mensah in 3:1" in card
     assert page.form("/incidents/2481/acknowledge").method == "post"
     fuse = next(given for given in page.elements("progress") if "Carol" in given["aria-label"])
@@ -63,9 +63,9 @@ async def test_now_counts_each_state_and_lists_what_is_worked_on_and_what_ended(
     page = await read(client, "/")
     assert page.text("head").endswith("2Open 1Acknowledged 2In progress 3Resolved, 24 h")
     assert "Replica lag on ledger-db-2 above 90 s" in page.text("list")
-    assert "Tomás Rivera · 26 min" in page.text("list")
+    assert "Tomás Rivera · open for 26 min" in page.text("list")
     assert "Label printer pool offline in Leipzig" in page.text("done")
-    assert "22 min, acknowledged in 1:05" in page.text("done")
+    assert "acknowledged in 1:05, resolved in 22 min" in page.text("done")
 
 
 async def test_incidents_resolved_over_a_day_ago_are_not_counted(client: Client, services: Services) -> None:
@@ -127,7 +127,7 @@ async def test_figures_are_means_of_seven_days_against_the_seven_before(client: 
 async def test_without_a_measurement_no_figure_is_made_up(client: Client, services: Services) -> None:
     services.incidents.summary = demo_data.summary([None] * 14, [None] * 14)
     rail = (await read(client, "/")).text("rail")
-    assert "MTTA mean of 7 days \N{EN DASH} No incident was acknowledged in the last 7 days." in rail
+    assert "MTTA mean of 7 days \N{EN DASH} No incident opened in the last 7 days is acknowledged." in rail
 
 
 async def test_the_pulse_covers_three_hours_or_shows_how_much_less(client: Client, services: Services) -> None:

@@ -91,7 +91,7 @@ async def test_an_incident_names_its_responders_its_links_and_earlier_incidents(
     assert page.text("responders") == "Responders 2 PRPriya RamanPaged, unacknowledged HWHannah Weiss1 note"
     assert "Runbook: checkout 5xx" in page.text("details")
     assert "Same service, resolved Checkout 5xx after issuer timeout #2470" in page.text("same-service")
-    assert "took 31 min" in page.text("same-service")
+    assert "ago, resolved in 31 min" in page.text("same-service")
     assert f"/alerts?incident={services.incidents.incidents[2481].id}" in [link["href"] for link in page.elements("a")]
     assert "44 firing, 3 recovered" in page.text("alerts")
     shown = services.incidents.incidents[2481].alerts[0]
@@ -121,3 +121,23 @@ async def test_a_long_timeline_is_read_page_by_page(client: Client, services: Se
     assert "Newest entries" in page.text("timeline")
     assert f"{PAGE}?show=people&before=77" in [link["href"] for link in page.elements("a")]
     assert "Two merchants called" in (await read(client, f"{PAGE}?before=x")).text("timeline")
+
+
+async def test_an_incident_resolved_by_its_senders_was_acknowledged_by_nobody(
+    client: Client, services: Services
+) -> None:
+    ended = demo_data.resolved(7, "Disk full", timedelta(minutes=5))
+    by_senders = ended.model_copy(
+        update={
+            "acknowledged_at": ended.resolved_at,
+            "mtta_seconds": ended.mttr_seconds,
+            "timeline": [demo_data.entry(EventType.RESOLVED, "auto-resolve", "Every alert is resolved.", 5)],
+        }
+    )
+    services.incidents.incidents[7] = by_senders
+    page = await read(client, "/incidents/7")
+    assert "Resolved by its senders" in page.text("response")
+    assert "cknowledged" not in page.text("response") + page.text("details")
+    assert "auto-resolve" not in page.text("responders")
+    assert "Acknowledged:" not in await review(client, "7")
+    assert "No action by a person" in (await read(client, "/incidents/7?show=people")).text("timeline")

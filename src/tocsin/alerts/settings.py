@@ -23,4 +23,4 @@ class Settings(ServiceSettings):
     forward_grace_seconds: Seconds = 2.0
     """How long a stored alert may stay unforwarded before it is overdue and forwarding is retried."""
     rejected_retry_seconds: Seconds = 30.0
-    """How long a rejected alert waits: it may need another version, and each of its attempts is a call of its own."""
+    """How long a rejected alert waits for the next attempt: another release of incident-management may accept it."""

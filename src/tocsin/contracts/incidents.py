@@ -15,6 +15,7 @@ Title = Annotated[
 MAX_NOTE: Final = 16_384
 """The maximum number of characters of a note."""
 NoteText = Annotated[Text, StringConstraints(min_length=1, max_length=MAX_NOTE)]
+MAX_MOVED_ALERTS: Final = 100
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
@@ -103,6 +104,11 @@ class IncidentSummary(Model):
     resolved_at: Instant | None
     mtta_seconds: float | None
     mttr_seconds: float | None
+
+    @property
+    def was_acknowledged(self) -> bool:
+        """Whether a person acknowledged it: resolving an unacknowledged incident sets `acknowledged_at`, too."""
+        return self.acknowledged_at is not None and self.acknowledged_at != self.resolved_at
 
 
 class IncidentCounts(Model):

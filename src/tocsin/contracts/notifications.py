@@ -14,7 +14,7 @@ class NotificationKind(StrEnum):
     """Why a message is sent."""
 
     PAGE = "page"
-    """A page of an escalation: cancelled when the incident is acknowledged."""
+    """A page of an escalation: cancelled when the incident is acknowledged or resolved."""
     MESSAGE = "message"
 
 
@@ -26,7 +26,7 @@ class NotificationStatus(StrEnum):
     FAILED = "failed"
     """A dead letter: it can be redelivered."""
     CANCELLED = "voided"
-    """The incident was acknowledged before the page was sent."""
+    """The incident was acknowledged or resolved before the page was sent. It can be redelivered, too."""
 
 
 class AttemptOutcome(StrEnum):
@@ -189,5 +189,5 @@ class WebhookBody(Model):
     """The page on which to acknowledge; null if `PUBLIC_URL` is not set."""
     created_at: Instant
     digest: list[DigestEntry] | None = None
-    """Pages that are over ten minutes late are sent as one digest, whose `message` names the unacknowledged incidents
-    and whose `page` is the newest. Null otherwise."""
+    """Two or more pages to a recipient that are over ten minutes late are sent as one digest: its `message` names up to
+    50 unacknowledged incidents, its `page` is the newest. Null otherwise."""

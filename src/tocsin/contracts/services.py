@@ -1,4 +1,4 @@
-"""The names of the services, as their logs, metrics and error messages have them."""
+"""The names of the services, as logs, metrics and error messages have them, and of the actors that are no person."""
 
 from typing import Final
 
@@ -6,3 +6,5 @@ ALERT_INGESTION: Final = "alert-ingestion"
 INCIDENT_MANAGEMENT: Final = "incident-management"
 ONCALL_SERVICE: Final = "oncall-service"
 NOTIFICATION_SERVICE: Final = "notification-service"
+AUTO_RESOLVE: Final = "auto-resolve"
+"""The actor that resolves an incident once its senders have resolved every alert."""

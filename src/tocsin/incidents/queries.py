@@ -63,6 +63,8 @@ class IncidentQuery(ListQuery):
     """Created at this time or later."""
     until: Instant | None = None
     """Created before this time."""
+    resolved_since: Instant | None = None
+    """Resolved at this time or later."""
     q: Annotated[Text, StringConstraints(min_length=1, max_length=256)] | None = None
     """Words of title, service and description, in web search syntax: quotes, `or`, `-`."""
 

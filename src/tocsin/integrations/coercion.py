@@ -55,7 +55,9 @@ def bounded_labels(labels: Mapping[str, str]) -> tuple[dict[str, str], str | Non
     kept = {name[:MAX_LABEL_NAME]: value[:MAX_LABEL_VALUE] for name, value in list(labels.items())[:MAX_LABELS]}
     if kept == labels:
         return kept, None
-    return kept, f"Labels were cut: there were {len(labels)}, or very long ones."
+    if len(labels) > MAX_LABELS:
+        return kept, f"There were {len(labels)} labels; {MAX_LABELS} are kept."
+    return kept, "Very long labels were shortened."
 
 
 def bounded_message(message: str) -> tuple[str, str | None]:

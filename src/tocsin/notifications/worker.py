@@ -120,7 +120,10 @@ class Dispatcher:
                 self._retries.add(delay)
         except UnavailableError as exc:
             log.warning(
-                "outcome not recorded; retried when the lease ends", notification_id=str(message.id), reason=str(exc)
+                "outcome not recorded: sent again when the lease ends",
+                notification_id=str(message.id),
+                messages=len(group),
+                reason=str(exc),
             )
         except Exception:
             # The rest of the batch continues; this message is retried when its lease ends, until it is given up.

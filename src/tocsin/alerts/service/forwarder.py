@@ -163,16 +163,16 @@ class Forwarder:
         for start in range(0, len(alerts), MAX_ALERTS):
             if not self._breaker.allows():
                 break
+            part = alerts[start : start + MAX_ALERTS]
             try:
-                part = alerts[start : start + MAX_ALERTS]
                 correlations |= await self.forward(part, self._budget, trace_contexts)
             except DomainError as exc:
                 if isinstance(exc, UpstreamError):
                     self._breaker.failed()
-                log.warning("alerts not forwarded yet", alerts=len(alerts) - start, reason=str(exc))
+                log.warning("alerts not forwarded yet", alerts=len(part), reason=str(exc))
             except Exception:
                 # The alerts are stored: their senders get 202, and a worker forwards them when they are overdue.
-                log.exception("alerts not forwarded yet", alerts=len(alerts) - start)
+                log.exception("alerts not forwarded yet", alerts=len(part))
             else:
                 self._breaker.succeeded()
         return correlations

@@ -114,7 +114,7 @@ async def _remove_once(database: Database, ids: DemoIds) -> bool:
 
 
 async def _values(cur: Cursor, ids: DemoIds) -> Mapping[str, object]:
-    """Add the ids that exist to *ids*; return the statements' parameters."""
+    """Add what is found in the database of the demo incidents to *ids*; return the statements' parameters."""
     found = await fetch_all(
         cur,
         "SELECT id::text FROM incidents.incident WHERE service = ANY(%(services)s)",

@@ -5,12 +5,11 @@ from datetime import timedelta
 from typing import Any, Final
 
 from tocsin.contracts.incidents import AlertState, EventType
-from tocsin.contracts.services import ALERT_INGESTION
+from tocsin.contracts.services import ALERT_INGESTION, AUTO_RESOLVE
 from tocsin.incidents.domain.changes import status_entry
 from tocsin.incidents.domain.correlation import IncidentDelta
 from tocsin.incidents.domain.incident import NewTimelineEntry, excerpt
 
-AUTO_RESOLVE: Final = "auto-resolve"
 MAX_NAMES: Final = 3
 """The maximum number of senders, remarks or incident numbers in an entry's text."""
 MAX_IDS: Final = 20

@@ -93,6 +93,7 @@ async def select_incidents(cur: Cursor, **filters: Any) -> list[Row]:
           AND (%(team)s::text IS NULL OR team = %(team)s)
           AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s)
           AND (%(until)s::timestamptz IS NULL OR created_at < %(until)s)
+          AND (%(resolved_since)s::timestamptz IS NULL OR resolved_at >= %(resolved_since)s)
           AND (%(q)s::text IS NULL OR search @@ websearch_to_tsquery('simple', %(q)s))
           AND (%(after_at)s::timestamptz IS NULL OR (created_at, id) < (%(after_at)s, %(after_id)s::uuid))
         ORDER BY created_at DESC, id DESC
@@ -124,6 +125,7 @@ async def select_by_severity(cur: Cursor, **filters: Any) -> list[Row]:
               AND (%(team)s::text IS NULL OR team = %(team)s)
               AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s)
               AND (%(until)s::timestamptz IS NULL OR created_at < %(until)s)
+              AND (%(resolved_since)s::timestamptz IS NULL OR resolved_at >= %(resolved_since)s)
               AND (%(q)s::text IS NULL OR search @@ websearch_to_tsquery('simple', %(q)s))
               AND (level.severity IS DISTINCT FROM %(after_severity)s::text
                    OR (created_at, id) < (%(after_at)s, %(after_id)s::uuid))

@@ -8,8 +8,9 @@ import structlog
 
 from tocsin.contracts.escalations import StartEscalation, StopEscalation
 from tocsin.contracts.incidents import AlertState, CorrelateAlerts, Correlations
+from tocsin.contracts.services import AUTO_RESOLVE
 from tocsin.incidents.domain.correlation import AlertLink, BatchPlan, CorrelationKey, IncidentDelta, plan_batch
-from tocsin.incidents.domain.timeline_entries import AUTO_RESOLVE, timeline_entries
+from tocsin.incidents.domain.timeline_entries import timeline_entries
 from tocsin.incidents.repository import correlation, locking, timeline
 from tocsin.incidents.service import Deps
 from tocsin.incidents.service.escalations import enqueue_starts, enqueue_stops

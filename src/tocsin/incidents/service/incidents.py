@@ -4,6 +4,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from tocsin.contracts.incidents import (
+    MAX_MOVED_ALERTS,
     Incident,
     IncidentCounts,
     IncidentSort,
@@ -94,7 +95,7 @@ async def get_detail(cur: Cursor, incident_id: UUID) -> Incident:
     """Return an incident with its alerts, notes and timeline. Raise NotFoundError."""
     summary = await get_summary(cur, incident_id)
     alerts = await incidents.select_alerts(cur, incident_id, limit=ALERTS_SHOWN)
-    moved = await incidents.select_moved_alerts(cur, incident_id, limit=ALERTS_SHOWN)
+    moved = await incidents.select_moved_alerts(cur, incident_id, limit=MAX_MOVED_ALERTS)
     notes = await incidents.select_notes(cur, incident_id, limit=NOTES_SHOWN)
     entries, cursor = await timeline.select_timeline(cur, incident_id, before=None, limit=TIMELINE_SHOWN)
     return Incident(

@@ -1,4 +1,4 @@
-"""Keep the roll-up, from which figures over days and weeks are read."""
+"""Keep the roll-up current, from which figures over days and weeks are read."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ ROLL_UP: Final = Failpoint("incidents.roll_up")
 
 
 async def roll_up(db: Database, *, limit: int) -> bool:
-    """Refresh the figures that up to *limit* marks name; return whether there may be more.
+    """Recompute the figures of up to *limit* marked days and services; return whether there may be more.
 
     While another replica does so, this is a no-op.
     """

@@ -43,7 +43,7 @@ function show() {
   const text = {
     connecting: "Connecting",
     live: outage ? "Partly live" : "Live",
-    down: downSince && `Reconnecting since ${local(new Date(downSince), "clock")}, timers stopped`,
+    down: downSince && `Reconnecting since ${local(new Date(downSince), "clock")}, countdowns stopped`,
   }[state];
   if (word.textContent !== text) word.textContent = text;
 }

@@ -56,7 +56,7 @@ def alert_row(alert: Alert, incidents: Mapping[UUID, IncidentSummary]) -> AlertR
 
 def _reasons(alert: Alert, incident: IncidentSummary | None) -> list[str]:
     reasons = {
-        AlertAction.NEW_INCIDENT: f"no incident was open for {alert.service} at this severity",
+        AlertAction.NEW_INCIDENT: f"no unresolved incident of {alert.service} at this severity was recent enough",
         AlertAction.ATTACHED: "same service and severity",
         AlertAction.PENDING: "incident management has not responded yet; Tocsin retries until it does",
         AlertAction.IGNORED: "its sender resolved it, but it was not firing",

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from tocsin.contracts.incidents import EventType, Incident, IncidentStatus
+from tocsin.contracts.services import AUTO_RESOLVE
 from tocsin.web.ui import format as fmt
 
 EVENTS: Final = {
@@ -51,7 +52,8 @@ def current_state(incident: Incident) -> CurrentState:
     entry = next((entry for entry in incident.timeline if entry.event_type is event_type), None)
     known = {IncidentStatus.ACKNOWLEDGED: incident.acknowledged_at, IncidentStatus.RESOLVED: incident.resolved_at}
     at = known.get(incident.status) or (entry.created_at if entry else None)
-    return CurrentState(fmt.STATUS_LABELS[incident.status].lower(), entry.actor if entry else "", at)
+    by = "" if entry is None else "its senders" if entry.actor == AUTO_RESOLVE else entry.actor
+    return CurrentState(fmt.STATUS_LABELS[incident.status].lower(), by, at)
 
 
 def already_done(incident: Incident) -> Rejection | None:

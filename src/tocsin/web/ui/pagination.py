@@ -9,7 +9,7 @@ from tocsin.web.ui.filters import PageFilter
 
 @dataclass(frozen=True, slots=True)
 class PageLinks:
-    """Addresses of neighbouring pages; empty where there is none."""
+    """Addresses of the first page and of the next older one; empty where there is none."""
 
     newest: str
     older: str

@@ -76,7 +76,7 @@ def trend_of(stats: StatsOverview, title: str, name: str, pick: Pick) -> Trend:
         Column("Median", "median_seconds"),
         Column("Mean", "mean_seconds"),
         Column(f"Mean of {over} {stats.by}s", f"mean_of_{over}_{stats.by}s_seconds"),
-        Column("95 %", "p95_seconds"),
+        Column("95th percentile", "p95_seconds"),
         Column("Measured", "incidents"),
     ]
     rows = [

@@ -95,7 +95,8 @@ def reached_of(total: HighestLevels) -> Ranking:
     results = (
         ("Acknowledged at level 1", acknowledged_at(Level.PRIMARY)),
         ("Acknowledged at level 2", acknowledged_at(Level.SECONDARY)),
-        ("Acknowledged after everyone was paged", acknowledged_at(Level.EVERYONE, Level.CATCH_ALL)),
+        ("Acknowledged after everyone was paged", acknowledged_at(Level.EVERYONE)),
+        ("Acknowledged after the catch-all contact was paged", acknowledged_at(Level.CATCH_ALL)),
         ("Resolved unacknowledged", sum(total.resolved.values())),
         ("Still unacknowledged", sum(total.running.values())),
         ("No page was delivered", total.nobody),

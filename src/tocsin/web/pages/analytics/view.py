@@ -27,7 +27,7 @@ RESOLVED_LATE: Final = 3_600.0
 DAY: Final = timedelta(days=1)
 MIN_TREND_PERCENT: Final = 5
 """Change in per cent below which there is no trend."""
-LEVELS_PAST_FIRST: Final = (Level.SECONDARY, Level.EVERYONE, Level.CATCH_ALL)
+LEVELS_PAST_FIRST: Final = (Level.SECONDARY, Level.EVERYONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +232,7 @@ def _change(now: float | None, then: float | None) -> int | None:
 
 def _short(seconds: float) -> str:
     number, unit = fmt.figure(seconds)
-    return number if ":" in number else f"{number} {unit}".strip()
+    return f"{number} {unit}".strip()
 
 
 def _incident_figures(stats: StatsOverview) -> list[Figure]:

@@ -148,7 +148,7 @@ def _channel(channel: ChannelSummary) -> ChannelFigure:
     if channel.failed:
         tone, icon, state = "fail", "cross", f"{channel.failed:,} failed"
     if not channel.sent and tone == "ok":
-        tone, icon, state = "mute", "mute", "no messages"
+        tone, icon, state = "mute", "mute", "all cancelled"
     return ChannelFigure(CHANNELS.label(channel.channel), channel.sent, tone, icon, state)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from tocsin.contracts.incidents import EventType, Incident
+from tocsin.contracts.incidents import MAX_MOVED_ALERTS, EventType, Incident
 from tocsin.web.ui import format as fmt
 
 SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|~!])")
@@ -26,7 +26,7 @@ def _facts(incident: Incident) -> Iterator[str]:
     if incident.assigned_to:
         yield f"- Assigned to: {plain(incident.assigned_to)}"
     yield f"- Opened: {_at(incident.created_at)}"
-    if incident.acknowledged_at and incident.mtta_seconds is not None:
+    if incident.was_acknowledged and incident.acknowledged_at and incident.mtta_seconds is not None:
         yield f"- Acknowledged: {_at(incident.acknowledged_at)}, after {fmt.duration(incident.mtta_seconds)}"
     if incident.resolved_at and incident.mttr_seconds is not None:
         yield f"- Resolved: {_at(incident.resolved_at)}, after {fmt.duration(incident.mttr_seconds)}"
@@ -35,7 +35,7 @@ def _facts(incident: Incident) -> Iterator[str]:
         numbers = ", ".join(
             f"#{number}" for number in sorted({alert.moved_to_number for alert in incident.moved_alerts})
         )
-        yield f"- Still firing after this was resolved, moved to {numbers}: {len(incident.moved_alerts):,}"
+        yield f"- Still firing after this was resolved, moved to {numbers}: {moved_count(incident)}"
     if incident.description:
         yield ""
         yield from _quoted(incident.description)
@@ -62,6 +62,12 @@ def _sections() -> Iterator[str]:
     yield "## What we change"
     yield ""
     yield "- [ ] "
+
+
+def moved_count(incident: Incident) -> str:
+    """Return how many alerts of *incident* moved, such as `100+`."""
+    moved = len(incident.moved_alerts)
+    return f"{moved}+" if moved == MAX_MOVED_ALERTS else str(moved)
 
 
 def incidents_moved_to(incident: Incident) -> list[int]:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tocsin.contracts.escalations import Escalation
+from tocsin.contracts.escalations import CATCH_ALL_PERSON, Escalation
 from tocsin.contracts.incidents import EventType, Incident, IncidentStatus
+from tocsin.contracts.services import AUTO_RESOLVE
 from tocsin.web.ui import format as fmt
 from tocsin.web.ui.outages import NAMES
 
@@ -16,7 +17,7 @@ ACTIONS: Final = {
     EventType.ACKNOWLEDGED: ("acknowledged", "acknowledged", "Acknowledged it"),
 }
 """What a person did, the most significant first."""
-SHOWN: Final = 12
+NOT_PEOPLE: Final = frozenset({*NAMES, AUTO_RESOLVE, CATCH_ALL_PERSON})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,13 @@ def responders_of(incident: Incident, escalation: Escalation | None) -> list[Res
     paged = list(dict.fromkeys(page.person for page in escalation.pages)) if escalation else []
     wrote = Counter(note.author for note in incident.notes)
     people = dict.fromkeys([*(name for names in done.values() for name in names), *paged, *wrote])
-    return [_responder(name, done, name in paged, wrote[name], incident.status) for name in list(people)[:SHOWN]]
+    return [
+        _responder(name, done, name in paged, wrote[name], incident.status) for name in people if name not in NOT_PEOPLE
+    ]
 
 
 def _actors(incident: Incident, action: EventType) -> Sequence[str]:
-    return [entry.actor for entry in incident.timeline if entry.event_type is action and entry.actor not in NAMES]
+    return [entry.actor for entry in incident.timeline if entry.event_type is action]
 
 
 def _responder(

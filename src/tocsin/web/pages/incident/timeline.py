@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from tocsin.contracts.incidents import EventType, Note, TimelineEntry
+from tocsin.contracts.services import AUTO_RESOLVE
 from tocsin.web.ui.deliveries import Delivery
 
 ICONS: Final = {
@@ -128,6 +129,7 @@ def timeline_of(
         _row(entry, texts, deliveries)
         for entry in entries
         if entry.event_type in SHOWN[show]
+        and (show is not Show.PEOPLE or entry.actor != AUTO_RESOLVE)
         and (entry.event_type not in DELIVERY_EVENTS or entry.data.get("notification_id") not in shown)
     ]
 

@@ -19,7 +19,8 @@ from tocsin.contracts.incidents import (
 )
 from tocsin.contracts.model import Page
 from tocsin.contracts.notifications import Notification
-from tocsin.web.pages.incident.postmortem import incidents_moved_to
+from tocsin.contracts.services import AUTO_RESOLVE
+from tocsin.web.pages.incident.postmortem import incidents_moved_to, moved_count
 from tocsin.web.pages.incident.responders import Responder, responders_of
 from tocsin.web.pages.incident.timeline import TimelineFilter, TimelineRow, timeline_of
 from tocsin.web.ui import format as fmt
@@ -77,6 +78,8 @@ class IncidentView:
     moved: Sequence[MovedAlert]
     """The newest alerts that moved to another incident."""
     moved_to: list[int]
+    moved_count: str
+    """The number of alerts that moved, such as `100+`."""
     """The numbers of the incidents that they moved to."""
     senders: list[str]
     links: list[Link]
@@ -132,6 +135,7 @@ def incident_view(data: IncidentData) -> IncidentView:
         folded_alerts=incident.alerts[ALERTS_SHOWN:],
         moved=incident.moved_alerts[:ALERTS_SHOWN],
         moved_to=incidents_moved_to(incident),
+        moved_count=moved_count(incident),
         senders=sorted({alert.source for alert in incident.alerts if alert.source}),
         timeline=timeline_of(entries, incident.notes, data.timeline_filter.show, deliveries),
         timeline_filter=data.timeline_filter,
@@ -152,7 +156,7 @@ def _steps(incident: Incident) -> list[StatusStep]:
     reached = ORDER.index(incident.status)
     times = {
         IncidentStatus.OPEN: incident.created_at,
-        IncidentStatus.ACKNOWLEDGED: incident.acknowledged_at,
+        IncidentStatus.ACKNOWLEDGED: incident.acknowledged_at if incident.was_acknowledged else None,
         IncidentStatus.IN_PROGRESS: _time_of(incident, EventType.STATUS_CHANGED),
         IncidentStatus.RESOLVED: incident.resolved_at,
     }
@@ -172,8 +176,9 @@ def _time_of(incident: Incident, event_type: EventType) -> datetime | None:
 
 
 def _actor(incident: Incident, event_types: set[EventType]) -> str:
-    """Return who caused the first entry of *event_types*; the timeline is newest first."""
-    return next((entry.actor for entry in reversed(incident.timeline) if entry.event_type in event_types), "")
+    """Return who caused the first entry of *event_types*; the timeline is newest first. Empty if no person did."""
+    actors = (entry.actor for entry in reversed(incident.timeline) if entry.event_type in event_types)
+    return next((actor for actor in actors if actor != AUTO_RESOLVE), "")
 
 
 ACKNOWLEDGE: Final = Action("acknowledge", "Acknowledge", "check", "a")

@@ -7,7 +7,7 @@ from typing import Final
 
 from tocsin.contracts.alerts import Alert
 from tocsin.contracts.model import Page
-from tocsin.contracts.notifications import Notification
+from tocsin.contracts.notifications import Notification, NotificationStatus
 from tocsin.contracts.oncall import OnCall
 from tocsin.integrations import label_of
 from tocsin.web.ui import format as fmt
@@ -34,10 +34,11 @@ def health_checks(
     messages: Page[Notification] | None,
     failed: Page[Notification] | None,
     teams: Sequence[OnCall] | None,
+    more_teams: bool,
     all_respond: bool,
 ) -> list[HealthCheck]:
     """Return the checks of the services' responses; None is not checked."""
-    found = [_alerts_check(alerts), _paging_check(at, messages, failed), _on_call_check(teams)]
+    found = [_alerts_check(alerts), _paging_check(at, messages, failed), _on_call_check(teams, more=more_teams)]
     checks = [check for check in found if check is not None]
     if all_respond:
         checks.append(
@@ -65,10 +66,11 @@ def _paging_check(
         return None
     undelivered = [message for message in failed.items if message.created_at >= at - DAY]
     if undelivered:
+        more = "More than " if failed.next_cursor and len(undelivered) == len(failed.items) else ""
         return HealthCheck(
             ok=False,
-            title=f"{fmt.count(len(undelivered), 'message')} could not be delivered in the last 24 hours",
-            detail=undelivered[0].reason or "",
+            title=f"{more}{fmt.count(len(undelivered), 'message')} could not be delivered in the last 24 hours",
+            detail=f"{undelivered[0].reason or 'No reason is known'}; the last was queued",
             at=undelivered[0].created_at,
             action=("Show what failed", "/notifications?status=failed"),
         )
@@ -76,11 +78,16 @@ def _paging_check(
         detail = "Paging is untested until the first page is sent"
         action = ("Open an incident to try it", "/incidents/new")
         return HealthCheck(ok=False, title="No page has been sent yet", detail=detail, action=action)
-    detail = "No message failed in the last 24 hours; the last one was sent"
-    return HealthCheck(ok=True, title="Paging works", detail=detail, at=messages.items[0].created_at)
+    delivered = [message.finished_at for message in messages.items if message.status is NotificationStatus.SENT]
+    if not delivered:
+        detail = "It is queued or cancelled" if len(messages.items) == 1 else "They are queued or cancelled"
+        title = f"None of the last {fmt.count(len(messages.items), 'message')} was delivered"
+        return HealthCheck(ok=False, title=title, detail=detail, action=("Show them", "/notifications"))
+    detail = "No message failed in the last 24 hours; the last one was delivered"
+    return HealthCheck(ok=True, title="Paging works", detail=detail, at=delivered[0])
 
 
-def _on_call_check(teams: Sequence[OnCall] | None) -> HealthCheck | None:
+def _on_call_check(teams: Sequence[OnCall] | None, *, more: bool) -> HealthCheck | None:
     if teams is None:
         return None
     if not teams:
@@ -92,4 +99,6 @@ def _on_call_check(teams: Sequence[OnCall] | None) -> HealthCheck | None:
         title = f"Nobody is primary for {fmt.listed(without)}"
         action = ("Show the schedules", "/oncall")
         return HealthCheck(ok=False, title=title, detail="Pages go to the next level", action=action)
-    return HealthCheck(ok=True, title="Someone is on call in every team", detail=fmt.count(len(teams), "team"))
+    title = "Someone is on call in every team"
+    detail = f"The first {len(teams)} teams were checked" if more else fmt.count(len(teams), "team")
+    return HealthCheck(ok=True, title=title if not more else "Someone is on call in each team checked", detail=detail)

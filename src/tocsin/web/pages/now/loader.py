@@ -46,7 +46,7 @@ async def load_now(app: web.Application) -> NowData:
         unacknowledged = listed(IncidentStatus.OPEN, OPEN_LIMIT)
         acknowledged = listed(IncidentStatus.ACKNOWLEDGED, LIMIT)
         in_progress = listed(IncidentStatus.IN_PROGRESS, LIMIT)
-        resolved = listed(IncidentStatus.RESOLVED, LIMIT, since=(load.at - RESOLVED_WITHIN).isoformat())
+        resolved = listed(IncidentStatus.RESOLVED, LIMIT, resolved_since=(load.at - RESOLVED_WITHIN).isoformat())
         summary = fetch(incidents.PEER, incident_client.summary(budget=budget, since=first_day.isoformat()))
         strip = group.create_task(load.fetch_cached("strip", oncall.PEER, _strip(app, load)))
         newest = fetch(alerts.PEER, app[alerts.ALERTS].list(budget=budget, limit=LIMIT))

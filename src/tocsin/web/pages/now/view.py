@@ -165,6 +165,7 @@ def now_view(data: NowData) -> NowView:
             messages=data.messages,
             failed=data.failed,
             teams=(data.strip.value.teams if data.strip.value else ()) if data.strip.fresh else None,
+            more_teams=data.strip.value.more if data.strip.value else False,
             all_respond=not data.outages.services,
         ),
         nobody_paged=data.messages is not None and not any(_paged_since(data.messages, at - DAY)),

@@ -26,7 +26,8 @@ class Assignment:
 
     role: Role
     person: PersonOnCall | None
-    until: datetime
+    until: datetime | None
+    """None if nobody else is next in the known shifts."""
     following: str | None
     """The next person's name; None if it is the same one, or nobody."""
 
@@ -52,7 +53,7 @@ class Team:
 
 @dataclass(frozen=True, slots=True)
 class Handoff:
-    """The next change of who is on call in any team."""
+    """The next time at which somebody else is on call in a role of any team."""
 
     at: datetime
     team: Team
@@ -152,7 +153,11 @@ def oncall_view(data: OnCallData) -> OnCallView:
         teams=teams,
         mine=[(team, assignment) for team, assignment in assigned if assignment],
         gaps=[gap for role in Role if (gap := _gap(role, teams))],
-        next_handoff=min((_handoff(team) for team in teams), key=lambda item: item.at, default=None),
+        next_handoff=min(
+            (Handoff(item.until, team) for team in teams for item in team.assignments if item.until is not None),
+            key=lambda handoff: handoff.at,
+            default=None,
+        ),
         chart=_chart(found, data.at) if found else None,
         outages=data.outages,
     )
@@ -162,13 +167,13 @@ def _team(schedule: Schedule, shifts: Sequence[Shift]) -> Team:
     def assignment(role: Role) -> Assignment:
         people = [getattr(shift, role.value) for shift in shifts]
         names = [person.name if person else None for person in people]
-        return Assignment(role, people[0], shifts[0].ends_at, next((name for name in names if name != names[0]), None))
+        changed = next((shift for shift, name in zip(shifts, names, strict=True) if name != names[0]), None)
+        following = getattr(changed, role.value) if changed else None
+        return Assignment(
+            role, people[0], changed.starts_at if changed else None, following.name if following else None
+        )
 
     return Team(schedule.id, schedule.team, ZoneInfo(schedule.time_zone), [assignment(role) for role in Role])
-
-
-def _handoff(team: Team) -> Handoff:
-    return Handoff(min(item.until for item in team.assignments), team)
 
 
 def _gap(role: Role, teams: Sequence[Team]) -> Gap | None:
@@ -196,7 +201,7 @@ def _chart(found: Schedules, at: datetime) -> TeamChart | None:
 
 def _sentence(change: ClockChange, primaries: Lane, handoff: str) -> str:
     shift = next((bar for bar in primaries.bars if bar.starts_at <= change.at < bar.ends_at), None)
-    whose = f", and {shift.person}'s shift has {shift.hours:g}" if shift and shift.person else ""
+    whose = f", and {shift.person} is on call for {shift.hours:g}" if shift and shift.person else ""
     return (
         f"Clocks go {'back' if change.back else 'forward'} from {change.before:%H:%M} to {change.after:%H:%M}: "
         f"{fmt.day(change.day)} has {change.hours:g} hours{whose}. Handoffs stay at {handoff} local time."
