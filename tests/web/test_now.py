@@ -11,7 +11,6 @@ from tests.support.web.html import Html
 from tests.web.conftest import Client, StartWeb
 from tocsin.contracts.incidents import IncidentStatus
 from tocsin.contracts.model import Severity
-from tocsin.contracts.notifications import NotificationStatus
 from tocsin.kernel import tasks
 from tocsin.web.ui.cached import Cached
 from tocsin.web.ui.page_loader import CACHE_SIZE, Cache
@@ -137,30 +136,6 @@ async def test_the_pulse_covers_three_hours_or_shows_how_much_less(client: Clien
     assert "Alerts last 1 min 100+" in (await read(client, "/")).text("rail")
 
 
-async def test_all_quiet_shows_health_checks(client: Client, services: Services) -> None:
-    services.be_quiet()
-    page = await read(client, "/")
-    assert page.text("head").startswith("All quiet No incident is open. The last one, ")
-    assert "Nobody was paged in the last 24 hours" in page.text("head")
-    checks = page.text("list")
-    assert "Alerts are received Last one from Alertmanager 12 s ago" in checks
-    assert "Someone is on call in every team" in checks
-    assert "All services respond" in checks
-
-
-async def test_without_alerts_schedules_or_pages_no_check_passes(client: Client) -> None:
-    checks = (await read(client, "/")).text("list")
-    assert "No alert received yet" in checks
-    assert "No page has been sent yet" in checks
-    assert "No team has a schedule" in checks
-
-
-async def test_a_failed_check_names_the_next_step(client: Client) -> None:
-    page = await read(client, "/")
-    steps = {"/handbook/api.md#alerts", "/incidents/new", "/oncall/new"}
-    assert steps <= {link["href"] for link in page.elements("a")}
-
-
 async def test_an_incident_that_was_over_at_once_shows_no_zeros(client: Client, services: Services) -> None:
     brief = demo_data.resolved(1, "Blip", timedelta(seconds=0.4))
     services.incidents.incidents[1] = brief.model_copy(update={"mtta_seconds": 0.2})
@@ -168,17 +143,6 @@ async def test_an_incident_that_was_over_at_once_shows_no_zeros(client: Client, 
     assert "under 1 s" in done
     assert "0 s" not in done
     assert "acknowledged in" not in done
-
-
-async def test_an_undelivered_page_of_today_is_a_failed_check(client: Client, services: Services) -> None:
-    ended = demo_data.resolved(7, "Over", timedelta(minutes=3))
-    page_sent = demo_data.escalation(ended, paged={"Priya Raman": 60}, following=[], seconds=0).pages[0]
-    dead = demo_data.message(ended, page_sent, NotificationStatus.FAILED, reason="550 no such user")
-    services.messages.messages.append(dead)
-    page = await read(client, "/")
-    assert "1 message could not be delivered in the last 24 hours" in page.text("list")
-    assert "550 no such user" in page.text("list")
-    assert "Nobody was paged" not in page.text("head")
 
 
 async def test_work_without_unacknowledged_incidents_is_neither_quiet_nor_an_alarm(

@@ -80,9 +80,9 @@ def _paging_check(
         return HealthCheck(ok=False, title="No page has been sent yet", detail=detail, action=action)
     delivered = [message.finished_at for message in messages.items if message.status is NotificationStatus.SENT]
     if not delivered:
-        detail = "It is queued or cancelled" if len(messages.items) == 1 else "They are queued or cancelled"
-        title = f"None of the last {fmt.count(len(messages.items), 'message')} was delivered"
-        return HealthCheck(ok=False, title=title, detail=detail, action=("Show them", "/notifications"))
+        detail = f"{fmt.count(len(messages.items), 'message is', 'messages are')} queued or cancelled"
+        action = ("Show the messages", "/notifications")
+        return HealthCheck(ok=False, title="No message was delivered lately", detail=detail, action=action)
     detail = "No message failed in the last 24 hours; the last one was delivered"
     return HealthCheck(ok=True, title="Paging works", detail=detail, at=delivered[0])
 
