@@ -26,7 +26,7 @@ async def test_the_heading_of_now_counts_unacknowledged_incidents_and_names_the_
     services.fill()
     page = await read(client, "/")
     assert "2 incidents are unacknowledged" in page.text("head")
-    assert "Next page: Fulfilment, everyone in 0:3" in page.text("head")
+    assert "Next page: everyone in Fulfilment in 0:3" in page.text("head")
     assert ", then Carol Mensah in 3:" in page.text("head")
     assert "(2) Now · Tocsin" in page.text()
 

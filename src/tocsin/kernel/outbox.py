@@ -234,7 +234,7 @@ class Outbox:
     async def _park(self, message: OutboxMessage, reason: str) -> None:
         self._count(message, "parked")
         fields = {"kind": message.kind, "key": message.key, "attempts": message.attempts, "reason": reason}
-        log.error("outbox row rejected by its receiver: not retried until it is released", **fields)
+        log.error("outbox row parked: its receiver rejected it; not retried until its parked_at is cleared", **fields)
         async with autocommit(self._db) as cur:
             await outbox_repository.mark_parked(cur, message, reason=reason)
 

@@ -37,7 +37,7 @@ async def correlate(deps: Deps, batch: CorrelateAlerts) -> Correlations:
     try:
         plan = await _correlate(deps, batch.alerts, free_only=False)
     except LockTimeoutError:
-        log.warning("lock time-out: correlating without the blocked alerts", alerts=len(batch.alerts))
+        log.warning("lock time-out: retrying the batch without its blocked alerts", batch_alerts=len(batch.alerts))
         plan = await _correlate(deps, batch.alerts, free_only=True)
     for delta in plan.opened:
         deps.metrics.created.labels(delta.incident.severity).inc()

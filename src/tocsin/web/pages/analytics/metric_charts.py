@@ -77,7 +77,7 @@ def trend_of(stats: StatsOverview, title: str, name: str, pick: Pick) -> Trend:
         Column("Mean", "mean_seconds"),
         Column(f"Mean of {over} {stats.by}s", f"mean_of_{over}_{stats.by}s_seconds"),
         Column("95th percentile", "p95_seconds"),
-        Column("Measured", "incidents"),
+        Column("Incidents measured", "incidents"),
     ]
     rows = [
         [

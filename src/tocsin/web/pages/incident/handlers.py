@@ -63,6 +63,6 @@ def incident_ref(request: web.Request) -> str:
     """Return the number or id in the request's path. Raise NotFoundError if it is neither."""
     ref = request.match_info["incident"].lower()
     if not REF.fullmatch(ref):
-        msg = f"There is no incident {ref[:64]!r}: an incident has a number and an id."
+        msg = f"There is no incident {ref[:64]!r}: use its number, such as 12, or its id."
         raise NotFoundError(msg)
     return ref

@@ -78,9 +78,9 @@ class IncidentView:
     moved: Sequence[MovedAlert]
     """The newest alerts that moved to another incident."""
     moved_to: list[int]
+    """The numbers of the incidents that they moved to."""
     moved_count: str
     """The number of alerts that moved, such as `100+`."""
-    """The numbers of the incidents that they moved to."""
     senders: list[str]
     links: list[Link]
     """Links from the senders, each once."""
