@@ -39,6 +39,8 @@ class Connection(aiopg.Connection):
         super().__init__(*args, **kwargs)
         self.prepared: set[str] = set()
         """The names of the statements prepared on this connection."""
+        self.deferred: list[bytes] = []
+        """Statements that are sent together with the next one."""
 
     @staticmethod
     def _ready(weak_self: Any) -> None:

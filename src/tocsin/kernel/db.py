@@ -12,8 +12,8 @@ Guarantees beyond the driver's (each has a test):
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
@@ -23,22 +23,14 @@ import structlog
 from aiohttp import web
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, make_dsn, parse_dsn
 from psycopg2.extras import Json as Json  # noqa: PLC0414 - the project's one way to pass a JSON document
-from psycopg2.extras import RealDictCursor, register_uuid
+from psycopg2.extras import register_uuid
 
 from tocsin.kernel import clock, tasks
 from tocsin.kernel.connection import Connection, connect
 from tocsin.kernel.database_config import DatabaseConfig
+from tocsin.kernel.database_errors import translated_errors
 from tocsin.kernel.dns import addresses
-from tocsin.kernel.errors import (
-    CommitLostError,
-    DatabaseUnavailableError,
-    DataRefusedError,
-    LockTimeoutError,
-    NotFoundError,
-    StatementTimeoutError,
-    TransactionConflictError,
-    UnavailableError,
-)
+from tocsin.kernel.errors import CommitLostError, DatabaseUnavailableError, NotFoundError, UnavailableError
 from tocsin.kernel.prepared import PreparedStatement
 
 register_uuid()  # type: ignore[no-untyped-call]
@@ -51,9 +43,6 @@ BREAKER_SECONDS: Final = 0.25
 SOCKET_TIMEOUT_MS: Final = 2_000
 """How long sent data may remain unacknowledged before the connection counts as lost (TCP_USER_TIMEOUT)."""
 UNREACHABLE: Final = "The database cannot be reached; try again in a moment."
-TOO_LONG: Final = "The database took too long; try again in a moment."
-DATA_ERRORS: Final = frozenset({"22", "23", "54"})
-"""SQLSTATE classes: data exceptions, integrity constraint violations, program limits exceeded."""
 
 
 class Database:
@@ -139,8 +128,8 @@ class Database:
     def _return(self, conn: Connection) -> None:
         if conn.closed:
             return
-        clean = not conn.isexecuting() and conn.raw.info.transaction_status == TRANSACTION_STATUS_IDLE
-        if clean and not self._closed:
+        conn.deferred.clear()  # of a cancelled caller
+        if not conn.isexecuting() and _is_idle(conn) and not self._closed:
             self._idle.append(conn)
             self.last_used_at = clock.monotonic()
         else:
@@ -185,49 +174,22 @@ class Database:
         )
 
 
-@contextmanager
-def translated_errors() -> Iterator[None]:
-    """Translate the driver's errors into those of `kernel.errors`, except for errors that only a bug can cause."""
-    try:
-        yield
-    except psycopg2.errors.LockNotAvailable as exc:
-        raise LockTimeoutError(TOO_LONG) from exc
-    except psycopg2.errors.QueryCanceled as exc:
-        raise StatementTimeoutError(TOO_LONG) from exc
-    except (psycopg2.errors.DeadlockDetected, psycopg2.errors.SerializationFailure) as exc:
-        msg = "Another transaction changed the same rows; try again."
-        raise TransactionConflictError(msg) from exc
-    except psycopg2.errors.ReadOnlySqlTransaction as exc:
-        msg = "The database is read-only at the moment; try again in a moment."
-        raise DatabaseUnavailableError(msg) from exc
-    except psycopg2.errors.DiskFull as exc:
-        msg = "The database's disk is full: it is read-only until there is space; try again in a moment."
-        log.warning("the database's disk is full", reason=str(exc).strip())
-        raise DatabaseUnavailableError(msg) from exc
-    except psycopg2.Error as exc:
-        if (exc.pgcode or "")[:2] in DATA_ERRORS:
-            raise DataRefusedError(str(exc).strip()) from exc
-        if not isinstance(exc, psycopg2.OperationalError | psycopg2.InterfaceError):
-            raise
-        msg = "The database connection was lost; try again in a moment."
-        raise DatabaseUnavailableError(msg) from exc
-
-
 @asynccontextmanager
 async def transaction(db: Database) -> AsyncIterator[Cursor]:
     """Yield a cursor inside BEGIN and COMMIT; any exception rolls back.
 
-    Raise DatabaseUnavailableError if the connection is lost: the outcome of a write is then unknown, and a retry must
-    use the same ids.
+    BEGIN and statements passed to `defer` are sent together with the next statement that is not deferred. Raise
+    DatabaseUnavailableError if the connection is lost: the outcome of a write is then unknown, and a retry must use the
+    same ids.
     """
-    async with db.connection() as conn, conn.cursor(cursor_factory=RealDictCursor) as cur:
-        await execute(cur, "BEGIN")
+    async with db.connection() as conn, conn.cursor() as cur:
+        await defer(cur, "BEGIN")
         try:
             yield cur
+            await execute(cur, "COMMIT")
         except Exception:
             await _roll_back(conn, cur)
             raise
-        await execute(cur, "COMMIT")
         if cur.statusmessage != "COMMIT":
             msg = "The transaction was rolled back at its end: an error inside it was swallowed."
             raise CommitLostError(msg)
@@ -235,7 +197,8 @@ async def transaction(db: Database) -> AsyncIterator[Cursor]:
 
 async def _roll_back(conn: Connection, cur: Cursor) -> None:
     """Roll back; close the connection if that fails, so that the caller sees the first error."""
-    if conn.closed or cur.closed or conn.isexecuting():
+    conn.deferred.clear()
+    if conn.closed or cur.closed or conn.isexecuting() or _is_idle(conn):
         return
     try:
         await execute(cur, "ROLLBACK")
@@ -244,38 +207,69 @@ async def _roll_back(conn: Connection, cur: Cursor) -> None:
         _ = conn.close()
 
 
+def _is_idle(conn: Connection) -> bool:
+    """Return whether the connection is not in a transaction."""
+    return bool(conn.raw.info.transaction_status == TRANSACTION_STATUS_IDLE)
+
+
 @asynccontextmanager
 async def autocommit(db: Database) -> AsyncIterator[Cursor]:
-    """Yield a cursor that commits each statement by itself, which saves two round trips for a single statement.
+    """Yield a cursor that commits each statement, together with those deferred before it, in the same round trip.
 
     Raise DatabaseUnavailableError as `transaction` does.
     """
-    async with db.connection() as conn, conn.cursor(cursor_factory=RealDictCursor) as cur:
+    async with db.connection() as conn, conn.cursor() as cur:
         yield cur
+        if conn.deferred:
+            msg = "a deferred statement is sent with the next one, and there is none"
+            raise RuntimeError(msg)
+
+
+async def defer(cur: Cursor, sql: str | PreparedStatement, **params: Any) -> None:
+    """Send a statement, whose result is not needed, in one message with the next: this saves a round trip.
+
+    The server runs them in order, each on a snapshot of its own. An error is raised by the call that sends them.
+    """
+    _deferred(cur).append(await _literal(cur, sql, params))
 
 
 async def execute(cur: Cursor, sql: str | PreparedStatement, **params: Any) -> int:
     """Run a statement; return the number of affected rows."""
     try:
-        if isinstance(sql, PreparedStatement):
-            sql = await sql.prepare(cur)
-        await cur.execute(sql, params or None)  # None: psycopg2 leaves a literal % alone
+        literal = await _literal(cur, sql, params)
+        deferred = _deferred(cur)
+        message = b"\n;\n".join([*deferred, literal])
+        deferred.clear()
+        await cur.execute(message)  # type: ignore[arg-type] # psycopg2 takes bytes, which aiopg does not declare
     except (TimeoutError, OSError) as exc:
         raise DatabaseUnavailableError(UNREACHABLE) from exc
     return int(cur.rowcount)
 
 
+def _deferred(cur: Cursor) -> list[bytes]:
+    conn: Any = cur.connection  # the pool's own class, which aiopg does not know
+    deferred: list[bytes] = conn.deferred
+    return deferred
+
+
+async def _literal(cur: Cursor, sql: str | PreparedStatement, params: dict[str, Any]) -> bytes:
+    """Return the statement with its parameters in it."""
+    if isinstance(sql, PreparedStatement):
+        sql = await sql.prepare(cur)
+    return cur.mogrify(sql, params or None)  # None: psycopg2 leaves a literal % alone
+
+
 async def fetch_all(cur: Cursor, sql: str | PreparedStatement, **params: Any) -> list[Row]:
     """Run a statement; return its rows."""
     await execute(cur, sql, **params)
-    return list(await cur.fetchall())
+    names = [column.name for column in cur.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in await cur.fetchall()]
 
 
 async def fetch_one(cur: Cursor, sql: str | PreparedStatement, **params: Any) -> Row | None:
     """Run a statement; return its first row, or None."""
-    await execute(cur, sql, **params)
-    row: Row | None = await cur.fetchone()
-    return row
+    rows = await fetch_all(cur, sql, **params)
+    return rows[0] if rows else None
 
 
 def required(row: Row | None, message: str = "This resource does not exist.") -> Row:

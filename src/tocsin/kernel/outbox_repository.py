@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from tocsin.kernel.db import Cursor, Row, execute, fetch_all, fetch_one, required
+from tocsin.kernel.db import Cursor, Row, defer, execute, fetch_all, fetch_one, required
 from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.tracing import TRACING
 
@@ -40,7 +40,7 @@ async def insert_many(
     trace_contexts: Sequence[str | None] | None = None,
 ) -> None:
     """Insert (message id, key, body) rows in this order, each with its own trace context or with the current one."""
-    await execute(
+    await defer(
         cur,
         """
         INSERT INTO outbox (message_id, kind, key, body, request_id, trace_context)

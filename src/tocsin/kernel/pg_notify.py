@@ -11,7 +11,8 @@ import structlog
 from aiohttp import web
 
 from tocsin.kernel import clock
-from tocsin.kernel.db import Database, autocommit, execute, translated_errors
+from tocsin.kernel.database_errors import translated_errors
+from tocsin.kernel.db import Database, autocommit, execute
 from tocsin.kernel.errors import UnavailableError
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.tasks import cancel, create_task

@@ -38,19 +38,19 @@ class Recorder:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._seen: dict[tuple[str, frozenset[str], str], Statement] = {}
         prepared: dict[str, str] = {}
-        original, original_prepare = aiopg.Cursor.execute, PreparedStatement.prepare
+        original, original_prepare = aiopg.Cursor.mogrify, PreparedStatement.prepare
 
-        async def execute(cursor: Any, operation: str, parameters: Mapping[str, Any] | None = None) -> None:
+        def mogrify(cursor: Any, operation: str, parameters: Mapping[str, Any] | None = None) -> bytes:
             template = prepared.get(operation, operation)
             if template.strip().startswith(VERBS):
                 self._keep(template, parameters or {}, cursor.raw)
-            await original(cursor, operation, parameters)
+            return original(cursor, operation, parameters)
 
         async def prepare(statement: PreparedStatement, cursor: Any) -> str:
             prepared[statement.execution] = statement.sql
             return await original_prepare(statement, cursor)
 
-        monkeypatch.setattr(aiopg.Cursor, "execute", execute)
+        monkeypatch.setattr(aiopg.Cursor, "mogrify", mogrify)
         monkeypatch.setattr(PreparedStatement, "prepare", prepare)
 
     @property
