@@ -36,6 +36,20 @@ class AlertLink:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownState:
+    """What is known of a batch's alerts and correlation keys, while both are locked."""
+
+    now: datetime
+    """The database's time."""
+    links: Mapping[UUID, AlertLink]
+    """Those of the known alerts, by alert."""
+    joinable: Mapping[CorrelationKey, UUID]
+    """The newest incident of each key that a new alert may join."""
+    incidents: Mapping[UUID, StoredIncident]
+    """Each incident of `links` and `joinable` that is locked."""
+
+
+@dataclass(frozen=True, slots=True)
 class AlertLinkUpdate:
     """The new state of an alert's link."""
 

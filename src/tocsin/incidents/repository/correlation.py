@@ -1,22 +1,25 @@
-"""Correlation: a constant number of statements for a batch, however many alerts it has."""
+"""Correlation: a constant number of statements for a batch, however many alerts it has, in two or three round trips."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from tocsin.contracts.alerts import AlertAction
 from tocsin.contracts.model import Severity
 from tocsin.incidents.domain.correlation import (
     AlertLink,
     AlertLinkUpdate,
     CorrelationKey,
     IncidentDelta,
+    KnownState,
     description_of,
 )
-from tocsin.kernel.db import Cursor, execute, fetch_all
+from tocsin.incidents.domain.incident import StoredIncident
+from tocsin.kernel.db import Cursor, defer, fetch_all, fetch_one, required
 from tocsin.kernel.prepared import PreparedStatement
 
 _INSERT_LINKS: Final = PreparedStatement(
@@ -36,10 +39,63 @@ _INSERT_LINKS: Final = PreparedStatement(
     links="json",
 )
 
+# One document, because a statement has one result. The locked state of an incident may differ from the one that made it
+# joinable: the rule checks it again.
+_LOCK_KNOWN: Final = """
+    WITH link AS (
+        SELECT alert_id, incident_id, version, attached_version, action, resolved_at IS NOT NULL AS resolved
+        FROM incidents.incident_alert WHERE alert_id = ANY(%(alert_ids)s::uuid[])
+    ), joinable AS (
+        SELECT key.service, key.severity, newest.id AS incident_id
+        FROM unnest(%(services)s::text[], %(severities)s::text[]) AS key (service, severity)
+        CROSS JOIN LATERAL (
+            SELECT incident.id FROM incidents.incident
+            WHERE incident.service = key.service AND incident.severity = key.severity
+              AND incident.status <> 'resolved'
+              AND incident.created_at >= tocsin.now() - %(window)s
+            ORDER BY incident.created_at DESC, incident.id DESC
+            LIMIT 1) AS newest
+    ), incident AS (
+        SELECT id, number, title, service, severity, status, assigned_to, firing_count, created_at, acknowledged_at,
+               resolved_at, version
+        FROM incidents.incident
+        WHERE id = ANY(ARRAY(SELECT incident_id FROM link UNION SELECT incident_id FROM joinable))
+        ORDER BY id
+        FOR NO KEY UPDATE
+    )
+    SELECT json_build_object(
+        'now', tocsin.now(),
+        'links', COALESCE((SELECT json_agg(link) FROM link), '[]'),
+        'joinable', COALESCE((SELECT json_agg(joinable) FROM joinable), '[]'),
+        'incidents', COALESCE((SELECT json_agg(incident) FROM incident), '[]'))::text AS known
+"""
+_LOCK_FREE_KNOWN: Final = _LOCK_KNOWN.replace("FOR NO KEY UPDATE", "FOR NO KEY UPDATE SKIP LOCKED")
+
+
+@dataclass(frozen=True, slots=True)
+class _Joinable:
+    service: str
+    severity: Severity
+    incident_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    now: datetime
+    links: list[AlertLink]
+    joinable: list[_Joinable]
+    incidents: list[StoredIncident]
+
+
+_KNOWN: Final = TypeAdapter(_Known)
+
 
 async def lock_correlation_keys(cur: Cursor, keys: Collection[CorrelationKey], *, seconds: float) -> None:
-    """Lock the keys in one order, which avoids deadlocks, and insert new ones; wait at most *seconds* for each lock."""
-    await execute(
+    """Lock the keys in one order, which avoids deadlocks, and insert new ones; wait at most *seconds* for each lock.
+
+    This is deferred: the next statement raises LockTimeoutError.
+    """
+    await defer(
         cur,
         """
         SET LOCAL lock_timeout = %(milliseconds)s;
@@ -79,42 +135,28 @@ async def lock_free_correlation_keys(
     return {(row["service"], Severity(row["severity"])) for row in rows}
 
 
-async def select_links(cur: Cursor, alert_ids: Sequence[UUID]) -> dict[UUID, AlertLink]:
-    """Return the links of the known alerts."""
-    rows = await fetch_all(
-        cur,
-        """
-        SELECT alert_id, incident_id, version, attached_version, action, resolved_at IS NOT NULL AS resolved
-        FROM incidents.incident_alert WHERE alert_id = ANY(%(alert_ids)s::uuid[])
-        """,
-        alert_ids=[str(alert_id) for alert_id in alert_ids],
-    )
-    return {row["alert_id"]: AlertLink(**row | {"action": AlertAction(row["action"])}) for row in rows}
+async def lock_known(
+    cur: Cursor, keys: Collection[CorrelationKey], alert_ids: Sequence[UUID], *, window: timedelta, free_only: bool
+) -> KnownState:
+    """Return what is known of alerts and keys; lock its incidents, in the order of their ids to avoid deadlocks.
 
-
-async def find_joinable(
-    cur: Cursor, keys: Collection[CorrelationKey], *, window: timedelta
-) -> tuple[dict[CorrelationKey, UUID], datetime]:
-    """Return the newest incident of each key that a new alert may join, and the database's time."""
-    rows = await fetch_all(
+    With *free_only*, incidents that another transaction has locked are left out of `incidents`.
+    """
+    row = await fetch_one(
         cur,
-        """
-        SELECT key.service, key.severity, newest.id, tocsin.now() AS now
-        FROM unnest(%(services)s::text[], %(severities)s::text[]) AS key (service, severity)
-        LEFT JOIN LATERAL (
-            SELECT incident.id FROM incidents.incident
-            WHERE incident.service = key.service AND incident.severity = key.severity
-              AND incident.status <> 'resolved'
-              AND incident.created_at >= tocsin.now() - %(window)s
-            ORDER BY incident.created_at DESC, incident.id DESC
-            LIMIT 1) AS newest ON true
-        """,
+        _LOCK_FREE_KNOWN if free_only else _LOCK_KNOWN,
+        alert_ids=list(alert_ids),
         services=[service for service, _ in keys],
         severities=[severity.value for _, severity in keys],
         window=window,
     )
-    joinable = {(row["service"], Severity(row["severity"])): row["id"] for row in rows if row["id"] is not None}
-    return joinable, rows[0]["now"]
+    known = _KNOWN.validate_json(required(row)["known"])
+    return KnownState(
+        now=known.now,
+        links={link.alert_id: link for link in known.links},
+        joinable={(found.service, found.severity): found.incident_id for found in known.joinable},
+        incidents={incident.id: incident for incident in known.incidents},
+    )
 
 
 async def insert_incidents(cur: Cursor, opened: Sequence[IncidentDelta]) -> dict[UUID, int]:
@@ -152,7 +194,7 @@ async def insert_incidents(cur: Cursor, opened: Sequence[IncidentDelta]) -> dict
 
 async def update_counts(cur: Cursor, changed: Sequence[IncidentDelta]) -> None:
     """Update the alert counts of existing incidents, and resolve those with an automatic resolution."""
-    await execute(
+    await defer(
         cur,
         """
         UPDATE incidents.incident AS i
@@ -179,7 +221,7 @@ async def update_counts(cur: Cursor, changed: Sequence[IncidentDelta]) -> None:
 
 async def insert_links(cur: Cursor, links: Sequence[AlertLinkUpdate]) -> None:
     """Insert the links of new alerts. A duplicate fails the batch, which the sender then retries."""
-    await execute(cur, _INSERT_LINKS, links=_as_json(links))
+    await defer(cur, _INSERT_LINKS, links=_as_json(links))
 
 
 async def insert_moved(cur: Cursor, moves: Mapping[UUID, UUID]) -> None:
@@ -187,7 +229,7 @@ async def insert_moved(cur: Cursor, moves: Mapping[UUID, UUID]) -> None:
 
     If an alert moves from the same incident again, its newer state replaces the older one.
     """
-    await execute(
+    await defer(
         cur,
         """
         INSERT INTO incidents.moved_alert
@@ -216,7 +258,7 @@ async def insert_moved(cur: Cursor, moves: Mapping[UUID, UUID]) -> None:
 
 async def update_links(cur: Cursor, links: Sequence[AlertLinkUpdate]) -> None:
     """Update the links of known alerts, and move those that now belong to another incident."""
-    await execute(
+    await defer(
         cur,
         """
         UPDATE incidents.incident_alert AS known

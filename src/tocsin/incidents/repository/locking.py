@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from tocsin.contracts.incidents import IncidentStatus
@@ -10,26 +9,24 @@ from tocsin.contracts.model import Severity
 from tocsin.incidents.domain.incident import StoredIncident
 from tocsin.kernel.db import Cursor, Row, fetch_all, fetch_one, required
 
-_LOCK: Final = """
-    SELECT id, number, title, service, severity, status, assigned_to, firing_count, created_at, acknowledged_at,
-           resolved_at, version
-    FROM incidents.incident
-    WHERE id = ANY(%(incident_ids)s::uuid[])
-    ORDER BY id
-    FOR NO KEY UPDATE
-"""
-_LOCK_FREE: Final = _LOCK + " SKIP LOCKED"
 
-
-async def lock_incidents(
-    cur: Cursor, incident_ids: Collection[UUID], *, free_only: bool = False
-) -> dict[UUID, StoredIncident]:
+async def lock_incidents(cur: Cursor, incident_ids: Collection[UUID]) -> dict[UUID, StoredIncident]:
     """Lock and return incidents, in the order of their ids to avoid deadlocks.
 
     NO KEY does not block inserts of alerts, notes and timeline entries, whose foreign keys share-lock the row.
-    With *free_only*, incidents that another transaction has locked are skipped.
     """
-    rows = await fetch_all(cur, _LOCK_FREE if free_only else _LOCK, incident_ids=list(incident_ids))
+    rows = await fetch_all(
+        cur,
+        """
+        SELECT id, number, title, service, severity, status, assigned_to, firing_count, created_at, acknowledged_at,
+               resolved_at, version
+        FROM incidents.incident
+        WHERE id = ANY(%(incident_ids)s::uuid[])
+        ORDER BY id
+        FOR NO KEY UPDATE
+        """,
+        incident_ids=list(incident_ids),
+    )
     return {row["id"]: _stored(row) for row in rows}
 
 

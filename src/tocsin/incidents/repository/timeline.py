@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 from tocsin.contracts.incidents import AppendTimelineEntry, TimelineEntry
 from tocsin.incidents.domain.incident import NewTimelineEntry
-from tocsin.kernel.db import Cursor, Json, Row, execute, fetch_all, fetch_one
+from tocsin.kernel.db import Cursor, Json, Row, defer, execute, fetch_all, fetch_one
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.prepared import PreparedStatement
 
@@ -36,7 +36,7 @@ async def insert_entries(cur: Cursor, entries: Iterable[NewTimelineEntry]) -> No
     listed = list(entries)
     if not listed:
         return
-    await execute(
+    await defer(
         cur,
         _INSERT_ENTRIES,
         ids=[new_id() for _ in listed],

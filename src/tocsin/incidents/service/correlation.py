@@ -9,9 +9,9 @@ import structlog
 from tocsin.contracts.escalations import StartEscalation, StopEscalation
 from tocsin.contracts.incidents import AlertState, CorrelateAlerts, Correlations
 from tocsin.contracts.services import AUTO_RESOLVE
-from tocsin.incidents.domain.correlation import AlertLink, BatchPlan, CorrelationKey, IncidentDelta, plan_batch
+from tocsin.incidents.domain.correlation import BatchPlan, IncidentDelta, KnownState, plan_batch
 from tocsin.incidents.domain.timeline_entries import timeline_entries
-from tocsin.incidents.repository import correlation, locking, timeline
+from tocsin.incidents.repository import correlation, timeline
 from tocsin.incidents.service import Deps
 from tocsin.incidents.service.escalations import enqueue_starts, enqueue_stops
 from tocsin.kernel.db import Cursor, transaction
@@ -66,32 +66,28 @@ async def _plan(cur: Cursor, deps: Deps, alerts: Sequence[AlertState], *, free_o
     else:
         await correlation.lock_correlation_keys(cur, keys, seconds=deps.lock_seconds)
     # Read after the lock: of two simultaneous reports of one alert, the second sees the first one's link.
-    links = await correlation.select_links(cur, [alert.alert_id for alert in alerts])
-    joinable, now = await correlation.find_joinable(cur, keys, window=deps.window)
-    wanted = {link.incident_id for link in links.values()} | set(joinable.values())
-    incidents = await locking.lock_incidents(cur, wanted, free_only=free_only)
+    known = await correlation.lock_known(
+        cur, keys, [alert.alert_id for alert in alerts], window=deps.window, free_only=free_only
+    )
     if free_only:
-        locked_by_others = wanted - incidents.keys()
-        alerts = [alert for alert in alerts if not _incidents_of(alert, links, joinable) & locked_by_others]
+        alerts = [alert for alert in alerts if _incidents_of(alert, known) <= known.incidents.keys()]
     return plan_batch(
         alerts,
-        links=links,
-        incidents=incidents,
-        joinable=joinable,
-        now=now,
+        links=known.links,
+        incidents=known.incidents,
+        joinable=known.joinable,
+        now=known.now,
         window=deps.window,
         auto_resolve=deps.auto_resolve,
         new_id=new_id,
     )
 
 
-def _incidents_of(
-    alert: AlertState, links: Mapping[UUID, AlertLink], joinable: Mapping[CorrelationKey, UUID]
-) -> set[UUID]:
+def _incidents_of(alert: AlertState, known: KnownState) -> set[UUID]:
     """Return the incidents that *alert* may change."""
-    key = (alert.service, alert.severity)
-    known = {links[alert.alert_id].incident_id} if alert.alert_id in links else set[UUID]()
-    return known | ({joinable[key]} if key in joinable else set())
+    link = known.links.get(alert.alert_id)
+    joinable = known.joinable.get((alert.service, alert.severity))
+    return ({link.incident_id} if link else set()) | ({joinable} if joinable else set())
 
 
 async def _write(cur: Cursor, deps: Deps, plan: BatchPlan) -> None:
