@@ -6,24 +6,31 @@ from uuid import UUID
 from tocsin.alerts.domain import StoredAlert
 from tocsin.alerts.repository.mapping import document, stored_alert
 from tocsin.contracts.incidents import Correlation
-from tocsin.kernel.db import Cursor, execute, fetch_all, fetch_one, required
+from tocsin.kernel.db import Cursor, defer, execute, fetch_all, fetch_one, required
 
 
 async def link_alerts(cur: Cursor, correlated: Iterable[tuple[StoredAlert, Correlation]]) -> int:
     """Link alerts to their incidents, unless a later version is linked already; return how many were updated.
 
-    How an alert joined its incident is recorded even if that response arrives after the response to its resolve.
+    How an alert joined its incident is recorded even if that response arrives after the response to its resolve. The
+    commit does not wait for the disk: an alert whose link is lost in a crash of the server is forwarded again.
     """
+    await defer(cur, "SET LOCAL synchronous_commit = off")
     return await execute(
         cur,
         """
+        WITH new AS MATERIALIZED (
+            SELECT * FROM json_to_recordset(%(correlated)s)
+                AS new (alert_id uuid, incident_id uuid, version integer, action text))
         UPDATE alerts.correlation AS c
         SET incident_id = CASE WHEN c.forwarded_version < new.version THEN new.incident_id ELSE c.incident_id END,
             forwarded_version = GREATEST(c.forwarded_version, new.version),
             action = CASE WHEN c.action = 'pending' OR new.action IN ('new_incident', 'attached_to_existing_incident')
                 THEN new.action ELSE c.action END
-        FROM json_to_recordset(%(correlated)s) AS new (alert_id uuid, incident_id uuid, version integer, action text)
+        FROM new
         WHERE c.alert_id = new.alert_id AND (c.forwarded_version < new.version OR c.action = 'resolved')
+            -- Says again that only these alerts are read: the planner expects any number of rows from a document.
+            AND c.alert_id = ANY (ARRAY(SELECT alert_id FROM new))
         """,
         correlated=document(
             [
