@@ -66,7 +66,7 @@ async def test_a_streamed_response_has_the_request_id(edge: EdgeClient) -> None:
         assert response.headers["X-Request-ID"] == "r-1"
 
 
-async def test_a_request_is_logged_in_one_line(edge: EdgeClient) -> None:
+async def test_a_request_that_fails_is_logged_in_one_line(edge: EdgeClient) -> None:
     with capture_logs() as lines:
         async with edge.get("/api/v1/things/nothing?token=hunter2") as response:
             assert response.status == HTTPStatus.NOT_FOUND
@@ -79,6 +79,14 @@ async def test_a_request_is_logged_in_one_line(edge: EdgeClient) -> None:
     assert 0 <= line["seconds"] < 5
     assert line["remote"] == "127.0.0.1"
     assert "hunter2" not in str(line)
+
+
+async def test_a_request_that_succeeds_is_logged_at_debug(edge: EdgeClient) -> None:
+    with capture_logs() as lines:
+        async with edge.get("/api/v1/things") as response:
+            assert response.status == HTTPStatus.OK
+        await eventually(lambda: lines)
+    assert [(entry["status"], entry["log_level"]) for entry in lines] == [(200, "debug")]
 
 
 async def test_probes_are_logged_only_when_they_fail(edge: EdgeClient) -> None:
@@ -116,14 +124,14 @@ async def test_bytes_that_are_not_http_are_logged_in_one_line_without_a_tracebac
     edge: EdgeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    logging.getLogger("aiohttp.server").addFilter(logs.log_bad_requests_as_info)
+    logging.getLogger("aiohttp.server").addFilter(logs.lower_errors_of_clients)
     try:
         reader, writer = await asyncio.open_connection(edge.host, edge.port)
         writer.write(b"\x16\x03\x01\x02\x00 nonsense\r\n\r\n")
         assert b" 400 Bad Request" in await reader.read()
         writer.close()
     finally:
-        logging.getLogger("aiohttp.server").removeFilter(logs.log_bad_requests_as_info)
+        logging.getLogger("aiohttp.server").removeFilter(logs.lower_errors_of_clients)
     (record,) = caplog.records
     assert record.levelno == logging.INFO
     assert record.exc_info is None

@@ -184,7 +184,7 @@ async def test_an_invalid_setting_is_reported_in_one_line(launch: Launch) -> Non
 async def test_encoded_bodies_do_not_end_the_connection_and_every_log_line_is_json_and_names_the_process(
     launch: Launch,
 ) -> None:
-    running = await listening(await launch(INSTANCE="edge-7"))
+    running = await listening(await launch(INSTANCE="edge-7", LOG_LEVEL="DEBUG"))
     request_ids: list[str] = []
     async with ClientSession(connector=TCPConnector(limit=1)) as session:
         for encoding in ("gzip", "deflate", "br", "nonsense") * 3:

@@ -44,6 +44,7 @@ from tocsin.incidents.settings import SETTINGS
 from tocsin.kernel.auth import actor_of
 from tocsin.kernel.errors import InvalidRequestError, NotFoundError
 from tocsin.kernel.idempotent_request import IdempotentRequest
+from tocsin.kernel.middlewares import prepare_stream
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.requests import (
     INTERNAL_BODY_LIMIT,
@@ -192,14 +193,14 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
     response = EventSourceResponse(
         send_timeout=settings.stream_send_seconds, ping_interval=settings.stream_ping_seconds
     )
-    await response.prepare(request)
+    await prepare_stream(request, response)
     try:
         async with response, aclosing(hub.follow(position, response.is_connected)) as events:
             await response.send("{}", id=str(position), event="ready")
             async for event in events:
                 await response.send(event.data, id=str(event.position), event="incident")
     except (ConnectionResetError, TimeoutError):
-        log.info("stream client disconnected")
+        log.debug("stream client disconnected")
     return response
 
 

@@ -109,6 +109,10 @@ class CommitLostError(DatabaseUnavailableError):
     code = "commit-lost"
 
 
+class ClientDisconnectedError(Exception):
+    """The client closed the connection before it had sent its request, or before it could receive the response."""
+
+
 class DataRefusedError(Exception):
     """The server refuses a statement's values: a bug, unless a sender supplied them. A retry does not help."""
 

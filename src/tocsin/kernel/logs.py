@@ -44,13 +44,18 @@ def configure(*, service: str, level: str, instance: str = "") -> None:
     root.handlers = [handler]
     root.setLevel(level)
     logging.getLogger("asyncio").setLevel(max(logging.WARNING, root.level))
-    logging.getLogger("aiohttp.server").addFilter(log_bad_requests_as_info)
+    logging.getLogger("aiohttp.server").addFilter(lower_errors_of_clients)
 
 
-def log_bad_requests_as_info(record: logging.LogRecord) -> bool:
-    """Log a request that is not valid HTTP as one line at INFO; aiohttp logs it as an error with a traceback."""
-    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
-        record.levelno, record.levelname = logging.INFO, "INFO"
+def lower_errors_of_clients(record: logging.LogRecord) -> bool:
+    """Log a request that is not valid HTTP at INFO, a lost connection at DEBUG.
+
+    aiohttp logs both as errors with a traceback.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError | ConnectionError):
+        level = logging.DEBUG if isinstance(error, ConnectionError) else logging.INFO
+        record.levelno, record.levelname = level, logging.getLevelName(level)
         record.exc_info = None
     return record.levelno >= logging.getLogger().level
 

@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from tocsin.kernel import clock, request_id
 from tocsin.kernel.auth import ACTOR_HEADER, PRINCIPAL, open_principal
-from tocsin.kernel.errors import ForbiddenError
+from tocsin.kernel.errors import ClientDisconnectedError, ForbiddenError
+from tocsin.kernel.problems import CLIENT_CLOSED
 from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.routing import scope_of
 from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
@@ -21,9 +22,7 @@ from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
 log = structlog.get_logger("tocsin.request")
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 QUIET_ROUTES = frozenset({"/health", "/health/ready", "/metrics"})
-"""Polled every few seconds: logged only if they fail, and never traced."""
-CLIENT_CLOSED = 499
-"""nginx's code: the client closed the connection before the response."""
+"""Polled every few seconds: logged only if they fail, at any level, and never traced."""
 EVENT_STREAM = "text/event-stream"
 STREAMING = web.RequestKey("STREAMING", bool)
 """Set in a request whose response is an event stream. The client closes such a stream: that is no error, and is not
@@ -131,9 +130,12 @@ def _record(request: web.Request, metrics: HTTPMetrics, status: int, seconds: fl
     metrics.observe(method, route, status, seconds)
     if TRACING.on and route not in QUIET_ROUTES:
         TRACING.set_status(status)
-    logged = (route not in QUIET_ROUTES and STREAMING not in request) or status >= HTTPStatus.BAD_REQUEST
-    if logged and log.is_enabled_for(logging.INFO):  # building the fields costs more than the check
-        log.info(
+    failed = status >= HTTPStatus.BAD_REQUEST
+    level = logging.INFO if failed else logging.DEBUG
+    logged = failed or (route not in QUIET_ROUTES and STREAMING not in request)
+    if logged and log.is_enabled_for(level):  # building the fields costs more than the check
+        log.log(
+            level,
             "request",
             method=method,
             route=route,
@@ -186,6 +188,17 @@ async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamR
         msg = f"This requires the scope {scope}."
         raise ForbiddenError(msg)
     return await handler(request)
+
+
+async def prepare_stream(request: web.Request, response: web.StreamResponse) -> None:
+    """Send the headers of an event stream. Raise ClientDisconnectedError if the client has disconnected."""
+    request[STREAMING] = True
+    if request.transport is None:  # the response would fail on it
+        raise ClientDisconnectedError
+    try:
+        await response.prepare(request)
+    except ConnectionError as exc:
+        raise ClientDisconnectedError from exc
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:

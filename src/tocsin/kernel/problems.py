@@ -15,6 +15,9 @@ from tocsin.kernel.request_id import REQUEST_ID
 log = structlog.get_logger(__name__)
 RETRY_AFTER_SECONDS: Final = "1"
 
+CLIENT_CLOSED: Final = 499
+"""nginx's code: the client closed the connection before the response."""
+
 STATUS_OF: Final[dict[type[errors.DomainError], HTTPStatus]] = {
     errors.MalformedRequestError: HTTPStatus.BAD_REQUEST,
     errors.ForbiddenError: HTTPStatus.FORBIDDEN,
@@ -102,9 +105,11 @@ def problem_of_http(exc: web.HTTPException) -> web.Response:
 
 @web.middleware
 async def problem_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn every error into a problem document."""
+    """Turn every error into a problem document; a client that has disconnected gets none."""
     try:
         return await handler(request)
+    except errors.ClientDisconnectedError:
+        return web.Response(status=CLIENT_CLOSED)
     except errors.DomainError as exc:
         if isinstance(exc, errors.CommitLostError):
             log.exception("COMMIT became ROLLBACK: an error inside the transaction was swallowed", path=request.path)

@@ -1,6 +1,8 @@
 """Parse and validate requests."""
 
 import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -9,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from tocsin.kernel.auth import PRINCIPAL
 from tocsin.kernel.errors import (
+    ClientDisconnectedError,
     InvalidRequestError,
     NotFoundError,
     TooLargeError,
@@ -29,7 +32,8 @@ BODY: Final = web.RequestKey("BODY", bytes)
 async def read_body(request: web.Request, *, limit: int = BODY_LIMIT) -> bytes:
     """Return the body; later calls return the same bytes. Raise TooLargeError if it has more than *limit* bytes.
 
-    Raise UnsupportedMediaTypeError if it is compressed: a small body may decompress to gigabytes.
+    Raise UnsupportedMediaTypeError if it is compressed: a small body may decompress to gigabytes. Raise what
+    `body_chunks` raises.
     """
     body = request.get(BODY)
     if body is None:
@@ -44,16 +48,32 @@ async def _read_body(request: web.Request, limit: int) -> bytes:
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
     if request.content.is_eof():  # a small body arrived together with the headers
-        arrived = request.content.read_nowait()
+        with _disconnects():
+            arrived = request.content.read_nowait()
         if len(arrived) > limit:
             raise _too_large(limit)
         return arrived
     body = bytearray()
-    async for chunk in request.content.iter_any():
+    async for chunk in body_chunks(request):
         body += chunk
         if len(body) > limit:
             raise _too_large(limit)
     return bytes(body)
+
+
+async def body_chunks(request: web.Request) -> AsyncIterator[bytes]:
+    """Yield the body as it arrives. Raise ClientDisconnectedError if the client disconnects before its end."""
+    with _disconnects():
+        async for chunk in request.content.iter_any():
+            yield chunk
+
+
+@contextmanager
+def _disconnects() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:  # a reset, or a time-out of TCP
+        raise ClientDisconnectedError from exc
 
 
 def _too_large(limit: int) -> TooLargeError:

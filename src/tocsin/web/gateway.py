@@ -1,5 +1,6 @@
 """Forward `/api/v1/...` to the service that owns it, streaming in both directions."""
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from tocsin.kernel import request_id, tasks
-from tocsin.kernel.errors import NotFoundError, TooLargeError, UpstreamError
+from tocsin.kernel.errors import ClientDisconnectedError, NotFoundError, TooLargeError, UpstreamError
+from tocsin.kernel.requests import body_chunks
 from tocsin.kernel.tracing import TRACING
 from tocsin.web.settings import Settings
 
@@ -123,8 +125,8 @@ def forward_to(peer: str, base_url: Callable[[Settings], str]) -> Handler:
         except TimeoutError as exc:
             raise _unavailable(peer, "does not respond in time") from exc
         except ClientError as exc:
-            if body.too_large:
-                raise _too_large() from exc
+            if body.error is not None:
+                raise body.error from exc
             raise _unavailable(peer, "cannot be reached") from exc
 
     return forward
@@ -156,10 +158,11 @@ class _Body:
     def __init__(self, request: web.Request, response_seconds: float) -> None:
         if (request.content_length or 0) > MAX_BODY:
             raise _too_large()
-        self._content = request.content
+        self._request = request
         self._response_seconds = response_seconds
         self._deadline: tasks.TimeLimit | None = None
-        self.too_large = False
+        self.error: Exception | None = None
+        """Why the body ended early: the client library reports only a lost connection."""
 
     @asynccontextmanager
     async def deadline(self) -> AsyncIterator[None]:
@@ -172,15 +175,17 @@ class _Body:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         sent = 0
-        async for chunk in self._content.iter_any():
-            if self._deadline is not None and not self._deadline.expired():
-                tasks.extend(self._deadline, self._response_seconds)
-            sent += len(chunk)
-            if sent > MAX_BODY:
-                # The client library turns this into a connection error; the flag keeps the reason.
-                self.too_large = True
-                raise _too_large()
-            yield chunk
+        try:
+            async for chunk in body_chunks(self._request):
+                if self._deadline is not None and not self._deadline.expired():
+                    tasks.extend(self._deadline, self._response_seconds)
+                sent += len(chunk)
+                if sent > MAX_BODY:
+                    raise _too_large()
+                yield chunk
+        except (ClientDisconnectedError, TooLargeError) as exc:
+            self.error = exc
+            raise
 
 
 def _request_headers(request: web.Request) -> CIMultiDict[str]:
@@ -212,7 +217,9 @@ async def _stream_response(request: web.Request, gateway: Gateway, upstream: Cli
         await _copy(response, upstream, gateway.settings.gateway_write_seconds)
     except (ClientError, ConnectionError, TimeoutError) as exc:
         # The response has started: the only way left to report an error is to abort the connection.
-        log.info("a forwarded response was interrupted", path=request.path, reason=type(exc).__name__)
+        client_left = request.transport is None or request.transport.is_closing()
+        level = logging.DEBUG if client_left else logging.INFO
+        log.log(level, "a forwarded response was interrupted", path=request.path, reason=type(exc).__name__)
         if request.transport is not None:
             request.transport.abort()
     finally:

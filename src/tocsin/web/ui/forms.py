@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 
 from tocsin.kernel.errors import MalformedRequestError, UnsupportedMediaTypeError
 from tocsin.kernel.ids import new_id
+from tocsin.kernel.requests import read_body
 
 MAX_FORM: Final = 256 * 1024
 """Bytes: enough for a note of 16,384 characters of four bytes each, percent-encoded."""
@@ -25,7 +26,7 @@ FORM_TYPE: Final = "application/x-www-form-urlencoded"
 async def read_form(request: web.Request, *, max_fields: int = MAX_FIELDS) -> Mapping[str, str]:
     """Return the form's fields; of duplicate names the last one.
 
-    Raise UnsupportedMediaTypeError, MalformedRequestError, and aiohttp's 413.
+    Raise UnsupportedMediaTypeError, MalformedRequestError, and as `read_body` does.
     """
     return dict(await read_fields(request, max_fields=max_fields))
 
@@ -35,7 +36,7 @@ async def read_fields(request: web.Request, *, max_fields: int) -> list[tuple[st
     if request.content_type != FORM_TYPE:
         msg = f"This address accepts a form ({FORM_TYPE})."
         raise UnsupportedMediaTypeError(msg)
-    body = await request.clone(client_max_size=MAX_FORM).read()
+    body = await read_body(request, limit=MAX_FORM)
     try:
         return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=max_fields, errors="strict")
     except ValueError as exc:
