@@ -1,12 +1,11 @@
 """Logs: one JSON object a line, whatever a caller sent."""
 
-import io
 import json
 import logging
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stdout
+from contextvars import Context
 from typing import Any, TypeAlias
 
 import pytest
@@ -14,7 +13,9 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.waiting import AN_HOUR
 from tocsin.kernel import logs
+from tocsin.kernel.line_writer import STANDARD_OUTPUT
 from tocsin.kernel.request_id import REQUEST_ID
 
 Capture: TypeAlias = pytest.CaptureFixture[str]
@@ -22,13 +23,13 @@ HOSTILE = ["a\r\nb", '{"event": "forged"}\n{"level": "error"}', "\x1b[2Jred", "\
 
 
 @pytest.fixture
-def written(capsys: Capture) -> Iterator[Capture]:
+def written(capfd: Capture) -> Iterator[Capture]:
     """Configure logging for this test; what it writes is captured."""
     root = logging.getLogger()
     handlers, level, asyncio_level = root.handlers, root.level, logging.getLogger("asyncio").level
     others = structlog.get_config()
     logs.configure(service="alerts", level="INFO", instance="one")
-    yield capsys
+    yield capfd
     structlog.configure(**others)
     root.handlers = handlers
     root.setLevel(level)
@@ -36,6 +37,7 @@ def written(capsys: Capture) -> Iterator[Capture]:
 
 
 def lines(written: Capture) -> list[dict[str, Any]]:
+    STANDARD_OUTPUT.flush(AN_HOUR)
     text = written.readouterr().out
     assert text.isascii()
     assert all(character.isprintable() or character == "\n" for character in text)
@@ -136,16 +138,17 @@ def test_values_without_a_json_form_are_logged_as_their_repr(written: Capture) -
     assert (line["value"], line["kind"]) == ("{1, 2}", "ValueError('no')")
 
 
-def test_a_full_disk_raises_nothing_in_the_caller(written: Capture) -> None:
-    class Full(io.StringIO):
-        def write(self, _text: str) -> int:
-            raise OSError(28, "No space left on device")
-
-    with redirect_stdout(Full()):
-        structlog.get_logger("x").info("unheard")
-        logging.getLogger("x").error("unheard")
-    structlog.get_logger("x").info("heard")
-    assert [line["event"] for line in lines(written)] == ["heard"]
+def test_dropped_lines_are_reported_in_the_same_format(written: Capture) -> None:
+    line = json.loads(Context().run(STANDARD_OUTPUT.notice, 3))
+    assert line.pop("timestamp")
+    assert line == {
+        "event": "log lines were dropped",
+        "lines": 3,
+        "level": "warning",
+        "service": "alerts",
+        "instance": "one",
+    }
+    assert lines(written) == []
 
 
 def test_an_instance_without_a_name_is_named_by_its_process_id() -> None:

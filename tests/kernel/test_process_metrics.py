@@ -50,6 +50,7 @@ async def test_every_process_exports_its_memory_time_files_and_version(edge: Edg
         text = await response.text()
     for name in ("process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds", "python_info"):
         assert f"\n{name}" in text
+    assert "\ntocsin_log_lines_dropped_total " in text
     assert f'tocsin_build_info{{version="{build_info.VERSION}"}} 1.0' in text
 
 

@@ -12,7 +12,8 @@ from tests.support import sampling
 from tests.support.notifications.api import INCIDENT, Service, message, page
 from tests.support.notifications.neighbours import Neighbours
 from tests.support.postgres import run
-from tests.support.waiting import eventually
+from tests.support.waiting import AN_HOUR, eventually
+from tocsin.kernel.line_writer import STANDARD_ERROR
 from tocsin.notifications.domain.digest import MAX_PAGES
 from tocsin.notifications.repository import notifications
 
@@ -92,10 +93,11 @@ async def test_by_e_mail_a_digest_names_them_in_its_text_and_counts_them_in_its_
 
 
 async def test_on_the_console_a_digest_is_one_line(
-    service: Service, db_dsn: str, capsys: pytest.CaptureFixture[str]
+    service: Service, db_dsn: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     await ended(service, await queued(service, db_dsn, *(late("Priya", number, channel="mock") for number in (1, 2))))
-    [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("PAGE to ")]
+    STANDARD_ERROR.flush(AN_HOUR)
+    [line] = [line for line in capfd.readouterr().err.splitlines() if line.startswith("PAGE to ")]
     assert "2 incidents are unacknowledged" in line
     assert "#2 critical in checkout: Incident 2 #1 critical" in line
 

@@ -1,14 +1,12 @@
 """Structured logs: one JSON object per line on standard output, with the request's id.
 
 Everything is escaped to ASCII, so that a caller's line breaks, terminal control sequences and U+2028 stay text. No line
-is longer than MAX_LINE bytes.
+is longer than MAX_LINE bytes. A full disk, or a reader that stops, delays and fails nothing: see `line_writer`.
 """
 
 import json
 import logging
 import os
-import sys
-from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -16,6 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from tocsin.kernel import clock
+from tocsin.kernel.line_writer import STANDARD_OUTPUT
 from tocsin.kernel.request_id import NO_REQUEST, REQUEST_ID
 from tocsin.kernel.tracing import TRACING
 
@@ -25,7 +24,8 @@ _encoder: Final = json.JSONEncoder(default=repr)
 
 def configure(*, service: str, level: str, instance: str = "") -> None:
     """Set up logging for a process. Standard-library loggers (aiohttp's, asyncio's) use the same format."""
-    head: list[Processor] = [_context(service, instance or str(os.getpid())), structlog.processors.add_log_level]
+    context = _context(service, instance or str(os.getpid()))
+    head: list[Processor] = [context, structlog.processors.add_log_level]
     tail: list[Processor] = [structlog.processors.format_exc_info, render]
     structlog.configure(
         processors=[*head, *tail],
@@ -40,6 +40,13 @@ def configure(*, service: str, level: str, instance: str = "") -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *tail],
         )
     )
+
+    def notice(dropped: int) -> bytes:
+        event: EventDict = {"event": "log lines were dropped", "lines": dropped, "level": "warning"}
+        context(None, "warning", event)
+        return f"{render(None, 'warning', event)}\n".encode()
+
+    STANDARD_OUTPUT.notice = notice
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
@@ -94,10 +101,7 @@ def _context(service: str, instance: str) -> Processor:
 
 
 def _write(line: str) -> None:
-    # A full disk or a closed pipe must not fail the request that is being logged.
-    with suppress(OSError):
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+    STANDARD_OUTPUT.write(f"{line}\n".encode())
 
 
 class _StandardOutput:

@@ -1,7 +1,7 @@
 """Metrics of the process, its event loop, and the database, disk and clock that it depends on."""
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Self
@@ -9,9 +9,12 @@ from typing import Final, Self
 import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from tocsin.kernel import build_info, clock
 from tocsin.kernel.db import DB, Database, Row, autocommit, fetch_one, required
+from tocsin.kernel.line_writer import STANDARD_ERROR, STANDARD_OUTPUT
 from tocsin.kernel.service_settings import ServiceSettings
 from tocsin.kernel.tasks import cancel, create_task
 from tocsin.kernel.workers import Context, worker
@@ -30,6 +33,7 @@ def watch_process(app: web.Application, registry: CollectorRegistry) -> None:
     """Export metrics of this process, its interpreter and the lag of its event loop."""
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
+    registry.register(_LogCollector())
     build = Gauge("tocsin_build_info", "The version of this build; always 1.", ["version"], registry=registry)
     build.labels(build_info.VERSION).set(1)
     lag = Histogram(
@@ -51,6 +55,17 @@ def watch_process(app: web.Application, registry: CollectorRegistry) -> None:
         await cancel(task)
 
     app.cleanup_ctx.append(context)
+
+
+class _LogCollector(Collector):
+    """Reads at each scrape how many lines could not be written."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(
+            "tocsin_log_lines_dropped",
+            "Lines that were dropped because standard output or standard error could not be written in time.",
+            value=STANDARD_OUTPUT.dropped + STANDARD_ERROR.dropped,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from tocsin.kernel import build_info, clock, logs, tasks
+from tocsin.kernel import build_info, clock, line_writer, logs, tasks
 from tocsin.kernel.health import READINESS, SERVICE
 from tocsin.kernel.settings import ProcessSettings, load
 from tocsin.kernel.tasks import create_task
@@ -32,6 +32,9 @@ FLUSH_SECONDS: Final = 1.0
 """How long exporting the last spans may take, within SHUTDOWN_SECONDS."""
 SHUTDOWN_SECONDS: Final = 4.8
 """How long cleanup and flush may take together. A supervisor kills the process after five seconds."""
+LAST_LINES_SECONDS: Final = 0.15
+"""How long writing the last log lines may take if SHUTDOWN_SECONDS are over; else for the rest of these, at most a
+second."""
 
 
 def serve(create_app: Callable[[S], web.Application], settings_type: type[S]) -> None:
@@ -96,5 +99,6 @@ async def _run(app: web.Application, settings: ProcessSettings) -> None:
         if TRACING.on:
             await asyncio.to_thread(TRACING.stop, min(FLUSH_SECONDS, max(0.0, exit_at - clock.monotonic())))
     log.info("stopped")
+    line_writer.flush(max(LAST_LINES_SECONDS, min(1.0, exit_at - clock.monotonic())))
     # The interpreter would wait for unfinished tasks, and for threads that look up a name.
     os._exit(os.EX_OK)

@@ -1,8 +1,8 @@
 """Standard error and the log."""
 
-import sys
-
 import structlog
+
+from tocsin.kernel.line_writer import STANDARD_ERROR
 
 log = structlog.get_logger(__name__)
 
@@ -12,6 +12,5 @@ class StandardError:
 
     def write(self, line: str, **fields: object) -> None:
         """Print *line*, and log *fields*."""
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+        STANDARD_ERROR.write(f"{line}\n".encode(errors="replace"))
         log.info("console delivery", **fields)
