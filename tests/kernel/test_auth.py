@@ -8,7 +8,7 @@ from aiohttp.test_utils import make_mocked_request
 from tocsin.kernel.app import base_app
 from tocsin.kernel.auth import PRINCIPAL, Principal, PrincipalKind, Scope, actor_of, open_principal
 from tocsin.kernel.middlewares import auth_middleware
-from tocsin.kernel.routing import any_method, delete, get, patch, post, put, scope_of, static
+from tocsin.kernel.routing import any_method, delete, get, patch, post, put, scope_of
 from tocsin.kernel.settings import ProcessSettings
 
 ADA = Principal(PrincipalKind.PERSON, "Ada", frozenset({Scope.READ}))
@@ -68,7 +68,6 @@ def test_every_route_has_the_scope_of_its_definition() -> None:
             delete("/b", handler, scope=Scope.ADMIN),
             get("/c", handler, scope=Scope.READ, allow_head=False),
             any_method("/d", handler, scope=Scope.FORWARD),
-            static("/e", "/tmp", scope=Scope.PUBLIC),  # noqa: S108 - nothing is read
         ]
     )
     found = {
@@ -83,8 +82,6 @@ def test_every_route_has_the_scope_of_its_definition() -> None:
         ("DELETE", "/b"): Scope.ADMIN,
         ("GET", "/c"): Scope.READ,
         ("*", "/d"): Scope.FORWARD,
-        ("HEAD", "/e"): Scope.PUBLIC,
-        ("GET", "/e"): Scope.PUBLIC,
     }
 
 

@@ -107,6 +107,8 @@ async def test_only_the_pages_own_files_are_served(edge: EdgeClient) -> None:
         "/docs/static/../../app.py",
         "/docs/static/%2e%2e/%2e%2e/app.py",
         "/docs/static/nope",
+        "/docs/static/" + "x" * 300,
+        "/docs/static/a%00b",
     ):
         async with edge.get(path) as response:
             assert response.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}

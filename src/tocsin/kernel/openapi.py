@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from importlib.resources import files
 from inspect import getdoc
+from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
 from aiohttp import web
@@ -21,7 +22,10 @@ Model: TypeAlias = type[BaseModel]
 SchemaRefs: TypeAlias = Mapping[Any, Mapping[str, Any]]
 """References to schemas, by model and mode."""
 REF_TEMPLATE: Final = "#/components/schemas/{model}"
-SWAGGER: Final = files("tocsin.kernel") / "static" / "swagger-ui"
+SWAGGER_FILES: Final = {
+    file.name: Path(str(file)) for file in (files("tocsin.kernel") / "static" / "swagger-ui").iterdir()
+}
+"""By name: a name from outside never becomes a path, which may be too long for the file system."""
 DOCS_CSP: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -209,10 +213,18 @@ async def get_docs(_request: web.Request) -> web.Response:
     return web.Response(text=DOCS_PAGE, content_type="text/html", headers={"Content-Security-Policy": DOCS_CSP})
 
 
+async def get_docs_file(request: web.Request) -> web.FileResponse:
+    """Return a file of Swagger UI."""
+    found = SWAGGER_FILES.get(request.match_info["name"])
+    if found is None:
+        raise web.HTTPNotFound
+    return web.FileResponse(found)
+
+
 def documentation_routes(get_document: routing.Handler) -> list[web.AbstractRouteDef]:
     """Return the routes of the API documentation; *get_document* handles `/openapi.json`."""
     return [
         routing.get("/openapi.json", get_document, scope=Scope.PUBLIC),
         routing.get("/docs", get_docs, scope=Scope.PUBLIC),
-        routing.static("/docs/static", str(SWAGGER), scope=Scope.PUBLIC),
+        routing.get("/docs/static/{name}", get_docs_file, scope=Scope.PUBLIC),
     ]

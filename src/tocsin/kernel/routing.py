@@ -29,19 +29,6 @@ class Route(web.AbstractRouteDef):
         return _remember(routes, self.scope)
 
 
-@dataclass(frozen=True, slots=True)
-class StaticRoute(web.AbstractRouteDef):
-    """A folder of static files with the scope that a caller needs."""
-
-    prefix: str
-    folder: str
-    scope: Scope
-
-    def register(self, router: web.UrlDispatcher) -> list[web.AbstractRoute]:
-        """Register the folder and its scope."""
-        return _remember(web.static(self.prefix, self.folder).register(router), self.scope)
-
-
 def _remember(routes: list[web.AbstractRoute], scope: Scope) -> list[web.AbstractRoute]:
     for route in routes:
         _SCOPES[route] = scope
@@ -78,11 +65,6 @@ def delete(path: str, handler: Handler, *, scope: Scope, name: str | None = None
 def any_method(path: str, handler: Handler, *, scope: Scope, name: str | None = None) -> Route:
     """Return a route for every method."""
     return Route(hdrs.METH_ANY, path, handler, scope, {"name": name})
-
-
-def static(prefix: str, folder: str, *, scope: Scope) -> StaticRoute:
-    """Return a route that serves the files of *folder*."""
-    return StaticRoute(prefix, folder, scope)
 
 
 def scope_of(route: web.AbstractRoute) -> Scope | None:
