@@ -38,6 +38,8 @@ class Form:
     action: str
     method: str
     fields: dict[str, str] = field(default_factory=dict)
+    choices: dict[str, list[str]] = field(default_factory=dict)
+    """The values of its radio buttons, and of buttons that send one."""
 
 
 class Html(HTMLParser):
@@ -90,19 +92,24 @@ class Html(HTMLParser):
             if element_id in self._texts:
                 self.faults.append(f"the id {element_id} is given twice")
             self._texts[element_id] = []
+        self._read_form(tag, given)
+        if tag not in VOID:
+            self._open.append((tag, element_id))
+        if tag in BLOCKS:
+            self.handle_data(" ")
+
+    def _read_form(self, tag: str, given: dict[str, str]) -> None:
         if tag == "form":
             self.forms.append(Form(given.get("action", ""), given.get("method", "get")))
         if tag == "input" and self.forms and (given.get("type") != "radio" or "checked" in given):
             self.forms[-1].fields[given.get("name", "")] = given.get("value", "")
+        if self.forms and given.get("name") and (given.get("type") == "radio" or tag == "button"):
+            self.forms[-1].choices.setdefault(given["name"], []).append(given.get("value", ""))
         if tag in {"select", "textarea"} and self.forms:
             self._field = given.get("name", "")
             self.forms[-1].fields[self._field] = ""
         if tag == "option" and self.forms and self._field and ("selected" in given or not self._value()):
             self.forms[-1].fields[self._field] = given.get("value", "")
-        if tag not in VOID:
-            self._open.append((tag, element_id))
-        if tag in BLOCKS:
-            self.handle_data(" ")
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
