@@ -66,7 +66,7 @@ async def test_a_missing_field_is_named(service: Service, name: str) -> None:
         b"\xff\xfe{\x00}\x00",
         b'{"service": "\xc3\x28", "severity": "low", "message": "m"}',
         b'{"service": "\\ud800", "severity": "low", "message": "m"}',
-        b'{"service": "a", "severity": "low", "message": "m", "deep": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"service": "a", "severity": "low", "message": "m", "deep": ' + b"[" * 29_000 + b"]" * 29_000 + b"}",
         b'{"service": "a\x01", "severity": "low", "message": "m"}',
     ],
 )

@@ -70,8 +70,8 @@ async def test_the_ends_of_the_calendar_are_instants(edge: EdgeClient, at: str) 
         b'{"name": "\\ud800"}',
         b'{"name": "x"} {"name": "y"}',
         b"\xef\xbb\xbf{}",
-        b"[" * 100_000,
-        b'{"a":' * 100_000,
+        b"[" * 29_000,
+        b'{"a":' * 29_000,
         b'{"name": "x", "size": ' + b"1" * 500_000 + b"}",
     ],
 )

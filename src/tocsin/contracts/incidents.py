@@ -242,9 +242,9 @@ class AlertState(Model):
 
 
 class CorrelateAlerts(Model):
-    """A batch of at most 5,000 alerts to correlate."""
+    """A batch of at most 1,000 alerts to correlate."""
 
-    alerts: Annotated[list[AlertState], Field(max_length=5_000, fail_fast=True)]
+    alerts: Annotated[list[AlertState], Field(max_length=1_000, fail_fast=True)]
 
 
 class Correlation(Model):

@@ -25,6 +25,7 @@ from tocsin.integrations.coercion import (
     usable_links,
 )
 from tocsin.integrations.integration import (
+    DEFAULT_MAX_VALUES,
     Headers,
     IncomingAlert,
     IngestResult,
@@ -99,7 +100,7 @@ def detect(_headers: Headers, body: bytes) -> bool:
 
 def parse(body: bytes, config: IntegrationConfig) -> list[IncomingAlert]:
     """Return the alerts of a group. Raise MalformedRequestError, or InvalidRequestError without a list of alerts."""
-    group = parse_json(body, Webhook)
+    group = parse_json(body, Webhook, max_values=DEFAULT_MAX_VALUES)
     source = group.externalURL[:MAX_LINE] or NAME
     return [_alert(alert, source, config) for alert in group.alerts or ()]
 

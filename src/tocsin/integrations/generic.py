@@ -16,7 +16,7 @@ from tocsin.integrations.integration import (
     Reply,
     captured,
 )
-from tocsin.kernel.validation import BODY_LIMIT, parse_json
+from tocsin.kernel.validation import BODY_LIMIT, MAX_VALUES, parse_json
 
 NAME: Final = "generic"
 PAYLOADS: Final = captured(NAME)
@@ -88,5 +88,6 @@ INTEGRATION: Final = Integration(
     detect=detect,
     parse=parse,
     respond=respond,
+    max_values=MAX_VALUES,
     body_limit=BODY_LIMIT,
 )

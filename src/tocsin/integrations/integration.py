@@ -17,6 +17,8 @@ from tocsin.kernel.errors import DomainError
 
 DEFAULT_BODY_LIMIT: Final = 8 * 1024 * 1024
 """Bytes."""
+DEFAULT_MAX_VALUES: Final = 300_000
+"""JSON values; a group of 10,000 alerts of Alertmanager has some 200,000."""
 PAYLOAD_FILES: Final = files("tocsin.integrations") / "payloads"
 
 
@@ -109,6 +111,8 @@ class Integration:
     """Return the reply to a request that failed; None for a problem document."""
     description: str = ""
     """Details for callers, beyond the summary."""
+    max_values: int = DEFAULT_MAX_VALUES
+    """The maximum number of JSON values in a body."""
     body_limit: int = DEFAULT_BODY_LIMIT
     """The maximum size of a body in bytes."""
 

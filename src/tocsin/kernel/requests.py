@@ -21,8 +21,8 @@ from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.validation import BODY_LIMIT, MAX_ERRORS, parse_json, sentence
 
 M = TypeVar("M", bound=BaseModel)
-INTERNAL_BODY_LIMIT: Final = 16 * 1024 * 1024
-"""The maximum size in bytes of a body between our own services."""
+INTERNAL_BODY_LIMIT: Final = 8 * 1024 * 1024
+"""The maximum size in bytes of a body between our own services; the largest alert has less than 4 MiB."""
 MAX_KEY: Final = 255
 """The maximum number of characters of an idempotency key."""
 BODY: Final = web.RequestKey("BODY", bytes)

@@ -33,7 +33,7 @@ class BodyParser:
         """
         if len(body) <= SMALL_BYTES:
             return integration.parse(body, DEFAULT_CONFIG)
-        refuse_too_many_values(body)
+        refuse_too_many_values(body, integration.max_values)
         if self.waiting >= MAX_WAITING:
             msg = "More large requests arrive than can be parsed; try again in a moment."
             raise UnavailableError(msg)
