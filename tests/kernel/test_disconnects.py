@@ -8,6 +8,7 @@ import json
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,8 +19,10 @@ from structlog.testing import capture_logs
 from tests.support.kernel.bare_app import ROUTES
 from tests.support.tcp_proxy import Streams
 from tests.support.waiting import eventually
+from tocsin.kernel import clock
 from tocsin.kernel.app import REGISTRY, base_app
 from tocsin.kernel.settings import ProcessSettings
+from tocsin.kernel.tasks import cancel, create_task
 
 LENGTH = b"Content-Length: 1000\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
@@ -37,15 +40,21 @@ class Edge:
     port: int
 
 
-@pytest.fixture
-async def edge() -> AsyncIterator[Edge]:
-    app = base_app(ProcessSettings.model_validate({}), service="edge")
+@asynccontextmanager
+async def running_edge(**settings: Any) -> AsyncIterator[Edge]:
+    app = base_app(ProcessSettings.model_validate(settings), service="edge")
     app.add_routes(ROUTES)
-    runner = web.AppRunner(app, access_log=None, auto_decompress=False)
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     yield Edge(app, *runner.addresses[0])
     await runner.cleanup()
+
+
+@pytest.fixture
+async def edge() -> AsyncIterator[Edge]:
+    async with running_edge() as started:
+        yield started
 
 
 def hang_up(writer: asyncio.StreamWriter) -> None:
@@ -114,3 +123,35 @@ async def test_a_whole_body_whose_client_leaves_at_once_is_no_error(
     assert {summary(line)[0] for line in lines} <= {"request"}
     assert requests_with(edge, 500) == 0
     assert caplog.records == []
+
+
+INVALID_CHUNKS = [b"x\r\n", b'9\r\n{"name": x\r\n', b"-1\r\n", b"9" * 40 + b"\r\n"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"), [*PARTS, *((CHUNKED, b'9\r\n{"name": \r\n' + chunk) for chunk in INVALID_CHUNKS)]
+)
+async def test_a_body_that_never_ends_is_refused_although_its_client_stays(headers: bytes, body: bytes) -> None:
+    async with running_edge(body_timeout_seconds=0.2) as edge:
+        reader, writer = await send(edge, headers, body[:12])
+        await eventually(lambda: running(edge) == 1)
+        writer.write(body[12:])
+        assert b" 408 " in await reader.readline()
+        assert b"The body did not arrive within 0.2 s." in await reader.readuntil(b"}")
+        assert running(edge) == 0
+        writer.close()
+
+
+async def test_a_body_that_drips_is_refused_as_well() -> None:
+    async with running_edge(body_timeout_seconds=0.2) as edge:
+        reader, writer = await send(edge, b"Content-Length: 100000\r\n")
+
+        async def drip() -> None:
+            while True:
+                writer.write(b" ")
+                await clock.sleep(0.01)
+
+        dripping = create_task(drip(), name="drip")
+        assert b" 408 " in await reader.readline()
+        await cancel(dripping)
+        writer.close()

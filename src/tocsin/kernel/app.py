@@ -21,7 +21,7 @@ from tocsin.kernel.middlewares import (
     request_middleware,
 )
 from tocsin.kernel.problems import problem_middleware
-from tocsin.kernel.requests import INTERNAL_BODY_LIMIT
+from tocsin.kernel.requests import BODY_SECONDS, INTERNAL_BODY_LIMIT
 from tocsin.kernel.service_settings import ServiceSettings
 from tocsin.kernel.settings import ProcessSettings
 from tocsin.kernel.workers import WORKER_METRICS, WorkerMetrics
@@ -64,6 +64,7 @@ def base_app(
     app[WORKER_METRICS] = WorkerMetrics.register(registry)
     process_metrics.watch_process(app, registry)
     app[CORS_ORIGINS] = origins
+    app[BODY_SECONDS] = settings.body_timeout_seconds
     app[ALLOWED_HOSTS] = AllowedHosts.of(settings, service=service)
     app.on_startup.append(routing.require_scopes)
     app[health.SERVICE] = service

@@ -63,6 +63,12 @@ class TooLargeError(DomainError):
     code = "too-large"
 
 
+class BodyTimeoutError(DomainError):
+    """The body did not arrive in time."""
+
+    code = "body-timeout"
+
+
 class UnsupportedMediaTypeError(DomainError):
     """The body's media type or encoding is not supported."""
 

@@ -142,6 +142,7 @@ def _responses(operation: Operation, refs: SchemaRefs) -> dict[str, Any]:
     if operation.body is not None:
         problems += [
             HTTPStatus.BAD_REQUEST,
+            HTTPStatus.REQUEST_TIMEOUT,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         ]

@@ -22,6 +22,7 @@ STATUS_OF: Final[dict[type[errors.DomainError], HTTPStatus]] = {
     errors.MalformedRequestError: HTTPStatus.BAD_REQUEST,
     errors.ForbiddenError: HTTPStatus.FORBIDDEN,
     errors.NotFoundError: HTTPStatus.NOT_FOUND,
+    errors.BodyTimeoutError: HTTPStatus.REQUEST_TIMEOUT,
     errors.ConflictError: HTTPStatus.CONFLICT,
     errors.StaleError: HTTPStatus.PRECONDITION_FAILED,
     errors.TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

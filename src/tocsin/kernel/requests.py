@@ -9,8 +9,10 @@ from uuid import UUID
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 
+from tocsin.kernel import clock, tasks
 from tocsin.kernel.auth import PRINCIPAL
 from tocsin.kernel.errors import (
+    BodyTimeoutError,
     ClientDisconnectedError,
     InvalidRequestError,
     NotFoundError,
@@ -27,6 +29,8 @@ MAX_KEY: Final = 255
 """The maximum number of characters of an idempotency key."""
 BODY: Final = web.RequestKey("BODY", bytes)
 """The body, once it has been read."""
+BODY_SECONDS: Final = web.AppKey("BODY_SECONDS", float)
+"""How long a body may take to arrive."""
 
 
 async def read_body(request: web.Request, *, limit: int = BODY_LIMIT) -> bytes:
@@ -62,9 +66,26 @@ async def _read_body(request: web.Request, limit: int) -> bytes:
 
 
 async def body_chunks(request: web.Request) -> AsyncIterator[bytes]:
-    """Yield the body as it arrives. Raise ClientDisconnectedError if the client disconnects before its end."""
+    """Yield the body as it arrives.
+
+    Raise ClientDisconnectedError if the client disconnects before its end. Raise BodyTimeoutError if the end does not
+    arrive in time, or never, as after an invalid chunk.
+    """
+    seconds = request.app[BODY_SECONDS]
+    ends_at = clock.monotonic() + seconds
     with _disconnects():
-        async for chunk in request.content.iter_any():
+        while True:
+            limit = tasks.timeout(max(0.0, ends_at - clock.monotonic()))
+            try:
+                async with limit:
+                    chunk = await request.content.readany()
+            except TimeoutError as exc:
+                if not limit.expired():
+                    raise  # a time-out of TCP
+                msg = f"The body did not arrive within {seconds:g} s."
+                raise BodyTimeoutError(msg) from exc
+            if not chunk:
+                return
             yield chunk
 
 

@@ -50,6 +50,8 @@ class ProcessSettings(BaseSettings):
     allowed_hosts: Annotated[str, Field(pattern=rf"^({HOST_NAME}(,{HOST_NAME})*)?$")] = ""
     """Host names, separated by commas, that requests may use besides localhost, IP addresses, the services' own names
     and the host of PUBLIC_URL. `*` allows any name, also that of a hostile page."""
+    body_timeout_seconds: Seconds = 30.0
+    """How long the body of a request may take to arrive; after that, the request is refused with 408."""
     drain_seconds: Annotated[float, Field(ge=0, le=60)] = 0.0
     """At shutdown, how long readiness is 503 while requests are still served, before the listening socket closes."""
     failpoint: Annotated[str, Field(pattern=f"^({FAILPOINT}(,{FAILPOINT})*)?$")] = ""

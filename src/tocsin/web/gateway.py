@@ -14,7 +14,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from tocsin.kernel import request_id, tasks
-from tocsin.kernel.errors import ClientDisconnectedError, NotFoundError, TooLargeError, UpstreamError
+from tocsin.kernel.errors import ClientDisconnectedError, DomainError, NotFoundError, TooLargeError, UpstreamError
 from tocsin.kernel.requests import body_chunks
 from tocsin.kernel.tracing import TRACING
 from tocsin.web.settings import Settings
@@ -183,7 +183,7 @@ class _Body:
                 if sent > MAX_BODY:
                     raise _too_large()
                 yield chunk
-        except (ClientDisconnectedError, TooLargeError) as exc:
+        except (ClientDisconnectedError, DomainError) as exc:
             self.error = exc
             raise
 

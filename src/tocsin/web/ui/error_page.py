@@ -12,6 +12,7 @@ HEADINGS: Final = {
     403: "This request was rejected",
     404: "Page not found",
     405: "This address does not accept the request",
+    408: "The request did not arrive in time",
     413: "The request is too large",
     421: "Unknown host name",
     422: "This request is invalid",
