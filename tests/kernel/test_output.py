@@ -26,7 +26,7 @@ FILE_BYTES = 20_000
 
 
 class Serving:
-    """A process, asked over HTTP alone."""
+    """A process that is used over HTTP only."""
 
     def __init__(self, process: asyncio.subprocess.Process, session: ClientSession, url: str) -> None:
         self.process = process

@@ -1,9 +1,9 @@
 """How long the event loop's thread computes without yielding, in CPU time: other processes do not count."""
 
 import time  # noqa: TID251 - the CPU time of a thread
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 
 from tocsin.kernel import clock
 from tocsin.kernel.tasks import create_task
@@ -14,7 +14,22 @@ EVERY = 0.005
 @dataclass(slots=True)
 class LoopCpu:
     longest: float = 0.0
-    """Most CPU seconds that the thread used between two runs of a timer."""
+    """Most CPU seconds that the thread used between two runs of a timer, or between two marks."""
+    _since: float = field(default_factory=time.thread_time)
+
+    def mark(self) -> None:
+        """End what is measured, and begin anew."""
+        now = time.thread_time()
+        self.longest, self._since = max(self.longest, now - self._since), now
+
+    @contextmanager
+    def excluded(self) -> Iterator[None]:
+        """Do not count what the block computes: it is the test's own work."""
+        before = time.thread_time()
+        try:
+            yield
+        finally:
+            self._since += time.thread_time() - before
 
 
 @asynccontextmanager
@@ -24,12 +39,12 @@ async def loop_cpu() -> AsyncIterator[LoopCpu]:
 
     async def measure() -> None:
         while True:
-            before = time.thread_time()
             await clock.sleep(EVERY)
-            found.longest = max(found.longest, time.thread_time() - before)
+            found.mark()
 
     task = create_task(measure(), name="loop-cpu")
     try:
         yield found
     finally:
+        found.mark()
         task.cancel()

@@ -1,7 +1,7 @@
 """Lines of text on standard output and standard error, written by a thread.
 
-Whoever writes a line never waits for a disk or a reader, and never sees their errors: lines wait in a queue, and those
-that do not fit into it, or cannot be written, are dropped and counted.
+Writing a line never waits for a disk or a reader, and never fails: lines wait in a queue, and those that do not fit
+into it, or cannot be written, are dropped and counted.
 """
 
 import atexit

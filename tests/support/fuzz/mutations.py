@@ -6,6 +6,8 @@ from random import Random  # noqa: TID251 - a seed of its own makes a case repea
 from typing import Any, Final
 from urllib.parse import quote
 
+MAX_CHARACTERS: Final = 9_000_000
+"""Of a document; the largest body that a route accepts has 8 MiB."""
 EDGES: Final = (
     "0001-01-01T00:00:00+14:00",
     "0001-01-01T00:00:00Z",
@@ -148,11 +150,25 @@ def document(given: Any, rng: Random) -> Any:
     if isinstance(given, list) and given and rng.random() < 0.8:
         place = rng.randrange(len(given))
         changed = [*given[:place], document(given[place], rng), *given[place + 1 :]]
-        return changed * rng.choice((1, 1, 1, 1, 2, 50))
+        repeated = changed * rng.choice((1, 1, 1, 1, 2, 50))
+        return repeated if _fits(repeated) else changed
     if isinstance(given, str) and given and rng.random() < 0.3:
         place = rng.randrange(len(given))
         return given[:place] + text(rng)[:600] + given[place:]
     return value(rng)
+
+
+def _fits(given: Any) -> bool:
+    """Return whether *given* is not much larger than a body may be: lists repeated within lists would be gigabytes."""
+    left, items = MAX_CHARACTERS, [given]
+    while items and left > 0:
+        item = items.pop()
+        left -= len(item) + 1 if isinstance(item, str | list | dict) else 8
+        if isinstance(item, dict):
+            items += item.values()
+        elif isinstance(item, list):
+            items += item
+    return left > 0
 
 
 def _fields(given: dict[str, Any], rng: Random) -> dict[str, Any]:

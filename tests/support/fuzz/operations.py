@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from random import Random  # noqa: TID251 - a seed of its own makes a case repeatable
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -31,7 +32,7 @@ LISTED: Final = 3
 """The fewest values of a query parameter that is repeated."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Operation:
     """A route and the valid requests to it."""
 
@@ -62,7 +63,7 @@ class Operation:
         """What its responses are about, such as `incident`."""
         return next((part for part in reversed(self.path.split("/")) if part.isalpha()), "").removesuffix("s")
 
-    @property
+    @cached_property
     def pattern(self) -> re.Pattern[str]:
         """What the path of a request to it matches."""
         pattern = ""

@@ -15,12 +15,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict
 
 from tests.support.fuzz.exchange import Request, Response, exchange, server_of
+from tests.support.waiting import PATIENT
 from tocsin.alerts.app import create_app as alerts_app
 from tocsin.alerts.settings import Settings as AlertSettings
 from tocsin.channels.transports import ssrf
 from tocsin.incidents.app import create_app as incidents_app
 from tocsin.incidents.settings import Settings as IncidentSettings
-from tocsin.kernel.app import REGISTRY
 from tocsin.kernel.middlewares import HTTP_METRICS
 from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.notifications.app import create_app as notifications_app
@@ -38,7 +38,6 @@ URLS: Final = {
 }
 MAX_ERRORS: Final = 20
 REMEMBERED: Final = 500
-P99: Final = 0.99
 
 
 @dataclass(slots=True)
@@ -102,19 +101,6 @@ class Services:
                 found[name, method, route, status] = round(sum(bucket.get() for bucket in histogram._buckets))  # noqa: SLF001
         return found
 
-    def lag_p99(self) -> float:
-        """Return the 99th percentile of the lag of the event loop, in seconds: the upper bound of its bucket."""
-        buckets: dict[float, float] = {}
-        for app in self.apps.values():
-            for family in app[REGISTRY].collect():
-                if family.name == "tocsin_event_loop_lag_seconds":
-                    for sample in family.samples:
-                        if sample.name.endswith("_bucket"):
-                            bound = float(sample.labels["le"])
-                            buckets[bound] = buckets.get(bound, 0.0) + sample.value
-        total = max(buckets.values())
-        return min(bound for bound, count in buckets.items() if count >= P99 * total)
-
 
 @asynccontextmanager
 async def running_services(dsn: str) -> AsyncIterator[Services]:
@@ -123,7 +109,7 @@ async def running_services(dsn: str) -> AsyncIterator[Services]:
     services = Services()
     sockets = {name: socket.create_server(("127.0.0.1", 0)) for name in URLS}
     urls = {URLS[name]: f"http://127.0.0.1:{found.getsockname()[1]}" for name, found in sockets.items()}
-    given: dict[str, Any] = {"database_url": dsn, "db_pool_size": 5, "log_level": "ERROR", **urls}
+    given: dict[str, Any] = {"database_url": dsn, "db_pool_size": 5, "log_level": "ERROR", **urls, **PATIENT}
     apps = {
         "alerts": alerts_app(AlertSettings.model_validate(given)),
         "incidents": incidents_app(IncidentSettings.model_validate(given)),
