@@ -1,6 +1,7 @@
 """How log lines, durations and versions are printed."""
 
 import json
+import re
 import unicodedata
 from importlib.metadata import version
 
@@ -45,22 +46,44 @@ def test_a_request_becomes_a_short_line() -> None:
         "bytes_in": 10,
         "remote": "127.0.0.1",
     }
-    shown = logs.render("alerts", json.dumps(entry)).plain
+    shown = logs.render("alerts", json.dumps(entry))
     assert shown[8:] == " alerts        POST /api/v1/alerts 201 in 4.2 ms  request_id=r-1"
 
 
 def test_an_event_is_followed_by_its_fields() -> None:
-    shown = logs.render("oncall", '{"event": "escalated", "level": "warning", "team": "Payments", "step": 2}').plain
+    shown = logs.render("oncall", '{"event": "escalated", "level": "warning", "team": "Payments", "step": 2}')
     assert shown == "oncall        escalated  team=Payments  step=2"
 
 
 def test_an_exception_follows_its_line_indented() -> None:
-    shown = logs.render("oncall", '{"event": "broke", "exception": "Traceback\\n  boom", "level": "error"}').plain
+    shown = logs.render("oncall", '{"event": "broke", "exception": "Traceback\\n  boom", "level": "error"}')
     assert shown == "oncall        broke\n    Traceback\n      boom"
 
 
 def test_a_line_that_is_not_json_is_shown_whole() -> None:
-    assert logs.render("web", 'Fatal: "[1]" is no port').plain == 'web           Fatal: "[1]" is no port'
+    assert logs.render("web", 'Fatal: "[1]" is no port') == 'web           Fatal: "[1]" is no port'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[" * 60_000,
+        '{"event": "x", "a": ' + "[" * 900 + "]" * 900 + "}",
+        '{"event": "request", "method": "GET", "path": "/", "status": 200, "seconds": 1' + "0" * 4_000 + "}",
+        '{"event": "request", "method": "GET", "path": "/", "status": 200, "seconds": 1e999}',
+        '{"event": "x", "timestamp": "0001-01-01T00:00:00+23:00"}',
+        '{"event": "x", "timestamp": "9999-12-31T23:59:59-23:00"}',
+    ],
+)
+def test_a_line_that_cannot_be_formatted_is_shown_all_the_same(line: str) -> None:
+    assert "web  " in logs.render("web", line)
+
+
+def test_a_terminal_gets_colours_and_the_same_text() -> None:
+    line = '{"event": "broke", "level": "error", "timestamp": "2026-11-21T10:00:00Z", "team": "\\u001b[2J"}'
+    shown = logs.render("web", line, coloured=True)
+    assert "\x1b[31mbroke\x1b[0m" in shown
+    assert re.sub(r"\x1b\[[0-9;]+m", "", shown) == logs.render("web", line)
 
 
 NAMES = st.text() | st.sampled_from(["event", "method", "path", "status", "seconds", "timestamp", "level", "exception"])
@@ -74,7 +97,7 @@ REQUEST = st.fixed_dictionaries(
 
 @given(st.text() | (REQUEST | st.dictionaries(NAMES, VALUES)).map(json.dumps))
 def test_no_line_of_a_service_can_control_the_terminal_or_forge_another_line(line: str) -> None:
-    shown = logs.render("web", line).plain
+    shown = logs.render("web", line)
     assert shown.lstrip("0123456789: ").startswith("web ")
     first, *others = shown.split("\n")
     assert not any(unicodedata.category(character) in UNSAFE for character in first + "".join(others))
@@ -95,12 +118,12 @@ def test_no_line_of_a_service_can_control_the_terminal_or_forge_another_line(lin
 )
 def test_an_alert_cannot_forge_a_log_line(message: str, shown: str) -> None:
     line = json.dumps({"event": "alert", "message": message})
-    assert logs.render("alerts", line).plain == f"alerts        alert  message={shown}"
-    assert logs.render("alerts", json.dumps({"event": message})).plain == f"alerts        {shown}"
+    assert logs.render("alerts", line) == f"alerts        alert  message={shown}"
+    assert logs.render("alerts", json.dumps({"event": message})) == f"alerts        {shown}"
 
 
 def test_a_log_line_keeps_letters_of_every_script() -> None:
-    assert logs.render("web", '{"event": "zażółć 監視 سلام"}').plain == "web           zażółć 監視 سلام"
+    assert logs.render("web", '{"event": "zażółć 監視 سلام"}') == "web           zażółć 監視 سلام"
 
 
 async def test_the_version_is_printed() -> None:

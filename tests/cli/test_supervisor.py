@@ -57,5 +57,19 @@ async def test_after_it_ran_for_a_while_the_back_off_starts_again(monkeypatch: p
     assert pauses[3:] == pauses[:2]
 
 
+async def test_a_line_of_megabytes_is_cut_and_the_next_one_is_read() -> None:
+    stream = asyncio.StreamReader()
+    stream.feed_data(b"short\n" + b"x" * 3_000_000 + b"\nnext\n" + b"y" * 100_000 + b"\nlast")
+    stream.feed_eof()
+    lines = [line async for line in supervisor.read_lines(stream)]
+    assert lines == [
+        b"short",
+        b"x" * supervisor.MAX_LINE,
+        b"next",
+        b"y" * supervisor.MAX_LINE,
+        b"last",
+    ]
+
+
 def test_the_database_is_started_again_soon() -> None:
     assert up.DATABASE_POLL_SECONDS + up.DATABASE_BACKOFF_SECONDS <= AWAY_SECONDS

@@ -13,7 +13,7 @@ import typer
 from tocsin import migrate as migrations
 from tocsin.cli import alerts, incidents, oncall
 from tocsin.cli.check import check
-from tocsin.cli.console import OUT, PROGRAM, CommandError, Reporter, print_error
+from tocsin.cli.console import OUT, PROGRAM, CommandError, print_error, reporter
 from tocsin.cli.database import DatabaseSettings, DataOption, data_argument, database
 from tocsin.cli.demo import store
 from tocsin.cli.demo.removal import remove
@@ -85,7 +85,7 @@ def up(
 ) -> None:
     """Run everything on this machine until Ctrl-C: database, migrations, the five services."""
     settings = load(DatabaseSettings)
-    options = Options(Endpoint(settings.bind_address, port_offset), data, demo, Reporter(raw=as_json))
+    options = Options(Endpoint(settings.bind_address, port_offset), data, demo, reporter(raw=as_json))
     asyncio.run(run_up(options, settings))
 
 

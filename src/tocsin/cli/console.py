@@ -5,8 +5,7 @@ import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,11 +16,25 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tocsin.kernel import line_writer
+from tocsin.kernel.line_writer import STANDARD_ERROR, STANDARD_OUTPUT
+
 PIPE_WIDTH: Final = 1_000
 """Columns of a table that is not written to a terminal, so that each row stays one line."""
 UNSAFE: Final = frozenset({"Cc", "Cf", "Zl", "Zp"})
 """Unicode categories that move the cursor, break a line, or change the direction of text."""
 INDENT: Final = "    "
+SGR: Final = {
+    "bold": "1",
+    "bold red": "1;31",
+    "bright_black": "90",
+    "dim": "2",
+    **{
+        colour: str(number)
+        for number, colour in enumerate(("red", "green", "yellow", "blue", "magenta", "cyan"), start=31)
+    },
+}
+"""The parameters of the terminal's control sequence for each style."""
 Cell: TypeAlias = str | Text | None
 
 
@@ -56,41 +69,51 @@ ERR: Final = Output(stderr=True, highlight=False, soft_wrap=True)
 
 
 def print_error(error: CommandError) -> None:
-    """Print an expected error: what happened in red, what to do below it."""
+    """Print an expected error below the lines that are being written: what happened in red, then what to do."""
+    line_writer.flush(line_writer.EXIT_SECONDS)
     if str(error):
         ERR.print(f"tocsin: {error}", style="bold red", markup=False)
     if error.advice:
         ERR.print(error.advice, markup=False)
 
 
+def styled(text: str, style: str) -> str:
+    """Return *text* in *style*, a key of SGR, for a terminal; unchanged if either is empty."""
+    return f"\x1b[{SGR[style]}m{text}\x1b[0m" if text and style else text
+
+
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """Progress of a long-running command, on standard error if standard output is raw JSON."""
+    """Progress of a long-running command, on standard error if standard output is raw JSON.
+
+    A full disk, or a reader that stops, delays and fails nothing: see `line_writer`.
+    """
 
     raw: bool = False
-
-    @property
-    def console(self) -> Console:
-        """The console to print on."""
-        return ERR if self.raw else OUT
+    coloured: bool = False
 
     def info(self, text: str) -> None:
         """Print a message."""
-        self.console.print(text, style="bold", markup=False)
+        self._print(text, "bold")
 
     def warn(self, text: str) -> None:
         """Print a warning."""
-        self.console.print(f"!! {text}", style="bold red", markup=False)
+        self._print(f"!! {text}", "bold red")
 
-    @contextmanager
-    def progress(self, text: str) -> Iterator[None]:
-        """Show a spinner on a terminal, a line elsewhere."""
-        if self.console.is_terminal and not self.raw:
-            with self.console.status(text):
-                yield
-        else:
-            self.info(f"{text} …")
-            yield
+    def _print(self, text: str, style: str) -> None:
+        writer = STANDARD_ERROR if self.raw else STANDARD_OUTPUT
+        writer.write(encoded(styled(text, style if self.coloured else "")))
+
+
+def reporter(*, raw: bool) -> Reporter:
+    """Return the reporter of a command whose standard output is *raw* JSON or not."""
+    console = ERR if raw else OUT
+    return Reporter(raw=raw, coloured=console.color_system is not None and not console.no_color)
+
+
+def encoded(text: str) -> bytes:
+    """Return *text* as a line in the terminal's encoding, which may lack characters of an alert."""
+    return f"{text}\n".encode(OUT.encoding, errors="replace")
 
 
 def escape_control(text: str) -> str:

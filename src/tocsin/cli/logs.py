@@ -1,14 +1,12 @@
 """Format the services' JSON log lines for a terminal: time, service, event, and the other fields dimmed."""
 
 import json
-import sys
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
-from rich.text import Text
-
-from tocsin.cli.console import OUT, escape_control, indent_lines
+from tocsin.cli.console import Reporter, encoded, escape_control, indent_lines, styled
+from tocsin.kernel.line_writer import STANDARD_OUTPUT
 
 COLOURS: Final = {
     "alerts": "cyan",
@@ -25,41 +23,40 @@ SHOWN: Final = frozenset({"timestamp", "level", "service", "instance", "logger",
 """Fields that are not repeated: they are shown in another form, or implied by the prefix."""
 
 
-def show(service: str, line: bytes, *, raw: bool) -> None:
-    """Print one line of a service's output, unchanged with *raw*."""
-    text = line.decode(errors="replace").rstrip("\r\n")
-    if raw:
-        try:
-            sys.stdout.write(text + "\n")
-            sys.stdout.flush()
-        except BrokenPipeError:
-            OUT.on_broken_pipe()
-    elif text.strip():
-        OUT.print(render(service, text))
+def show(service: str, line: bytes, reporter: Reporter) -> None:
+    """Print one line of a service's output, unchanged if the output is raw."""
+    if reporter.raw:
+        STANDARD_OUTPUT.write(line + b"\n")
+        return
+    text = line.decode(errors="replace").rstrip()
+    if text:
+        STANDARD_OUTPUT.write(encoded(render(service, text, coloured=reporter.coloured)))
 
 
-def render(service: str, line: str) -> Text:
+def render(service: str, line: str, *, coloured: bool = False) -> str:
     """Return *line* formatted. A line that is not a JSON object is shown whole.
 
     Fields may contain text of senders: they are escaped, so that one line of output stays one line here.
     """
-    prefix = Text(f"{service:<{WIDTH}} ", style=COLOURS.get(service, ""))
+    prefix = (f"{service:<{WIDTH}} ", COLOURS.get(service, ""))
     entry = _entry(line)
     if entry is None:
-        return Text.assemble(prefix, escape_control(line))
-    return Text.assemble(
-        (_clock(entry.get("timestamp")), "bright_black"),
-        prefix,
-        (escape_control(_message(entry)), _style(entry)),
-        (escape_control(_rest(entry)), "bright_black"),
-        (f"\n{indent_lines(str(entry['exception']))}" if "exception" in entry else "", "red"),
-    )
+        parts = [prefix, (escape_control(line), "")]
+    else:
+        parts = [
+            (_clock(entry.get("timestamp")), "bright_black"),
+            prefix,
+            (escape_control(_message(entry)), _style(entry)),
+            (escape_control(_rest(entry)), "bright_black"),
+            (f"\n{indent_lines(str(entry['exception']))}" if "exception" in entry else "", "red"),
+        ]
+    return "".join(styled(text, style) if coloured else text for text, style in parts)
 
 
 def _entry(line: str) -> dict[str, Any] | None:
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return entry if isinstance(entry, dict) else None
 
@@ -68,7 +65,7 @@ def _clock(timestamp: object) -> str:
     """Return the local time of day; empty for a value that is not a timestamp."""
     try:
         return f"{datetime.fromisoformat(str(timestamp)).astimezone():%H:%M:%S} "
-    except ValueError:
+    except (ValueError, OverflowError):  # the year 1 has no local time west of Greenwich
         return ""
 
 
@@ -101,7 +98,7 @@ def _rest(entry: dict[str, Any]) -> str:
 
 def _is_request(entry: dict[str, Any]) -> bool:
     is_event = entry.get("event") == "request" and {"method", "path", "status"} <= entry.keys()
-    return is_event and isinstance(entry.get("seconds"), int | float)
+    return is_event and isinstance(entry.get("seconds"), float)
 
 
 def _value(value: object) -> str:

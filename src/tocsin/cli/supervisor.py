@@ -29,6 +29,8 @@ STEADY_SECONDS: Final = 10.0
 """After this uptime the back-off starts from the beginning."""
 CHUNK: Final = 65_536
 """Bytes that are read at once."""
+MAX_LINE: Final = 65_536
+"""Bytes of a line that are shown; the services' log lines are shorter."""
 TAIL_LINES: Final = 15
 """How many of a service's last lines are shown if it does not start."""
 
@@ -50,7 +52,7 @@ class ServiceProcess:
         self._reporter = reporter
         self._environment = {**os.environ, **environment, **endpoint.environment(service), "PYTHONUNBUFFERED": "1"}
         self._process: subprocess.Process | None = None
-        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._tail: deque[bytes] = deque(maxlen=TAIL_LINES)
         self._last_response = "no response"
 
     async def supervise(self) -> None:
@@ -60,7 +62,8 @@ class ServiceProcess:
             started = clock.monotonic()
             cause = _cause(await self._run())
             if not self.ready.is_set():
-                msg = f"{self.service.name} does not start ({cause}):\n" + "\n".join(self._tail)
+                tail = [escape_control(line.decode(errors="replace").rstrip()) for line in self._tail]
+                msg = f"{self.service.name} does not start ({cause}):\n" + "\n".join(tail)
                 raise CommandError(msg)
             deaths = 0 if clock.monotonic() - started > STEADY_SECONDS else deaths
             pause = BACKOFF_SECONDS[min(deaths, len(BACKOFF_SECONDS) - 1)]
@@ -106,9 +109,9 @@ class ServiceProcess:
             await process.wait()
 
     async def _read(self, stream: asyncio.StreamReader) -> None:
-        async for line in _lines(stream):
-            self._tail.append(escape_control(line.decode(errors="replace").rstrip()))
-            logs.show(self.service.name, line, raw=self._reporter.raw)
+        async for line in read_lines(stream):
+            self._tail.append(line)
+            logs.show(self.service.name, line, self._reporter)
 
     async def _await_ready(self) -> None:
         restarted = self.ready.is_set()
@@ -138,13 +141,14 @@ class ServiceProcess:
             raise CommandError(msg, f"To see what it reports: curl {self._url}/health/ready") from exc
 
 
-async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    """Yield lines of any length; the stream's own `readline` refuses long ones."""
+async def read_lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Yield lines without their line feed, each cut to MAX_LINE bytes; the stream's own `readline` refuses longer."""
     rest = b""
     while chunk := await stream.read(CHUNK):
         *lines, rest = (rest + chunk).split(b"\n")
+        rest = rest[:MAX_LINE]  # what follows up to the line feed is cut as well
         for line in lines:
-            yield line
+            yield line[:MAX_LINE]
     if rest:
         yield rest
 

@@ -57,11 +57,11 @@ async def up(options: Options, settings: DatabaseSettings) -> None:
                     group.create_task(_keep_running(server, options.reporter))
                 for process in processes:
                     group.create_task(process.supervise())
-                with options.reporter.progress("Waiting until all services are ready"):
-                    await asyncio.gather(*(process.wait_ready() for process in processes))
+                options.reporter.info("Waiting until all services are ready …")
+                await asyncio.gather(*(process.wait_ready() for process in processes))
                 if existing is not None and existing.allows_demo_data:
-                    with options.reporter.progress("Adding the demo data"):
-                        await seed(options.endpoint.url(WEB), dsn)
+                    options.reporter.info("Adding the demo data …")
+                    await seed(options.endpoint.url(WEB), dsn)
                 _announce(options, existing, embedded=server is not None)
     except asyncio.CancelledError:
         if not stop.signals:
@@ -107,9 +107,8 @@ async def _database(
         stack.enter_context(postgres.exclusive(options.data))
         server = postgres.EmbeddedPostgres(options.data)
         try:
-            with options.reporter.progress("Starting PostgreSQL"):
-                started = await server.start()
-            if not started:
+            options.reporter.info("Starting PostgreSQL …")
+            if not await server.start():
                 options.reporter.info("PostgreSQL was already running and is reused.")
             yield server.dsn, server
         finally:
@@ -127,8 +126,8 @@ async def _migrate(dsn: str, reporter: Reporter) -> None:
         env={**os.environ, "DATABASE_URL": dsn},
     )
     try:
-        with reporter.progress("Migrating the database"):
-            output, _ = await process.communicate()
+        reporter.info("Migrating the database …")
+        output, _ = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()

@@ -132,13 +132,16 @@ def _is_running(process: psutil.Process) -> bool:
 
 
 async def _read(stream: asyncio.StreamReader | None, lines: list[str]) -> None:
-    assert stream is not None
+    if stream is None:
+        return  # the test's own file or pipe
     async for line in stream:
         lines.append(line.decode().rstrip("\n"))  # noqa: PERF401 - the list is read meanwhile
 
 
 @asynccontextmanager
-async def tocsin_up(*arguments: str, endpoint: Endpoint | None = None, **environment: str) -> AsyncIterator[Up]:
+async def tocsin_up(
+    *arguments: str, endpoint: Endpoint | None = None, stdout: int = asyncio.subprocess.PIPE, **environment: str
+) -> AsyncIterator[Up]:
     """Start `tocsin up` on free ports; stop it with the block."""
     endpoint = endpoint or free_endpoint()
     process = await asyncio.create_subprocess_exec(
@@ -148,7 +151,7 @@ async def tocsin_up(*arguments: str, endpoint: Endpoint | None = None, **environ
         str(endpoint.offset),
         *arguments,
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
+        stdout=stdout,
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, "COLUMNS": "200", **environment},
     )
