@@ -71,6 +71,7 @@ async def test_a_killed_start_is_continued_a_repeat_adds_nothing_and_removal_lea
     monkeypatch.setenv("DATABASE_URL", db_dsn)
     monkeypatch.setenv("ROLLUP_SECONDS", "0.2")
     untouched = rows(db_dsn)
+    monkeypatch.setenv("LOG_LEVEL", "DEBUG")
     async with tocsin_up("--demo") as up:
         await up.wait_for_output("POST /api/v1/alerts 201")
         up.signal(signal.SIGKILL)

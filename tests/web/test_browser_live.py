@@ -151,7 +151,7 @@ async def test_a_restart_of_the_web_service_is_shown_and_no_event_is_missed(
     port = client.server.port
     await client.close()
     await expect(page.locator("#live-word")).to_contain_text(
-        re.compile(r"Reconnecting since \d\d:\d\d:\d\d, timers stopped")
+        re.compile(r"Reconnecting since \d\d:\d\d:\d\d, countdowns stopped")
     )
     stopped = await page.locator("#inc-2481 .countdown time").text_content()
     services.incidents.add(demo_data.incident(2490, "Happened meanwhile"))
