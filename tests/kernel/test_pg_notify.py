@@ -106,6 +106,39 @@ async def test_many_notifications_at_once_are_sent_as_one(
     assert woken_there.times == 3, "the first, the hundred, and its own"
 
 
+async def test_a_notification_of_a_topic_wakes_only_who_waits_for_it(start_channel: StartChannel) -> None:
+    here, woken_here = await start_channel()
+    there, woken_there = await start_channel()
+    topics = {channel: CountedWakeup() for channel in (here, there)}
+    for channel, wakeup in topics.items():
+        channel.wake_on_notify(wakeup, "rows")
+    woken_here.times = woken_there.times = 0
+    here.notify("rows")
+    await topics[there].wait()
+    assert (topics[here].times, woken_here.times, woken_there.times) == (1, 0, 0)
+    here.notify()
+    await woken_there.wait()
+    assert (topics[here].times, topics[there].times, woken_here.times) == (2, 2, 1)
+
+
+async def test_a_notification_of_the_previous_release_is_of_every_topic(
+    start_channel: StartChannel, things_dsn: str
+) -> None:
+    here, woken_here = await start_channel()
+    rows = CountedWakeup()
+    here.wake_on_notify(rows, "rows")
+    run(things_dsn, "SELECT pg_notify('changes', 'an-id-without-topics')")
+    await rows.wait()
+    assert woken_here.is_set()
+
+
+async def test_a_topic_of_a_newer_release_is_ignored(start_channel: StartChannel, things_dsn: str) -> None:
+    _, woken_here = await start_channel()
+    run(things_dsn, "SELECT pg_notify('changes', 'an-id new-topic')")
+    run(things_dsn, "SELECT pg_notify('changes', 'an-id changes')")
+    await woken_here.wait()
+
+
 async def test_a_listener_that_was_disconnected_listens_again_and_wakes_its_process(
     start_channel: StartChannel, things_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from tocsin.contracts.services import INCIDENT_MANAGEMENT
 from tocsin.incidents.metrics import METRICS, IncidentMetrics
 from tocsin.incidents.outbox_handlers import outbox_handlers
 from tocsin.incidents.routes import ROUTES
-from tocsin.incidents.service import DEPS, Deps
+from tocsin.incidents.service import DEPS, OUTBOX_ROWS, TIMELINE_ENTRIES, Deps
 from tocsin.incidents.service.stream import HUB, Hub
 from tocsin.incidents.settings import SETTINGS, Settings
 from tocsin.incidents.worker import workers
@@ -42,8 +42,8 @@ def create_app(settings: Settings) -> web.Application:
         auto_resolve=settings.auto_resolve,
         assign_seconds=settings.assign_seconds,
     )
-    channel.wake_on_notify(outbox.wakeup)
-    channel.wake_on_notify(hub.wakeup)
+    channel.wake_on_notify(outbox.wakeup, OUTBOX_ROWS)
+    channel.wake_on_notify(hub.wakeup, TIMELINE_ENTRIES)
     app.add_routes(ROUTES)
     app.on_shutdown.append(hub.close)
     with_clients(app, oncall)

@@ -1,10 +1,10 @@
 """Wake-ups between the replicas of a service: coalesced NOTIFYs and one LISTEN connection per process.
 
-A lost notification costs one poll interval and nothing else: notifications carry no data.
+A lost notification costs one poll interval and nothing else: notifications carry no data but their topics.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Final
 
 import structlog
@@ -19,7 +19,7 @@ from tocsin.kernel.tasks import cancel, create_task
 from tocsin.kernel.workers import Wakeup
 
 log = structlog.get_logger(__name__)
-COALESCE_SECONDS: Final = 0.02
+COALESCE_SECONDS: Final = 0.05
 """The minimum interval between two NOTIFYs; one in every transaction would halve the commit rate."""
 RECONNECT_SECONDS: Final = 1.0
 
@@ -35,16 +35,22 @@ class NotifyChannel:
         self._channel = channel
         self._process_id = str(new_id())
         self._pending = asyncio.Event()
-        self._wakeups: list[Wakeup] = []
+        self._topics: set[str] = set()
+        """Those of the next NOTIFY."""
+        self._wakeups: dict[str, list[Wakeup]] = {}
 
-    def wake_on_notify(self, wakeup: Wakeup) -> None:
-        """Set *wakeup* at every notification, including this process's own."""
-        self._wakeups.append(wakeup)
+    def wake_on_notify(self, wakeup: Wakeup, topic: str = "changes") -> None:
+        """Set *wakeup* at every notification of *topic*, including this process's own."""
+        self._wakeups.setdefault(topic, []).append(wakeup)
 
-    def notify(self) -> None:
-        """Wake this process now and the other replicas within COALESCE_SECONDS; call it after the commit."""
-        self._wake()
+    def notify(self, *topics: str) -> None:
+        """Wake this process now and the other replicas within COALESCE_SECONDS; call it after the commit.
+
+        Without *topics*, the notification is of every topic.
+        """
+        self._topics.update(topics or self._wakeups)
         self._pending.set()
+        self._wake(topics)
 
     async def context(self, _app: web.Application) -> AsyncIterator[None]:
         """Send and receive notifications while the application runs (a cleanup context)."""
@@ -55,18 +61,21 @@ class NotifyChannel:
         yield
         await cancel(*tasks)
 
-    def _wake(self) -> None:
-        for wakeup in self._wakeups:
-            wakeup.set()
+    def _wake(self, topics: Collection[str] = ()) -> None:
+        for topic in topics or self._wakeups:
+            for wakeup in self._wakeups.get(topic, ()):  # a newer release may have more topics
+                wakeup.set()
 
     async def _send(self) -> None:
         while True:
             await self._pending.wait()
             self._pending.clear()
+            payload = " ".join([self._process_id, *sorted(self._topics)])
+            self._topics.clear()
             try:
                 async with autocommit(self._db) as cur:
                     await execute(
-                        cur, "SELECT pg_notify(%(channel)s, %(sender)s)", channel=self._channel, sender=self._process_id
+                        cur, "SELECT pg_notify(%(channel)s, %(payload)s)", channel=self._channel, payload=payload
                     )
             except UnavailableError as exc:
                 log.info("NOTIFY failed; other replicas poll instead", reason=str(exc))
@@ -88,8 +97,8 @@ class NotifyChannel:
                     await execute(cur, f"LISTEN {self._channel}")  # an identifier, checked in __init__
                 self._wake()  # for notifications sent before LISTEN
                 while True:
-                    notification = await conn.notifies.get()
-                    if notification.payload != self._process_id:
-                        self._wake()
+                    sender, *topics = (await conn.notifies.get()).payload.split(" ")
+                    if sender != self._process_id:
+                        self._wake(topics)
         finally:
             await conn.close()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from aiohttp import web
 
@@ -10,6 +11,10 @@ from tocsin.incidents.metrics import IncidentMetrics
 from tocsin.kernel.db import Database
 from tocsin.kernel.outbox import Outbox
 from tocsin.kernel.pg_notify import NotifyChannel
+
+OUTBOX_ROWS: Final = "outbox_rows"
+TIMELINE_ENTRIES: Final = "timeline_entries"
+"""Topics of `Deps.notify_channel`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +25,7 @@ class Deps:
     outbox: Outbox
     oncall: OnCallClient
     notify_channel: NotifyChannel
-    """Notified after every commit with new outbox rows or timeline entries."""
+    """Notified after every commit with new outbox rows or timeline entries; without a topic, of both."""
     metrics: IncidentMetrics
     window: timedelta
     """For how long after its creation an incident accepts new alerts of its service and severity."""

@@ -12,7 +12,7 @@ from tocsin.contracts.services import AUTO_RESOLVE
 from tocsin.incidents.domain.correlation import BatchPlan, IncidentDelta, KnownState, plan_batch
 from tocsin.incidents.domain.timeline_entries import timeline_entries
 from tocsin.incidents.repository import correlation, timeline
-from tocsin.incidents.service import Deps
+from tocsin.incidents.service import TIMELINE_ENTRIES, Deps
 from tocsin.incidents.service.escalations import enqueue_starts, enqueue_stops
 from tocsin.kernel.db import Cursor, transaction
 from tocsin.kernel.errors import LockTimeoutError
@@ -44,8 +44,10 @@ async def correlate(deps: Deps, batch: CorrelateAlerts) -> Correlations:
     for delta in plan.deltas():
         if delta.transition is not None:
             deps.metrics.observe(delta.transition)
-    if plan.opened or plan.changed:
+    if plan.opened or any(delta.transition is not None for delta in plan.changed):
         deps.notify_channel.notify()
+    elif plan.changed:
+        deps.notify_channel.notify(TIMELINE_ENTRIES)
     return Correlations.model_construct(results=plan.results)
 
 

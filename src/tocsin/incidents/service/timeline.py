@@ -6,7 +6,7 @@ from tocsin.contracts.incidents import AppendTimelineEntry, TimelineEntry
 from tocsin.contracts.model import Page
 from tocsin.incidents.queries import TimelineQuery
 from tocsin.incidents.repository import timeline
-from tocsin.incidents.service import Deps
+from tocsin.incidents.service import TIMELINE_ENTRIES, Deps
 from tocsin.incidents.service.incidents import Reference, get_id, get_summary, not_found
 from tocsin.kernel.db import transaction
 from tocsin.kernel.failpoints import Failpoint
@@ -37,5 +37,5 @@ async def append_report(
         entry = await timeline.find_report(cur, incident_id, report.event_key)
         if entry is None:
             raise not_found(incident_id)
-    deps.notify_channel.notify()
+    deps.notify_channel.notify(TIMELINE_ENTRIES)
     return entry
