@@ -1,12 +1,14 @@
 """Calls to incident management, and the links that they lead to."""
 
 import asyncio
+from contextlib import closing
 
+import psycopg2
 import pytest
 
 from tests.alerts.conftest import QUICK_GRACE, Start
 from tests.fakes.incidents import FakeIncidents
-from tests.support.alerts.api import Service
+from tests.support.alerts.api import ALERTMANAGER, Service
 from tests.support.waiting import AN_HOUR, eventually
 from tocsin.alerts.service import forwarder
 from tocsin.kernel.tasks import create_task
@@ -51,3 +53,29 @@ async def test_an_alert_whose_link_was_lost_gets_the_same_incident_again(start: 
         ]
 
     await eventually(linked)
+
+
+async def test_a_link_that_waits_for_a_batch_of_reports_holds_no_lock_that_the_batch_needs(
+    service: Service, incidents: FakeIncidents
+) -> None:
+    incidents.hold()
+    names = ("first", "second", "third")
+    group = {"alerts": [{"labels": {"service": "disk", "name": name}, "fingerprint": name} for name in names]}
+    posting = create_task(service.post(ALERTMANAGER, group), name="posting")
+    await eventually(lambda: incidents.batches)
+    ids = [row["alert_id"] for row in service.rows("SELECT alert_id FROM alerts.correlation ORDER BY alert_id")]
+
+    def linked() -> list[bool]:
+        rows = service.rows("SELECT incident_id IS NOT NULL AS linked FROM alerts.correlation ORDER BY alert_id")
+        return [row["linked"] for row in rows]
+
+    with closing(psycopg2.connect(service.dsn)) as batch, batch.cursor() as cursor:
+        repeat = "UPDATE alerts.correlation SET version = version + 1 WHERE alert_id = %s"
+        cursor.execute(repeat, [str(ids[1])])
+        incidents.release()
+        await eventually(lambda: linked() == [True, False, True])
+        cursor.execute(repeat, [str(ids[0])])  # the database would see a deadlock here
+        batch.commit()
+    answers = (await posting)["alerts"]
+    assert len({answer["incident_id"] for answer in answers}) == 1
+    assert linked() == [True] * 3

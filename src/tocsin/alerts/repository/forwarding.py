@@ -1,6 +1,7 @@
 """Statements that lease alerts for forwarding, and record what was forwarded."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 from uuid import UUID
 
 from tocsin.alerts.domain import StoredAlert
@@ -8,20 +9,14 @@ from tocsin.alerts.repository.mapping import document, stored_alert
 from tocsin.contracts.incidents import Correlation
 from tocsin.kernel.db import Cursor, defer, execute, fetch_all, fetch_one, required
 
-
-async def link_alerts(cur: Cursor, correlated: Iterable[tuple[StoredAlert, Correlation]]) -> int:
-    """Link alerts to their incidents, unless a later version is linked already; return how many were updated.
-
-    How an alert joined its incident is recorded even if that response arrives after the response to its resolve. The
-    commit does not wait for the disk: an alert whose link is lost in a crash of the server is forwarded again.
-    """
-    await defer(cur, "SET LOCAL synchronous_commit = off")
-    return await execute(
-        cur,
-        """
-        WITH new AS MATERIALIZED (
-            SELECT * FROM json_to_recordset(%(correlated)s)
-                AS new (alert_id uuid, incident_id uuid, version integer, action text))
+_LINK_FREE: Final = """
+    WITH new AS MATERIALIZED (
+        SELECT * FROM json_to_recordset(%(correlated)s)
+            AS new (alert_id uuid, incident_id uuid, version integer, action text)
+    ), locked AS MATERIALIZED (
+        SELECT alert_id FROM alerts.correlation WHERE alert_id = ANY (ARRAY(SELECT alert_id FROM new))
+        FOR NO KEY UPDATE SKIP LOCKED
+    ), linked AS (
         UPDATE alerts.correlation AS c
         SET incident_id = CASE WHEN c.forwarded_version < new.version THEN new.incident_id ELSE c.incident_id END,
             forwarded_version = GREATEST(c.forwarded_version, new.version),
@@ -29,9 +24,37 @@ async def link_alerts(cur: Cursor, correlated: Iterable[tuple[StoredAlert, Corre
                 THEN new.action ELSE c.action END
         FROM new
         WHERE c.alert_id = new.alert_id AND (c.forwarded_version < new.version OR c.action = 'resolved')
-            -- Says again that only these alerts are read: the planner expects any number of rows from a document.
-            AND c.alert_id = ANY (ARRAY(SELECT alert_id FROM new))
-        """,
+            AND c.alert_id = ANY (ARRAY(SELECT alert_id FROM locked))
+    )
+    SELECT alert_id FROM new EXCEPT SELECT alert_id FROM locked
+"""
+_LINK: Final = _LINK_FREE.replace(" SKIP LOCKED", "")
+
+
+async def link_alerts(cur: Cursor, correlated: Iterable[tuple[StoredAlert, Correlation]]) -> None:
+    """Link alerts to their incidents, unless a later version is linked already.
+
+    How an alert joined its incident is recorded even if that response arrives after the response to its resolve. The
+    commit does not wait for the disk: an alert whose link is lost in a crash of the server is forwarded again.
+
+    *cur* commits each statement, and a statement waits for the lock of one row and holds no other: it cannot be part of
+    a deadlock with a batch of reports. That batch's other rows are free at the same time.
+    """
+    left = {alert.id: (alert, correlation) for alert, correlation in correlated}
+    while left:
+        locked = await _link(cur, left.values(), _LINK_FREE)
+        left = {alert_id: left[alert_id] for alert_id in locked}
+        if left:
+            _, first = left.popitem()
+            await _link(cur, [first], _LINK)
+
+
+async def _link(cur: Cursor, correlated: Iterable[tuple[StoredAlert, Correlation]], sql: str) -> list[UUID]:
+    """Link alerts; return those whose rows are skipped because they are locked."""
+    await defer(cur, "SET LOCAL synchronous_commit = off")
+    rows = await fetch_all(
+        cur,
+        sql,
         correlated=document(
             [
                 {
@@ -44,6 +67,7 @@ async def link_alerts(cur: Cursor, correlated: Iterable[tuple[StoredAlert, Corre
             ]
         ),
     )
+    return [row["alert_id"] for row in rows]
 
 
 async def lease_overdue(cur: Cursor, *, lease: float, limit: int) -> list[StoredAlert]:
@@ -83,13 +107,18 @@ async def find_trace_contexts(cur: Cursor, alert_ids: Sequence[UUID]) -> dict[UU
 
 
 async def postpone(cur: Cursor, alert_ids: Sequence[UUID], *, seconds: float) -> None:
-    """Delay the next attempt to forward alerts by *seconds*, randomly up to twice that."""
+    """Delay the next attempt to forward alerts by *seconds*, randomly up to twice that.
+
+    Rows that a batch of reports has locked are skipped: it sets their time itself.
+    """
     await execute(
         cur,
         """
         UPDATE alerts.correlation
         SET next_forward_at = tocsin.now() + %(seconds)s * (1 + random()) * interval '1 second'
-        WHERE alert_id = ANY (%(alert_ids)s::uuid[])
+        WHERE alert_id = ANY (ARRAY(
+            SELECT alert_id FROM alerts.correlation WHERE alert_id = ANY (%(alert_ids)s::uuid[])
+            FOR NO KEY UPDATE SKIP LOCKED))
         """,
         alert_ids=list(alert_ids),
         seconds=seconds,
