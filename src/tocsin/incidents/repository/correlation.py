@@ -66,24 +66,17 @@ _LOCK_KNOWN: Final = """
     SELECT json_build_object(
         'now', tocsin.now(),
         'links', COALESCE((SELECT json_agg(link) FROM link), '[]'),
-        'joinable', COALESCE((SELECT json_agg(joinable) FROM joinable), '[]'),
+        'joinable', COALESCE((SELECT json_agg(json_build_array(service, severity, incident_id)) FROM joinable), '[]'),
         'incidents', COALESCE((SELECT json_agg(incident) FROM incident), '[]'))::text AS known
 """
 _LOCK_FREE_KNOWN: Final = _LOCK_KNOWN.replace("FOR NO KEY UPDATE", "FOR NO KEY UPDATE SKIP LOCKED")
 
 
 @dataclass(frozen=True, slots=True)
-class _Joinable:
-    service: str
-    severity: Severity
-    incident_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
 class _Known:
     now: datetime
     links: list[AlertLink]
-    joinable: list[_Joinable]
+    joinable: list[tuple[str, Severity, UUID]]
     incidents: list[StoredIncident]
 
 
@@ -154,7 +147,7 @@ async def lock_known(
     return KnownState(
         now=known.now,
         links={link.alert_id: link for link in known.links},
-        joinable={(found.service, found.severity): found.incident_id for found in known.joinable},
+        joinable={(service, severity): incident_id for service, severity, incident_id in known.joinable},
         incidents={incident.id: incident for incident in known.incidents},
     )
 
@@ -261,6 +254,11 @@ async def update_links(cur: Cursor, links: Sequence[AlertLinkUpdate]) -> None:
     await defer(
         cur,
         """
+        WITH link AS MATERIALIZED (
+            SELECT * FROM json_to_recordset(%(links)s::json)
+                AS link (alert_id uuid, incident_id uuid, version int, attached_version int, message text, source text,
+                         labels jsonb, dedup_key text, occurrences int, action text, status text,
+                         last_seen_at timestamptz, moved boolean))
         UPDATE incidents.incident_alert AS known
         SET incident_id = link.incident_id,
             version = link.version,
@@ -274,11 +272,10 @@ async def update_links(cur: Cursor, links: Sequence[AlertLinkUpdate]) -> None:
             attached_at = CASE WHEN link.moved THEN tocsin.now() ELSE known.attached_at END,
             last_seen_at = link.last_seen_at,
             resolved_at = CASE WHEN link.status = 'resolved' THEN COALESCE(known.resolved_at, tocsin.now()) END
-        FROM json_to_recordset(%(links)s::json)
-            AS link (alert_id uuid, incident_id uuid, version int, attached_version int, message text, source text,
-                     labels jsonb, dedup_key text, occurrences int, action text, status text, last_seen_at timestamptz,
-                     moved boolean)
+        FROM link
         WHERE known.alert_id = link.alert_id
+            -- Limits the rows that are read: the planner expects any number of rows in a document.
+            AND known.alert_id = ANY (ARRAY(SELECT alert_id FROM link))
         """,
         links=_as_json(links),
     )
