@@ -14,7 +14,7 @@ from tocsin.alerts.domain import AlertReport, FiringRun, IncomingRequest, OpenAl
 from tocsin.alerts.repository.mapping import document, stored_alert
 from tocsin.contracts.alerts import AlertAction
 from tocsin.integrations.integration import IngestResult
-from tocsin.kernel.db import Cursor, fetch_all, fetch_one, required
+from tocsin.kernel.db import Cursor, defer, fetch_all, fetch_one, required
 from tocsin.kernel.prepared import PreparedStatement
 
 _INSERT_BATCH: Final = PreparedStatement(
@@ -75,27 +75,14 @@ async def insert_batch(
     These are firing reports without a key, whose forwarding is overdue after *grace* seconds, and resolves without an
     open alert, which are not forwarded.
     """
-    row = await fetch_one(
-        cur,
-        _INSERT_BATCH,
-        requests=document([_request(request) for request in requests]),
-        keys=document(
-            [
-                {
-                    "scope": request.idempotent.scope,
-                    "key": request.idempotent.key,
-                    "digest": request.idempotent.digest().hex(),
-                    "request_id": request.id,
-                }
-                for request in requests
-                if request.idempotent is not None
-            ]
-        ),
-        alerts=document([_alert(report) for report in reports]),
-        grace=grace,
-    )
+    row = await fetch_one(cur, _INSERT_BATCH, **_batch(requests, reports, grace=grace))
     at: datetime = required(row)["at"]
     return at
+
+
+async def insert_requests(cur: Cursor, requests: Sequence[IncomingRequest]) -> None:
+    """Insert requests whose reports are all written by other statements. This is deferred: the next one raises."""
+    await defer(cur, _INSERT_BATCH, **_batch(requests, (), grace=0.0))
 
 
 async def upsert_firing(cur: Cursor, runs: Iterable[FiringRun], *, grace: float) -> dict[UUID, StoredAlert]:
@@ -237,6 +224,26 @@ async def find_results(cur: Cursor, report_ids: Sequence[UUID]) -> dict[UUID, In
 
 def _scoped_key(request: IncomingRequest) -> tuple[str, str] | None:
     return None if request.idempotent is None else (request.idempotent.scope, request.idempotent.key)
+
+
+def _batch(requests: Sequence[IncomingRequest], reports: Sequence[AlertReport], *, grace: float) -> dict[str, Any]:
+    return {
+        "requests": document([_request(request) for request in requests]),
+        "keys": document(
+            [
+                {
+                    "scope": request.idempotent.scope,
+                    "key": request.idempotent.key,
+                    "digest": request.idempotent.digest().hex(),
+                    "request_id": request.id,
+                }
+                for request in requests
+                if request.idempotent is not None
+            ]
+        ),
+        "alerts": document([_alert(report) for report in reports]),
+        "grace": grace,
+    }
 
 
 def _request(request: IncomingRequest) -> dict[str, Any]:

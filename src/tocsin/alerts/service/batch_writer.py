@@ -22,6 +22,7 @@ from tocsin.alerts.domain import (
     IncomingRequest,
     StoredAlert,
     StoreResult,
+    WriteStep,
     new_alert,
     plan_steps,
     report_ids,
@@ -237,10 +238,15 @@ async def store(db: Database, batch: Sequence[PendingRequest], *, grace: float) 
     """Store *batch* in one transaction; return the effect of each report, by its id."""
     requests = [pending.request for pending in batch]
     unkeyed, keyed = split_by_key(reports_of(pending.request, pending.alerts) for pending in batch)
-    async with transaction(db) if keyed else autocommit(db) as cur:
-        at = await writes.insert_batch(cur, requests, unkeyed, grace=grace)
-        results = {report.id: _inserted(report, at) for report in unkeyed}
-        for step in plan_steps(keyed):
+    steps = plan_steps(keyed)
+    results: dict[UUID, StoreResult] = {}
+    async with autocommit(db) if _is_one_message(unkeyed, steps) else transaction(db) as cur:
+        if unkeyed or not steps:
+            at = await writes.insert_batch(cur, requests, unkeyed, grace=grace)
+            results |= {report.id: _inserted(report, at) for report in unkeyed}
+        else:
+            await writes.insert_requests(cur, requests)
+        for step in steps:
             for firing in _parts(step.firing):
                 alerts = await writes.upsert_firing(cur, firing, grace=grace)
                 results |= {report_id: _updated(report_id, alert, REPEATED) for report_id, alert in alerts.items()}
@@ -249,9 +255,15 @@ async def store(db: Database, batch: Sequence[PendingRequest], *, grace: float) 
                 results |= {report_id: _updated(report_id, alert, RESOLVED) for report_id, alert in alerts.items()}
                 ignored = [report for report in resolved if report.id not in alerts]
                 if ignored:
-                    await writes.insert_batch(cur, (), ignored, grace=grace)
-                results |= {report.id: _inserted(report, at) for report in ignored}
+                    at = await writes.insert_batch(cur, (), ignored, grace=grace)
+                    results |= {report.id: _inserted(report, at) for report in ignored}
     return results
+
+
+def _is_one_message(unkeyed: Sequence[AlertReport], steps: Sequence[WriteStep]) -> bool:
+    """Return whether one message to the database has all statements, and so needs no BEGIN and COMMIT."""
+    firing = steps[0].firing if len(steps) == 1 and not steps[0].resolved else ()
+    return not steps or (not unkeyed and 0 < len(firing) <= MAX_STATEMENT_ROWS)
 
 
 REPEATED, RESOLVED = AlertAction.REPEATED, AlertAction.RESOLVED
