@@ -262,6 +262,7 @@ async def _ask(user: User, samples: Mapping[str, str]) -> None:
         "limit": "1",
         "person": PRIMARY,
         "q": "printers",
+        "resolved_since": (now() - timedelta(days=30)).isoformat(),
         "service": "checkout",
         "severity": "critical",
         "sort": "severity",
