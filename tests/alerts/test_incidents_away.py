@@ -8,7 +8,8 @@ import pytest
 from tests.alerts.conftest import QUICK_GRACE, Start
 from tests.fakes.incidents import FakeIncidents
 from tests.support.alerts.api import ALERTMANAGER, Service
-from tests.support.waiting import eventually
+from tests.support.table_lock import locked
+from tests.support.waiting import AN_HOUR, eventually
 from tocsin.kernel.failpoints import FailpointKind
 from tocsin.kernel.tasks import create_task
 
@@ -138,6 +139,21 @@ async def test_a_rejected_alert_is_postponed_and_the_others_are_forwarded(
     await eventually(is_counted)
     incidents.refuses = lambda _: False
     await correlated(service, answers[17]["alert_id"])
+
+
+async def test_an_alert_whose_forwarding_fails_while_its_row_is_locked_does_not_wait_for_the_end_of_its_lease(
+    start: Start, incidents: FakeIncidents, db_dsn: str
+) -> None:
+    service = await start(lease_seconds=AN_HOUR, db_lock_timeout_seconds=0.1, **QUICK_GRACE)
+    incidents.statuses.append(503)
+    answer = await service.send(expect=202)
+    incidents.hold()
+    incidents.statuses.append(503)
+    await eventually(lambda: len(incidents.batches) == 2)
+    async with locked(db_dsn, "alerts.correlation") as lock:
+        incidents.release()
+        await lock.waited(3)
+    await correlated(service, answer["alert_id"])
 
 
 async def test_an_alert_that_cannot_be_correlated_yet_does_not_delay_others(

@@ -14,6 +14,7 @@ from tocsin.clients.incidents import IncidentsClient
 from tocsin.contracts.services import ALERT_INGESTION
 from tocsin.kernel.app import REGISTRY, base_app, with_clients, with_database
 from tocsin.kernel.http_client import CLIENT_METRICS
+from tocsin.kernel.outcome_recorder import OutcomeRecorder
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -30,6 +31,7 @@ def create_app(settings: Settings) -> web.Application:
         parser=BodyParser(),
         batch_writer=BatchWriter(db, metrics, forwarder, settings),
         forwarder=forwarder,
+        recorder=OutcomeRecorder(db),
     )
     app.add_routes([*integration_routes(), *ROUTES])
     with_clients(app, incidents)

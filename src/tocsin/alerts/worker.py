@@ -6,7 +6,7 @@ from aiohttp import web
 
 from tocsin.alerts.service import DEPS
 from tocsin.alerts.service.overdue import BatchLimit, forward_overdue, measure_unforwarded
-from tocsin.kernel.workers import Context, worker
+from tocsin.kernel.workers import Context, Retries, worker
 
 MEASURE_POLLS: Final = 5
 """The backlog is measured once per this many polls."""
@@ -17,11 +17,11 @@ def workers(app: web.Application) -> list[Context]:
 
     They stop in reverse: pending requests are stored, then forwarded, and only then the parser's thread ends.
     """
-    deps, limit = app[DEPS], BatchLimit()
+    deps, limit, retries = app[DEPS], BatchLimit(), Retries()
     poll = deps.settings.poll_seconds
 
-    async def forward(_app: web.Application) -> bool:
-        return await forward_overdue(deps, limit)
+    async def forward(_app: web.Application) -> bool | float:
+        return await forward_overdue(deps, limit, retries)
 
     return [
         deps.parser.context,

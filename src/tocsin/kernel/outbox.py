@@ -18,12 +18,13 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from pydantic import BaseModel
 
-from tocsin.kernel import outbox_repository, randomness, tasks
+from tocsin.kernel import clock, outbox_repository, randomness, tasks
 from tocsin.kernel.db import Cursor, Database, autocommit, transaction
 from tocsin.kernel.errors import RejectedError, UnavailableError
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.outbox_repository import OutboxMessage as OutboxMessage  # noqa: PLC0414 - the argument of every handler
+from tocsin.kernel.outcome_recorder import OutcomeRecorder
 from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.service_settings import ServiceSettings
 from tocsin.kernel.tasks import create_task
@@ -94,6 +95,7 @@ class Outbox:
         self._running: set[asyncio.Task[None]] = set()
         self._waiters: dict[UUID, asyncio.Event] = {}
         self._retries = Retries()
+        self._recorder = OutcomeRecorder(db)
         self.wakeup = Wakeup()
 
     async def enqueue(
@@ -180,9 +182,12 @@ class Outbox:
 
     async def lease(self, *, limit: int) -> list[OutboxMessage]:
         """Lease the oldest undelivered row of up to *limit* keys for `lease_seconds`."""
+        seconds = self._settings.lease_seconds
+        expires = clock.monotonic() + seconds  # before the statement: the lease does not end later here than there
         async with LEASED(), autocommit(self._db) as cur:
-            seconds = self._settings.lease_seconds
-            return await outbox_repository.lease(cur, kinds=list(self._handlers), seconds=seconds, limit=limit)
+            return await outbox_repository.lease(
+                cur, kinds=list(self._handlers), seconds=seconds, limit=limit, expires=expires
+            )
 
     async def _deliver_and_wake(self, message: OutboxMessage) -> None:
         try:
@@ -213,10 +218,17 @@ class Outbox:
             await self._retry_later(message, str(exc) or type(exc).__name__)
 
     async def _mark_done(self, message: OutboxMessage, after: AfterDelivery | None) -> None:
-        async with MARK_DONE(), transaction(self._db) as cur:
-            owned = await outbox_repository.mark_done(cur, message)
-            if owned and after is not None:
-                await after(cur)
+        owned = False
+
+        async def write() -> None:
+            nonlocal owned
+            async with MARK_DONE(), transaction(self._db) as cur:
+                marked = await outbox_repository.mark_done(cur, message)
+                owned = owned or marked  # by an earlier attempt, if the response to its COMMIT was lost
+                if marked and after is not None:
+                    await after(cur)
+
+        await self._recorder.record(write, expires=message.expires)
         self._count(message, "done" if owned else "fenced")
         if owned and after is not None:
             self._on_change()
@@ -227,16 +239,26 @@ class Outbox:
         fields = {"kind": message.kind, "key": message.key, "attempts": message.attempts, "reason": reason}
         log.warning("outbox delivery will be retried", **fields)
         delay = backoff(message.attempts, self._settings.retry_min_seconds, self._settings.retry_max_seconds)
-        async with autocommit(self._db) as cur:
-            await outbox_repository.mark_retry(cur, message, reason=reason, delay=delay)
-        self._retries.add(delay)
+        due = clock.monotonic() + delay
+
+        async def write() -> float:
+            left = max(0.0, due - clock.monotonic())
+            async with autocommit(self._db) as cur:
+                await outbox_repository.mark_retry(cur, message, reason=reason, delay=left)
+            return left
+
+        self._retries.add(await self._recorder.record(write, expires=message.expires))
 
     async def _park(self, message: OutboxMessage, reason: str) -> None:
         self._count(message, "parked")
         fields = {"kind": message.kind, "key": message.key, "attempts": message.attempts, "reason": reason}
         log.error("outbox row parked: its receiver rejected it; not retried until its parked_at is cleared", **fields)
-        async with autocommit(self._db) as cur:
-            await outbox_repository.mark_parked(cur, message, reason=reason)
+
+        async def write() -> None:
+            async with autocommit(self._db) as cur:
+                await outbox_repository.mark_parked(cur, message, reason=reason)
+
+        await self._recorder.record(write, expires=message.expires)
 
     async def _housekeep(self, _app: web.Application) -> bool:
         async with transaction(self._db) as cur:

@@ -30,6 +30,8 @@ class OutboxMessage:
     request_id: str
     trace_context: str | None
     attempts: int
+    expires: float
+    """When the lease ends, by this process's monotonic clock."""
 
 
 async def insert_many(
@@ -59,8 +61,10 @@ async def insert_many(
     )
 
 
-async def lease(cur: Cursor, *, kinds: Sequence[str], seconds: float, limit: int) -> list[OutboxMessage]:
-    """Lease the oldest undelivered row of up to *limit* keys for *seconds*.
+async def lease(
+    cur: Cursor, *, kinds: Sequence[str], seconds: float, limit: int, expires: float
+) -> list[OutboxMessage]:
+    """Lease the oldest undelivered row of up to *limit* keys for *seconds*: until *expires*, by the monotonic clock.
 
     Rows of kinds not in *kinds* are skipped: a newer release wrote them, and its replicas deliver them.
     """
@@ -89,7 +93,7 @@ async def lease(cur: Cursor, *, kinds: Sequence[str], seconds: float, limit: int
         seconds=seconds,
         limit=limit,
     )
-    return [OutboxMessage(**{**row, "body": bytes(row["body"])}) for row in rows]
+    return [OutboxMessage(**{**row, "body": bytes(row["body"]), "expires": expires}) for row in rows]
 
 
 async def mark_done(cur: Cursor, message: OutboxMessage) -> bool:

@@ -10,6 +10,7 @@ from tocsin.kernel.app import REGISTRY, base_app, with_clients, with_database
 from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.kernel.openapi import SCHEMAS
 from tocsin.kernel.outbox import Outbox
+from tocsin.kernel.outcome_recorder import OutcomeRecorder
 from tocsin.kernel.pg_notify import NotifyChannel
 from tocsin.notifications.metrics import NotificationMetrics
 from tocsin.notifications.outbox_handlers import outbox_handlers
@@ -32,6 +33,7 @@ def create_app(settings: Settings) -> web.Application:
         metrics=NotificationMetrics.register(app[REGISTRY]),
         incidents=app[INCIDENTS],
         outbox=Outbox(db, settings, app[REGISTRY], outbox_handlers(app[INCIDENTS], app[ONCALL])),
+        recorder=OutcomeRecorder(db),
         queue=NotifyChannel(db, "notifications"),
     )
     app.add_routes(ROUTES)

@@ -1,9 +1,8 @@
 """The background loops of notification-service."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
 import structlog
 from aiohttp import web
@@ -21,7 +20,7 @@ from tocsin.notifications.domain.digest import group_for_delivery
 from tocsin.notifications.domain.leased_message import LeasedMessage
 from tocsin.notifications.repository import cancellations, queue
 from tocsin.notifications.service import DEPS, Deps
-from tocsin.notifications.service.acknowledgement_check import cancel_acknowledged
+from tocsin.notifications.service.acknowledgement_check import cancel_pages, find_acknowledged
 from tocsin.notifications.service.delivery import deliver, lease_due
 
 if TYPE_CHECKING:
@@ -96,23 +95,33 @@ class Dispatcher:
         return self._retries.seconds_left()
 
     async def _deliver_batch(self, groups: list[list[LeasedMessage]]) -> None:
-        messages = [message for group in groups for message in group]
-        remaining = set[UUID]()
         try:
-            remaining = await cancel_acknowledged(self._deps, messages)
-        except UnavailableError as exc:
-            log.warning("messages not sent; retried when the lease ends", messages=len(messages), reason=str(exc))
-        finally:
-            for group in groups:
-                if not any(message.id in remaining for message in group):
-                    self._release(group[0])
+            cancelled = await find_acknowledged(self._deps, [message for group in groups for message in group])
+        except BaseException:
+            self._release(*groups)
+            raise
+        ids = {message.id for message, _ in cancelled}
         async with tasks.task_group() as deliveries:
+            if cancelled:
+                done = [group for group in groups if all(message.id in ids for message in group)]
+                deliveries.create_task(self._cancel(cancelled, done), name=f"cancel-{cancelled[0][0].id}")
             for group in groups:
-                left = [message for message in group if message.id in remaining]
+                left = [message for message in group if message.id not in ids]
                 if left:
                     deliveries.create_task(self._deliver(left), name=f"delivery-{left[0].id}")
 
-    async def _deliver(self, group: list[LeasedMessage]) -> None:
+    async def _cancel(
+        self, cancelled: Sequence[tuple[LeasedMessage, str]], done: Sequence[Sequence[LeasedMessage]]
+    ) -> None:
+        """Cancel pages, and then release the groups of which nothing is left to deliver."""
+        try:
+            await cancel_pages(self._deps, cancelled)
+        except UnavailableError as exc:
+            log.warning("pages not cancelled; checked again when the lease ends", reason=str(exc))
+        finally:
+            self._release(*done)
+
+    async def _deliver(self, group: Sequence[LeasedMessage]) -> None:
         message = group[0]
         try:
             delay = await deliver(self._deps, self._transports, group)
@@ -129,12 +138,12 @@ class Dispatcher:
             # The rest of the batch continues; this message is retried when its lease ends, until it is given up.
             log.exception("delivery failed unexpectedly", notification_id=str(message.id))
         finally:
-            self._release(message)
+            self._release(group)
 
-    def _release(self, message: LeasedMessage) -> None:
-        self._busy[message.rate_limit_key] -= 1
-        if not self._busy[message.rate_limit_key]:
-            del self._busy[message.rate_limit_key]
+    def _release(self, *groups: Sequence[LeasedMessage]) -> None:
+        """Free the slots of *groups*."""
+        self._busy.subtract(group[0].rate_limit_key for group in groups)
+        self._busy = +self._busy
         self.wakeup.set()
 
 

@@ -25,12 +25,17 @@ class Neighbours:
     """How many requests for states get a 503 first."""
     silent: bool = False
     """Whether requests for states get no response."""
+    responds: asyncio.Event = field(default_factory=asyncio.Event)
+    """Requests for states wait until it is set."""
     answered_at: dict[str, str] = field(default_factory=dict)
     """When incidents were acknowledged, by incident."""
     state_requests: list[list[str]] = field(default_factory=list)
     """The incidents of each request for states."""
     timeline: list[tuple[str, Any]] = field(default_factory=list)
     failed: list[tuple[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.responds.set()
 
     def app(self) -> web.Application:
         """Return both services as one application."""
@@ -48,6 +53,7 @@ class Neighbours:
         """Return the states of incidents."""
         ids = (await request.json())["incident_ids"]
         self.state_requests.append(ids)
+        await self.responds.wait()
         if self.silent:
             await asyncio.Event().wait()
         if self.failures:

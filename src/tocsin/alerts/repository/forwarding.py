@@ -107,7 +107,7 @@ async def find_trace_contexts(cur: Cursor, alert_ids: Sequence[UUID]) -> dict[UU
 
 
 async def postpone(cur: Cursor, alert_ids: Sequence[UUID], *, seconds: float) -> None:
-    """Delay the next attempt to forward alerts by *seconds*, randomly up to twice that.
+    """Delay the next attempt to forward alerts by *seconds*.
 
     Rows that a batch of reports has locked are skipped: it sets their time itself.
     """
@@ -115,7 +115,7 @@ async def postpone(cur: Cursor, alert_ids: Sequence[UUID], *, seconds: float) ->
         cur,
         """
         UPDATE alerts.correlation
-        SET next_forward_at = tocsin.now() + %(seconds)s * (1 + random()) * interval '1 second'
+        SET next_forward_at = tocsin.now() + %(seconds)s * interval '1 second'
         WHERE alert_id = ANY (ARRAY(
             SELECT alert_id FROM alerts.correlation WHERE alert_id = ANY (%(alert_ids)s::uuid[])
             FOR NO KEY UPDATE SKIP LOCKED))

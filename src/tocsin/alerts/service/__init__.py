@@ -11,6 +11,7 @@ from tocsin.alerts.service.forwarder import Forwarder
 from tocsin.alerts.service.parsing import BodyParser
 from tocsin.alerts.settings import Settings
 from tocsin.kernel.db import Database
+from tocsin.kernel.outcome_recorder import OutcomeRecorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Deps:
     parser: BodyParser
     batch_writer: BatchWriter
     forwarder: Forwarder
+    recorder: OutcomeRecorder
 
 
 DEPS: Final = web.AppKey("DEPS", Deps)

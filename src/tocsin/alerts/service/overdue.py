@@ -10,11 +10,13 @@ import structlog
 from tocsin.alerts.domain import StoredAlert
 from tocsin.alerts.repository import forwarding
 from tocsin.alerts.service import Deps
+from tocsin.kernel import clock, randomness
 from tocsin.kernel.db import autocommit
 from tocsin.kernel.errors import RejectedError
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.http_client import Budget
 from tocsin.kernel.tracing import TRACING
+from tocsin.kernel.workers import Retries
 
 log = structlog.get_logger(__name__)
 LEASE: Final = Failpoint("alerts.lease_overdue")
@@ -37,24 +39,27 @@ class BatchLimit:
         self.alerts = max(1, size // 2)
 
 
-async def forward_overdue(deps: Deps, limit: BatchLimit) -> bool:
-    """Forward one batch of overdue alerts, oldest first; return whether there were any.
+async def forward_overdue(deps: Deps, limit: BatchLimit, retries: Retries) -> bool | float:
+    """Forward one batch of overdue alerts, oldest first.
 
+    Return True if there were any; otherwise the seconds until the first of *retries*, or False without one.
     An alert that incident management rejects is found by halving the batch, and postponed; the others are forwarded.
     Raise UnavailableError if incident management or the database is unavailable.
     """
     settings = deps.settings
+    retries.drop_due()
+    expires = clock.monotonic() + settings.lease_seconds
     async with LEASE(), autocommit(deps.db) as cur:
         alerts = await forwarding.lease_overdue(cur, lease=settings.lease_seconds, limit=limit.alerts)
         ids = [alert.id for alert in alerts]
         trace_contexts = await forwarding.find_trace_contexts(cur, ids) if TRACING.on else {}
     if not alerts:
-        return False
+        return retries.seconds_left()
     try:
-        await _forward(deps, alerts, trace_contexts)
+        await _forward(deps, alerts, trace_contexts, expires=expires)
     except Exception:
         limit.failed(len(alerts))
-        await _postpone(deps, alerts, settings.poll_seconds)
+        retries.add(await _postpone(deps, alerts, settings.poll_seconds, expires=expires))
         raise
     limit.succeeded()
     return True
@@ -68,7 +73,9 @@ async def measure_unforwarded(deps: Deps) -> None:
     deps.metrics.oldest_unforwarded.set(seconds)
 
 
-async def _forward(deps: Deps, alerts: Sequence[StoredAlert], trace_contexts: Mapping[UUID, str]) -> None:
+async def _forward(
+    deps: Deps, alerts: Sequence[StoredAlert], trace_contexts: Mapping[UUID, str], *, expires: float
+) -> None:
     seconds = deps.settings.lease_seconds / 2
     try:
         await deps.forwarder.forward(
@@ -77,14 +84,22 @@ async def _forward(deps: Deps, alerts: Sequence[StoredAlert], trace_contexts: Ma
     except RejectedError as exc:
         if len(alerts) > 1:
             middle = len(alerts) // 2
-            await _forward(deps, alerts[:middle], trace_contexts)
-            await _forward(deps, alerts[middle:], trace_contexts)
+            await _forward(deps, alerts[:middle], trace_contexts, expires=expires)
+            await _forward(deps, alerts[middle:], trace_contexts, expires=expires)
             return
         log.error("incident-management rejected an alert", alert_id=str(alerts[0].id), reason=str(exc))  # noqa: TRY400 - a rejection needs no traceback
         deps.metrics.refused.inc()
-        await _postpone(deps, alerts, deps.settings.rejected_retry_seconds)
+        await _postpone(deps, alerts, deps.settings.rejected_retry_seconds, expires=expires)
 
 
-async def _postpone(deps: Deps, alerts: Sequence[StoredAlert], seconds: float) -> None:
-    async with autocommit(deps.db) as cur:
-        await forwarding.postpone(cur, [alert.id for alert in alerts], seconds=seconds)
+async def _postpone(deps: Deps, alerts: Sequence[StoredAlert], seconds: float, *, expires: float) -> float:
+    """Delay the next attempt to forward *alerts* by *seconds*, randomly up to twice that; return the delay."""
+    due = clock.monotonic() + randomness.uniform(seconds, 2 * seconds)
+
+    async def write() -> float:
+        left = max(0.0, due - clock.monotonic())
+        async with autocommit(deps.db) as cur:
+            await forwarding.postpone(cur, [alert.id for alert in alerts], seconds=left)
+        return left
+
+    return await deps.recorder.record(write, expires=expires)

@@ -7,6 +7,7 @@ from aiohttp import web
 from tocsin.clients.incidents import IncidentsClient
 from tocsin.kernel.db import Database
 from tocsin.kernel.outbox import Outbox
+from tocsin.kernel.outcome_recorder import OutcomeRecorder
 from tocsin.kernel.pg_notify import NotifyChannel
 from tocsin.notifications.metrics import NotificationMetrics
 from tocsin.notifications.settings import Settings
@@ -21,6 +22,7 @@ class Deps:
     metrics: NotificationMetrics
     incidents: IncidentsClient
     outbox: Outbox
+    recorder: OutcomeRecorder
     queue: NotifyChannel
     """Wakes the dispatchers of all replicas."""
 

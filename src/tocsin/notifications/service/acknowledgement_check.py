@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Final
-from uuid import UUID
 
 import structlog
 
@@ -27,21 +26,30 @@ MAX_INCIDENTS: Final = 1_000
 STATES: Final = Failpoint("notifications.states")
 
 
-async def cancel_acknowledged(deps: Deps, messages: Sequence[LeasedMessage]) -> set[UUID]:
-    """Cancel the pages in *messages* whose incident is not open any more; return the ids of the other messages.
+async def find_acknowledged(deps: Deps, messages: Sequence[LeasedMessage]) -> list[tuple[LeasedMessage, str]]:
+    """Return the pages in *messages* whose incident is not open any more, each with the reason to cancel it.
 
     While incident-management does not return the states, every incident counts as open.
     """
     pages = [message for message in messages if message.kind is NotificationKind.PAGE]
     incidents = await _states(deps, pages)
-    cancelled = [page for page in pages if not is_needed(page, incidents)]
-    if cancelled:
-        reasons = [f"the incident is {incidents.states[page.incident_id]}" for page in cancelled]
+    return [
+        (page, f"the incident is {incidents.states[page.incident_id]}")
+        for page in pages
+        if not is_needed(page, incidents)
+    ]
+
+
+async def cancel_pages(deps: Deps, cancelled: Sequence[tuple[LeasedMessage, str]]) -> None:
+    """Cancel leased pages, each with its reason. Raise UnavailableError if their lease ends first."""
+
+    async def write() -> None:
         async with autocommit(deps.db) as cur:
-            await queue.cancel_leased(cur, cancelled, reasons=reasons)
-        for page in cancelled:
-            deps.metrics.finished.labels(page.channel, NotificationStatus.CANCELLED).inc()
-    return {message.id for message in messages} - {page.id for page in cancelled}
+            await queue.cancel_leased(cur, [page for page, _ in cancelled], reasons=[reason for _, reason in cancelled])
+
+    await deps.recorder.record(write, expires=min(page.expires for page, _ in cancelled))
+    for page, _ in cancelled:
+        deps.metrics.finished.labels(page.channel, NotificationStatus.CANCELLED).inc()
 
 
 async def _states(deps: Deps, pages: Sequence[LeasedMessage]) -> IncidentStates:

@@ -5,7 +5,6 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_before_delay, wait_random
 
 from tocsin.channels import CHANNELS
 from tocsin.channels.channel import Transports
@@ -13,7 +12,6 @@ from tocsin.channels.message import Outcome
 from tocsin.contracts.notifications import NotificationStatus
 from tocsin.kernel import clock, request_id, tasks
 from tocsin.kernel.db import autocommit, transaction
-from tocsin.kernel.errors import UnavailableError
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.outbox import backoff
 from tocsin.kernel.tracing import TRACING, Kind
@@ -126,15 +124,7 @@ async def _record(deps: Deps, group: Sequence[LeasedMessage], outcome: Outcome, 
                 await enqueue_reports(cur, deps.outbox, finished, outcome, digest_id=digest_id)
             return current
 
-    # Retried, so that a short outage of the database does not send the message again.
-    retrying = AsyncRetrying(
-        retry=retry_if_exception_type(UnavailableError),
-        wait=wait_random(0.05, 0.5),
-        stop=stop_before_delay(max(0.0, group[0].expires - clock.monotonic())),
-        sleep=clock.sleep,
-        reraise=True,
-    )
-    current: set[UUID] = await retrying(write)
+    current = await deps.recorder.record(write, expires=group[0].expires)
     for message, decision in decisions:
         if message.id in current:
             _count(deps, message, decision, seconds=seconds)
