@@ -13,6 +13,7 @@ BOUNDED: Final = {
     "incidents.correlation_key",
     "incidents.rollup",
     "incidents.stale",
+    "incidents.status_change",
     "oncall.rollup",
     "oncall.stale",
 } | {

@@ -12,11 +12,12 @@ from tocsin.incidents.routes import ROUTES
 from tocsin.incidents.service import DEPS, OUTBOX_ROWS, TIMELINE_ENTRIES, Deps
 from tocsin.incidents.service.stream import HUB, Hub
 from tocsin.incidents.settings import SETTINGS, Settings
-from tocsin.incidents.worker import workers
+from tocsin.incidents.worker import export_number_of_incidents, workers
 from tocsin.kernel.app import REGISTRY, base_app, with_clients, with_database
 from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.kernel.outbox import OUTBOX, Outbox
 from tocsin.kernel.pg_notify import NotifyChannel
+from tocsin.kernel.scrape import AT_SCRAPE
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -44,6 +45,7 @@ def create_app(settings: Settings) -> web.Application:
     )
     channel.wake_on_notify(outbox.wakeup, OUTBOX_ROWS)
     channel.wake_on_notify(hub.wakeup, TIMELINE_ENTRIES)
+    app[AT_SCRAPE].append(export_number_of_incidents)
     app.add_routes(ROUTES)
     app.on_shutdown.append(hub.close)
     with_clients(app, oncall)

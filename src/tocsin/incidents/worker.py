@@ -24,6 +24,11 @@ def workers(app: web.Application) -> list[Context]:
     ]
 
 
+async def export_number_of_incidents(app: web.Application) -> None:
+    """Set `incidents_total`, at each scrape."""
+    await gauges.export_number_of_incidents(app[DEPS])
+
+
 async def export_gauges(app: web.Application) -> bool:
     """Export the gauges that are counted in the database."""
     await gauges.export_gauges(app[DEPS])

@@ -3,7 +3,6 @@
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 from prometheus_client import CollectorRegistry, disable_created_metrics
-from prometheus_client.aiohttp import make_aiohttp_handler
 
 from tocsin.kernel import health, openapi, process_metrics, routing
 from tocsin.kernel.auth import Scope
@@ -22,6 +21,7 @@ from tocsin.kernel.middlewares import (
 )
 from tocsin.kernel.problems import problem_middleware
 from tocsin.kernel.requests import BODY_SECONDS, INTERNAL_BODY_LIMIT
+from tocsin.kernel.scrape import AT_SCRAPE, metrics_handler
 from tocsin.kernel.service_settings import ServiceSettings
 from tocsin.kernel.settings import ProcessSettings
 from tocsin.kernel.workers import WORKER_METRICS, WorkerMetrics
@@ -59,6 +59,7 @@ def base_app(
     app.on_response_prepare.append(add_headers)
     registry = CollectorRegistry(auto_describe=True)
     app[REGISTRY] = registry
+    app[AT_SCRAPE] = []
     app[HTTP_METRICS] = HTTPMetrics.register(registry)
     app[CLIENT_METRICS] = ClientMetrics.register(registry)
     app[WORKER_METRICS] = WorkerMetrics.register(registry)
@@ -74,7 +75,7 @@ def base_app(
         [
             routing.get("/health", health.get_health, scope=Scope.PUBLIC),
             routing.get("/health/ready", health.get_ready, scope=Scope.PUBLIC),
-            routing.get("/metrics", make_aiohttp_handler(registry), scope=Scope.METRICS),
+            routing.get("/metrics", metrics_handler(registry), scope=Scope.METRICS),
             *openapi.documentation_routes(get_openapi),
         ]
     )

@@ -2,21 +2,36 @@
 
 from tocsin.contracts.incidents import IncidentStatus
 from tocsin.contracts.model import Severity
-from tocsin.kernel.db import Cursor, Row, fetch_all
+from tocsin.kernel.db import Cursor, Row, execute, fetch_all
 
 
 async def count_by_status(cur: Cursor) -> dict[IncidentStatus, int]:
-    """Count the incidents of each status."""
+    """Return the number of incidents of each status, from the differences that triggers have written."""
     rows = await fetch_all(
         cur,
         """
-        SELECT wanted.status,
-               (SELECT count(*) FROM incidents.incident WHERE incident.status = wanted.status) AS incidents
-        FROM unnest(%(statuses)s::text[]) AS wanted (status)
+        SELECT wanted.status, COALESCE(sum(change), 0)::bigint AS incidents
+        FROM unnest(%(statuses)s::text[]) AS wanted (status) LEFT JOIN incidents.status_change USING (status)
+        GROUP BY wanted.status
         """,
         statuses=list(IncidentStatus),
     )
     return {IncidentStatus(row["status"]): row["incidents"] for row in rows}
+
+
+async def merge_status_changes(cur: Cursor, *, more_than: int) -> None:
+    """Replace the differences by their sums once there are *more_than* of them, while holding the roll-up's lock."""
+    await execute(
+        cur,
+        """
+        WITH merged AS (
+            DELETE FROM incidents.status_change
+            WHERE (SELECT count(*) FROM incidents.status_change) > %(more_than)s
+            RETURNING status, change)
+        INSERT INTO incidents.status_change (status, change) SELECT status, sum(change) FROM merged GROUP BY status
+        """,
+        more_than=more_than,
+    )
 
 
 async def count_unresolved_by_severity(cur: Cursor) -> dict[Severity, int]:

@@ -2,10 +2,12 @@
 
 from typing import Final
 
-from tocsin.incidents.repository import rollup
+from tocsin.incidents.repository import gauges, rollup
 from tocsin.kernel.db import Database, transaction
 from tocsin.kernel.failpoints import Failpoint
 
+MAX_STATUS_CHANGES: Final = 200
+"""Differences in the number of incidents by status that are left to each scrape to add up."""
 ROLL_UP: Final = Failpoint("incidents.roll_up")
 
 
@@ -17,6 +19,7 @@ async def roll_up(db: Database, *, limit: int) -> bool:
     async with ROLL_UP(), transaction(db) as cur:
         if not await rollup.lock_rollup(cur):
             return False
+        await gauges.merge_status_changes(cur, more_than=MAX_STATUS_CHANGES)
         stale = await rollup.delete_stale(cur, limit=limit)
         if not stale:
             return await rollup.mark_history(cur)
