@@ -24,7 +24,11 @@ def refuse(status: int, detail: str) -> web.Response:
 
 def page_of(request: web.Request, page: type[Page[M]], items: Iterable[M]) -> web.Response:
     """Return a page of the newest items, or of those after a cursor."""
-    limit = int(request.query.get("limit", "50"))
+    return answer(newest_page(request, page, items, limit=int(request.query.get("limit", "50"))))
+
+
+def newest_page(request: web.Request, page: type[Page[M]], items: Iterable[M], *, limit: int) -> Page[M]:
+    """Return the newest *limit* items, or those after a cursor."""
     newest = sorted(items, key=attrgetter("created_at"), reverse=True)
     if "cursor" in request.query:
         after = Keyset.decode(request.query["cursor"])
@@ -32,11 +36,11 @@ def page_of(request: web.Request, page: type[Page[M]], items: Iterable[M]) -> we
     shown = newest[:limit]
     more = len(newest) > limit
     cursor = Keyset(attrgetter("created_at")(shown[-1]), attrgetter("id")(shown[-1])).encode() if more else None
-    return answer(page(items=shown, next_cursor=cursor))
+    return page(items=shown, next_cursor=cursor)
 
 
-def severest_page_of(request: web.Request, page: type[Page[M]], items: Iterable[M]) -> web.Response:
-    """Return a page of the most severe items, the newest of each severity first, or of those after a cursor."""
+def severest_page(request: web.Request, page: type[Page[M]], items: Iterable[M], *, limit: int) -> Page[M]:
+    """Return the most severe *limit* items, the newest of each severity first, or those after a cursor."""
 
     def position(severity: str, created_at: datetime) -> tuple[int, float]:
         return list(Severity).index(Severity(severity)), -created_at.timestamp()
@@ -49,11 +53,11 @@ def severest_page_of(request: web.Request, page: type[Page[M]], items: Iterable[
         severity, _, keyset = request.query["cursor"].partition(".")
         after = position(severity, Keyset.decode(keyset).created_at)
         ordered = [item for item in ordered if position_of(item) > after]
-    shown = ordered[: int(request.query.get("limit", "50"))]
+    shown = ordered[:limit]
     if len(shown) == len(ordered):
-        return answer(page(items=shown, next_cursor=None))
+        return page(items=shown, next_cursor=None)
     last_severity, *key = attrgetter("severity", "created_at", "id")(shown[-1])
-    return answer(page(items=shown, next_cursor=f"{last_severity}.{Keyset(*key).encode()}"))
+    return page(items=shown, next_cursor=f"{last_severity}.{Keyset(*key).encode()}")
 
 
 def asked_for(request: web.Request, item: object, *names: str) -> bool:

@@ -6,9 +6,10 @@ from statistics import median
 
 from aiohttp import web
 
-from tests.fakes.answers import answer, asked_for, page_of, refuse
+from tests.fakes.answers import answer, asked_for, newest_page, page_of, refuse
 from tests.fakes.peer import FakePeer
 from tocsin.contracts.alerts import Alert, AlertDetail, AlertSummary, RawRequest
+from tocsin.contracts.boards import MessageBoard
 from tocsin.contracts.model import Page
 from tocsin.contracts.notifications import (
     ChannelSummary,
@@ -83,6 +84,7 @@ class FakeMessages(FakePeer):
             [
                 web.get("/api/v1/notifications", self._list),
                 web.get("/api/v1/notifications/summary", self._summary),
+                web.get("/api/v1/notifications/board", self._board),
                 web.post("/api/v1/notifications/{notification_id}/redeliver", self._redeliver),
             ]
         )
@@ -93,6 +95,14 @@ class FakeMessages(FakePeer):
         return page_of(
             request, Page[Notification], [item for item in self.messages if asked_for(request, item, *names)]
         )
+
+    async def _board(self, request: web.Request) -> web.Response:
+        limit = int(request.query["limit"])
+        failed = [item for item in self.messages if item.status is NotificationStatus.FAILED]
+        newest, newest_failed = (
+            newest_page(request, Page[Notification], items, limit=limit) for items in (self.messages, failed)
+        )
+        return answer(MessageBoard(newest=newest, failed=newest_failed))
 
     async def _summary(self, _request: web.Request) -> web.Response:
         used = {item.channel: Counter[str]() for item in self.messages}

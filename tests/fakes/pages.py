@@ -2,17 +2,18 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
 from aiohttp import web
 
-from tests.fakes.answers import answer, asked_for, page_of, refuse, severest_page_of
+from tests.fakes.answers import answer, asked_for, newest_page, refuse, severest_page
 from tests.fakes.peer import FakePeer
+from tocsin.contracts.boards import DailyTimes, IncidentBoard, IncidentListing, IncidentView
 from tocsin.contracts.incidents import (
     ChangeIncident,
-    Durations,
     EventType,
     Incident,
     IncidentCounts,
@@ -21,7 +22,6 @@ from tocsin.contracts.incidents import (
     IncidentSummary,
     Note,
     OpenIncident,
-    StatsSummary,
     TimelineEntry,
 )
 from tocsin.contracts.model import Page
@@ -33,13 +33,6 @@ EVENT_OF = {
     IncidentStatus.IN_PROGRESS: EventType.STATUS_CHANGED,
     IncidentStatus.RESOLVED: EventType.RESOLVED,
 }
-
-
-def nothing_measured() -> StatsSummary:
-    nothing = Durations(count=0, mean_seconds=None, median_seconds=None, p95_seconds=None)
-    now = datetime.now(UTC)
-    counts: dict[str, Any] = {"since": now, "until": now, "total": 0, "by_status": {}, "by_severity": {}}
-    return StatsSummary(**counts, mtta=nothing, mttr=nothing, by_service=[], over_time=[])
 
 
 LONG_AGO = "2000-01-01T00:00:00+00:00"
@@ -54,22 +47,24 @@ class FakeIncidents(FakePeer):
                 web.get("/api/v1/incidents", self._list),
                 web.post("/api/v1/incidents", self._open),
                 web.get("/api/v1/incidents/counts", self._counts),
-                web.get("/api/v1/incidents/stats/summary", self._summary),
+                web.get("/api/v1/incidents/board", self._board),
+                web.get("/api/v1/incidents/listing", self._listing),
                 web.get("/api/v1/incidents/stats/overview", self._overview),
                 web.get("/api/v1/incidents/stream", self._stream),
                 web.get("/api/v1/incidents/{ref}", self._find),
+                web.get("/api/v1/incidents/{ref}/view", self._view),
                 web.get("/api/v1/incidents/{ref}/timeline", self._timeline),
                 web.patch("/api/v1/incidents/{ref}", self._change),
             ]
         )
         self.incidents: dict[int, Incident] = {}
-        self.summary = nothing_measured()
+        self.days: list[DailyTimes] = []
         self.overview: StatsOverview | None = None
         self.overviews: list[dict[str, str]] = []
         """The queries of every overview request."""
         self.changes: list[tuple[int, ChangeIncident]] = []
         self.lists = 0
-        """The number of requests for the open incidents: one per page and refresh."""
+        """The number of requests for the incidents of Now: one per page and refresh."""
         self.resumed: list[str] = []
         """The event ids from which streams were resumed."""
         self._published: list[bytes] = []
@@ -129,8 +124,49 @@ class FakeIncidents(FakePeer):
         return next((item for item in self.incidents.values() if ref in {str(item.number), str(item.id)}), None)
 
     async def _list(self, request: web.Request) -> web.Response:
+        return answer(self._page(request))
+
+    async def _listing(self, request: web.Request) -> web.Response:
+        me = request.query.get("counted_for")
+        own = self._count(item for item in self.incidents.values() if item.assigned_to == me) if me else None
+        counts = self._count(self.incidents.values())
+        return answer(IncidentListing(page=self._page(request), counts=counts, own_counts=own or IncidentCounts()))
+
+    async def _board(self, request: web.Request) -> web.Response:
+        self.lists += 1
+        since = datetime.fromisoformat(request.query["resolved_since"])
+        limits = {IncidentStatus.OPEN: int(request.query["open_limit"])}
+        pages = {
+            status.value: newest_page(
+                request,
+                Page[IncidentSummary],
+                [
+                    IncidentSummary(**item.model_dump())
+                    for item in self.incidents.values()
+                    if item.status is status
+                    and (status is not IncidentStatus.RESOLVED or (item.resolved_at or item.updated_at) >= since)
+                ],
+                limit=limits.get(status, int(request.query["limit"])),
+            )
+            for status in IncidentStatus
+        }
+        return answer(IncidentBoard(**pages, days=self.days))
+
+    async def _view(self, request: web.Request) -> web.Response:
+        incident = self.found(request.match_info["ref"])
+        if incident is None:
+            return refuse(404, f"There is no incident {request.match_info['ref']}.")
+        same_service = [
+            IncidentSummary(**item.model_dump())
+            for item in self.incidents.values()
+            if item.service == incident.service and item.status is IncidentStatus.RESOLVED
+        ]
+        limit = int(request.query["resolved"])
+        resolved = newest_page(request, Page[IncidentSummary], same_service, limit=limit)
+        return answer(IncidentView(incident=incident, resolved=resolved, counts=self._count(self.incidents.values())))
+
+    def _page(self, request: web.Request) -> Page[IncidentSummary]:
         query = request.query
-        self.lists += query.getall("status", []) == ["open"]
         shown = [
             item
             for item in self.incidents.values()
@@ -139,22 +175,21 @@ class FakeIncidents(FakePeer):
             and item.created_at >= datetime.fromisoformat(query.get("since", LONG_AGO))
             and (item.resolved_at or item.updated_at) >= datetime.fromisoformat(query.get("resolved_since", LONG_AGO))
         ]
-        ordered = severest_page_of if query.get("sort") == "severity" else page_of
-        return ordered(request, Page[IncidentSummary], [IncidentSummary(**item.model_dump()) for item in shown])
+        ordered = severest_page if query.get("sort") == "severity" else newest_page
+        summaries = [IncidentSummary(**item.model_dump()) for item in shown]
+        return ordered(request, Page[IncidentSummary], summaries, limit=int(query.get("limit", "50")))
 
     async def _counts(self, request: web.Request) -> web.Response:
-        shown = [item for item in self.incidents.values() if asked_for(request, item, "assigned_to")]
-        standing = Counter(item.status for item in shown)
-        return answer(
-            IncidentCounts(
-                open=standing[IncidentStatus.OPEN],
-                acknowledged=standing[IncidentStatus.ACKNOWLEDGED],
-                in_progress=standing[IncidentStatus.IN_PROGRESS],
-            )
-        )
+        return answer(self._count(item for item in self.incidents.values() if asked_for(request, item, "assigned_to")))
 
-    async def _summary(self, _request: web.Request) -> web.Response:
-        return answer(self.summary)
+    @staticmethod
+    def _count(items: Iterable[Incident]) -> IncidentCounts:
+        standing = Counter(item.status for item in items)
+        return IncidentCounts(
+            open=standing[IncidentStatus.OPEN],
+            acknowledged=standing[IncidentStatus.ACKNOWLEDGED],
+            in_progress=standing[IncidentStatus.IN_PROGRESS],
+        )
 
     async def _open(self, request: web.Request) -> web.Response:
         given = OpenIncident.model_validate(await request.json())

@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
-from tests.fakes.answers import answer, page_of, refuse
+from tests.fakes.answers import answer, newest_page, page_of, refuse
 from tests.fakes.peer import FakePeer
+from tocsin.contracts.boards import OnCallBoard, OnCallListing
 from tocsin.contracts.escalations import Escalate, Escalation, Escalations
 from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import OnCall, Schedule, ScheduleIn, Upcoming
@@ -52,6 +53,8 @@ class FakeSchedules(FakePeer):
                 web.get("/api/v1/oncall/upcoming", self._upcoming),
                 web.get("/api/v1/oncall/current", self._current),
                 web.get("/api/v1/oncall/overview", self._overview),
+                web.get("/api/v1/oncall/board", self._board),
+                web.get("/api/v1/oncall/listing", self._listing),
                 web.get("/api/v1/escalations", self._escalations),
                 web.post("/api/v1/escalate", self._escalate),
             ]
@@ -68,6 +71,16 @@ class FakeSchedules(FakePeer):
 
     async def _schedules(self, request: web.Request) -> web.Response:
         return page_of(request, Page[Schedule], self.schedules)
+
+    async def _board(self, request: web.Request) -> web.Response:
+        page = newest_page(request, Page[Schedule], self.schedules, limit=int(request.query["limit"]))
+        teams = [self.on_call[item.team] for item in page.items if item.team in self.on_call]
+        more = page.next_cursor is not None
+        return answer(OnCallBoard(teams=teams, more_teams=more, escalations=self._found_escalations(request)))
+
+    async def _listing(self, request: web.Request) -> web.Response:
+        page = newest_page(request, Page[Schedule], self.schedules, limit=int(request.query["limit"]))
+        return answer(OnCallListing(schedules=page, escalations=self._found_escalations(request)))
 
     async def _create(self, request: web.Request) -> web.Response:
         given = ScheduleIn.model_validate(await request.json())
@@ -108,8 +121,11 @@ class FakeSchedules(FakePeer):
         return answer(self.overview) if self.overview else refuse(503, "Not now.")
 
     async def _escalations(self, request: web.Request) -> web.Response:
-        ids = [UUID(item) for item in request.query.getall("incident_id")]
-        return answer(Escalations(items=[self.escalations[item] for item in ids if item in self.escalations]))
+        return answer(Escalations(items=self._found_escalations(request)))
+
+    def _found_escalations(self, request: web.Request) -> list[Escalation]:
+        ids = [UUID(item) for item in request.query.getall("incident_id", [])]
+        return [self.escalations[item] for item in ids if item in self.escalations]
 
     async def _escalate(self, request: web.Request) -> web.Response:
         order = Escalate.model_validate(await request.json())

@@ -33,6 +33,20 @@ async def test_messages_are_listed_newest_first_and_filtered(service: Service, r
     assert [attempt["code"] for attempt in listed[failed]["attempts"]] == [410]
 
 
+async def test_a_board_has_the_newest_messages_and_the_newest_that_failed(service: Service, receiver: Receiver) -> None:
+    receiver.script.append(answers(410))
+    failed = await service.notify(message(receiver.url))
+    await service.ended(failed)
+    sent = await service.notify(message(receiver.url))
+    await service.ended(sent)
+    for limit in ("1", "2"):
+        board = await (await service.client.get("/api/v1/notifications/board", params={"limit": limit})).json()
+        newest = await (await service.client.get("/api/v1/notifications", params={"limit": limit})).json()
+        assert board["newest"] == newest
+        assert [item["id"] for item in board["failed"]["items"]] == [failed]
+        assert [attempt["code"] for attempt in board["failed"]["items"][0]["attempts"]] == [410]
+
+
 async def test_successive_pages_of_the_list_have_every_message(service: Service) -> None:
     wanted = [await service.notify(message("console", channel="mock")) for _ in range(5)]
     seen, query = [], {"limit": "2"}

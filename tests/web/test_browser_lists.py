@@ -247,7 +247,7 @@ async def test_an_incident_is_copied_for_its_postmortem(visit: Visit, services: 
     page = await live(await visit.open("/incidents/2481", permissions=["clipboard-read", "clipboard-write"]))
     # The page catches up once it is live; what that fetches has the link's first words again.
     await eventually(
-        lambda: [request.path for request in services.incidents.requests].count("/api/v1/incidents/2481") == 2
+        lambda: [request.path for request in services.incidents.requests].count("/api/v1/incidents/2481/view") == 2
     )
     await expect(page.locator("main.htmx-request")).to_have_count(0)
     await page.get_by_role("link", name="Copy a postmortem summary").click()

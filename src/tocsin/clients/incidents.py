@@ -5,6 +5,7 @@ from uuid import UUID
 
 from aiohttp import web
 
+from tocsin.contracts.boards import IncidentBoard, IncidentListing, IncidentView
 from tocsin.contracts.incidents import (
     AppendTimelineEntry,
     ChangeIncident,
@@ -81,6 +82,19 @@ class IncidentsClient(ServiceClient):
         """Count the unresolved incidents of one assignee, or of all."""
         query = {"assigned_to": assigned_to}
         return await self.get("/api/v1/incidents/counts", IncidentCounts, query=query, budget=budget)
+
+    async def board(self, *, budget: Budget, **query: object) -> IncidentBoard:
+        """Return the newest incidents of each state, and the times of the last days."""
+        return await self.get("/api/v1/incidents/board", IncidentBoard, query=query, budget=budget)
+
+    async def listing(self, *, budget: Budget, **filters: object) -> IncidentListing:
+        """Return a page of incidents as `list` does, and count the unresolved ones, also `counted_for` a person."""
+        return await self.get("/api/v1/incidents/listing", IncidentListing, query=filters, budget=budget)
+
+    async def view(self, incident: UUID | str, *, resolved: int, budget: Budget) -> IncidentView:
+        """Return an incident, by id or number, with the newest *resolved* ones of its service."""
+        query = {"resolved": resolved}
+        return await self.get(f"/api/v1/incidents/{incident}/view", IncidentView, query=query, budget=budget)
 
     async def summary(self, *, budget: Budget = INTERACTIVE, **window: object) -> StatsSummary:
         """Return the summary of the incidents created between `since` and `until`."""

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from aiohttp import web
 
+from tocsin.contracts.boards import MessageBoard
 from tocsin.contracts.model import Page
 from tocsin.contracts.notifications import (
     CancelPages,
@@ -44,6 +45,10 @@ class NotificationsClient(ServiceClient):
     async def list(self, *, budget: Budget = INTERACTIVE, **filters: object) -> Page[Notification]:
         """Return a page of messages, newest first; *filters* are the list's query parameters."""
         return await self.get("/api/v1/notifications", Page[Notification], query=filters, budget=budget)
+
+    async def board(self, *, limit: int, budget: Budget) -> MessageBoard:
+        """Return the newest *limit* messages, and the newest ones that failed."""
+        return await self.get("/api/v1/notifications/board", MessageBoard, query={"limit": limit}, budget=budget)
 
     async def summary(self, *, budget: Budget = INTERACTIVE, **window: object) -> NotificationSummary:
         """Return the number of messages queued since `since`, by channel and status."""

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from aiohttp import web
 
+from tocsin.contracts.boards import OnCallBoard, OnCallListing
 from tocsin.contracts.escalations import (
     DeliveryFailed,
     Escalate,
@@ -59,6 +60,16 @@ class OnCallClient(ServiceClient):
         return await self.get(
             "/api/v1/escalations", Escalations, query={"incident_id": list(incident_ids)}, budget=budget
         )
+
+    async def board(self, incident_ids: Sequence[UUID], *, limit: int, budget: Budget) -> OnCallBoard:
+        """Return who is on call in the newest *limit* teams, and the escalations of the incidents."""
+        query = {"incident_id": list(incident_ids), "limit": limit}
+        return await self.get("/api/v1/oncall/board", OnCallBoard, query=query, budget=budget)
+
+    async def listing(self, incident_ids: Sequence[UUID], *, limit: int, budget: Budget) -> OnCallListing:
+        """Return the newest *limit* schedules, and the escalations of the incidents."""
+        query = {"incident_id": list(incident_ids), "limit": limit}
+        return await self.get("/api/v1/oncall/listing", OnCallListing, query=query, budget=budget)
 
     async def current(self, team: str, *, budget: Budget = INTERACTIVE, **query: object) -> OnCall:
         """Return who is on call for a team, now or `at` another instant."""

@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 from pydantic import BaseModel
 
+from tocsin.contracts.boards import IncidentBoard, IncidentListing, IncidentView
 from tocsin.contracts.incidents import (
     AppendTimelineEntry,
     ChangeIncident,
@@ -29,15 +30,18 @@ from tocsin.contracts.model import Page
 from tocsin.contracts.overview import IncidentMetrics, StatsOverview
 from tocsin.incidents.domain.stream_position import StreamPosition
 from tocsin.incidents.queries import (
+    BoardQuery,
     CountsQuery,
     IncidentQuery,
+    ListingQuery,
     NoQuery,
     OverviewQuery,
     StatsQuery,
     StreamQuery,
     TimelineQuery,
+    ViewQuery,
 )
-from tocsin.incidents.service import DEPS, analytics, changes, correlation, incidents, timeline
+from tocsin.incidents.service import DEPS, analytics, boards, changes, correlation, incidents, timeline
 from tocsin.incidents.service.incidents import Reference
 from tocsin.incidents.service.stream import HUB
 from tocsin.incidents.settings import SETTINGS
@@ -88,6 +92,25 @@ async def list_incidents(request: web.Request) -> web.Response:
 async def get_counts(request: web.Request) -> web.Response:
     """Count the unresolved incidents by state."""
     return respond(await incidents.count_incidents(request.app[DEPS], parse_query(request, CountsQuery)))
+
+
+@describes(IncidentBoard, query=BoardQuery, internal=True)
+async def get_board(request: web.Request) -> web.Response:
+    """Return the newest incidents of each state, and the times of the last days."""
+    return respond(await boards.get_board(request.app[DEPS], parse_query(request, BoardQuery)))
+
+
+@describes(IncidentListing, query=ListingQuery, internal=True)
+async def get_listing(request: web.Request) -> web.Response:
+    """List incidents, and count the unresolved ones."""
+    return respond(await boards.get_listing(request.app[DEPS], parse_query(request, ListingQuery)))
+
+
+@describes(IncidentView, query=ViewQuery, problems=NOT_FOUND, internal=True)
+async def get_view(request: web.Request) -> web.Response:
+    """Return an incident with the last resolved ones of its service, and count the unresolved ones."""
+    query = parse_query(request, ViewQuery)
+    return respond(await boards.get_view(request.app[DEPS], _reference(request), resolved=query.resolved))
 
 
 @describes(Incident, problems=NOT_FOUND)

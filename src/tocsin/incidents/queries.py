@@ -82,6 +82,30 @@ class IncidentQuery(ListQuery):
         return page.after() | ({"after_severity": cursor and cursor.severity} if by_severity else {})
 
 
+class ListingQuery(IncidentQuery):
+    """Filters of the list of incidents, and the person whose unresolved incidents are counted."""
+
+    counted_for: Text | None = None
+
+
+class ViewQuery(NoQuery):
+    """How many resolved incidents of the same service are shown beside an incident."""
+
+    resolved: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 10
+
+
+class BoardQuery(NoQuery):
+    """How much a board shows."""
+
+    open_limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = MAX_LIMIT
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 50
+    """Of each other state."""
+    resolved_since: Instant
+    """Incidents resolved at this time or later."""
+    days_since: Instant
+    """The first day of the daily times."""
+
+
 class CountsQuery(NoQuery):
     """The assignee whose incidents are counted; by default all incidents."""
 

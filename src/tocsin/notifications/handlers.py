@@ -5,6 +5,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from tocsin.channels import CHANNELS
+from tocsin.contracts.boards import MessageBoard
 from tocsin.contracts.model import Page
 from tocsin.contracts.notifications import (
     CancelPages,
@@ -18,7 +19,7 @@ from tocsin.kernel.errors import InvalidRequestError
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.requests import idempotent_request, parse_body, parse_query, path_uuid
 from tocsin.kernel.responses import respond
-from tocsin.notifications.queries import NotificationQuery, SummaryQuery
+from tocsin.notifications.queries import BoardQuery, NotificationQuery, SummaryQuery
 from tocsin.notifications.service import DEPS, cancellation, queueing, search
 
 
@@ -42,6 +43,13 @@ async def list_notifications(request: web.Request) -> web.Response:
     query = parse_query(request, NotificationQuery)
     items, cursor = await search.list_page(request.app[DEPS], query.filters(), limit=query.limit)
     return respond(Page[Notification](items=items, next_cursor=cursor))
+
+
+@describes(MessageBoard, query=BoardQuery, internal=True)
+async def get_board(request: web.Request) -> web.Response:
+    """Return the newest messages, and the newest ones that failed."""
+    query = parse_query(request, BoardQuery)
+    return respond(await search.get_board(request.app[DEPS], limit=query.limit))
 
 
 @describes(NotificationSummary, query=SummaryQuery)

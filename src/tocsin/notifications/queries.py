@@ -1,14 +1,14 @@
 """Query strings of notification-service."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from tocsin.channels import CHANNELS, RegisteredName
 from tocsin.contracts.model import Instant, Text
 from tocsin.contracts.notifications import NotificationStatus
-from tocsin.kernel.pagination import ListQuery
+from tocsin.kernel.pagination import MAX_LIMIT, ListQuery
 
 
 class NotificationQuery(ListQuery):
@@ -32,6 +32,14 @@ class NotificationQuery(ListQuery):
             "person": self.person,
             **self.after(),
         }
+
+
+class BoardQuery(BaseModel):
+    """How much a board shows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 50
 
 
 class SummaryQuery(BaseModel):

@@ -6,6 +6,7 @@ from uuid import UUID
 from aiohttp import web
 
 from tocsin.channels import CHANNELS
+from tocsin.contracts.boards import OnCallBoard, OnCallListing
 from tocsin.contracts.escalations import (
     DeliveryFailed,
     Escalate,
@@ -30,8 +31,8 @@ from tocsin.kernel.requests import (
 )
 from tocsin.kernel.responses import respond
 from tocsin.kernel.validation import MAX_ERRORS
-from tocsin.oncall.queries import CurrentQuery, EscalationsQuery, OverviewQuery, UpcomingQuery
-from tocsin.oncall.service import DEPS, escalations, next_step, pager_load, schedules, shifts
+from tocsin.oncall.queries import BoardQuery, CurrentQuery, EscalationsQuery, OverviewQuery, UpcomingQuery
+from tocsin.oncall.service import DEPS, boards, escalations, next_step, pager_load, schedules, shifts
 
 KEY = ("Idempotency-Key",)
 
@@ -174,6 +175,18 @@ async def list_escalations(request: web.Request) -> web.Response:
     """Return the escalations of up to 150 incidents, without incidents that have none."""
     query = parse_query(request, EscalationsQuery)
     return respond(Escalations(items=await escalations.find(request.app[DEPS], query.incident_id)))
+
+
+@describes(OnCallBoard, query=BoardQuery, internal=True)
+async def get_board(request: web.Request) -> web.Response:
+    """Return who is on call in each of the newest teams, and the escalations of up to 150 incidents."""
+    return respond(await boards.get_board(request.app[DEPS], parse_query(request, BoardQuery)))
+
+
+@describes(OnCallListing, query=BoardQuery, internal=True)
+async def get_listing(request: web.Request) -> web.Response:
+    """Return the newest schedules, and the escalations of up to 150 incidents."""
+    return respond(await boards.get_listing(request.app[DEPS], parse_query(request, BoardQuery)))
 
 
 @describes(OnCallOverview, query=OverviewQuery)

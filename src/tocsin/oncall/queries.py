@@ -1,12 +1,16 @@
 """Query strings of oncall-service."""
 
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tocsin.contracts.model import Line
 from tocsin.contracts.oncall import CalendarInstant
+from tocsin.kernel.pagination import ListQuery
+
+MAX_INCIDENTS: Final = 150
+"""The ids that fit into a request line, which aiohttp limits to 8,190 bytes."""
 
 
 class CurrentQuery(BaseModel):
@@ -40,10 +44,15 @@ class OverviewQuery(BaseModel):
     team: Line | None = None
 
 
+class BoardQuery(ListQuery):
+    """How many teams a board shows, and the incidents whose escalations it shows."""
+
+    incident_id: Annotated[list[UUID], Field(default_factory=list, max_length=MAX_INCIDENTS)]
+
+
 class EscalationsQuery(BaseModel):
     """Parameters of `GET /api/v1/escalations`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    incident_id: Annotated[list[UUID], Field(min_length=1, max_length=150)]
-    """At most 150 fit into a request line, which aiohttp limits to 8,190 bytes."""
+    incident_id: Annotated[list[UUID], Field(min_length=1, max_length=MAX_INCIDENTS)]

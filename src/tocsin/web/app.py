@@ -11,11 +11,14 @@ from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.web.api_description import API_DESCRIPTION, ApiDescription, get_openapi
 from tocsin.web.gateway import GATEWAY, Gateway
 from tocsin.web.pages.analytics.handlers import metrics_redirect_middleware
+from tocsin.web.pages.incidents.handlers import SHARED_INCIDENTS
+from tocsin.web.pages.now.handlers import SHARED_NOW
 from tocsin.web.routes import ROUTES, integration_routes
 from tocsin.web.settings import SETTINGS, Settings
 from tocsin.web.ui import security_headers, templating
 from tocsin.web.ui.error_page import error_page_middleware
 from tocsin.web.ui.page_loader import CACHE, Cache
+from tocsin.web.ui.shared_work import SharedWork
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -26,6 +29,8 @@ def create_app(settings: Settings) -> web.Application:
     app.on_response_prepare.append(security_headers.add_headers)
     app[SETTINGS] = settings
     app[CACHE] = Cache()
+    app[SHARED_NOW] = SharedWork()
+    app[SHARED_INCIDENTS] = SharedWork()
     app[GATEWAY] = Gateway(settings)
     app[API_DESCRIPTION] = ApiDescription()
     app[ALERTS] = AlertsClient(settings.alert_ingestion_url, app[CLIENT_METRICS])
@@ -35,6 +40,6 @@ def create_app(settings: Settings) -> web.Application:
     app.add_routes([*ROUTES, *integration_routes()])
     templating.set_up(app)
     with_clients(app, app[ALERTS], app[INCIDENTS], app[ONCALL], app[NOTIFICATIONS])
-    app.cleanup_ctx.append(app[GATEWAY].context)
+    app.cleanup_ctx.extend([app[GATEWAY].context, app[SHARED_NOW].context, app[SHARED_INCIDENTS].context])
     app.on_shutdown.append(app[GATEWAY].end_streams)
     return app

@@ -51,16 +51,22 @@ CLIENT_HEADERS: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agen
 """Headers that the client library would add: only the caller's own are forwarded."""
 INTERNAL: Final = frozenset(
     {
-        ("incidents", "correlate"),
-        ("incidents", "states"),
-        ("incidents", "*", "timeline"),
-        ("escalations",),
-        ("escalations", "*", "stop"),
-        ("escalations", "*", "delivery-failed"),
-        ("notifications", "void"),
+        (hdrs.METH_POST, "incidents", "correlate"),
+        (hdrs.METH_POST, "incidents", "states"),
+        (hdrs.METH_POST, "incidents", "*", "timeline"),
+        (hdrs.METH_GET, "incidents", "board"),
+        (hdrs.METH_GET, "incidents", "listing"),
+        (hdrs.METH_GET, "incidents", "*", "view"),
+        (hdrs.METH_POST, "escalations"),
+        (hdrs.METH_POST, "escalations", "*", "stop"),
+        (hdrs.METH_POST, "escalations", "*", "delivery-failed"),
+        (hdrs.METH_GET, "oncall", "board"),
+        (hdrs.METH_GET, "oncall", "listing"),
+        (hdrs.METH_POST, "notifications", "void"),
+        (hdrs.METH_GET, "notifications", "board"),
     }
 )
-"""POST endpoints between our own services, `*` for an id: not reachable from outside."""
+"""Endpoints between our own services, `*` for an id: not reachable from outside."""
 
 
 @dataclass(slots=True)
@@ -144,8 +150,9 @@ def _check_path(request: web.Request) -> None:
 def is_hidden(method: str, path: str) -> bool:
     """Return whether the endpoint is internal; *path* is that of a request, or of a route with its parameters."""
     segments = _segments(path)
-    shapes = {tuple(segments), (*segments[:1], "*", *segments[2:])}
-    return method == hdrs.METH_POST and not shapes.isdisjoint(INTERNAL)
+    verb = hdrs.METH_GET if method == hdrs.METH_HEAD else method
+    shapes = {(verb, *segments), (verb, *segments[:1], "*", *segments[2:])}
+    return not shapes.isdisjoint(INTERNAL)
 
 
 def _segments(path: str) -> list[str]:

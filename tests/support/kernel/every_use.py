@@ -120,6 +120,8 @@ class User:
     async def ask_every_question(self, service: str, samples: Mapping[str, str]) -> None:
         """GET each path with each of its documented parameters, one at a time and all together."""
         await self.get(service, "/health/ready")
+        async with self.session.get(self.urls[service] + "/metrics") as scraped:
+            assert scraped.status == 200
         description = await self.get(service, "/openapi.json")
         for path, operations in description["paths"].items():
             if "get" not in operations or not path.startswith("/api/") or path.endswith("/stream"):
@@ -133,7 +135,7 @@ class User:
                 queries += [{**query, "sort": filters["sort"]} for query in queries]
             for query in queries:
                 page = await self.get(service, place, **{**required, **query})
-                if query.keys() - {"sort"} == {"limit"} and page["next_cursor"]:
+                if query.keys() - {"sort"} == {"limit"} and page.get("next_cursor"):
                     await self.get(service, place, **query, cursor=str(page["next_cursor"]))
 
 
@@ -257,12 +259,16 @@ async def _ask(user: User, samples: Mapping[str, str]) -> None:
         "at": "2026-11-02T03:04:05Z",
         "by": "week",
         "channel": "webhook",
+        "counted_for": PRIMARY,
         "days": "7",
+        "days_since": (now() - timedelta(days=13)).isoformat(),
         "integration": "generic",
         "limit": "1",
+        "open_limit": "1",
         "person": PRIMARY,
         "q": "printers",
-        "resolved_since": (now() - timedelta(days=30)).isoformat(),
+        "resolved": "1",
+        "resolved_since": (now() - timedelta(days=7)).isoformat(),
         "service": "checkout",
         "severity": "critical",
         "sort": "severity",

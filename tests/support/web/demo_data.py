@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from tests.fakes.schedules import made_of
 from tocsin.contracts.alerts import Alert, AlertAction, AlertStatus
+from tocsin.contracts.boards import DailyTimes
 from tocsin.contracts.escalations import Escalation, EscalationPage, Level
 from tocsin.contracts.incidents import (
     Durations,
@@ -13,8 +14,6 @@ from tocsin.contracts.incidents import (
     Incident,
     IncidentAlert,
     IncidentStatus,
-    PeriodSummary,
-    StatsSummary,
     TimelineEntry,
 )
 from tocsin.contracts.model import Severity
@@ -238,26 +237,16 @@ def took(count: int, mean: float) -> Durations:
     return Durations(count=count, mean_seconds=mean, median_seconds=mean, p95_seconds=mean)
 
 
-def summary(mtta: list[float | None], mttr: list[float | None]) -> StatsSummary:
-    """Figures for as many days as are given, the last of them today; one incident a day."""
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    days = [
-        PeriodSummary(
-            starts_at=today - timedelta(days=len(mtta) - 1 - index),
-            incidents=1,
-            mtta=NOTHING if answered is None else took(1, answered),
-            mttr=NOTHING if repaired is None else took(1, repaired),
+def daily_times(mtta: list[float | None], mttr: list[float | None]) -> list[DailyTimes]:
+    """Times of as many days as are given, the last of them today; one incident a day."""
+    today = datetime.now(UTC).date()
+    return [
+        DailyTimes(
+            day=today - timedelta(days=len(mtta) - 1 - index),
+            acknowledged=int(answered is not None),
+            mtta_seconds=answered,
+            resolved=int(repaired is not None),
+            mttr_seconds=repaired,
         )
         for index, (answered, repaired) in enumerate(zip(mtta, mttr, strict=True))
     ]
-    return StatsSummary(
-        since=days[0].starts_at,
-        until=datetime.now(UTC),
-        total=len(days),
-        by_status={},
-        by_severity={},
-        mtta=NOTHING,
-        mttr=NOTHING,
-        by_service=[],
-        over_time=days,
-    )

@@ -83,7 +83,7 @@ class Services:
             made = demo_data.schedule(team, *people, zone=ZONES.get(team, "Europe/Berlin"))
             self.schedules.schedules.append(made)
             self.schedules.on_call[team] = demo_data.on_call(team, people[0], people[1])
-        self.incidents.summary = demo_data.summary(list(MTTA), list(MTTR))
+        self.incidents.days = demo_data.daily_times(list(MTTA), list(MTTR))
         self.alerts.alerts.append(demo_data.alert(12))
         for number, title, minutes, severity, service, person in (
             (2479, "Label printer pool offline in Leipzig", 22, Severity.HIGH, "label-printer", "Dele Adeyemi"),

@@ -1,5 +1,7 @@
 """Figures over many incidents, read from the roll-up."""
 
+from datetime import date
+
 from tocsin.incidents.domain.time_range import CalendarRange
 from tocsin.kernel.db import Cursor, Row, fetch_all
 
@@ -57,6 +59,19 @@ async def select_periods(cur: Cursor, span: CalendarRange, *, team: str | None) 
         until=span.until,
         by=span.by,
         team=team,
+    )
+
+
+async def select_daily_times(cur: Cursor, *, since: date) -> list[Row]:
+    """Return the counts and sums of seconds of each day with incidents, from *since* on."""
+    return await fetch_all(
+        cur,
+        """
+        SELECT day, sum(acknowledged)::bigint AS acknowledged, sum(acknowledgement_seconds) AS acknowledgement_seconds,
+               sum(resolved)::bigint AS resolved, sum(resolution_seconds) AS resolution_seconds
+        FROM incidents.team_day WHERE day >= %(since)s GROUP BY day ORDER BY day
+        """,
+        since=since,
     )
 
 

@@ -1,6 +1,6 @@
 """Incidents: inserted, updated, listed and read in detail."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -136,6 +136,27 @@ async def select_by_severity(cur: Cursor, **filters: Any) -> list[Row]:
         """,
         **filters,
         severities=_levels(filters["severity"], filters["after_severity"]),
+    )
+
+
+async def select_newest(cur: Cursor, limits: Mapping[IncidentStatus, int]) -> list[Row]:
+    """Return the newest incidents of each status in *limits*, at most that many."""
+    return await fetch_all(
+        cur,
+        """
+        SELECT incident.*
+        FROM unnest(%(statuses)s::text[], %(limits)s::integer[]) AS wanted (name, rows)
+        CROSS JOIN LATERAL (
+            SELECT id, number, title, description, service, severity, status, team, assigned_to, alert_count,
+                   firing_count, version, created_at, updated_at, acknowledged_at, resolved_at
+            FROM incidents.incident AS i
+            WHERE i.status = wanted.name
+            ORDER BY created_at DESC, id DESC
+            LIMIT wanted.rows) AS incident
+        ORDER BY incident.created_at DESC, incident.id DESC
+        """,
+        statuses=list(limits),
+        limits=list(limits.values()),
     )
 
 

@@ -11,7 +11,7 @@ from tocsin.incidents.domain.time_range import calendar_range_of
 from tocsin.incidents.queries import OverviewQuery, StatsQuery
 from tocsin.incidents.repository import analytics, locking, rollup, summary
 from tocsin.incidents.service import Deps
-from tocsin.kernel.db import transaction
+from tocsin.kernel.db import autocommit
 from tocsin.kernel.time_range import window_of
 
 ACKNOWLEDGED_WITHIN: Final = (60.0, 120.0, 180.0, 300.0, 600.0, 1_800.0)
@@ -30,7 +30,7 @@ async def get_summary(deps: Deps, query: StatsQuery) -> StatsSummary:
 
     Raise InvalidRequestError if the window is empty or longer than 366 days.
     """
-    async with transaction(deps.db) as cur:
+    async with autocommit(deps.db) as cur:
         begin, end = window_of(query.since, query.until, await locking.select_now(cur))
         return await summary.select_summary(cur, since=begin, until=end)
 
@@ -40,7 +40,7 @@ async def get_overview(deps: Deps, query: OverviewQuery) -> StatsOverview:
 
     Raise InvalidRequestError if the window is empty or longer than 366 days.
     """
-    async with transaction(deps.db) as cur:
+    async with autocommit(deps.db) as cur:
         span = calendar_range_of(query.since, query.until, query.by, await locking.select_now(cur))
         progress = await rollup.select_progress(cur)
         rows = await analytics.select_periods(cur, span, team=query.team)

@@ -1,6 +1,6 @@
 """Read incidents: the list, one in detail, counts and states."""
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from tocsin.contracts.incidents import (
@@ -17,12 +17,14 @@ from tocsin.contracts.overview import IncidentMetrics
 from tocsin.incidents.queries import CountsQuery, IncidentCursor, IncidentQuery
 from tocsin.incidents.repository import incidents, locking, timeline
 from tocsin.incidents.service import Deps
-from tocsin.kernel.db import Cursor, autocommit, transaction
+from tocsin.kernel.db import Cursor, autocommit
 from tocsin.kernel.errors import NotFoundError
 from tocsin.kernel.pagination import page_of
 
 Reference: TypeAlias = UUID | int
 """An incident's id or number."""
+FILTERS: Final = frozenset(IncidentQuery.model_fields) - {"limit", "cursor", "sort"}
+"""The filters of a list of incidents."""
 ALERTS_SHOWN = 100
 NOTES_SHOWN = 500
 TIMELINE_SHOWN = 200
@@ -30,11 +32,16 @@ TIMELINE_SHOWN = 200
 
 async def list_incidents(deps: Deps, query: IncidentQuery) -> Page[IncidentSummary]:
     """Return a page of incidents, in the order of `query.sort`."""
+    async with autocommit(deps.db) as cur:
+        return await select_page(cur, query)
+
+
+async def select_page(cur: Cursor, query: IncidentQuery) -> Page[IncidentSummary]:
+    """Return a page of incidents, in the order of `query.sort`."""
     by_severity = query.sort is IncidentSort.SEVERITY
     select = incidents.select_by_severity if by_severity else incidents.select_incidents
-    filters = query.model_dump(exclude={"limit", "cursor", "sort"})
-    async with autocommit(deps.db) as cur:
-        rows = await select(cur, **filters, **query.after())
+    filters = query.model_dump(include=set(FILTERS))
+    rows = await select(cur, **filters, **query.after())
     items, keyset = page_of(rows, query.limit, incidents.summary_of)
     cursor = IncidentCursor(items[-1].severity if by_severity else None, keyset).encode() if keyset else None
     return Page(items=items, next_cursor=cursor)
@@ -42,7 +49,7 @@ async def list_incidents(deps: Deps, query: IncidentQuery) -> Page[IncidentSumma
 
 async def get_incident(deps: Deps, reference: Reference) -> Incident:
     """Return an incident in detail. Raise NotFoundError."""
-    async with transaction(deps.db) as cur:
+    async with autocommit(deps.db) as cur:
         return await get_detail(cur, await get_id(cur, reference))
 
 
@@ -55,7 +62,7 @@ async def count_incidents(deps: Deps, query: CountsQuery) -> IncidentCounts:
 
 async def get_incident_metrics(deps: Deps, reference: Reference) -> IncidentMetrics:
     """Return an incident's MTTA, MTTR and time open. Raise NotFoundError."""
-    async with transaction(deps.db) as cur:
+    async with autocommit(deps.db) as cur:
         incident = await get_summary(cur, await get_id(cur, reference))
         until = incident.resolved_at or await locking.select_now(cur)
     return IncidentMetrics(

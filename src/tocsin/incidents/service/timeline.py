@@ -8,7 +8,7 @@ from tocsin.incidents.queries import TimelineQuery
 from tocsin.incidents.repository import timeline
 from tocsin.incidents.service import TIMELINE_ENTRIES, Deps
 from tocsin.incidents.service.incidents import Reference, get_id, get_summary, not_found
-from tocsin.kernel.db import transaction
+from tocsin.kernel.db import autocommit, transaction
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.idempotency import replay
 from tocsin.kernel.idempotent_request import IdempotentRequest
@@ -19,7 +19,7 @@ REPORT: Final = Failpoint("incidents.report")
 
 async def list_timeline(deps: Deps, reference: Reference, query: TimelineQuery) -> Page[TimelineEntry]:
     """Return a page of an incident's timeline, newest first. Raise NotFoundError."""
-    async with transaction(deps.db) as cur:
+    async with autocommit(deps.db) as cur:
         incident = await get_summary(cur, await get_id(cur, reference))
         entries, cursor = await timeline.select_timeline(cur, incident.id, before=query.cursor, limit=query.limit)
     return Page(items=entries, next_cursor=cursor)

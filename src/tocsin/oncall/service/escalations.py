@@ -68,13 +68,13 @@ async def stop(
 
 async def find(deps: Deps, incident_ids: Sequence[UUID]) -> list[Escalation]:
     """Return the escalations of the incidents, without incidents that have none."""
-    async with transaction(deps.db) as cur:
+    async with autocommit(deps.db) as cur:
         return await escalation_views(cur, await escalations.find_escalations(cur, incident_ids), deps.contacts)
 
 
 async def get(deps: Deps, incident_id: UUID) -> Escalation:
     """Return the escalation of an incident. Raise NotFoundError."""
-    async with transaction(deps.db) as cur:
+    async with autocommit(deps.db) as cur:
         return await view(cur, deps, incident_id)
 
 

@@ -64,4 +64,9 @@ async def known_schedules(app: web.Application, load: PageLoader) -> Cached[Page
 async def escalations_by_incident(app: web.Application, load: PageLoader, ids: list[UUID]) -> dict[UUID, Escalation]:
     """Return the escalations of these incidents. Raise UpstreamError."""
     found = await app[ONCALL].escalations(ids, budget=load.budget)
-    return {item.incident_id: item for item in found.items}
+    return by_incident(found.items)
+
+
+def by_incident(escalations: Iterable[Escalation]) -> dict[UUID, Escalation]:
+    """Return *escalations* by the incident's id."""
+    return {item.incident_id: item for item in escalations}

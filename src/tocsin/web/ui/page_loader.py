@@ -1,5 +1,6 @@
 """Load the parts of one page: a service that is unavailable becomes part of the page, not an error."""
 
+import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
-from tocsin.kernel import clock
+from tocsin.kernel import clock, tasks
 from tocsin.kernel.errors import RejectedError, UpstreamError
 from tocsin.kernel.http_client import Budget
 from tocsin.web.settings import SETTINGS
@@ -15,6 +16,7 @@ from tocsin.web.ui.cached import Cached
 from tocsin.web.ui.outages import Outages, outages_of
 
 T = TypeVar("T")
+SOON_SHARE: Final = 0.2
 CACHE_SIZE: Final = 500
 """Values that a process keeps: one for the on-call strip, one for each incident viewed."""
 
@@ -66,11 +68,19 @@ class PageLoader:
 
     async def fetch_cached(self, key: str, peer: str, response: Awaitable[T]) -> Cached[T]:
         """Await *response* and cache it under *key*; while *peer* is unavailable, return what is cached."""
-        value = await self.fetch(peer, response)
+        return self.remember(key, await self.fetch(peer, response))
+
+    def remember(self, key: str, value: T | None) -> Cached[T]:
+        """Cache *value* under *key*; if it could not be loaded, return what is cached."""
         if value is None:
             return self._cache.get(key) or Cached(None, self.at, fresh=False)
         self._cache.put(key, Cached(value, self.at, fresh=False))
         return Cached(value, self.at, fresh=True)
+
+    async def is_soon_done(self, task: asyncio.Task[Any]) -> bool:
+        """Wait for *task*, on which another request depends, for a small part of the time that a request may take."""
+        await tasks.wait({task}, seconds=self.budget.seconds * SOON_SHARE)
+        return task.done()
 
     def outages(self) -> Outages:
         """Record which services responded and which did not; return the outages to show."""

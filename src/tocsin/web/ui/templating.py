@@ -1,6 +1,6 @@
 """Render templates: the whole page, or only some of its blocks."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, MutableMapping
 from typing import Any, Final
 
 import aiohttp_jinja2
@@ -86,15 +86,40 @@ def render(
     blocks: tuple[str, ...],
     context: Mapping[str, Any],
     status: int = 200,
+    bodies: MutableMapping[Hashable, bytes] | None = None,
 ) -> web.Response:
     """Render *template*, or only *blocks* of it for htmx.
 
-    With `open_count` in *context*, the number beside Incidents in the navigation is rendered, too.
+    With `open_count` in *context*, the number beside Incidents in the navigation is rendered, too. *bodies* keeps what
+    is rendered of one *context*, for requests with the same address and preferences.
     """
+    visitor = preferences.of(request)
+    coding = compression.choose(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+    key = (visitor, request.path_qs, FRAGMENTS in request.headers, coding)
+    body = None if bodies is None else bodies.get(key)
+    if body is None:
+        html = _html(request, template, blocks=blocks, context=context, visitor=visitor)
+        body = compression.compress(html.encode(), coding, compression.FAST)
+        if bodies is not None:
+            bodies[key] = body
+    headers = {hdrs.CACHE_CONTROL: "no-store", hdrs.VARY: f"{FRAGMENTS}, {hdrs.ACCEPT_ENCODING}"}
+    if coding:
+        headers[hdrs.CONTENT_ENCODING] = coding
+    return web.Response(body=body, status=status, content_type="text/html", charset="utf-8", headers=headers)
+
+
+def _html(
+    request: web.Request,
+    template: str,
+    *,
+    blocks: tuple[str, ...],
+    context: Mapping[str, Any],
+    visitor: preferences.Visitor,
+) -> str:
     environment = aiohttp_jinja2.get_env(request.app)
     path = context.get("path", request.path)
     shared = {
-        "visitor": preferences.of(request),
+        "visitor": visitor,
         "path": path,
         "here": request.path_qs if path == request.path else path,
         "at": clock.now(),
@@ -102,14 +127,8 @@ def render(
     }
     values = shared | dict(context)
     if FRAGMENTS in request.headers:
-        html = render_blocks(environment, template, blocks, values)
+        html: str = render_blocks(environment, template, blocks, values)
         if values["open_count"] is not None:
             html += render_block(environment, "ui/base.html", "count", values)
-    else:
-        html = environment.get_template(template).render(values)
-    headers = {hdrs.CACHE_CONTROL: "no-store", hdrs.VARY: f"{FRAGMENTS}, {hdrs.ACCEPT_ENCODING}"}
-    coding = compression.choose(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
-    if coding:
-        headers[hdrs.CONTENT_ENCODING] = coding
-    body = compression.compress(html.encode(), coding, compression.FAST)
-    return web.Response(body=body, status=status, content_type="text/html", charset="utf-8", headers=headers)
+        return html
+    return environment.get_template(template).render(values)

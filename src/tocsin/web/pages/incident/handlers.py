@@ -12,7 +12,7 @@ from tocsin.web.pages.incident.timeline import TimelineFilter
 from tocsin.web.pages.incident.view import incident_view
 from tocsin.web.ui import forms, templating
 from tocsin.web.ui.conflict import Rejection
-from tocsin.web.ui.loaders import find_incident, with_open_count
+from tocsin.web.ui.loaders import find_incident
 from tocsin.web.ui.page_loader import PageLoader
 
 REF: Final = re.compile(r"[1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -46,11 +46,10 @@ async def show_incident(
     request: web.Request, ref: str, *, status: int = 200, rejection: Rejection | None = None, note: str = ""
 ) -> web.Response:
     """Render the page, below *rejection* if an action on it failed; *note* is the text of a note that was rejected."""
-    loading = load_incident(request.app, ref, TimelineFilter.read(request.query))
-    data, open_count = await with_open_count(request.app, loading)
+    data = await load_incident(request.app, ref, TimelineFilter.read(request.query))
     context = {
         "view": incident_view(data),
-        "open_count": open_count,
+        "open_count": data.open_count,
         "rejection": rejection,
         "note": note,
         "key": forms.new_key(),

@@ -5,13 +5,16 @@ from typing import Final
 from aiohttp import web
 
 from tocsin.clients import alerts, incidents, notifications, oncall
-from tocsin.contracts.incidents import Incident, IncidentStatus, TimelineEntry
+from tocsin.contracts.boards import IncidentView
+from tocsin.contracts.incidents import Incident, TimelineEntry
 from tocsin.contracts.model import Page
 from tocsin.kernel import tasks
+from tocsin.kernel.errors import NotFoundError, RejectedError
 from tocsin.kernel.pagination import MAX_LIMIT
 from tocsin.web.pages.incident.timeline import TimelineFilter
 from tocsin.web.pages.incident.view import EARLIER, IncidentData
-from tocsin.web.ui.loaders import escalations_by_incident, find_incident
+from tocsin.web.ui.boards import incident_view
+from tocsin.web.ui.loaders import escalations_by_incident
 from tocsin.web.ui.page_loader import PageLoader
 
 MESSAGES: Final = 100
@@ -25,9 +28,8 @@ async def load_incident(app: web.Application, ref: str, chosen: TimelineFilter) 
     Raise NotFoundError; UpstreamError if incident management is unavailable.
     """
     load = PageLoader(app)
-    incident = await find_incident(app, ref, load)
-    budget = load.budget
-    same_service = {"service": incident.service, "status": IncidentStatus.RESOLVED, "limit": EARLIER + 1}
+    found = await _find(app, ref, load)
+    incident, budget = found.incident, load.budget
     async with tasks.task_group() as group:
         escalations = escalations_by_incident(app, load, [incident.id])
         paging = group.create_task(load.fetch_cached(f"escalation {incident.id}", oncall.PEER, escalations))
@@ -35,8 +37,6 @@ async def load_incident(app: web.Application, ref: str, chosen: TimelineFilter) 
         sent = group.create_task(load.fetch(notifications.PEER, messages))
         reported = app[alerts.ALERTS].list(budget=budget, incident_id=incident.id, limit=ALERTS)
         linked = group.create_task(load.fetch(alerts.PEER, reported))
-        resolved = app[incidents.INCIDENTS].list(budget=budget, **same_service)
-        earlier = group.create_task(load.fetch(incidents.PEER, resolved))
         timeline = group.create_task(_older_entries(app, incident, chosen, load))
     return IncidentData(
         at=load.at,
@@ -45,10 +45,19 @@ async def load_incident(app: web.Application, ref: str, chosen: TimelineFilter) 
         escalation=paging.result(),
         messages=sent.result(),
         alerts=linked.result(),
-        earlier=earlier.result(),
+        earlier=found.resolved,
+        open_count=found.counts.open,
         older_entries=timeline.result(),
         outages=load.outages(),
     )
+
+
+async def _find(app: web.Application, ref: str, load: PageLoader) -> IncidentView:
+    """Return an incident by number or id. Raise NotFoundError, UpstreamError."""
+    try:
+        return await incident_view(app[incidents.INCIDENTS], ref, resolved=EARLIER + 1, budget=load.budget)
+    except RejectedError as exc:
+        raise NotFoundError(str(exc)) from exc
 
 
 async def _older_entries(

@@ -104,7 +104,9 @@ class IncidentData:
     escalation: Cached[dict[UUID, Escalation]]
     messages: Page[Notification] | None
     alerts: Page[Alert] | None
-    earlier: Page[IncidentSummary] | None
+    earlier: Page[IncidentSummary]
+    open_count: int
+    """The number of unacknowledged incidents."""
     older_entries: Page[TimelineEntry] | None
     """A page of older timeline entries; None for the newest, which are part of the incident."""
     outages: Outages
@@ -120,7 +122,7 @@ def incident_view(data: IncidentData) -> IncidentView:
     entries, older = incident.timeline, incident.timeline_cursor
     if data.older_entries is not None:
         entries, older = data.older_entries.items, data.older_entries.next_cursor
-    earlier = [item for item in (data.earlier.items if data.earlier else []) if item.id != incident.id]
+    earlier = [item for item in data.earlier.items if item.id != incident.id]
     return IncidentView(
         at=at,
         incident=incident,

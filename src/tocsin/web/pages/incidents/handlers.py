@@ -2,19 +2,24 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from tocsin.kernel.errors import InvalidRequestError
 from tocsin.web.pages.incidents.bulk import VERBS, BulkChange, BulkResult
 from tocsin.web.pages.incidents.filter import IncidentFilter, SavedFilter
 from tocsin.web.pages.incidents.loader import load_incidents
 from tocsin.web.pages.incidents.saved_filters import clean_name, remember, saved_filters
-from tocsin.web.pages.incidents.view import SINCE_LABELS, STATUS_FILTER_LABELS, incidents_view
+from tocsin.web.pages.incidents.view import SINCE_LABELS, STATUS_FILTER_LABELS, IncidentsData, incidents_view
 from tocsin.web.ui import forms, preferences, templating
 from tocsin.web.ui.loaders import PAGE_SIZE
+from tocsin.web.ui.shared_work import SharedWork
 
+SHARED_INCIDENTS: Final = web.AppKey("SHARED_INCIDENTS", SharedWork[IncidentsData])
+"""What concurrent requests of the list load, by filter and person."""
 BLOCKS: Final = ("notices", "head", "chips", "results")
 NUMBER: Final = re.compile(r"#([1-9][0-9]{0,17})")
 OTHER_FIELDS: Final = 8
@@ -79,7 +84,10 @@ async def _show(
     status: int = 200,
 ) -> web.Response:
     me = preferences.of(request).name
-    data = await load_incidents(request.app, chosen, saved=saved_filters(request), me=me)
+    patient = request.method == hdrs.METH_GET and templating.FRAGMENTS in request.headers
+    work = partial(load_incidents, request.app, chosen, me=me)
+    shared = await request.app[SHARED_INCIDENTS].get((chosen, me), work, patient=patient)
+    data = replace(shared, saved=saved_filters(request))
     context: dict[str, Any] = {
         "view": incidents_view(data),
         "open_count": data.counts.open if data.counts else 0,

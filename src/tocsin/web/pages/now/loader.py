@@ -1,26 +1,22 @@
-"""Load Now: every service at once."""
+"""Load Now: one request to each service."""
 
 import asyncio
-from collections.abc import Awaitable
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
 
 from aiohttp import web
 
 from tocsin.clients import alerts, incidents, notifications, oncall
+from tocsin.contracts.boards import IncidentBoard, OnCallBoard
 from tocsin.contracts.escalations import Escalation
-from tocsin.contracts.incidents import IncidentStatus, IncidentSummary
-from tocsin.contracts.model import Page
-from tocsin.contracts.oncall import OnCall
 from tocsin.kernel import tasks
-from tocsin.kernel.errors import RejectedError
 from tocsin.web.pages.now.view import SHOWN, TREND_PERIODS, NowData, Strip
+from tocsin.web.ui import boards
 from tocsin.web.ui.cached import Cached
-from tocsin.web.ui.loaders import escalations_by_incident
+from tocsin.web.ui.loaders import by_incident, escalations_by_incident
 from tocsin.web.ui.page_loader import PageLoader
 
-T = TypeVar("T")
 TEAMS: Final = 24
 """Teams in the on-call strip."""
 OPEN_LIMIT: Final = 200
@@ -31,64 +27,52 @@ RESOLVED_WITHIN: Final = timedelta(days=7)
 async def load_now(app: web.Application) -> NowData:
     """Load all that Now shows; an unavailable service is part of the result."""
     load = PageLoader(app)
-    incident_client, messages, budget = app[incidents.INCIDENTS], app[notifications.NOTIFICATIONS], load.budget
     first_day = load.at.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=TREND_PERIODS - 1)
+    response = boards.incident_board(
+        app[incidents.INCIDENTS],
+        budget=load.budget,
+        open_limit=OPEN_LIMIT,
+        limit=LIMIT,
+        resolved_since=(load.at - RESOLVED_WITHIN).isoformat(),
+        days_since=first_day.isoformat(),
+    )
     async with tasks.task_group() as group:
-
-        def fetch(peer: str, response: Awaitable[T]) -> asyncio.Task[T | None]:
-            return group.create_task(load.fetch(peer, response))
-
-        def listed(status: IncidentStatus, limit: int, **filters: object) -> asyncio.Task[Page[IncidentSummary] | None]:
-            return fetch(
-                incidents.PEER, incident_client.list(budget=budget, status=status.value, limit=limit, **filters)
-            )
-
-        unacknowledged = listed(IncidentStatus.OPEN, OPEN_LIMIT)
-        acknowledged = listed(IncidentStatus.ACKNOWLEDGED, LIMIT)
-        in_progress = listed(IncidentStatus.IN_PROGRESS, LIMIT)
-        resolved = listed(IncidentStatus.RESOLVED, LIMIT, resolved_since=(load.at - RESOLVED_WITHIN).isoformat())
-        summary = fetch(incidents.PEER, incident_client.summary(budget=budget, since=first_day.isoformat()))
-        strip = group.create_task(load.fetch_cached("strip", oncall.PEER, _strip(app, load)))
-        newest = fetch(alerts.PEER, app[alerts.ALERTS].list(budget=budget, limit=LIMIT))
-        sent = fetch(notifications.PEER, messages.list(budget=budget, limit=LIMIT))
-        failed = fetch(notifications.PEER, messages.list(budget=budget, status="failed", limit=LIMIT))
-        escalations = group.create_task(_escalations(app, load, unacknowledged))
+        board = group.create_task(load.fetch(incidents.PEER, response))
+        newest = group.create_task(load.fetch(alerts.PEER, app[alerts.ALERTS].list(budget=load.budget, limit=LIMIT)))
+        sent = boards.message_board(app[notifications.NOTIFICATIONS], limit=LIMIT, budget=load.budget)
+        messages = group.create_task(load.fetch(notifications.PEER, sent))
+        on_call = group.create_task(_on_call(app, load, board))
+    strip, escalations = on_call.result()
     return NowData(
         at=load.at,
-        unacknowledged=unacknowledged.result(),
-        acknowledged=acknowledged.result(),
-        in_progress=in_progress.result(),
-        resolved=resolved.result(),
-        escalations=escalations.result(),
-        strip=strip.result(),
-        summary=summary.result(),
+        board=board.result(),
+        escalations=escalations,
+        strip=strip,
         alerts=newest.result(),
-        messages=sent.result(),
-        failed=failed.result(),
+        messages=messages.result(),
         outages=load.outages(),
     )
 
 
-async def _strip(app: web.Application, load: PageLoader) -> Strip:
-    client = app[oncall.ONCALL]
-    schedules = await client.schedules(budget=load.budget, limit=TEAMS)
-    current = await tasks.gather(*(_on_call(client, item.team, load) for item in schedules.items))
-    teams = sorted((team for team in current if team is not None), key=lambda team: team.team.casefold())
-    return Strip(teams, more=schedules.next_cursor is not None)
+async def _on_call(
+    app: web.Application, load: PageLoader, listed: asyncio.Task[IncidentBoard | None]
+) -> tuple[Cached[Strip], Cached[dict[UUID, Escalation]]]:
+    client, budget = app[oncall.ONCALL], load.budget
+    if await load.is_soon_done(listed):
+        ids = _shown(listed.result())
+        board = await load.fetch(oncall.PEER, boards.oncall_board(client, ids, limit=TEAMS, budget=budget))
+        found = by_incident(board.escalations) if board else None
+    else:  # a slow service does not delay what the other one shows
+        board = await load.fetch(oncall.PEER, boards.oncall_board(client, [], limit=TEAMS, budget=budget))
+        ids = _shown(await listed)
+        found = await load.fetch(oncall.PEER, escalations_by_incident(app, load, ids)) if ids else {}
+    strip = load.remember("strip", _strip(board) if board else None)
+    return strip, load.remember("escalations", found) if ids else Cached({}, load.at, fresh=True)
 
 
-async def _on_call(client: oncall.OnCallClient, team: str, load: PageLoader) -> OnCall | None:
-    try:
-        return await client.current(team, budget=load.budget)
-    except RejectedError:  # the team was deleted since it was listed
-        return None
+def _shown(board: IncidentBoard | None) -> list[UUID]:
+    return [incident.id for incident in board.open.items[:SHOWN]] if board else []
 
 
-async def _escalations(
-    app: web.Application, load: PageLoader, unacknowledged: asyncio.Task[Page[IncidentSummary] | None]
-) -> Cached[dict[UUID, Escalation]]:
-    page = await unacknowledged
-    if page is None or not page.items:
-        return Cached({}, load.at, fresh=True)
-    ids = [incident.id for incident in page.items[:SHOWN]]
-    return await load.fetch_cached("escalations", oncall.PEER, escalations_by_incident(app, load, ids))
+def _strip(board: OnCallBoard) -> Strip:
+    return Strip(sorted(board.teams, key=lambda team: team.team.casefold()), more=board.more_teams)

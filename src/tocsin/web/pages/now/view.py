@@ -7,8 +7,9 @@ from typing import Final
 from uuid import UUID
 
 from tocsin.contracts.alerts import Alert
+from tocsin.contracts.boards import DailyTimes, IncidentBoard, MessageBoard
 from tocsin.contracts.escalations import Escalation
-from tocsin.contracts.incidents import Durations, IncidentStatus, IncidentSummary, PeriodSummary, StatsSummary
+from tocsin.contracts.incidents import IncidentStatus, IncidentSummary
 from tocsin.contracts.model import Page, Severity
 from tocsin.contracts.notifications import Notification, NotificationKind
 from tocsin.contracts.oncall import OnCall
@@ -25,6 +26,8 @@ WEEK: Final = 7
 TREND_PERIODS: Final = 2 * WEEK
 PULSE_WINDOW: Final = timedelta(hours=3)
 DAY: Final = timedelta(days=1)
+NOTHING: Final = (0, None)
+"""The number and the mean of a day without incidents."""
 RANK: Final = {severity: rank for rank, severity in enumerate(Severity)}
 
 
@@ -42,17 +45,32 @@ class NowData:
     """What the services returned; None where one is unavailable and nothing is cached."""
 
     at: datetime
-    unacknowledged: Page[IncidentSummary] | None
-    acknowledged: Page[IncidentSummary] | None
-    in_progress: Page[IncidentSummary] | None
-    resolved: Page[IncidentSummary] | None
+    board: IncidentBoard | None
     escalations: Cached[dict[UUID, Escalation]]
     strip: Cached[Strip]
-    summary: StatsSummary | None
     alerts: Page[Alert] | None
-    messages: Page[Notification] | None
-    failed: Page[Notification] | None
+    messages: MessageBoard | None
     outages: Outages
+
+    @property
+    def unacknowledged(self) -> Page[IncidentSummary] | None:
+        """The incidents that nobody has acknowledged."""
+        return self.board.open if self.board else None
+
+    @property
+    def acknowledged(self) -> Page[IncidentSummary] | None:
+        """The acknowledged incidents."""
+        return self.board.acknowledged if self.board else None
+
+    @property
+    def in_progress(self) -> Page[IncidentSummary] | None:
+        """The incidents in progress."""
+        return self.board.in_progress if self.board else None
+
+    @property
+    def resolved(self) -> Page[IncidentSummary] | None:
+        """The resolved incidents of the last days."""
+        return self.board.resolved if self.board else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +155,7 @@ def now_view(data: NowData) -> NowView:
     ended = sorted(_items(data.resolved), key=lambda incident: incident.resolved_at or at, reverse=True)
     resolved = [incident for incident in ended if incident.resolved_at and incident.resolved_at >= at - DAY]
     counts = _counts(data, len(resolved))
-    known = not any(page is None for page in (data.unacknowledged, data.acknowledged, data.in_progress))
+    known = data.board is not None
     timed = [
         (item, item.paging.next_page)
         for item in unacknowledged
@@ -157,18 +175,18 @@ def now_view(data: NowData) -> NowView:
         counts=counts,
         strip=data.strip,
         paging_fresh=data.escalations.fresh,
-        figures=_figures(data.summary, at),
+        figures=_figures(data.board.days, at) if data.board else [],
         pulse=_pulse(data.alerts, at),
         checks=health_checks(
             at,
             alerts=data.alerts,
-            messages=data.messages,
-            failed=data.failed,
+            messages=data.messages.newest if data.messages else None,
+            failed=data.messages.failed if data.messages else None,
             teams=(data.strip.value.teams if data.strip.value else ()) if data.strip.fresh else None,
             more_teams=data.strip.value.more if data.strip.value else False,
             all_respond=not data.outages.services,
         ),
-        nobody_paged=data.messages is not None and not any(_paged_since(data.messages, at - DAY)),
+        nobody_paged=data.messages is not None and not any(_paged_since(data.messages.newest, at - DAY)),
         outages=data.outages,
     )
 
@@ -218,44 +236,36 @@ def _resolved_groups(
     return [group for group in groups if group.incidents]
 
 
-def _figures(summary: StatsSummary | None, at: datetime) -> list[Figure]:
-    if summary is None:
-        return []
-    by_day = {period.starts_at.date(): period for period in summary.over_time}
+def _figures(days: Sequence[DailyTimes], at: datetime) -> list[Figure]:
+    by_day = {times.day: times for times in days}
     today = at.astimezone(UTC).date()
-    days = [by_day.get(today - timedelta(days=ago)) for ago in reversed(range(TREND_PERIODS))]
+    shown = [by_day.get(today - timedelta(days=ago)) for ago in reversed(range(TREND_PERIODS))]
     return [
-        _figure("MTTA", [_durations(day, "mtta") for day in days]),
-        _figure("MTTR", [_durations(day, "mttr") for day in days]),
+        _figure("MTTA", [(day.acknowledged, day.mtta_seconds) if day else NOTHING for day in shown]),
+        _figure("MTTR", [(day.resolved, day.mttr_seconds) if day else NOTHING for day in shown]),
     ]
 
 
-def _durations(period: PeriodSummary | None, name: str) -> Durations | None:
-    if period is None:
-        return None
-    return period.mtta if name == "mtta" else period.mttr
-
-
-def _figure(name: str, days: Sequence[Durations | None]) -> Figure:
+def _figure(name: str, days: Sequence[tuple[int, float | None]]) -> Figure:
+    """Return the figure of the number and the mean of each day."""
     before, week = _mean(days[:WEEK]), _mean(days[WEEK:])
     number, unit = fmt.figure(week) if week is not None else ("\N{EN DASH}", "")
-    daily = [day.mean_seconds if day else None for day in days]
+    daily = [mean for _, mean in days]
     highest = max((mean for mean in daily if mean is not None), default=0.0)
     return Figure(
         name=name,
         number=number,
         unit=unit,
-        measured=sum(day.count for day in days[WEEK:] if day),
+        measured=sum(count for count, _ in days[WEEK:]),
         trend=round(100 * (week - before) / before) if week is not None and before else None,
         spark=sparklines.sparkline(daily),
         peak=" ".join(fmt.figure(highest)).strip(),
     )
 
 
-def _mean(days: Sequence[Durations | None]) -> float | None:
-    measured = [(day.count, day.mean_seconds) for day in days if day and day.mean_seconds is not None]
-    total = sum(count for count, _ in measured)
-    return sum(count * mean for count, mean in measured) / total if total else None
+def _mean(days: Sequence[tuple[int, float | None]]) -> float | None:
+    total = sum(count for count, mean in days if mean is not None)
+    return sum(count * mean for count, mean in days if mean is not None) / total if total else None
 
 
 def _pulse(page: Page[Alert] | None, at: datetime) -> Pulse | None:
