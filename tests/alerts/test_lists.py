@@ -4,6 +4,7 @@ import pytest
 
 from tests.fakes.incidents import FakeIncidents
 from tests.support.alerts.api import ALERTMANAGER, ALERTS, Service, payload
+from tocsin.alerts.repository import queries
 
 ODD: Final[dict[str, Any]] = {
     "service": "billing",
@@ -53,9 +54,11 @@ async def test_an_incidents_alerts_are_listed_page_by_page(service: Service) -> 
     ],
 )
 @pytest.mark.parametrize("by_incident", [False, True])
+@pytest.mark.parametrize("searched", [1, 5_000])
 async def test_every_filter_finds_matching_alerts_only(
-    service: Service, filters: dict[str, str], *, by_incident: bool
+    service: Service, filters: dict[str, str], monkeypatch: pytest.MonkeyPatch, *, by_incident: bool, searched: int
 ) -> None:
+    monkeypatch.setattr(queries, "SEARCHED_NEWEST", searched)
     await service.send()
     odd = await service.send(**ODD)
     await service.send(**ODD, status="resolved")
