@@ -6,7 +6,10 @@ import pytest
 
 from tests.incidents.conftest import Query
 from tests.support.incidents.api import Api
+from tests.support.waiting import eventually
+from tocsin.incidents.domain.histogram import MAX_RELATIVE_ERROR
 from tocsin.incidents.queries import StatsQuery
+from tocsin.incidents.service import analytics
 from tocsin.incidents.service.analytics import get_summary
 from tocsin.kernel.errors import InvalidRequestError
 
@@ -87,6 +90,31 @@ async def test_a_summary_has_exact_counts_means_medians_and_percentiles(history:
         ("2026-10-22T00:00:00Z", 4),
     ]
     assert found["over_time"][0]["mttr"]["mean_seconds"] == 600.0
+
+
+async def test_a_summary_of_many_incidents_is_read_from_the_roll_up_of_whole_days(
+    history: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = (await history.get(PATH, since="2026-10-21T00:00:00Z", until="2026-10-23T00:00:00Z")).body
+    monkeypatch.setattr(analytics, "EXACT_INCIDENTS", 4)
+
+    async def rolled_up() -> Any:
+        found = (await history.get(PATH, since="2026-10-21T11:00:00Z", until="2026-10-22T13:00:00Z")).body
+        return found["as_of"] and found["by_status"] == exact["by_status"] and found
+
+    found = await eventually(rolled_up)
+    assert (found["since"], found["until"]) == (exact["since"], exact["until"])
+    assert (found["total"], found["by_severity"]) == (exact["total"], exact["by_severity"])
+    for name in ("mtta", "mttr"):
+        assert found[name]["count"] == exact[name]["count"]
+        assert found[name]["mean_seconds"] == pytest.approx(exact[name]["mean_seconds"])
+        for quantile in ("median_seconds", "p95_seconds"):
+            assert found[name][quantile] == pytest.approx(exact[name][quantile], rel=MAX_RELATIVE_ERROR)
+    for there, here in zip(exact["by_service"], found["by_service"], strict=True):
+        assert (there["service"], there["incidents"]) == (here["service"], here["incidents"])
+    for there, here in zip(exact["over_time"], found["over_time"], strict=True):
+        assert (there["starts_at"], there["incidents"]) == (here["starts_at"], here["incidents"])
+        assert there["mtta"]["mean_seconds"] == pytest.approx(here["mtta"]["mean_seconds"])
 
 
 async def test_a_summary_covers_the_last_thirty_days_by_default(history: Api) -> None:

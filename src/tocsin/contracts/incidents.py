@@ -207,7 +207,10 @@ class PeriodSummary(Model):
 
 
 class StatsSummary(Model):
-    """Figures of the incidents created in a time range."""
+    """Figures of the incidents created in a time range.
+
+    Those of more than 5,000 incidents cover whole UTC days, and their percentiles are off by less than 6.25 %.
+    """
 
     since: Instant
     until: Instant
@@ -219,6 +222,8 @@ class StatsSummary(Model):
     by_service: list[ServiceSummary]
     """The 50 services with most incidents."""
     over_time: list[PeriodSummary]
+    as_of: Instant | None = None
+    """Later changes may not be included yet; null if all are."""
 
 
 class AlertState(Model):

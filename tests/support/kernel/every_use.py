@@ -278,6 +278,8 @@ async def _ask(user: User, samples: Mapping[str, str]) -> None:
     }
     for service, status in (("alerts", "firing"), ("incidents", "resolved"), ("oncall", ""), ("notifications", "sent")):
         await user.ask_every_question(service, {**shared, **samples, "status": status})
+    long_ago = (now() - timedelta(days=400)).isoformat()
+    await user.get("incidents", "/api/v1/incidents/stats/summary", until=long_ago)
     unknown = {"team": "Nobody"}
     async with user.session.get(f"{user.urls['oncall']}/api/v1/oncall/current", params=unknown) as response:
         assert response.status == 404, "names the teams that exist"

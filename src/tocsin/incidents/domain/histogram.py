@@ -8,6 +8,7 @@ minutes, 1, 4, 8 hours), so that counts between two of them are exact.
 A histogram is stored as one decimal number with eight digits per bin, so that SQL's `sum` merges histograms.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import ceil, floor
@@ -23,7 +24,7 @@ MAX_RELATIVE_ERROR: Final = 1 / BINS_PER_OCTAVE
 """The maximum relative error of a quantile that lies between the first edge and the last."""
 DIGITS: Final = 8
 """Decimal digits per bin, which overflows at a hundred million incidents."""
-EMPTY: Final = "0" * DIGITS
+NONZERO: Final = re.compile("[1-9]")
 
 
 class Histogram:
@@ -37,8 +38,15 @@ class Histogram:
     def parse(cls, stored: str) -> Self:
         """Parse the stored number."""
         digits = stored.zfill(-(-len(stored) // DIGITS) * DIGITS)
-        chunks = (digits[end - DIGITS : end] for end in range(len(digits), 0, -DIGITS))
-        return cls({index: int(chunk) for index, chunk in enumerate(chunks) if chunk != EMPTY})
+        last = len(digits) // DIGITS - 1
+        counts: dict[int, int] = {}
+        found = NONZERO.search(digits)
+        while found is not None:  # most bins are empty: they are skipped, not parsed
+            bin_from_left = found.start() // DIGITS
+            end = (bin_from_left + 1) * DIGITS
+            counts[last - bin_from_left] = int(digits[end - DIGITS : end])
+            found = NONZERO.search(digits, end)
+        return cls(counts)
 
     def __add__(self, other: Self) -> Self:
         """Merge two histograms."""
