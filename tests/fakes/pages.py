@@ -12,12 +12,12 @@ from aiohttp import web
 from tests.fakes.answers import answer, asked_for, newest_page, refuse, severest_page
 from tests.fakes.peer import FakePeer
 from tocsin.contracts.boards import DailyTimes, IncidentBoard, IncidentListing, IncidentView
+from tocsin.contracts.incident_events import IncidentEvent
 from tocsin.contracts.incidents import (
     ChangeIncident,
     EventType,
     Incident,
     IncidentCounts,
-    IncidentEvent,
     IncidentStatus,
     IncidentSummary,
     Note,

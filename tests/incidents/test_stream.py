@@ -13,7 +13,8 @@ from tests.incidents.conftest import Query, StartReplica
 from tests.support.incidents.api import Api
 from tests.support.incidents.sse import PATH, PATIENCE, Received, follow
 from tests.support.waiting import eventually
-from tocsin.contracts.incidents import Incident, IncidentEvent
+from tocsin.contracts.incident_events import IncidentEvent
+from tocsin.contracts.incidents import Incident
 from tocsin.incidents.domain.stream_position import StreamPosition
 from tocsin.kernel import tasks
 

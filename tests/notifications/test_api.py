@@ -228,6 +228,7 @@ async def test_the_service_describes_itself_and_its_health(service: Service) -> 
     assert set(described["paths"]) == {
         "/api/v1/notify",
         "/api/v1/notifications",
+        "/api/v1/notifications/board",
         "/api/v1/notifications/summary",
         "/api/v1/notifications/{notification_id}",
         "/api/v1/notifications/{notification_id}/redeliver",

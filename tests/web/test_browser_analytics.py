@@ -49,7 +49,7 @@ async def test_without_javascript_a_range_is_chosen_a_table_opened_and_a_file_sa
     services.incidents.overview = quarter.overview(team="Search")
     await page.get_by_role("button", name="Show").click()
     await expect(page).to_have_url(re.compile(r"\?team=Search&range=30d$"))
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Acknowledged in 2:06, resolved in 41 min")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Acknowledged in 2:06 min, resolved in 41 min")
     await expect(page.get_by_role("radio", name="30 d")).to_be_checked()
     await expect(page.get_by_role("combobox", name="Team")).to_have_value("Search")
     await page.get_by_text("As a table").first.click()
@@ -69,7 +69,7 @@ async def test_a_refresh_updates_figures_and_leaves_an_open_table_open(visit: Vi
     faster = quarter.figures((15, 41, 61, 41), quarter.durations(153, 90), quarter.durations(151, 2_460))
     services.incidents.overview = quarter.overview(total=Figures(**faster))
     services.incidents.add(demo_data.incident(2490, "Orders cannot be placed"))
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Acknowledged in 1:30, resolved in 41 min")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Acknowledged in 1:30 min, resolved in 41 min")
     await expect(page.get_by_role("row", name=re.compile("^27 Jul")).first).to_be_visible()
 
 

@@ -288,18 +288,3 @@ class IncidentStates(Model):
     states: dict[UUID, IncidentStatus]
     answered_at: dict[UUID, Instant] = {}
     """When each of those that are not open was acknowledged; absent in responses of the previous release."""
-
-
-class IncidentEvent(Model):
-    """A change of an incident in the stream."""
-
-    incident_id: UUID
-    number: int
-    event_type: EventType
-    title: str
-    service: str
-    severity: Severity
-    status: IncidentStatus
-    actor: str
-    detail: str
-    created_at: Instant

@@ -11,6 +11,7 @@ from aiohttp_sse import EventSourceResponse
 from pydantic import BaseModel
 
 from tocsin.contracts.boards import IncidentBoard, IncidentListing, IncidentView
+from tocsin.contracts.incident_events import IncidentEvent
 from tocsin.contracts.incidents import (
     AppendTimelineEntry,
     ChangeIncident,
@@ -18,7 +19,6 @@ from tocsin.contracts.incidents import (
     Correlations,
     Incident,
     IncidentCounts,
-    IncidentEvent,
     IncidentStates,
     IncidentSummary,
     OpenIncident,

@@ -28,7 +28,8 @@ async def merge_status_changes(cur: Cursor, *, more_than: int) -> None:
             DELETE FROM incidents.status_change
             WHERE (SELECT count(*) FROM incidents.status_change) > %(more_than)s
             RETURNING status, change)
-        INSERT INTO incidents.status_change (status, change) SELECT status, sum(change) FROM merged GROUP BY status
+        INSERT INTO incidents.status_change (status, change) SELECT status, sum(change) FROM merged
+        GROUP BY status HAVING sum(change) <> 0
         """,
         more_than=more_than,
     )

@@ -7,7 +7,7 @@ stop the stream. A running transaction counts as this database's until the serve
 
 from dataclasses import dataclass
 
-from tocsin.contracts.incidents import IncidentEvent
+from tocsin.contracts.incident_events import IncidentEvent
 from tocsin.incidents.domain.stream_position import BEGINNING, StreamPosition
 from tocsin.kernel.db import Cursor, fetch_all, fetch_one
 
