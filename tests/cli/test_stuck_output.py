@@ -36,6 +36,7 @@ def gone_reader(stack: ExitStack) -> int:
     return writer
 
 
+@pytest.mark.sample("outputs that cannot be written", 2)
 @pytest.mark.parametrize("output", [full_disk, stopped_reader, gone_reader])
 @pytest.mark.parametrize("arguments", [(), ("--json",)])
 async def test_an_output_that_cannot_be_written_ends_and_stops_nothing(

@@ -15,7 +15,7 @@ EXAMPLES = 200 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 25
 """For each operation, beside those that cover its description; what takes longer than a coffee belongs to a night."""
 
 
-@pytest.mark.sample("descriptions of services", 2)
+@pytest.mark.sample("descriptions of services", 1)
 @pytest.mark.parametrize("service", ["alerts", "incidents", "oncall", "notifications"])
 async def test_no_request_makes_a_service_fail_or_violate_its_own_description(
     standing: Standing, service: str, tmp_path: Path
