@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from tocsin.kernel import clock
+from tocsin.kernel import clock, line_writer
 from tocsin.kernel.errors import UnavailableError
 
 log = structlog.get_logger(__name__)
@@ -59,6 +59,7 @@ class Failpoint:
         if kind is not None:
             log.warning("fault injected", point=self.name, kind=kind)
         if kind is FailpointKind.KILL:
+            line_writer.flush(line_writer.EXIT_SECONDS)  # a test reads where it failed
             os.kill(os.getpid(), signal.SIGKILL)
         if kind is FailpointKind.RAISE:
             raise FaultInjectedError(self.name)

@@ -21,6 +21,8 @@ from tocsin.kernel.tracing import TRACING
 
 S = TypeVar("S", bound=ProcessSettings)
 log = structlog.get_logger(__name__)
+MAX_REQUEST_LINE: Final = 16_384
+"""Bytes of the first line of a request: as many as the edge allows; a list of incidents may name a hundred ids."""
 FINISH_SECONDS: Final = 3.0
 """How long requests in flight may take after the listening socket has closed."""
 GC_THRESHOLDS: Final = (20_000, 20, 50)
@@ -70,7 +72,13 @@ async def _run(app: web.Application, settings: ProcessSettings) -> None:
     # aiohttp waits for the time-out twice; a request that hangs must leave the workers time to stop.
     # By default it decompresses bodies: an invalid one closes the connection without notice, which fails the next
     # request that a proxy sends over it.
-    runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=FINISH_SECONDS / 2)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        auto_decompress=False,
+        max_line_size=MAX_REQUEST_LINE,
+        shutdown_timeout=FINISH_SECONDS / 2,
+    )
     try:
         await runner.setup()
         gc.collect()
