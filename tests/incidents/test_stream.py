@@ -228,7 +228,10 @@ async def test_streams_end_promptly_when_the_process_stops(api: Api) -> None:
 async def test_a_stream_outlives_the_loss_of_every_database_connection(api: Api, query: Query) -> None:
     incident = await opened(api)
     async with follow(api) as (stream, _):
-        query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tocsin-incidents'")
+        query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'tocsin-incidents' AND datname = current_database()"
+        )
 
         async def noted() -> bool:
             answer = await api.ask("PATCH", f"/api/v1/incidents/{incident.id}", {"notes": "back"}, Idempotency_Key="k")

@@ -276,7 +276,10 @@ async def test_a_delivery_survives_the_end_of_its_sessions(start: StartReplica, 
     replica.gate.clear()
     await replica.say("x")
     await eventually(lambda: replica.received)
-    kick = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tocsin-oncall'"
+    kick = """
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE application_name = 'tocsin-oncall' AND datname = current_database()
+    """
     run(db_dsn, kick)
     replica.gate.set()
     await eventually(lambda: rows()[0]["done_at"])

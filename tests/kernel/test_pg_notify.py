@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from tests.kernel.conftest import OpenDatabase
 from tests.support.kernel.quick_settings import quick_settings
-from tests.support.kernel.sessions import ENDED
+from tests.support.kernel.sessions import ENDED, connections
 from tests.support.postgres import run
 from tests.support.tcp_proxy import proxied_database
 from tests.support.waiting import eventually
@@ -20,7 +20,7 @@ from tocsin.kernel.db import Database, execute, transaction
 from tocsin.kernel.pg_notify import NotifyChannel
 from tocsin.kernel.workers import Wakeup
 
-LISTENING = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+LISTENING = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
 
 
 class CountedWakeup(Wakeup):
@@ -197,9 +197,7 @@ async def test_stopping_closes_every_connection(things_dsn: str, open_database: 
         await execute(cur, "SELECT 1")
     await runner.cleanup()
     await db.close()
-    await eventually(
-        lambda: not run(things_dsn, "SELECT pid FROM pg_stat_activity WHERE application_name = 'tocsin-things'")
-    )
+    await eventually(lambda: not connections(things_dsn))
 
 
 @pytest.mark.parametrize("channel", ["", "a b", "x; DROP TABLE thing", "1st", 'quo"te'])

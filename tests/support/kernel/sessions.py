@@ -10,6 +10,8 @@ from tocsin.kernel.errors import DatabaseUnavailableError
 FATAL: Final = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
 ENDED: Final = b"E" + struct.pack("!i", len(FATAL) + 4) + FATAL
 """The message with which the server ends a session."""
+OURS: Final = "pg_stat_activity WHERE application_name = 'tocsin-things' AND datname = current_database()"
+"""The sessions of the service; other tests may use the same server."""
 
 
 async def ask(db: Database, sql: str = "SELECT 1 AS one") -> list[dict[str, object]]:
@@ -23,7 +25,7 @@ async def backend(db: Database) -> int:
 
 
 def connections(dsn: str) -> int:
-    (row,) = run(dsn, "SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = 'tocsin-things'")
+    (row,) = run(dsn, f"SELECT count(*) AS n FROM {OURS}")
     return int(row["n"])
 
 
@@ -33,7 +35,7 @@ def is_asleep(dsn: str) -> bool:
 
 
 def terminate(dsn: str) -> None:
-    run(dsn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tocsin-things'")
+    run(dsn, f"SELECT pg_terminate_backend(pid) FROM {OURS}")
 
 
 async def answers(db: Database) -> bool:
