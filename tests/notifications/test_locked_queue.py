@@ -1,9 +1,14 @@
 """A queue that another session locks: afterwards each outcome is recorded, and no page is sent twice."""
 
+import asyncio
+
+from structlog.testing import capture_logs
+
 from tests.fakes.receiver import Receiver, answers, answers_when
 from tests.notifications.conftest import Start
 from tests.support.notifications.api import page
 from tests.support.notifications.neighbours import Neighbours
+from tests.support.postgres import run
 from tests.support.table_lock import locked
 from tests.support.waiting import AN_HOUR, eventually
 
@@ -42,4 +47,24 @@ async def test_pages_of_an_acknowledged_incident_are_cancelled_after_a_lock_and_
         await eventually(lambda: receiver.received)
         await lock.waited(6)
     assert [(await service.ended(notification))["status"] for notification in ids] == ["sent", "voided"]
+    assert receiver.deliveries == [needed["notification_id"]]
+
+
+async def test_a_cancellation_that_fails_for_another_reason_does_not_end_the_deliveries_beside_it(
+    start: Start, receiver: Receiver, neighbours: Neighbours, db_dsn: str
+) -> None:
+    service = await start(**BRIEF)
+    run(db_dsn, f"ALTER TABLE {TABLE} ADD CHECK (status <> 'voided')")
+    neighbours.responds.clear()
+    answered = asyncio.Event()
+    receiver.behaves = answers_when(answered, answers(204))
+    needed, needless = page(receiver.url), page(receiver.url)
+    neighbours.states[needless["incident_id"]] = "acknowledged"
+    ids = [await service.notify(order) for order in (needed, needless)]
+    await eventually(lambda: sum(len(request) for request in neighbours.state_requests) == 2)
+    with capture_logs() as lines:
+        neighbours.responds.set()
+        await eventually(lambda: receiver.received and any("failed" in line["event"] for line in lines))
+    answered.set()
+    assert (await service.ended(ids[0]))["status"] == "sent"
     assert receiver.deliveries == [needed["notification_id"]]

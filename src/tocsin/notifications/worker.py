@@ -118,6 +118,9 @@ class Dispatcher:
             await cancel_pages(self._deps, cancelled)
         except UnavailableError as exc:
             log.warning("pages not cancelled; checked again when the lease ends", reason=str(exc))
+        except Exception:
+            # As in _deliver: it must not end the deliveries beside it.
+            log.exception("cancelling pages failed unexpectedly", pages=len(cancelled))
         finally:
             self._release(*done)
 
