@@ -11,6 +11,7 @@ from aiohttp import web
 
 from tests.fakes.answers import answer, asked_for, newest_page, refuse, severest_page
 from tests.fakes.peer import FakePeer
+from tests.fakes.summaries import summary_of
 from tocsin.contracts.boards import DailyTimes, IncidentBoard, IncidentListing, IncidentView
 from tocsin.contracts.incident_events import IncidentEvent
 from tocsin.contracts.incidents import (
@@ -50,6 +51,7 @@ class FakeIncidents(FakePeer):
                 web.get("/api/v1/incidents/board", self._board),
                 web.get("/api/v1/incidents/listing", self._listing),
                 web.get("/api/v1/incidents/stats/overview", self._overview),
+                web.get("/api/v1/incidents/stats/summary", self._summary),
                 web.get("/api/v1/incidents/stream", self._stream),
                 web.get("/api/v1/incidents/{ref}", self._find),
                 web.get("/api/v1/incidents/{ref}/view", self._view),
@@ -125,6 +127,9 @@ class FakeIncidents(FakePeer):
 
     async def _list(self, request: web.Request) -> web.Response:
         return answer(self._page(request))
+
+    async def _summary(self, _request: web.Request) -> web.Response:
+        return answer(summary_of(self.days))
 
     async def _listing(self, request: web.Request) -> web.Response:
         me = request.query.get("counted_for")

@@ -131,7 +131,7 @@ def test_long_values_and_surplus_labels_are_truncated_with_a_remark() -> None:
     assert alert.service == "s" * 256
     assert alert.severity is Severity.CRITICAL
     assert alert.message.endswith("…")
-    assert alert.remark == ("The message was cut: it had 70000 characters. There were 202 labels; 128 are kept.")
+    assert alert.remark == "The message was cut: it had 70000 characters. There were 202 labels; 128 are kept."
 
 
 def test_invalid_links_are_omitted_with_a_remark() -> None:

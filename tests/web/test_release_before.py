@@ -10,7 +10,14 @@ from tests.web.conftest import Client
 @pytest.mark.parametrize(
     ("path", "shown"),
     [
-        ("/", ["2 incidents are unacknowledged", "Priya Raman was paged", "Label printer pool offline in Leipzig"]),
+        (
+            "/",
+            [
+                "2 incidents are unacknowledged",
+                "Priya Raman was paged",
+                "Label printer pool offline in Leipzig",
+            ],
+        ),
         ("/incidents", ["Checkout answers 5xx", "Priya Raman"]),
         ("/incidents/2481", ["Checkout answers 5xx for 7.4 % of requests", "Priya Raman"]),
     ],
@@ -24,4 +31,6 @@ async def test_a_page_is_read_from_the_lists_of_the_release_before(
     page = await read(client, path)
     for text in shown:
         assert text in page.text()
+    if path == "/":
+        assert "No incident opened in the last 7 days" not in page.text("rail")
     assert page.text("notices") == ""

@@ -16,6 +16,7 @@ MAX_NOTE: Final = 16_384
 """The maximum number of characters of a note."""
 NoteText = Annotated[Text, StringConstraints(min_length=1, max_length=MAX_NOTE)]
 MAX_MOVED_ALERTS: Final = 100
+"""The maximum number of moved alerts in an incident."""
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 

@@ -10,7 +10,7 @@ from tocsin.contracts.oncall import CalendarInstant
 from tocsin.kernel.pagination import ListQuery
 
 MAX_INCIDENTS: Final = 150
-"""The ids that fit into a request line, which aiohttp limits to 8,190 bytes."""
+"""So many ids fit into a request line, also of a replica of the release before, which accepts 8,190 bytes."""
 
 
 class CurrentQuery(BaseModel):

@@ -11,6 +11,7 @@ from tocsin.clients.incidents import IncidentsClient
 from tocsin.clients.notifications import NotificationsClient
 from tocsin.clients.oncall import OnCallClient
 from tocsin.contracts.boards import (
+    DailyTimes,
     IncidentBoard,
     IncidentListing,
     IncidentView,
@@ -34,12 +35,22 @@ async def incident_board(
         return await client.board(open_limit=open_limit, limit=limit, days_since=days_since, **since, budget=budget)
     except RejectedError as exc:
         _check_unknown(exc)
+    summary = await client.summary(since=days_since, budget=budget)
     return IncidentBoard(
         open=await client.list(status="open", limit=open_limit, budget=budget),
         acknowledged=await client.list(status="acknowledged", limit=limit, budget=budget),
         in_progress=await client.list(status="in_progress", limit=limit, budget=budget),
         resolved=await client.list(status="resolved", limit=limit, since=resolved_since, budget=budget),
-        days=[],
+        days=[
+            DailyTimes(
+                day=period.starts_at.date(),
+                acknowledged=period.mtta.count,
+                mtta_seconds=period.mtta.mean_seconds,
+                resolved=period.mttr.count,
+                mttr_seconds=period.mttr.mean_seconds,
+            )
+            for period in summary.over_time
+        ],
     )
 
 
