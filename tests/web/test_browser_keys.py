@@ -28,6 +28,7 @@ async def test_an_incident_is_resolved_from_now_by_keys_alone(visit: Visit, serv
     await focused(page, "Checkout answers 5xx")
     assert services.incidents.changes == []
     await page.keyboard.press("Enter")
+    await expect(page).to_have_url(visit.url + "/incidents/2481")
     await live(page)
     await page.keyboard.press("a")
     await expect(page.locator("#response h2")).to_have_text("Acknowledged by somebody via web")
@@ -84,6 +85,7 @@ async def test_the_list_of_shortcuts_opens_and_can_turn_them_off(visit: Visit, s
     await page.keyboard.press("?")
     await expect(page.locator("#keys")).to_be_visible()
     await page.get_by_role("button", name="Turn off").click()
+    await expect(page.locator("body[data-keys]")).to_have_count(0)
     await live(page)
     await page.keyboard.press("j")
     await expect(page.locator(".unacked :focus")).to_have_count(0)

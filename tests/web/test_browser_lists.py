@@ -139,6 +139,7 @@ async def test_the_keyboard_alone_finds_selects_and_acknowledges(visit: Visit, s
     await page.get_by_label("Status").select_option("any")
     await page.get_by_role("button", name="Filter", exact=True).press("Enter")
     await expect(page.locator("tbody tr")).to_have_count(1)
+    await live(page)
     await page.keyboard.press("j")
     await page.keyboard.press("Enter")
     await expect(page.locator("h1")).to_have_text("Label printer pool offline in Leipzig")
