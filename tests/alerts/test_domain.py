@@ -142,6 +142,7 @@ INCIDENT, OTHER = new_id(), new_id()
 @pytest.mark.parametrize(
     ("action", "known", "correlated", "expected"),
     [
+        (AlertAction.PENDING, None, (INCIDENT, AlertAction.REPEATED), (INCIDENT, AlertAction.ATTACHED)),
         (AlertAction.PENDING, None, (INCIDENT, AlertAction.NEW_INCIDENT), (INCIDENT, AlertAction.NEW_INCIDENT)),
         (AlertAction.PENDING, None, (INCIDENT, AlertAction.ATTACHED), (INCIDENT, AlertAction.ATTACHED)),
         (AlertAction.PENDING, None, None, (None, AlertAction.PENDING)),
@@ -162,7 +163,7 @@ def test_a_sender_gets_the_outcome_of_its_report(
     correlations = {}
     if correlated is not None:
         correlations[result.alert_id] = Correlation(
-            alert_id=result.alert_id, incident_id=correlated[0], action=correlated[1]
+            alert_id=result.alert_id, incident_id=correlated[0], action=correlated[1], joined=AlertAction.ATTACHED
         )
     outcome = ingest_result(result, correlations)
     assert (outcome.incident_id, outcome.action) == expected

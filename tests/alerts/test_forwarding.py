@@ -42,8 +42,9 @@ async def test_a_slow_call_does_not_hold_up_other_alerts(service: Service, incid
 async def test_an_alert_whose_link_was_lost_gets_the_same_incident_again(start: Start) -> None:
     """The commit of a link does not wait for the disk: the database forgets it in a crash."""
     service = await start(**QUICK_GRACE)
-    opened = await service.send()
+    opened = await service.send(dedup_key="disk")
     attached = await service.send(message="another")
+    await service.send(dedup_key="disk")
     service.rows("UPDATE alerts.correlation SET incident_id = NULL, action = 'pending', forwarded_version = 0")
 
     async def linked() -> bool:

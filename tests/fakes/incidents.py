@@ -133,9 +133,11 @@ class FakeIncidents:
             action = AlertAction.REPEATED if repeat else known.action
             if state.status is AlertStatus.RESOLVED:
                 action = AlertAction.RESOLVED
-            return Correlation(alert_id=state.alert_id, incident_id=known.incident_id, action=action)
+            return Correlation(
+                alert_id=state.alert_id, incident_id=known.incident_id, action=action, joined=known.action
+            )
         slot = (state.service, state.severity)
         action = AlertAction.ATTACHED if slot in self._open else AlertAction.NEW_INCIDENT
         incident_id = self._open.setdefault(slot, new_id())
         self.known[state.alert_id] = Known(incident_id, state, state.version, action)
-        return Correlation(alert_id=state.alert_id, incident_id=incident_id, action=action)
+        return Correlation(alert_id=state.alert_id, incident_id=incident_id, action=action, joined=action)

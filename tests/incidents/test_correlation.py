@@ -26,6 +26,7 @@ async def test_the_first_alert_opens_an_incident_and_the_second_joins_it(api: Ap
         "alert_id": second["alert_id"],
         "incident_id": opened["incident_id"],
         "action": "attached_to_existing_incident",
+        "joined": "attached_to_existing_incident",
     }
     incident = await api.show(opened["incident_id"])
     assert incident.title == "HighErrorRate: checkout"
@@ -164,7 +165,7 @@ async def test_an_incident_is_resolved_automatically_when_its_last_alert_recover
     one, two = alert(dedup_key="a"), alert(dedup_key="b")
     incident_id = (await api.correlate(one, two))[0]["incident_id"]
     [first] = await api.correlate(one | {"version": 2, "status": "resolved"})
-    assert first == {"alert_id": one["alert_id"], "incident_id": incident_id, "action": "resolved"}
+    assert (first["incident_id"], first["action"], first["joined"]) == (incident_id, "resolved", "new_incident")
     halfway = await api.show(incident_id)
     assert (halfway.status, halfway.firing_count) == ("open", 1)
     assert halfway.alerts[-1].status == "resolved"

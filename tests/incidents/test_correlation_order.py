@@ -1,6 +1,7 @@
 """Reordered states: ingestion makes several calls at once and retries lost ones."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -85,6 +86,7 @@ def test_each_sender_gets_the_result_of_its_own_report_in_any_order_of_arrival(c
             ended = results[state.alert_id].action is AlertAction.RESOLVED
             # The sender of a fire that is resolved in the same call gets the resolution.
             came = CAME | ({AlertAction.RESOLVED} if ended else set())
+            assert came >= {ingest_result(replace(reported(state), action=AlertAction.PENDING), results).action}
             assert receipt.action in {1: came, 2: {AlertAction.REPEATED}, 3: {AlertAction.RESOLVED}}[kind(state)]
 
 

@@ -208,5 +208,9 @@ def ingest_result(stored: StoreResult, correlations: Mapping[UUID, Correlation])
         return IngestResult(stored.alert_id, None, AlertAction.PENDING)
     moved = stored.alert.incident_id not in {None, correlation.incident_id}
     repeats = stored.action is AlertAction.REPEATED and not moved
-    action = stored.action if repeats or stored.action is AlertAction.RESOLVED else correlation.action
+    action = correlation.action
+    if repeats or stored.action is AlertAction.RESOLVED:
+        action = stored.action
+    elif stored.action is AlertAction.PENDING and action is AlertAction.REPEATED:
+        action = correlation.joined or action  # a repeat at another replica was correlated first
     return IngestResult(stored.alert_id, correlation.incident_id, action)

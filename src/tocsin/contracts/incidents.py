@@ -259,6 +259,9 @@ class Correlation(Model):
     alert_id: UUID
     incident_id: UUID | None
     action: AlertAction
+    joined: AlertAction | None = None
+    """How the alert joined its incident: `new_incident` or `attached_to_existing_incident`. The first report needs
+    it if a later one, of another replica, was correlated before it. Null from the release before this one."""
 
 
 class Correlations(Model):

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from tocsin.alerts.domain import StoredAlert
 from tocsin.alerts.repository.mapping import document, stored_alert
+from tocsin.contracts.alerts import AlertAction
 from tocsin.contracts.incidents import Correlation
 from tocsin.kernel.db import Cursor, defer, execute, fetch_all, fetch_one, required
 
@@ -61,13 +62,20 @@ async def _link(cur: Cursor, correlated: Iterable[tuple[StoredAlert, Correlation
                     "alert_id": alert.id,
                     "incident_id": correlation.incident_id,
                     "version": alert.version,
-                    "action": correlation.action,
+                    "action": _recorded(correlation),
                 }
                 for alert, correlation in correlated
             ]
         ),
     )
     return [row["alert_id"] for row in rows]
+
+
+def _recorded(correlation: Correlation) -> AlertAction:
+    """Return how the alert joined its incident, also if a later report is correlated before, or a lost link again."""
+    if correlation.action is AlertAction.REPEATED and correlation.joined is not None:
+        return correlation.joined
+    return correlation.action
 
 
 async def lease_overdue(cur: Cursor, *, lease: float, limit: int) -> list[StoredAlert]:

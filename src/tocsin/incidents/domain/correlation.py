@@ -176,7 +176,7 @@ class _Planner:
         if link is None:
             return self._attach_new(alert)
         if alert.version <= link.version:
-            return _result(alert, link.incident_id, link.action if alert.version <= link.attached_version else None)
+            return _result(alert, link.incident_id, link.action, repeats=alert.version > link.attached_version)
         incident = self._incidents[link.incident_id]
         if alert.status is AlertStatus.FIRING and incident.status is IncidentStatus.RESOLVED:
             return self._move(alert, link, incident)
@@ -219,7 +219,7 @@ class _Planner:
             delta.firing -= 1
             delta.recovered.append(alert)
         self.known_links.append(AlertLinkUpdate(alert, incident.id, link.action, link.attached_version, moved=False))
-        return _result(alert, incident.id, None)
+        return _result(alert, incident.id, link.action, repeats=True)
 
     def _attach(self, alert: AlertState) -> tuple[IncidentDelta, AlertAction]:
         key = (alert.service, alert.severity)
@@ -275,8 +275,9 @@ def description_of(alert: AlertState) -> str | None:
     return alert.message if alert.message != title_of(alert) else None
 
 
-def _result(alert: AlertState, incident_id: UUID, action: AlertAction | None) -> Correlation:
-    """Return the alert's result. *action* is how it was attached; None for a later report, which is a repeat."""
+def _result(alert: AlertState, incident_id: UUID, joined: AlertAction, *, repeats: bool = False) -> Correlation:
+    """Return the result of a report; *repeats* if it is later than the one with which the alert joined the incident."""
+    action = AlertAction.REPEATED if repeats else joined
     if alert.status is AlertStatus.RESOLVED:
         action = AlertAction.RESOLVED
-    return Correlation(alert_id=alert.alert_id, incident_id=incident_id, action=action or AlertAction.REPEATED)
+    return Correlation(alert_id=alert.alert_id, incident_id=incident_id, action=action, joined=joined)
