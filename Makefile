@@ -15,7 +15,7 @@ export UV_PROJECT_ENVIRONMENT := $(KEEP)/.venv
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools run up down backup restore rotate-secrets test test-fast test-containers pipeline test-pipeline test-all status rollback fault-drill scale-demo lint format docs dashboards pictures bench clean
+.PHONY: help setup tools run up down backup restore rotate-secrets test test-fast test-coverage test-fuzz test-containers pipeline test-pipeline test-all status rollback fault-drill scale-demo lint format docs dashboards pictures bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -51,8 +51,12 @@ restore: ## Replace the containers' database with a backup: FILE=backups/...
 rotate-secrets: ## Replace the database passwords of the containers
 	@docker/rotate-secrets
 
-test: tools ## Run the tests without containers, with the coverage floor of the whole and of each package
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report= --cov-fail-under=0 --durations=30
+test: tools ## Run the tests without containers
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(COVERAGE) --durations=30
+
+# Measuring doubles the CPU time of a service.
+test-coverage: COVERAGE := --cov --cov-report= --cov-fail-under=0
+test-coverage: test ## Run the same tests, with the coverage floor of the whole and of each package
 	@rm -f .coverage.*  # incomplete files of killed processes
 	$(BIN)/coverage report
 	@$(BIN)/coverage json -q --fail-under=0 -o .coverage.json && python3 .ci/package_coverage.py .coverage.json
@@ -60,6 +64,9 @@ test: tools ## Run the tests without containers, with the coverage floor of the 
 test-fast: export HYPOTHESIS_PROFILE ?= quick
 test-fast: $(SYNCED) ## Run the fast tests: under a minute
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow and not pipeline"
+
+test-fuzz: $(SYNCED) ## Send 20,000 mutated requests to every route of the services, or 200,000 with TEST_SAMPLE=all
+	$(BIN)/pytest -m fuzz tests/e2e/test_fuzz.py
 
 test-containers: $(SYNCED) ## Test the system in containers: a seeded sample, or all with TEST_SAMPLE=all
 	.ci/on-postgres-17 $(BIN)/pytest -n $(WORKERS) --dist worksteal --draw $(DRAW) tests/alerts tests/incidents tests/oncall tests/notifications tests/kernel/test_query_plans.py tests/test_migrate.py
@@ -73,7 +80,7 @@ test-pipeline: $(SYNCED) ## Test the delivery pipeline with containers: a seeded
 
 # At most an hour and a half. Two longer tests run separately: fault-drill, and PIPELINE_ACT_KILLS=20 test-pipeline.
 test-all: export TEST_SAMPLE := all
-test-all: lint test test-containers test-pipeline ## Run every test, without sampling: before a release
+test-all: lint test-coverage test-fuzz test-containers test-pipeline ## Run every test, without sampling: before a release
 
 status: ## Show the running release, the good one, and an attempt in progress
 	@.github/pipeline/deploy status

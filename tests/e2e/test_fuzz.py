@@ -7,7 +7,7 @@ import pytest
 
 from tests.support import sampling
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.fuzz]
 CASES = sampling.rows(20_000, 200_000)
 
 

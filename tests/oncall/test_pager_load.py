@@ -238,7 +238,8 @@ async def test_an_overview_counts_night_pages_in_local_time_of_the_team(replica:
 
     async def counted() -> Any:
         body = await oncall.get("/api/v1/oncall/overview", **query)
-        return body if body["total"]["incidents"] == 2 and body["total"]["answered"] else None
+        complete = body["total"]["answered"] and sum(person["pages"] for person in body["people"]) == 3
+        return body if body["total"]["incidents"] == 2 and complete else None
 
     body = await eventually(counted)
     assert body["people"] == [
