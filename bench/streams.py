@@ -1,6 +1,6 @@
 """Measure open event streams: memory, database connections, and the delay until a change reaches all of them.
 
-python -m bench.streams [--streams 500]
+python -m bench.streams [--streams 250]
 """
 
 import argparse
@@ -80,7 +80,7 @@ async def _round(session: aiohttp.ClientSession, url: str, streams: list[Any]) -
 async def main() -> None:
     """Run the measurement and print one table."""
     parser = argparse.ArgumentParser(prog="bench.streams", description="Measure what open event streams cost.")
-    parser.add_argument("--streams", type=int, default=500)
+    parser.add_argument("--streams", type=int, default=250)
     number = parser.parse_args().streams
     with data_folder() as folder:
         async with tocsin(folder, os.environ) as running:

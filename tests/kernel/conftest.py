@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from tests.support.kernel import bare_app as edge_routes
 from tests.support.kernel.outbox_replica import Replica
 from tests.support.kernel.quick_settings import quick_settings
+from tests.support.kernel.running_server import Launch, launching
 from tests.support.kernel.scripted_peer import Peer, open_client, status
 from tests.support.loops import pytest_asyncio_loop_factories  # noqa: F401 - pytest looks for it here
 from tests.support.postgres import run
@@ -92,6 +93,12 @@ async def start(db_dsn: str) -> AsyncIterator[StartReplica]:
             return await stack.enter_async_context(Replica(db_dsn, **given).running())
 
         yield start_one
+
+
+@pytest.fixture
+async def launch() -> AsyncIterator[Launch]:
+    async with launching() as start:
+        yield start
 
 
 @pytest.fixture

@@ -1,87 +1,17 @@
 """A real process: it starts or reports in one line why not, and stops gracefully."""
 
-import asyncio
-import json
-import os
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import ClientError, ClientSession, TCPConnector
 
+from tests.support.kernel.running_server import Launch, listening
 from tests.support.waiting import eventually
 from tocsin.kernel import server
 from tocsin.kernel.tasks import create_task
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[2]
-
-
-class Running:
-    """A server process, and the lines that it logged."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.lines: list[dict[str, Any]] = []
-        self._reading = create_task(self._read(), name="reading")
-
-    async def _read(self) -> None:
-        assert self.process.stdout is not None
-        async for line in self.process.stdout:
-            self.lines.append(json.loads(line))
-
-    def events(self) -> list[str]:
-        return [str(line["event"]) for line in self.lines]
-
-    @property
-    def url(self) -> str:
-        (listening,) = [line for line in self.lines if line["event"] == "listening"]
-        return f"http://{listening['addresses'][0]}"
-
-    async def end(self) -> tuple[int, str]:
-        """Wait until it exits; return the exit code and its standard error."""
-        assert self.process.stderr is not None
-        errors = (await self.process.stderr.read()).decode()
-        code = await self.process.wait()
-        await self._reading
-        return code, errors
-
-
-Launch = Callable[..., Awaitable[Running]]
-
-
-@pytest.fixture
-async def launch() -> AsyncIterator[Launch]:
-    """Start a server process; it is killed at the end where it still runs."""
-    started: list[Running] = []
-
-    async def start(**environment: str) -> Running:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tests.support.kernel.server_process",
-            cwd=ROOT,
-            env={**os.environ, "PORT": "0", **environment},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        started.append(Running(process))
-        return started[-1]
-
-    yield start
-    for running in started:
-        if running.process.returncode is None:
-            running.process.kill()
-        await running.end()
-
-
-async def listening(running: Running) -> Running:
-    await eventually(lambda: "listening" in running.events())
-    return running
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -247,3 +247,22 @@ async def test_a_page_of_a_configured_origin_may_call_and_read(start_web: StartW
     async with client.post("/api/v1/incidents", json={}, headers=origin) as answer:
         assert answer.status == 200
         assert answer.headers.getall("Access-Control-Allow-Origin") == ["https://wall.example"]
+
+
+async def test_a_stream_beyond_the_bound_is_refused_and_everything_else_is_served(
+    start_web: StartWeb, upstream: FakeUpstream
+) -> None:
+    client = await start_web(incident_management_url=upstream.url, max_streams=1)
+    async with client.get("/api/v1/incidents/stream"):
+        async with client.get("/api/v1/incidents/stream") as refused:
+            assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+            assert "MAX_STREAMS" in (await refused.json())["detail"]
+        async with client.patch(f"/api/v1/incidents/{ID}", json={"status": "acknowledged"}) as answer:
+            assert answer.status == 200
+
+    async def is_admitted() -> bool:
+        upstream.lines.put_nowait(b": ping\n\n")  # a client that has left is noticed at the next write
+        async with client.get("/api/v1/incidents/stream") as response:
+            return response.status == 200
+
+    await eventually(is_admitted)

@@ -14,6 +14,7 @@ from tocsin.incidents.service.stream import HUB, Hub
 from tocsin.incidents.settings import SETTINGS, Settings
 from tocsin.incidents.worker import export_number_of_incidents, workers
 from tocsin.kernel.app import REGISTRY, base_app, with_clients, with_database
+from tocsin.kernel.event_streams import STREAM_LIMIT, StreamLimit
 from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.kernel.outbox import OUTBOX, Outbox
 from tocsin.kernel.pg_notify import NotifyChannel
@@ -32,6 +33,7 @@ def create_app(settings: Settings) -> web.Application:
     app[HUB] = hub = Hub(
         db, metrics.stream_clients, buffer=settings.stream_buffer, poll_seconds=settings.stream_poll_seconds
     )
+    app[STREAM_LIMIT] = StreamLimit(settings.max_streams)
     app[DEPS] = Deps(
         db=db,
         outbox=outbox,

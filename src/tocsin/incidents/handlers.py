@@ -47,8 +47,8 @@ from tocsin.incidents.service.stream import HUB
 from tocsin.incidents.settings import SETTINGS
 from tocsin.kernel.auth import actor_of
 from tocsin.kernel.errors import InvalidRequestError, NotFoundError
+from tocsin.kernel.event_streams import STREAM_LIMIT, prepare_stream
 from tocsin.kernel.idempotent_request import IdempotentRequest
-from tocsin.kernel.middlewares import prepare_stream
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.requests import (
     INTERNAL_BODY_LIMIT,
@@ -216,18 +216,19 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
     """
     query = parse_query(request, StreamQuery)
     hub, settings = request.app[HUB], request.app[SETTINGS]
-    position = await _start_position(request, query)
-    response = EventSourceResponse(
-        send_timeout=settings.stream_send_seconds, ping_interval=settings.stream_ping_seconds
-    )
-    await prepare_stream(request, response)
-    try:
-        async with response, aclosing(hub.follow(position, response.is_connected)) as events:
-            await response.send("{}", id=str(position), event="ready")
-            async for event in events:
-                await response.send(event.data, id=str(event.position), event="incident")
-    except (ConnectionResetError, TimeoutError):
-        log.debug("stream client disconnected")
+    with request.app[STREAM_LIMIT].admit():
+        position = await _start_position(request, query)
+        response = EventSourceResponse(
+            send_timeout=settings.stream_send_seconds, ping_interval=settings.stream_ping_seconds
+        )
+        await prepare_stream(request, response)
+        try:
+            async with response, aclosing(hub.follow(position, response.is_connected)) as events:
+                await response.send("{}", id=str(position), event="ready")
+                async for event in events:
+                    await response.send(event.data, id=str(event.position), event="incident")
+        except (ConnectionResetError, TimeoutError):
+            log.debug("stream client disconnected")
     return response
 
 

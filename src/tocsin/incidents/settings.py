@@ -6,7 +6,7 @@ from aiohttp import web
 from pydantic import Field
 
 from tocsin.kernel.service_settings import ServiceSettings
-from tocsin.kernel.settings import HTTPURL, Seconds
+from tocsin.kernel.settings import HTTPURL, MaxStreams, Seconds
 
 
 class Settings(ServiceSettings):
@@ -32,6 +32,8 @@ class Settings(ServiceSettings):
     """How often the figures over days and weeks are refreshed."""
     rollup_batch_size: Annotated[int, Field(ge=1, le=10_000)] = 500
     """The maximum number of changed days, each of one service, per refresh."""
+    max_streams: MaxStreams = 300
+    """The maximum number of clients that follow the event stream of a process; a further one gets 503."""
     stream_poll_seconds: Seconds = 2.0
     """How often the stream polls, in case a notification was missed."""
     stream_send_seconds: Seconds = 10.0

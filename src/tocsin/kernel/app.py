@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from tocsin.kernel import health, openapi, process_metrics, routing
 from tocsin.kernel.auth import Scope
+from tocsin.kernel.connections import CONNECTIONS, Connections
 from tocsin.kernel.db import DB, Database, database
 from tocsin.kernel.hosts import ALLOWED_HOSTS, AllowedHosts, host_middleware
 from tocsin.kernel.http_client import CLIENT_METRICS, ClientMetrics, ServiceClient
@@ -60,6 +61,7 @@ def base_app(
     registry = CollectorRegistry(auto_describe=True)
     app[REGISTRY] = registry
     app[AT_SCRAPE] = []
+    app[CONNECTIONS] = Connections(settings.max_connections, registry)
     app[HTTP_METRICS] = HTTPMetrics.register(registry)
     app[CLIENT_METRICS] = ClientMetrics.register(registry)
     app[WORKER_METRICS] = WorkerMetrics.register(registry)

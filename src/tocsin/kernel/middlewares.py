@@ -13,7 +13,9 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from tocsin.kernel import clock, request_id
 from tocsin.kernel.auth import ACTOR_HEADER, PRINCIPAL, open_principal
-from tocsin.kernel.errors import ClientDisconnectedError, ForbiddenError
+from tocsin.kernel.connections import CONNECTIONS
+from tocsin.kernel.errors import ForbiddenError
+from tocsin.kernel.event_streams import EVENT_STREAM, STREAMING
 from tocsin.kernel.problems import CLIENT_CLOSED
 from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.routing import scope_of
@@ -23,10 +25,6 @@ log = structlog.get_logger("tocsin.request")
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 QUIET_ROUTES = frozenset({"/health", "/health/ready", "/metrics"})
 """Polled every few seconds: logged only if they fail, at any level, and never traced."""
-EVENT_STREAM = "text/event-stream"
-STREAMING = web.RequestKey("STREAMING", bool)
-"""Set in a request whose response is an event stream. The client closes such a stream: that is no error, and is not
-logged."""
 METHODS = hdrs.METH_ALL
 PREFLIGHT: Final = {
     hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST, PUT, PATCH",
@@ -90,7 +88,7 @@ async def request_middleware(request: web.Request, handler: Handler) -> web.Stre
     metrics.running.inc()
     status = CLIENT_CLOSED
     started = clock.monotonic()
-    with _span(request) if TRACING.on else NO_SPAN:
+    with request.app[CONNECTIONS].using(request), _span(request) if TRACING.on else NO_SPAN:
         try:
             response = await handler(request)
         except web.HTTPException as exc:
@@ -188,17 +186,6 @@ async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamR
         msg = f"This requires the scope {scope}."
         raise ForbiddenError(msg)
     return await handler(request)
-
-
-async def prepare_stream(request: web.Request, response: web.StreamResponse) -> None:
-    """Send the headers of an event stream. Raise ClientDisconnectedError if the client has disconnected."""
-    request[STREAMING] = True
-    if request.transport is None:  # the response would fail on it
-        raise ClientDisconnectedError
-    try:
-        await response.prepare(request)
-    except ConnectionError as exc:
-        raise ClientDisconnectedError from exc
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:

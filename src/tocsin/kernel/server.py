@@ -14,6 +14,7 @@ import uvloop
 from aiohttp import web
 
 from tocsin.kernel import build_info, clock, line_writer, logs, tasks
+from tocsin.kernel.connections import CONNECTIONS
 from tocsin.kernel.health import READINESS, SERVICE
 from tocsin.kernel.settings import ProcessSettings, load
 from tocsin.kernel.tasks import create_task
@@ -76,6 +77,7 @@ async def _run(app: web.Application, settings: ProcessSettings) -> None:
         app,
         access_log=None,
         auto_decompress=False,
+        keepalive_timeout=settings.idle_timeout_seconds,
         max_line_size=MAX_REQUEST_LINE,
         shutdown_timeout=FINISH_SECONDS / 2,
     )
@@ -84,17 +86,19 @@ async def _run(app: web.Application, settings: ProcessSettings) -> None:
         gc.collect()
         gc.set_threshold(*GC_THRESHOLDS)
         gc.freeze()  # full collections skip objects that live as long as the process
-        site = web.TCPSite(runner, settings.bind_address, settings.port, backlog=1024)
+        assert runner.server is not None  # noqa: S101 # since setup
         try:
-            await site.start()
+            listening = await app[CONNECTIONS].listen(runner.server, settings.bind_address, settings.port)
         except OSError as exc:
             # uvloop's message is long; for a name that does not resolve, errno is negative.
             raise _CannotListenError(os.strerror(exc.errno) if exc.errno and exc.errno > 0 else exc.strerror) from exc
-        log.info("listening", addresses=[f"{address[0]}:{address[1]}" for address in runner.addresses])
+        addresses = [listener.getsockname() for listener in listening.sockets]
+        log.info("listening", addresses=[f"{address[0]}:{address[1]}" for address in addresses])
         await stop.wait()
         log.info("stopping")
         app[READINESS].stopping = True
         await clock.sleep(settings.drain_seconds)
+        listening.close()
     finally:
         exit_at = clock.monotonic() + SHUTDOWN_SECONDS
         # Not a time limit: aiohttp catches a cancellation, and goes on with the next cleanup.

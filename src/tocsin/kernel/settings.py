@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 S = TypeVar("S", bound=BaseSettings)
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+MaxStreams = Annotated[int, Field(ge=1, le=100_000)]
 FAILPOINT = "[a-z_.]+:(kill|raise|execute_then_raise|sleep)"
 FILE_SUFFIX = "_FILE"
 HOST_NAME = r"(\*|\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)"
@@ -52,6 +53,11 @@ class ProcessSettings(BaseSettings):
     and the host of PUBLIC_URL. `*` allows any name, also that of a hostile page."""
     body_timeout_seconds: Seconds = 30.0
     """How long the body of a request may take to arrive; after that, the request is refused with 408."""
+    max_connections: Annotated[int, Field(ge=16, le=100_000)] = 2_000
+    """The maximum number of open connections. A further one replaces the oldest idle one, or is refused with 503 if all
+    are in use."""
+    idle_timeout_seconds: Seconds = 60.0
+    """A connection on which no complete head of a request arrives within this time is closed."""
     drain_seconds: Annotated[float, Field(ge=0, le=60)] = 0.0
     """At shutdown, how long readiness is 503 while requests are still served, before the listening socket closes."""
     failpoint: Annotated[str, Field(pattern=f"^({FAILPOINT}(,{FAILPOINT})*)?$")] = ""

@@ -7,6 +7,7 @@ from tocsin.clients.incidents import INCIDENTS, IncidentsClient
 from tocsin.clients.notifications import NOTIFICATIONS, NotificationsClient
 from tocsin.clients.oncall import ONCALL, OnCallClient
 from tocsin.kernel.app import base_app, with_clients
+from tocsin.kernel.event_streams import STREAM_LIMIT, StreamLimit
 from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.web.api_description import API_DESCRIPTION, ApiDescription, get_openapi
 from tocsin.web.gateway import GATEWAY, Gateway
@@ -32,6 +33,7 @@ def create_app(settings: Settings) -> web.Application:
     app[SHARED_NOW] = SharedWork()
     app[SHARED_INCIDENTS] = SharedWork()
     app[GATEWAY] = Gateway(settings)
+    app[STREAM_LIMIT] = StreamLimit(settings.max_streams)
     app[API_DESCRIPTION] = ApiDescription()
     app[ALERTS] = AlertsClient(settings.alert_ingestion_url, app[CLIENT_METRICS])
     app[INCIDENTS] = IncidentsClient(settings.incident_management_url, app[CLIENT_METRICS])

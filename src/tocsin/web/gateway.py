@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
@@ -15,6 +15,7 @@ from yarl import URL
 
 from tocsin.kernel import request_id, tasks
 from tocsin.kernel.errors import ClientDisconnectedError, DomainError, NotFoundError, TooLargeError, UpstreamError
+from tocsin.kernel.event_streams import EVENT_STREAM, STREAM_LIMIT
 from tocsin.kernel.requests import body_chunks
 from tocsin.kernel.tracing import TRACING
 from tocsin.web.settings import Settings
@@ -127,7 +128,9 @@ def forward_to(peer: str, base_url: Callable[[Settings], str]) -> Handler:
                     allow_redirects=False,
                 )
             async with upstream:
-                return await _stream_response(request, gateway, upstream)
+                admitted = request.app[STREAM_LIMIT].admit() if upstream.content_type == EVENT_STREAM else nullcontext()
+                with admitted:
+                    return await _stream_response(request, gateway, upstream)
         except TimeoutError as exc:
             raise _unavailable(peer, "does not respond in time") from exc
         except ClientError as exc:

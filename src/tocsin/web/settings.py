@@ -5,7 +5,7 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
-from tocsin.kernel.settings import HTTPURL, ProcessSettings, Seconds
+from tocsin.kernel.settings import HTTPURL, MaxStreams, ProcessSettings, Seconds
 
 
 class Settings(ProcessSettings):
@@ -23,6 +23,8 @@ class Settings(ProcessSettings):
     """Base URL of notification-service."""
     part_seconds: Seconds = 1.5
     """How long a page waits for each service; one that does not respond in time is shown as unavailable."""
+    max_streams: MaxStreams = 300
+    """The maximum number of clients that follow the event stream of a process; a further one gets 503."""
     gateway_connect_seconds: Seconds = 2.0
     """How long connecting to a service may take."""
     gateway_response_seconds: Seconds = 8.0

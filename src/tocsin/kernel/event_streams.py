@@ -1,0 +1,48 @@
+"""Responses that are event streams: they have no end, so their number has a bound of its own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+
+from tocsin.kernel.errors import ClientDisconnectedError, UnavailableError
+
+EVENT_STREAM = "text/event-stream"
+STREAMING = web.RequestKey("STREAMING", bool)
+"""Set in a request whose response is an event stream. The client closes such a stream: that is no error, and is not
+logged."""
+
+
+class StreamLimit:
+    """How many event streams a process serves at a time."""
+
+    def __init__(self, most: int) -> None:
+        """*most* is the maximum number of streams."""
+        self._most = most
+        self._open = 0
+
+    @contextmanager
+    def admit(self) -> Iterator[None]:
+        """Count a stream in this block. Raise UnavailableError if there are as many as allowed."""
+        if self._open >= self._most:
+            msg = f"{self._most} clients follow the event stream, which is the maximum (MAX_STREAMS); try again later."
+            raise UnavailableError(msg)
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
+
+
+STREAM_LIMIT = web.AppKey("STREAM_LIMIT", StreamLimit)
+
+
+async def prepare_stream(request: web.Request, response: web.StreamResponse) -> None:
+    """Send the headers of an event stream. Raise ClientDisconnectedError if the client has disconnected."""
+    request[STREAMING] = True
+    if request.transport is None:  # the response would fail on it
+        raise ClientDisconnectedError
+    try:
+        await response.prepare(request)
+    except ConnectionError as exc:
+        raise ClientDisconnectedError from exc
