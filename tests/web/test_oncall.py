@@ -230,6 +230,26 @@ async def test_an_invalid_field_shows_its_error_and_the_input_is_kept(client: Cl
     assert services.schedules.schedules == []
 
 
+@pytest.mark.parametrize("is_new", [True, False])
+async def test_during_an_outage_the_input_is_kept_and_saved_once_on_call_is_back(
+    client: Client, services: Services, *, is_new: bool
+) -> None:
+    services.be_quiet()
+    before = services.schedules.schedules[0]
+    path = "/oncall/new" if is_new else f"/oncall/{before.id}"
+    form = (await read(client, path)).form(path)
+    given = {"team": "Ledger"} if is_new else {}
+    await services.schedules.stop()
+    page = await send(client, form, status=503, **given, name_at_0="Zoe", email_at_0="zoe@example.org")
+    assert "Save again; your entries are kept." in page.text("main")
+    again = page.form(path)
+    assert (again.fields["name-0"], again.fields["key"]) == ("Zoe", form.fields["key"])
+    assert ("team" in again.fields) == is_new
+    await services.schedules.start()
+    await send(client, again)
+    assert [member.name for member in services.schedules.schedules[-1 if is_new else 0].members][:1] == ["Zoe"]
+
+
 async def test_adding_rows_keeps_the_input(client: Client) -> None:
     form = (await read(client, "/oncall/new")).form("/oncall/new")
     filled: dict[str, Any] = {f"name_at_{number}": f"Person {number}" for number in range(3)}

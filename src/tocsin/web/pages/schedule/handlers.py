@@ -6,13 +6,14 @@ from typing import Final
 from aiohttp import web
 
 from tocsin.clients.oncall import ONCALL
-from tocsin.kernel.errors import RejectedError
+from tocsin.kernel.errors import RejectedError, UpstreamError
 from tocsin.web.pages.schedule.loader import load_schedule
 from tocsin.web.pages.schedule.schedule_form import MAX_FIELDS, InvalidFormError, ScheduleForm, schedule_of
 from tocsin.web.pages.schedule.view import ScheduleData, schedule_view
 from tocsin.web.ui import forms, templating
 
 UNPROCESSABLE: Final = 422
+UNAVAILABLE: Final = 503
 
 
 async def get_schedule(request: web.Request) -> web.Response:
@@ -26,11 +27,12 @@ async def post_schedule(request: web.Request) -> web.StreamResponse:
     """Create or change a schedule, or show the form with more rows."""
     fields = await forms.read_form(request, max_fields=MAX_FIELDS)
     form = ScheduleForm.read(fields)
-    data = await load_schedule(request.app, request.match_info["schedule"])
-    if "more" in fields:
-        return _show(request, data, form.with_spare_rows())
-    client, stored = request.app[ONCALL], data.stored
+    data = ScheduleData(request.match_info["schedule"], None)
     try:
+        data = await load_schedule(request.app, data.schedule_id)
+        if "more" in fields:
+            return _show(request, data, form.with_spare_rows())
+        client, stored = request.app[ONCALL], data.stored
         given = schedule_of(form, stored)
         if stored is None:
             key = forms.idempotency_key(fields, "schedule", given.model_dump_json())
@@ -42,6 +44,9 @@ async def post_schedule(request: web.Request) -> web.StreamResponse:
         return _show(request, data, form, errors=exc.errors, status=UNPROCESSABLE)
     except RejectedError as exc:
         return _show(request, data, form, errors={"": str(exc)}, status=exc.status)
+    except UpstreamError as exc:
+        detail = f"It may or may not have been saved: {exc} Save again; your entries are kept."
+        return _show(request, data, form, errors={"": detail}, key=fields.get("key"), status=UNAVAILABLE)
     return forms.see_other(str(request.app.router["oncall"].url_for().with_query(team=given.team)))
 
 
@@ -51,7 +56,8 @@ def _show(
     form: ScheduleForm,
     *,
     errors: Mapping[str, str] | None = None,
+    key: str | None = None,
     status: int = 200,
 ) -> web.Response:
-    context = {"view": schedule_view(data, form, errors), "key": forms.new_key()}
+    context = {"view": schedule_view(data, form, errors), "key": key or forms.new_key()}
     return templating.render(request, "pages/schedule/page.html", blocks=("main",), context=context, status=status)

@@ -2,26 +2,33 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from tocsin.channels import CHANNELS
 from tocsin.channels.channel import Channel
 from tocsin.contracts.oncall import ZONES, Schedule, Weekday
 from tocsin.web.pages.schedule.schedule_form import ScheduleForm
 
+NEW: Final = "new"
+"""Stands in the address for the id of a schedule that is to be created."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScheduleData:
     """What the services returned."""
 
+    schedule_id: str
+    """That of the address: an id, or NEW."""
     stored: Schedule | None
-    """The schedule that is edited; None for a new one."""
+    """The schedule that is edited; None for a new one, and while on-call is unavailable."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleView:
     """All that the page shows."""
 
+    address: str
+    is_new: bool
     stored: Schedule | None
     form: ScheduleForm
     errors: Mapping[str, str]
@@ -38,6 +45,8 @@ class ScheduleView:
 def schedule_view(data: ScheduleData, form: ScheduleForm, errors: Mapping[str, str] | None = None) -> ScheduleView:
     """Return the page's view of *form* as it was filled in, with its *errors*."""
     return ScheduleView(
+        address=f"/oncall/{data.schedule_id}",
+        is_new=data.schedule_id == NEW,
         stored=data.stored,
         form=form,
         errors=errors or {},
