@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.conftest import Standing
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="module")]
 
 EXAMPLES = 200 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 25
 """For each operation, beside those that cover its description; what takes longer than a coffee belongs to a night."""

@@ -96,7 +96,7 @@ async def test_each_sender_finds_its_page_in_its_own_trace(traced: Traced) -> No
     forwarded = [span for span in collector.spans if span.name == "forward alerts"]
     served = {span.trace_id for span in forwarded}.union(*(span.links for span in forwarded))
     assert served >= {trace_id for trace_id, _ in traces}
-    assert incidents <= {str(page.incident_id) for page in traced.world.received}
+    await eventually(lambda: incidents <= {str(page.incident_id) for page in traced.world.received})
 
 
 async def test_an_alert_that_is_forwarded_later_keeps_its_trace(traced: Traced) -> None:
@@ -107,7 +107,8 @@ async def test_an_alert_that_is_forwarded_later_keeps_its_trace(traced: Traced) 
     assert accepted["action"] == "pending"
     await system["incidents"].start()
     await eventually(lambda: collector.way_to(DELIVERED, trace_id)[-1] == SENDER)
-    assert traced.world.pages_of("later")[0].person == PRIMARY
+    pages = await eventually(lambda: traced.world.pages_of("later"))
+    assert pages[0].person == PRIMARY
 
 
 async def test_the_last_spans_are_sent_before_a_service_stops(traced: Traced) -> None:

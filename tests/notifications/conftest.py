@@ -23,12 +23,12 @@ Arm: TypeAlias = Callable[[Failpoint, FailpointKind], asyncio.Event]
 # Polls and back-off in hundredths of a second; what only ends an attempt that hangs is generous, for a busy machine.
 QUICK = {
     **PATIENT,
-    "lease_seconds": 60.0,
+    "lease_seconds": 600.0,
     "poll_seconds": 0.05,
     "retry_min_seconds": 0.02,
     "retry_max_seconds": 0.1,
     "send_retry_max_seconds": 0.1,
-    "send_timeout_seconds": 30.0,
+    "send_timeout_seconds": 300.0,
     "incident_state_timeout_seconds": 30.0,
     "give_up_tries": 4,
 }

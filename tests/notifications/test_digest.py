@@ -162,6 +162,6 @@ async def test_a_backlog_of_thousands_of_pages_becomes_few_messages(
         f"{columns.partition(', ')[2]} FROM notifications.notification, generate_series(1, {copies})",
     )
     left = "SELECT count(*) AS left FROM notifications.notification WHERE status = 'queued'"
-    await eventually(lambda: run(db_dsn, left) == [{"left": 0}], timeout=60)
+    await eventually(lambda: run(db_dsn, left) == [{"left": 0}], timeout=180)
     assert len(receiver.received) <= 1 + copies // MAX_PAGES + 2
     assert sum(len(request.json["digest"] or "1") for request in receiver.received) == 1 + copies

@@ -130,13 +130,16 @@ async def test_a_stop_ends_paging_and_records_the_reason(oncall: OnCall) -> None
     assert await oncall.start(incident_id) == stopped
 
 
-async def test_a_stop_cancels_pages_that_have_not_been_sent(oncall: OnCall) -> None:
+async def test_a_stop_cancels_pages_that_have_not_been_sent(replica: Replica) -> None:
+    oncall = await replica(retry_min_seconds=3_600, retry_max_seconds=3_600)
     await oncall.team("Payments", person("Ada", contacts=[HOOK, MAIL]))
     await oncall.notifications.stop()
     started = await oncall.start()
+    failed = "SELECT id FROM oncall.outbox WHERE kind = 'page' AND last_error IS NOT NULL"
+    await eventually(lambda: len(oncall.rows(failed)) == 2)  # none is on its way
+    await oncall.notifications.start()
     stopped = await oncall.stop(started["incident_id"])
     assert all(page["voided_at"] for page in stopped["pages"])
-    await oncall.notifications.start()
     await eventually(lambda: oncall.notifications.cancelled)
     assert oncall.notifications.paged(started["incident_id"]) == []
     assert oncall.rows("SELECT count(*) FROM oncall.outbox WHERE kind = 'page' AND done_at IS NULL") == [{"count": 0}]

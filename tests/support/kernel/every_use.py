@@ -19,8 +19,9 @@ from tocsin.kernel.ids import new_id
 
 ALERT: Final = {"service": "checkout", "severity": "critical", "message": "answers 5xx", "dedup_key": "checkout-5xx"}
 IMPATIENT: Final = {"RECONCILE_SECONDS": "0.3", "FORWARD_GRACE_SECONDS": "0.2"}
-PATIENT: Final = {"LEASE_SECONDS": "10", "ESCALATION_TIMEOUT_MINUTES": "0.2"}
-"""On a busy machine a lease of one second ends before the call is over, and pages come faster than they are sent."""
+PATIENT: Final = {"LEASE_SECONDS": "10", "ESCALATION_TIMEOUT_MINUTES": "0.2", "DB_STATEMENT_TIMEOUT_SECONDS": "30"}
+"""On a busy machine a lease of one second ends before the call is over, pages come faster than they are sent, and a
+request waits for a connection for seconds."""
 
 
 class Services:
