@@ -1,7 +1,9 @@
 """Calls to incident management, and the links that they lead to."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import closing
+from typing import Any
 
 import psycopg2
 import pytest
@@ -10,8 +12,17 @@ from tests.alerts.conftest import QUICK_GRACE, Start
 from tests.fakes.incidents import FakeIncidents
 from tests.support.alerts.api import ALERTMANAGER, Service
 from tests.support.waiting import AN_HOUR, eventually
+from tocsin.alerts.domain import StoredAlert, StoreResult
 from tocsin.alerts.service import forwarder
+from tocsin.alerts.service.correlator import Correlator, Results
+from tocsin.alerts.settings import Settings
+from tocsin.contracts.alerts import AlertAction, AlertStatus
+from tocsin.contracts.model import Severity
+from tocsin.kernel import clock
+from tocsin.kernel.ids import new_id
 from tocsin.kernel.tasks import create_task
+
+UNFORWARDED = "SELECT alert_id FROM alerts.correlation WHERE forwarded_version < version"
 
 
 async def test_alerts_that_arrive_during_a_call_are_in_the_next_one(
@@ -80,3 +91,94 @@ async def test_a_link_that_waits_for_a_batch_of_reports_holds_no_lock_that_the_b
     answers = (await posting)["alerts"]
     assert len({answer["incident_id"] for answer in answers}) == 1
     assert linked() == [True] * 3
+
+
+async def test_an_alert_is_sent_once_although_the_call_takes_longer_than_its_sender_waits(
+    start: Start, incidents: FakeIncidents
+) -> None:
+    service = await start(correlate_timeout_seconds=0.05, lease_seconds=AN_HOUR)
+    late = incidents.delay_next()
+    answer = await service.send(expect=202)
+    assert answer["action"] == "pending"
+    late.set()
+
+    async def linked() -> bool:
+        return bool((await service.alert(answer["alert_id"]))["action"] == "new_incident")
+
+    await eventually(linked)
+    assert [state.version for state in incidents.received] == [1]
+    assert not service.rows(UNFORWARDED)
+
+
+class SlowCorrelator(Correlator):
+    """Incident management that responds once `responds` is set."""
+
+    def __init__(self) -> None:
+        self.responds = asyncio.Event()
+        self.sent: list[StoredAlert] = []
+
+    async def send(self, alerts: Sequence[StoredAlert], *_: Any, **__: Any) -> Results:
+        self.sent += alerts
+        await self.responds.wait()
+        return {}
+
+    async def has_sent(self, number: int) -> None:
+        """Wait until it has sent *number* alerts."""
+        await eventually(lambda: len(self.sent) == number)
+
+
+async def test_an_alert_that_is_overdue_while_it_waits_for_a_call_is_left_to_the_worker() -> None:
+    """The worker sends it; incident management must not get it twice."""
+    settings = Settings.model_validate({"database_url": "postgresql://host/name", "correlate_timeout_seconds": 0.05})
+    slow = SlowCorrelator()
+    waiting = forwarder.Forwarder(slow, settings)
+    replies = [pending_reply(overdue_in=AN_HOUR) for _ in range(forwarder.MAX_CALLS)]
+    for number, reply in enumerate(replies, start=1):
+        waiting.enqueue([reply])
+        await slow.has_sent(number)
+    overdue, later = pending_reply(overdue_in=0.0), pending_reply(overdue_in=AN_HOUR)
+    waiting.enqueue([overdue, later])
+    assert [result.action for result in await overdue.results] == [AlertAction.PENDING]
+    slow.responds.set()
+    await slow.has_sent(forwarder.MAX_CALLS + 1)
+    assert slow.sent == [reply.stored[0].alert for reply in (*replies, later)]
+
+
+async def test_the_queue_for_calls_is_bounded_and_the_oldest_alerts_are_left_to_the_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(forwarder, "MAX_QUEUED", 3)
+    settings = Settings.model_validate({"database_url": "postgresql://host/name", "correlate_timeout_seconds": 30})
+    slow = SlowCorrelator()
+    waiting = forwarder.Forwarder(slow, settings)
+    for number in range(1, forwarder.MAX_CALLS + 1):
+        waiting.enqueue([pending_reply(overdue_in=AN_HOUR)])
+        await slow.has_sent(number)
+    replies = [pending_reply(overdue_in=AN_HOUR) for _ in range(5)]
+    waiting.enqueue(replies)
+    assert [reply.results.done() for reply in replies] == [True, True, False, False, False]
+    slow.responds.set()
+    await asyncio.gather(*(reply.results for reply in replies))
+    assert slow.sent[forwarder.MAX_CALLS :] == [reply.stored[0].alert for reply in replies[2:]]
+
+
+def pending_reply(*, overdue_in: float) -> forwarder.PendingReply:
+    alert = StoredAlert(
+        id=new_id(),
+        version=1,
+        incident_id=None,
+        status=AlertStatus.FIRING,
+        service="checkout",
+        severity=Severity.HIGH,
+        message="slow",
+        labels={},
+        source=None,
+        dedup_key=None,
+        occurrences=1,
+        remark=None,
+        fired_at=None,
+        last_seen_at=clock.now(),
+    )
+    results: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+    stored = [StoreResult(alert.id, AlertAction.PENDING, alert)]
+    return forwarder.PendingReply(stored, results, clock.monotonic() + overdue_in)

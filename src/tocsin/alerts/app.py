@@ -6,6 +6,7 @@ from tocsin.alerts.metrics import AlertMetrics
 from tocsin.alerts.routes import ROUTES, integration_routes
 from tocsin.alerts.service import DEPS, Deps
 from tocsin.alerts.service.batch_writer import BatchWriter
+from tocsin.alerts.service.correlator import Correlator
 from tocsin.alerts.service.forwarder import Forwarder
 from tocsin.alerts.service.parsing import BodyParser
 from tocsin.alerts.settings import Settings
@@ -23,13 +24,15 @@ def create_app(settings: Settings) -> web.Application:
     db = with_database(app, settings, schema="alerts")
     incidents = IncidentsClient(settings.incident_management_url, app[CLIENT_METRICS])
     metrics = AlertMetrics.register(app[REGISTRY])
-    forwarder = Forwarder(db, incidents, metrics, settings)
+    correlator = Correlator(db, incidents, metrics)
+    forwarder = Forwarder(correlator, settings)
     app[DEPS] = Deps(
         db=db,
         settings=settings,
         metrics=metrics,
         parser=BodyParser(),
         batch_writer=BatchWriter(db, metrics, forwarder, settings),
+        correlator=correlator,
         forwarder=forwarder,
         recorder=OutcomeRecorder(db),
     )

@@ -30,6 +30,7 @@ class AlertMetrics:
     processing: Histogram
     batch: Histogram
     stage: Histogram
+    forwarded: Counter
     refused: Counter
     unforwarded: Gauge
     oldest_unforwarded: Gauge
@@ -68,6 +69,11 @@ class AlertMetrics:
                 "Duration of each stage of a batch.",
                 ["stage"],
                 buckets=BUCKETS,
+                registry=registry,
+            ),
+            forwarded=Counter(
+                "tocsin_alerts_forwarded_total",
+                "Alerts sent to incident management; an alert whose call failed is sent again.",
                 registry=registry,
             ),
             refused=Counter(

@@ -21,6 +21,7 @@ class Settings(ServiceSettings):
     commit_patience_seconds: Seconds = 3.0
     """How long storing an alert is retried while the database is unavailable; after that the request gets 503."""
     forward_grace_seconds: Seconds = 2.0
-    """How long a stored alert may stay unforwarded before it is overdue and forwarding is retried."""
+    """How long a stored alert may stay unforwarded before it is overdue and forwarding is retried; longer while
+    incident-management is slow."""
     rejected_retry_seconds: Seconds = 30.0
     """How long a rejected alert waits for the next attempt: another release of incident-management may accept it."""

@@ -5,7 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from tocsin.alerts.service import DEPS
-from tocsin.alerts.service.overdue import BatchLimit, forward_overdue, measure_unforwarded
+from tocsin.alerts.service.overdue import forward_overdue, measure_unforwarded, new_pace
 from tocsin.kernel.workers import Context, Retries, worker
 
 MEASURE_POLLS: Final = 5
@@ -17,11 +17,12 @@ def workers(app: web.Application) -> list[Context]:
 
     They stop in reverse: pending requests are stored, then forwarded, and only then the parser's thread ends.
     """
-    deps, limit, retries = app[DEPS], BatchLimit(), Retries()
+    deps, retries = app[DEPS], Retries()
+    pace = new_pace(deps.settings)
     poll = deps.settings.poll_seconds
 
     async def forward(_app: web.Application) -> bool | float:
-        return await forward_overdue(deps, limit, retries)
+        return await forward_overdue(deps, pace, retries)
 
     return [
         deps.parser.context,

@@ -35,6 +35,7 @@ MAX_RESPONSE: Final = 32 * 1024 * 1024
 """The maximum size of a response in bytes."""
 MAX_DETAIL: Final = 1_000
 """The maximum number of characters of an error's detail."""
+TIMEOUT: Final = "timeout"  # the reason of a TransientError after which the service may still be at work
 IDLE_SECONDS: Final = 3.0
 """Idle time-out. aiohttp reuses the longest idle connection: its default, 15 s, keeps 15 open at a request a second."""
 PATH_IDS: Final = re.compile(r"/([0-9a-f]{8}-[0-9a-f-]{27}|[0-9]+)(?=/|$)")
@@ -102,8 +103,7 @@ class ServiceClient:
 
     async def context(self, _app: web.Application) -> AsyncIterator[None]:
         """Keep a session open while the application runs."""
-        # No compression: a small response could decompress to any size. Addresses are cached for two seconds only: a
-        # service that was restarted elsewhere has another one.
+        # No compression: a small response could decompress to any size. Addresses are cached briefly: services move.
         async with ClientSession(
             connector=TCPConnector(keepalive_timeout=IDLE_SECONDS, ttl_dns_cache=2),
             cookie_jar=DummyCookieJar(),
@@ -226,7 +226,7 @@ class ServiceClient:
             ):
                 raw = await self._read(response)
         except TimeoutError as exc:
-            self._fail("does not respond in time", "timeout", cause=exc)
+            self._fail("does not respond in time", TIMEOUT, cause=exc)
         except (ClientConnectionError, ClientPayloadError, OSError) as exc:
             self._fail("cannot be reached", "connection", cause=exc)
         except ClientResponseError as exc:

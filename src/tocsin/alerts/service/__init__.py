@@ -7,6 +7,7 @@ from aiohttp import web
 
 from tocsin.alerts.metrics import AlertMetrics
 from tocsin.alerts.service.batch_writer import BatchWriter
+from tocsin.alerts.service.correlator import Correlator
 from tocsin.alerts.service.forwarder import Forwarder
 from tocsin.alerts.service.parsing import BodyParser
 from tocsin.alerts.settings import Settings
@@ -23,6 +24,7 @@ class Deps:
     metrics: AlertMetrics
     parser: BodyParser
     batch_writer: BatchWriter
+    correlator: Correlator
     forwarder: Forwarder
     recorder: OutcomeRecorder
 

@@ -8,42 +8,31 @@ then read from the tables.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Final, TypeVar
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Final
 from uuid import UUID
 
 import structlog
 from aiohttp import web
 
 from tocsin.alerts.domain import (
-    AlertReport,
     IncomingRequest,
-    StoredAlert,
     StoreResult,
-    WriteStep,
-    new_alert,
-    plan_steps,
     report_ids,
-    reports_of,
-    split_by_key,
 )
 from tocsin.alerts.metrics import AlertMetrics
 from tocsin.alerts.repository import writes
 from tocsin.alerts.service.forwarder import Forwarder, PendingReply
+from tocsin.alerts.service.storing import PendingRequest, store
 from tocsin.alerts.settings import Settings
-from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.integrations.integration import IncomingAlert, IngestResult
 from tocsin.kernel import clock, randomness, tasks
-from tocsin.kernel.db import Database, autocommit, transaction
+from tocsin.kernel.db import Database, transaction
 from tocsin.kernel.errors import DataRefusedError, InvalidRequestError, UnavailableError
 from tocsin.kernel.failpoints import Failpoint
-from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.tasks import create_task
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
 COMMIT: Final = Failpoint("alerts.commit")
 MAX_ALERTS: Final = 200
 MAX_BYTES: Final = 4 * 1024 * 1024
@@ -54,38 +43,8 @@ two cores, a limit of 200 alerts had 10 % more throughput than limits of 100 and
 """
 MAX_PENDING_BYTES: Final = 64 * 1024 * 1024
 """Further requests are refused with 503 while more bytes than this are pending."""
-MAX_STATEMENT_ROWS: Final = 500
-"""The maximum number of alerts with a deduplication key that one statement writes."""
 RETRY_SECONDS: Final = (0.05, 0.2)
 """Bounds of the pause between tries while the database is unavailable."""
-
-
-@dataclass(slots=True, eq=False)
-class PendingRequest:
-    """A request that waits for its commit, and the future with the results that its sender waits for."""
-
-    request: IncomingRequest
-    alerts: Sequence[IncomingAlert]
-    results: asyncio.Future[list[IngestResult]]
-    deadline: float
-    """By the monotonic clock: once it has passed, an unavailable database fails the request."""
-    request_id: str = field(default_factory=REQUEST_ID.get)
-    stored: bool = False
-
-    @property
-    def open(self) -> bool:
-        """Whether it is not stored yet and has not failed."""
-        return not (self.stored or self.results.done())
-
-    def succeed(self, results: list[IngestResult]) -> None:
-        """Set the results, unless the sender has disconnected."""
-        if not self.results.done():
-            self.results.set_result(results)
-
-    def fail(self, error: Exception) -> None:
-        """Set *error*, unless the sender has disconnected."""
-        if not self.results.done():
-            self.results.set_exception(error)
 
 
 class BatchWriter:
@@ -96,7 +55,6 @@ class BatchWriter:
         self._metrics = metrics
         self._forwarder = forwarder
         self._patience = settings.commit_patience_seconds
-        self._grace = settings.forward_grace_seconds
         self._pending: deque[PendingRequest] = deque()
         metrics.pending.set_function(lambda: len(self._pending))
         self._pending_bytes = 0
@@ -183,8 +141,10 @@ class BatchWriter:
         """Store *batch*, halving it down to the requests that the database refuses. Raise UnavailableError."""
         try:
             with self._metrics.stage.labels("commit").time():
+                grace = self._forwarder.grace
+                overdue_at = clock.monotonic() + grace
                 async with COMMIT():
-                    stored = await store(self._db, batch, grace=self._grace)
+                    stored = await store(self._db, batch, grace=grace)
         except UnavailableError:
             raise
         except Exception as exc:  # noqa: BLE001 - a value may be refused by the driver, the serialiser or the server
@@ -198,7 +158,7 @@ class BatchWriter:
                     await self._store(part)
             return
         self._count(batch)
-        self._enqueue(batch, stored)
+        self._enqueue(batch, stored, overdue_at)
 
     async def _reply_to_stored(self, batch: Sequence[PendingRequest]) -> list[PendingRequest]:
         """Reply to the requests of *batch* that are stored already; return the others."""
@@ -225,64 +185,14 @@ class BatchWriter:
         if severities:
             self._metrics.batch.observe(severities.total())
 
-    def _enqueue(self, batch: Iterable[PendingRequest], stored: dict[UUID, StoreResult]) -> None:
+    def _enqueue(self, batch: Iterable[PendingRequest], stored: Mapping[UUID, StoreResult], overdue_at: float) -> None:
         replies = []
         for pending in batch:
             pending.stored = True
             results = [stored[report_id] for report_id in report_ids(pending.request.id, len(pending.alerts))]
-            replies.append(PendingReply(results, pending.results, pending.request_id, pending.request.trace_context))
+            trace_context = pending.request.trace_context
+            replies.append(PendingReply(results, pending.results, overdue_at, pending.request_id, trace_context))
         self._forwarder.enqueue(replies)
-
-
-async def store(db: Database, batch: Sequence[PendingRequest], *, grace: float) -> dict[UUID, StoreResult]:
-    """Store *batch* in one transaction; return the effect of each report, by its id."""
-    requests = [pending.request for pending in batch]
-    unkeyed, keyed = split_by_key(reports_of(pending.request, pending.alerts) for pending in batch)
-    steps = plan_steps(keyed)
-    results: dict[UUID, StoreResult] = {}
-    async with autocommit(db) if _is_one_message(unkeyed, steps) else transaction(db) as cur:
-        if unkeyed or not steps:
-            at = await writes.insert_batch(cur, requests, unkeyed, grace=grace)
-            results |= {report.id: _inserted(report, at) for report in unkeyed}
-        else:
-            await writes.insert_requests(cur, requests)
-        for step in steps:
-            for firing in _parts(step.firing):
-                alerts = await writes.upsert_firing(cur, firing, grace=grace)
-                results |= {report_id: _updated(report_id, alert, REPEATED) for report_id, alert in alerts.items()}
-            for resolved in _parts(step.resolved):
-                alerts = await writes.resolve_open(cur, resolved, grace=grace)
-                results |= {report_id: _updated(report_id, alert, RESOLVED) for report_id, alert in alerts.items()}
-                ignored = [report for report in resolved if report.id not in alerts]
-                if ignored:
-                    at = await writes.insert_batch(cur, (), ignored, grace=grace)
-                    results |= {report.id: _inserted(report, at) for report in ignored}
-    return results
-
-
-def _is_one_message(unkeyed: Sequence[AlertReport], steps: Sequence[WriteStep]) -> bool:
-    """Return whether one message to the database has all statements, and so needs no BEGIN and COMMIT."""
-    firing = steps[0].firing if len(steps) == 1 and not steps[0].resolved else ()
-    return not steps or (not unkeyed and 0 < len(firing) <= MAX_STATEMENT_ROWS)
-
-
-REPEATED, RESOLVED = AlertAction.REPEATED, AlertAction.RESOLVED
-
-
-def _parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Yield *rows* in parts small enough not to block the event loop: a request may have ten thousand alerts."""
-    for start in range(0, len(rows), MAX_STATEMENT_ROWS):
-        yield rows[start : start + MAX_STATEMENT_ROWS]
-
-
-def _inserted(report: AlertReport, at: datetime) -> StoreResult:
-    if report.alert.status is AlertStatus.RESOLVED:
-        return StoreResult(report.id, AlertAction.IGNORED, None)
-    return StoreResult(report.id, AlertAction.PENDING, new_alert(report, at))
-
-
-def _updated(report_id: UUID, alert: StoredAlert, action: AlertAction) -> StoreResult:
-    return StoreResult(alert.id, AlertAction.PENDING if alert.id == report_id else action, alert)
 
 
 def check_same(first_digest: bytes | None, retry: IncomingRequest) -> None:

@@ -1,4 +1,10 @@
-"""Forward stored alerts to incident management: one call for all alerts that were stored during the previous calls."""
+"""Forward stored alerts to incident management: one call for all alerts that were stored during the previous calls.
+
+A sender waits for its result for CORRELATE_TIMEOUT_SECONDS at most, but the call goes on: a call that is given up would
+be completed all the same, and then made again. How long a call may take, and how many alerts it has, follows the
+latency of the calls before it. Alerts that would not be forwarded before they are overdue are left to the worker, so
+that under overload nothing is sent twice.
+"""
 
 import asyncio
 from collections import deque
@@ -12,59 +18,30 @@ import structlog
 from aiohttp import web
 
 from tocsin.alerts.domain import StoredAlert, StoreResult, ingest_result, newest_states
-from tocsin.alerts.metrics import RESULT_OF, AlertMetrics
-from tocsin.alerts.repository import forwarding
+from tocsin.alerts.service.correlator import CircuitBreaker, Correlator, Results
 from tocsin.alerts.settings import Settings
-from tocsin.clients.incidents import IncidentsClient
-from tocsin.contracts.incidents import AlertState, CorrelateAlerts, Correlation
+from tocsin.contracts.incidents import Correlation
 from tocsin.integrations.integration import IngestResult
 from tocsin.kernel import clock, tasks
-from tocsin.kernel.db import Database, autocommit
 from tocsin.kernel.errors import DomainError, UpstreamError
-from tocsin.kernel.failpoints import Failpoint
-from tocsin.kernel.http_client import Budget
+from tocsin.kernel.http_client import TIMEOUT, TransientError
 from tocsin.kernel.ids import new_id
+from tocsin.kernel.pace import Pace
 from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.tasks import create_task
 from tocsin.kernel.tracing import TRACING
 
 log = structlog.get_logger(__name__)
-FORWARD: Final = Failpoint("alerts.forward")
-LINK: Final = Failpoint("alerts.link")
 MAX_ALERTS: Final = 200
 """The maximum number of alerts in one call."""
+MIN_ALERTS: Final = 50
+"""The maximum number of alerts in one call while calls are slow."""
+MAX_QUEUED: Final = 2_000
+"""The maximum number of alerts that wait for a call; the oldest of more are left to the worker."""
 MAX_CALLS: Final = 2
 """Concurrent calls. The second one starts only if the first takes long."""
 CALL_PATIENCE_SECONDS: Final = 0.05
 """How long to wait for a running call: most of the cost is per call, and what arrives meanwhile is in the next one."""
-FAILURE_THRESHOLD: Final = 3
-"""Consecutive failures that open the circuit breaker."""
-
-
-@dataclass(slots=True)
-class CircuitBreaker:
-    """Fails fast while incident management does not respond, so that senders do not wait for it."""
-
-    seconds: float
-    """How long it stays open; after that, calls are allowed until one fails."""
-    failures: int = 0
-    """Consecutive failures."""
-    open_until: float = 0.0
-    """By the monotonic clock."""
-
-    def allows(self) -> bool:
-        """Return whether a call is allowed."""
-        return clock.monotonic() >= self.open_until
-
-    def succeeded(self) -> None:
-        """Close the breaker."""
-        self.failures = 0
-
-    def failed(self) -> None:
-        """Open after the third consecutive failure, and again after each further one."""
-        self.failures += 1
-        if self.failures >= FAILURE_THRESHOLD:
-            self.open_until = clock.monotonic() + self.seconds
 
 
 @dataclass(slots=True, eq=False)
@@ -73,29 +50,48 @@ class PendingReply:
 
     stored: Sequence[StoreResult]
     results: asyncio.Future[list[IngestResult]]
+    overdue_at: float
+    """When the worker will forward its alerts, by the monotonic clock."""
     request_id: str = field(default_factory=REQUEST_ID.get)
     trace_context: str | None = None
+    expires_at: float = 0.0
+    """When its sender gets a reply even without the correlation, by the monotonic clock."""
+
+    def complete(self, correlations: Mapping[UUID, Correlation]) -> None:
+        """Reply, unless that happened already; *correlations* are by alert."""
+        if not self.results.done():
+            self.results.set_result([ingest_result(result, correlations) for result in self.stored])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CorrelatedBatch:
-    """The replies that one call completes, and the results of their alerts, by alert."""
+    """The replies that one call completes, and the results of their alerts."""
 
     replies: Sequence[PendingReply]
-    results: Mapping[UUID, tuple[StoredAlert, Correlation]]
+    results: Results
 
 
 class Forwarder:
     """Forwards alerts to incident management, links them to their incidents, and completes pending replies."""
 
-    def __init__(self, db: Database, incidents: IncidentsClient, metrics: AlertMetrics, settings: Settings) -> None:
-        self._db = db
-        self._incidents = incidents
-        self._metrics = metrics
+    def __init__(self, correlator: Correlator, settings: Settings) -> None:
+        self._correlator = correlator
+        self._patience = settings.correlate_timeout_seconds
+        self._min_grace = settings.forward_grace_seconds
         self._breaker = CircuitBreaker(settings.breaker_seconds)
-        seconds = settings.correlate_timeout_seconds
-        self._budget = Budget(attempts=1, seconds=seconds, attempt_seconds=seconds)
+        self._pace = Pace(
+            max_size=MAX_ALERTS,
+            min_size=MIN_ALERTS,
+            target_seconds=self._patience,
+            min_timeout=min(settings.lease_seconds / 2, max(self._patience, self._min_grace - self._patience)),
+            max_timeout=settings.lease_seconds / 2,
+        )
         self._pending: deque[PendingReply] = deque()
+        self._queued = 0
+        """The number of alerts in `_pending`."""
+        self._unanswered: deque[PendingReply] = deque()
+        """Every reply, in the order of their expiry."""
+        self._expiring: asyncio.Task[None] | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._calls = 0
         self._call_ended = asyncio.Event()
@@ -104,12 +100,26 @@ class Forwarder:
         self._correlated: deque[CorrelatedBatch] = deque()
         self._linking: asyncio.Task[None] | None = None
 
+    @property
+    def grace(self) -> float:
+        """How long an alert that is stored now may stay unforwarded before the worker forwards it."""
+        return max(self._min_grace, 2 * self._pace.expected_seconds)
+
     def enqueue(self, replies: Iterable[PendingReply]) -> None:
         """Forward the alerts of *replies*, at once or with the next call; returns without waiting."""
-        self._pending.extend(replies)
+        expires_at = clock.monotonic() + self._patience
+        for reply in replies:
+            reply.expires_at = expires_at
+            self._pending.append(reply)
+            self._queued += len(reply.stored)
+            self._unanswered.append(reply)
+        while len(self._pending) > 1 and self._queued > MAX_QUEUED:
+            self._take().complete({})
         self._running = {task for task in self._running if not task.done()}
         if self._pending and len(self._running) < MAX_CALLS:
             self._running.add(create_task(self._run(), name="forward"))
+        if self._unanswered and (self._expiring is None or self._expiring.done()):
+            self._expiring = create_task(self._expire(), name="expire-replies")
 
     async def context(self, _app: web.Application) -> AsyncIterator[None]:
         """Let running calls finish when the application stops (a cleanup context)."""
@@ -117,53 +127,18 @@ class Forwarder:
         await tasks.gather(*self._running)
         if self._linking is not None:
             await self._linking
+        if self._expiring is not None:
+            await tasks.cancel(self._expiring)
 
-    async def forward(self, alerts: Sequence[StoredAlert], budget: Budget, trace_contexts: Mapping[UUID, str]) -> None:
-        """Send the state of *alerts* to incident management, and link them to the incidents in its response.
-
-        Raise UpstreamError without a response, RejectedError for a rejection, or DatabaseUnavailableError if the links
-        cannot be written. It is safe to retry: incident management returns the same result for a version that it has
-        received before.
-        """
-        results = await self._call(alerts, budget, trace_contexts)
-        await self._link(list(results.values()))
-
-    async def _call(
-        self, alerts: Sequence[StoredAlert], budget: Budget, trace_contexts: Mapping[UUID, str]
-    ) -> dict[UUID, tuple[StoredAlert, Correlation]]:
-        """Send the state of *alerts*; return the results, by alert.
-
-        *trace_contexts* has the trace context of each alert's request: the call's span continues the first trace and
-        links the others.
-        """
-        traced = [trace_contexts[alert.id] for alert in alerts if alert.id in trace_contexts] if trace_contexts else []
-        if not traced:
-            return await self._post(alerts, budget, trace_contexts)
-        first, *others = traced
-        with TRACING.span("forward alerts", parent=first, links=others, tocsin__alerts=len(alerts)):
-            return await self._post(alerts, budget, trace_contexts)
-
-    async def _post(
-        self, alerts: Sequence[StoredAlert], budget: Budget, trace_contexts: Mapping[UUID, str]
-    ) -> dict[UUID, tuple[StoredAlert, Correlation]]:
-        states = [_state(alert, trace_contexts.get(alert.id)) for alert in alerts]
-        batch = CorrelateAlerts.model_construct(alerts=states)
-        with self._metrics.stage.labels("forward").time():
-            async with FORWARD():
-                response = await self._incidents.correlate(batch, idempotency_key=str(new_id()), budget=budget)
-        sent = {alert.id: alert for alert in alerts}
-        return {
-            result.alert_id: (sent[result.alert_id], result) for result in response.results if result.alert_id in sent
-        }
-
-    async def _link(self, results: Sequence[tuple[StoredAlert, Correlation]]) -> None:
-        with self._metrics.stage.labels("link").time():
-            async with LINK(), autocommit(self._db) as cur:
-                await forwarding.link_alerts(cur, results)
-        for alert, correlation in results:
-            result = RESULT_OF.get(correlation.action)
-            if result is not None and alert.incident_id != correlation.incident_id:
-                self._metrics.correlated.labels(result).inc()
+    async def _expire(self) -> None:
+        """Reply to the senders that have waited long enough; the calls for their alerts go on."""
+        while self._unanswered:
+            first = self._unanswered[0]
+            left = first.expires_at - clock.monotonic()
+            if left > 0 and not first.results.done():
+                await clock.sleep(left)
+            else:
+                self._unanswered.popleft().complete({})
 
     async def _run(self) -> None:
         while self._pending:
@@ -172,6 +147,8 @@ class Forwarder:
                 await self._wait_for_call(patience)
                 continue
             batch = self._next_batch()
+            if not batch:
+                continue
             REQUEST_ID.set(batch[0].request_id if len(batch) == 1 else f"batch-{new_id()}")
             results = await self._correlate(
                 newest_states(result for reply in batch for result in reply.stored),
@@ -196,12 +173,11 @@ class Forwarder:
             for batch in batches:
                 correlations = {alert_id: result for alert_id, (_, result) in batch.results.items()} if linked else {}
                 for reply in batch.replies:
-                    if not reply.results.done():
-                        reply.results.set_result([ingest_result(result, correlations) for result in reply.stored])
+                    reply.complete(correlations)
 
     async def _try_to_link(self, results: Sequence[tuple[StoredAlert, Correlation]]) -> bool:
         try:
-            await self._link(results)
+            await self._correlator.link(results)
         except DomainError as exc:
             log.warning("alerts not linked yet", alerts=len(results), reason=str(exc))
         except Exception:
@@ -221,40 +197,60 @@ class Forwarder:
         return batches
 
     def _next_batch(self) -> list[PendingReply]:
-        batch = [self._pending.popleft()]
-        alerts = len(batch[0].stored)
-        while self._pending and alerts + len(self._pending[0].stored) <= MAX_ALERTS:
-            batch.append(self._pending.popleft())
-            alerts += len(batch[-1].stored)
+        """Take the alerts of the next call; those that would be overdue by its end are left to the worker."""
+        ends_at = clock.monotonic() + self._pace.expected_seconds
+        batch: list[PendingReply] = []
+        alerts = 0
+        while self._pending:
+            following = self._pending[0]
+            if max(following.overdue_at, following.expires_at) < ends_at:
+                self._take().complete({})
+                continue
+            alerts += len(following.stored)
+            if batch and alerts > self._pace.size:
+                break
+            batch.append(self._take())
         return batch
 
-    async def _correlate(
-        self, alerts: Sequence[StoredAlert], trace_contexts: Mapping[UUID, str]
-    ) -> dict[UUID, tuple[StoredAlert, Correlation]]:
+    def _take(self) -> PendingReply:
+        reply = self._pending.popleft()
+        self._queued -= len(reply.stored)
+        return reply
+
+    async def _correlate(self, alerts: Sequence[StoredAlert], trace_contexts: Mapping[UUID, str]) -> Results:
         """Return the results of *alerts*, without those that incident management did not return in time."""
-        results: dict[UUID, tuple[StoredAlert, Correlation]] = {}
-        for start in range(0, len(alerts), MAX_ALERTS):
-            if not self._breaker.allows():
-                break
-            part = alerts[start : start + MAX_ALERTS]
-            self._calls += 1
-            self._last_call_at = clock.monotonic()
-            try:
-                results |= await self._call(part, self._budget, trace_contexts)
-            except DomainError as exc:
-                if isinstance(exc, UpstreamError):
-                    self._breaker.failed()
-                log.warning("alerts not forwarded yet", alerts=len(part), reason=str(exc))
-            except Exception:
-                # The alerts are stored: their senders get 202, and a worker forwards them when they are overdue.
-                log.exception("alerts not forwarded yet", alerts=len(part))
-            else:
-                self._breaker.succeeded()
-            finally:
-                self._calls -= 1
-                self._call_ended.set()
-                self._call_ended = asyncio.Event()
+        results: Results = {}
+        left = list(alerts)
+        while left and self._breaker.allows():
+            size = self._pace.size
+            part, left = left[:size], left[size:]
+            results |= await self._try_to_send(part, trace_contexts)
         return results
+
+    async def _try_to_send(self, alerts: Sequence[StoredAlert], trace_contexts: Mapping[UUID, str]) -> Results:
+        """Return the results of one call; none if it fails."""
+        self._calls += 1
+        started = self._last_call_at = clock.monotonic()
+        try:
+            results = await self._correlator.send(alerts, trace_contexts, seconds=self._pace.timeout)
+        except DomainError as exc:
+            if isinstance(exc, UpstreamError):
+                self._breaker.failed()
+                slow = isinstance(exc, TransientError) and exc.reason == TIMEOUT
+                (self._pace.timed_out if slow else self._pace.failed)(len(alerts))
+            log.warning("alerts not forwarded yet", alerts=len(alerts), reason=str(exc))
+        except Exception:
+            # The alerts are stored: their senders get 202, and a worker forwards them when they are overdue.
+            log.exception("alerts not forwarded yet", alerts=len(alerts))
+        else:
+            self._breaker.succeeded()
+            self._pace.succeeded(len(alerts), clock.monotonic() - started)
+            return results
+        finally:
+            self._calls -= 1
+            self._call_ended.set()
+            self._call_ended = asyncio.Event()
+        return {}
 
 
 def _trace_contexts(batch: Iterable[PendingReply]) -> dict[UUID, str]:
@@ -264,22 +260,3 @@ def _trace_contexts(batch: Iterable[PendingReply]) -> dict[UUID, str]:
         for result in reply.stored
         if result.alert is not None and reply.trace_context is not None
     }
-
-
-def _state(alert: StoredAlert, trace_context: str | None) -> AlertState:
-    return AlertState.model_construct(
-        alert_id=alert.id,
-        version=alert.version,
-        status=alert.status,
-        service=alert.service,
-        severity=alert.severity,
-        message=alert.message,
-        labels=alert.labels,
-        source=alert.source,
-        dedup_key=alert.dedup_key,
-        occurrences=alert.occurrences,
-        remark=alert.remark,
-        fired_at=alert.fired_at,
-        last_seen_at=alert.last_seen_at,
-        trace_context=trace_context,
-    )

@@ -1,7 +1,6 @@
 """Forward the alerts whose first forwarding failed or was interrupted by a crash."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -10,36 +9,30 @@ import structlog
 from tocsin.alerts.domain import StoredAlert
 from tocsin.alerts.repository import forwarding
 from tocsin.alerts.service import Deps
+from tocsin.alerts.settings import Settings
 from tocsin.kernel import clock, randomness
 from tocsin.kernel.db import autocommit
 from tocsin.kernel.errors import RejectedError
 from tocsin.kernel.failpoints import Failpoint
-from tocsin.kernel.http_client import Budget
+from tocsin.kernel.pace import Pace
 from tocsin.kernel.tracing import TRACING
 from tocsin.kernel.workers import Retries
 
 log = structlog.get_logger(__name__)
 LEASE: Final = Failpoint("alerts.lease_overdue")
 MAX_ALERTS: Final = 500
-"""The maximum number of alerts in one batch."""
+"""The maximum number of alerts in one batch; it follows the latency of the calls."""
+MIN_ALERTS: Final = 50
+"""The maximum number of alerts in one batch while calls are slow."""
 
 
-@dataclass(slots=True)
-class BatchLimit:
-    """The size of the next batch: halved after a failure, to spare a recovering service; doubled after a success."""
-
-    alerts: int = MAX_ALERTS
-
-    def succeeded(self) -> None:
-        """Double it, up to MAX_ALERTS."""
-        self.alerts = min(MAX_ALERTS, self.alerts * 2)
-
-    def failed(self, size: int) -> None:
-        """Set it to half of the *size* that failed."""
-        self.alerts = max(1, size // 2)
+def new_pace(settings: Settings) -> Pace:
+    """Return the pace of the worker's calls, each of which ends well before the lease of its alerts."""
+    seconds = settings.lease_seconds / 2
+    return Pace(MAX_ALERTS, MIN_ALERTS, target_seconds=seconds / 4, min_timeout=seconds, max_timeout=seconds)
 
 
-async def forward_overdue(deps: Deps, limit: BatchLimit, retries: Retries) -> bool | float:
+async def forward_overdue(deps: Deps, pace: Pace, retries: Retries) -> bool | float:
     """Forward one batch of overdue alerts, oldest first.
 
     Return True if there were any; otherwise the seconds until the first of *retries*, or False without one.
@@ -50,18 +43,19 @@ async def forward_overdue(deps: Deps, limit: BatchLimit, retries: Retries) -> bo
     retries.drop_due()
     expires = clock.monotonic() + settings.lease_seconds
     async with LEASE(), autocommit(deps.db) as cur:
-        alerts = await forwarding.lease_overdue(cur, lease=settings.lease_seconds, limit=limit.alerts)
+        alerts = await forwarding.lease_overdue(cur, lease=settings.lease_seconds, limit=pace.size)
         ids = [alert.id for alert in alerts]
         trace_contexts = await forwarding.find_trace_contexts(cur, ids) if TRACING.on else {}
     if not alerts:
         return retries.seconds_left()
+    started = clock.monotonic()
     try:
         await _forward(deps, alerts, trace_contexts, expires=expires)
     except Exception:
-        limit.failed(len(alerts))
+        pace.failed(len(alerts))
         retries.add(await _postpone(deps, alerts, settings.poll_seconds, expires=expires))
         raise
-    limit.succeeded()
+    pace.succeeded(len(alerts), clock.monotonic() - started)
     return True
 
 
@@ -76,11 +70,8 @@ async def measure_unforwarded(deps: Deps) -> None:
 async def _forward(
     deps: Deps, alerts: Sequence[StoredAlert], trace_contexts: Mapping[UUID, str], *, expires: float
 ) -> None:
-    seconds = deps.settings.lease_seconds / 2
     try:
-        await deps.forwarder.forward(
-            alerts, Budget(attempts=1, seconds=seconds, attempt_seconds=seconds), trace_contexts
-        )
+        await deps.correlator.forward(alerts, trace_contexts, seconds=deps.settings.lease_seconds / 2)
     except RejectedError as exc:
         if len(alerts) > 1:
             middle = len(alerts) // 2
