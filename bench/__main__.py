@@ -18,6 +18,7 @@ from tests.support.cli.processes import data_folder
 
 from bench import filled
 from bench.ingestion import SHARE_OF_LOAD, Rate, rate, with_incident
+from bench.overload import Overload, overload
 from bench.processes import Running, bare_server, pgbench, tocsin
 from bench.query import query
 from bench.receiver import Receiver, listening, own_address, receiver
@@ -77,10 +78,19 @@ async def measure(running: Running, bare_url: str, options: argparse.Namespace) 
     async with listening(paged.receive) as url, aiohttp.ClientSession(raise_for_status=True) as session:
         await page_by_webhook(session, running, f"{url}/storm")
         stormy = await storm(running, paged)
+        overloaded = await overload(running, paged, seconds=2 * options.seconds)
     memory = memory_mb(running)
     query(running.dsn, "CREATE TABLE bench_insert (id bigserial PRIMARY KEY, service text, message text)")
     inserts = await pgbench(running.dsn, seconds=options.seconds, connections=PGBENCH_CONNECTIONS)
-    return {"pages": pages, "rates": rates, "answered": answered, "storm": stormy, "memory": memory, "inserts": inserts}
+    return {
+        "pages": pages,
+        "rates": rates,
+        "answered": answered,
+        "storm": stormy,
+        "overload": overloaded,
+        "memory": memory,
+        "inserts": inserts,
+    }
 
 
 async def main() -> None:
@@ -138,6 +148,7 @@ def figures_table(found: dict[str, Any]) -> Table:
     )
     table.add_row("alert to delivered page, idle, median / p99", f"{_ms(statistics.median(pages))} / {_ms(p99)}")
     _add_storm(table, stormy)
+    _add_overload(table, found["overload"])
     table.add_row("memory", ", ".join(f"{name} {size:.0f} MB" for name, size in sorted(found["memory"].items())))
     table.add_row("single-row durable inserts (pgbench)", f"{found['inserts']:,.0f} per second")
     return table
@@ -157,6 +168,22 @@ def _add_storm(table: Table, stormy: Storm) -> None:
         f"{_ms(stormy.now_p50)} / {_ms(stormy.now_p95)}, {stormy.now_failed:,}",
     )
     table.add_row(f"storm: the web service with {BROWSERS} browsers", f"{stormy.web_cores:.2f} cores")
+
+
+def _add_overload(table: Table, found: Overload) -> None:
+    for what, responses in (("acknowledge", found.acknowledged), ("/health", found.health)):
+        figures = f"{_ms(responses.p50)} / {_ms(responses.p99)}, {len(responses.failed)} of {len(responses.seconds)}"
+        table.add_row(f"{what} at ten times the load, p50 / p99, failed", figures)
+    table.add_row(
+        "alerts meanwhile: accepted, refused, p50 / p99",
+        f"{found.accepted:,.0f} and {found.refused:,.0f} per second, {found.p50_ms:.0f} / {found.p99_ms:,.0f} ms",
+    )
+    table.add_row(
+        "each sent to incident management / all correlated after", f"{found.sent:.2f} times / {found.correlated:.1f} s"
+    )
+    table.add_row("accepted alerts without an incident, incidents without a page", f"{found.lost}, {found.unpaged}")
+    largest = ", ".join(f"{name} {size:.0f} MB" for name, size in sorted(found.peak_mb.items()))
+    table.add_row("largest memory meanwhile", largest)
 
 
 def _ms(seconds: float) -> str:

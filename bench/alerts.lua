@@ -66,7 +66,9 @@ function done(summary, latency, requests)
     with_incident, without = with_incident + thread:get("created"), without + thread:get("accepted")
   end
   io.write(string.format(
-    '\n{"requests": %d, "seconds": %.6f, "p50_ms": %.3f, "p99_ms": %.3f, "failed": %d, "created": %d, "accepted": %d}\n',
+    '\n{"requests": %d, "seconds": %.6f, "p50_ms": %.3f, "p99_ms": %.3f, "failed": %d, "refused": %d, '
+      .. '"created": %d, "accepted": %d}\n',
     summary.requests, summary.duration / 1000000, latency:percentile(50) / 1000, latency:percentile(99) / 1000,
-    errors.connect + errors.read + errors.write + errors.status + errors.timeout, with_incident, without))
+    errors.connect + errors.read + errors.write + errors.status + errors.timeout, errors.status,
+    with_incident, without))
 end

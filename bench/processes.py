@@ -96,18 +96,27 @@ async def bare_server() -> AsyncIterator[str]:
 
 
 async def wrk(
-    url: str, load: str, *, seconds: int, connections: int, services: int, pause_ms: float | None = None
+    url: str,
+    load: str,
+    *,
+    seconds: int,
+    connections: int,
+    services: int,
+    pause_ms: float | None = None,
+    timeout_seconds: int = 2,
 ) -> dict[str, Any]:
     """Send the requests of *load* (see alerts.lua) to *url* with wrk; return its figures.
 
-    With *pause_ms*, each connection pauses so long on average before a request, and the statuses are counted.
+    With *pause_ms*, each connection pauses so long on average before a request, and the statuses are counted. A request
+    that takes longer than *timeout_seconds* counts as failed.
     """
     program = shutil.which("wrk")
     if program is None:
         sys.exit("wrk is not installed. On Debian: apt-get install wrk")
     process = await asyncio.create_subprocess_exec(
         program,
-        *("-t", "2", "-c", str(connections), "-d", f"{seconds}s", "--latency", "-s", str(HERE / "alerts.lua"), url),
+        *("-t", "2", "-c", str(connections), "-d", f"{seconds}s", "--latency", "--timeout", f"{timeout_seconds}s"),
+        *("-s", str(HERE / "alerts.lua"), url),
         env={"LOAD": load, "SERVICES": str(services)} | ({} if pause_ms is None else {"PAUSE_MS": f"{pause_ms:.3f}"}),
         stdout=asyncio.subprocess.PIPE,
     )

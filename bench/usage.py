@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -41,3 +42,20 @@ def used_between(before: dict[str, float], after: dict[str, float]) -> float:
 def memory_mb(running: Running) -> dict[str, float]:
     """Return the resident memory of each service in megabytes."""
     return {name: process.memory_info().rss / 1024 / 1024 for name, process in processes(running) if name != "postgres"}
+
+
+def reset_peak_memory(running: Running) -> None:
+    """Begin anew to measure what `peak_memory_mb` returns."""
+    for name, process in processes(running):
+        if name != "postgres":
+            Path(f"/proc/{process.pid}/clear_refs").write_text("5", encoding="ascii")
+
+
+def peak_memory_mb(running: Running) -> dict[str, float]:
+    """Return the largest resident memory of each service since `reset_peak_memory`, in megabytes."""
+    found = {}
+    for name, process in processes(running):
+        if name != "postgres":
+            status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+            found[name] = int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    return found

@@ -189,12 +189,12 @@ async def test_an_outage_shorter_than_the_commit_patience_is_not_noticed(service
     assert (await sending)["status"] == "correlated"
 
 
-async def test_requests_beyond_the_pending_limit_are_refused(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tocsin.alerts.service.batch_writer.MAX_PENDING_BYTES", 1_000)
+async def test_requests_beyond_the_memory_for_them_are_refused(start: Start) -> None:
+    service = await start(body_memory_mib=16, body_wait_seconds=0.1)
     with locked(service):
-        tasks = [create_task(service.send(expect=None, message="m" * 600), name="sending") for _ in range(6)]
+        tasks = [create_task(service.send(expect=None, message="m" * 60_000), name="sending") for _ in range(20)]
         done, _ = await wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        assert all("More alerts arrive" in task.result()["detail"] for task in done)
+        assert all("16 MiB" in task.result()["detail"] for task in done)
     answers = await asyncio.gather(*tasks)
     stored = service.rows("SELECT count(*) FROM alerts.alert")[0]["count"]
     assert stored == sum("alert_id" in answer for answer in answers) >= 2

@@ -112,7 +112,7 @@ def test_pending_migrations_are_listed_in_order_without_applying_them(empty_dsn:
 
 def test_a_service_is_not_started_for_a_parent_that_has_died() -> None:
     someone_else = str(os.getppid())
-    command = (sys.executable, "-I", "-S", str(LAUNCHER), someone_else, sys.executable, "-c", "print('started')")
+    command = (sys.executable, "-I", "-S", str(LAUNCHER), someone_else, "0", sys.executable, "-c", "print('started')")
     ended = subprocess.run(command, capture_output=True, check=True)  # noqa: S603 - all of it is right above
     assert ended.stdout == b""
 

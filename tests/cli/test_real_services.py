@@ -19,6 +19,8 @@ async def test_five_services_start_serve_every_command_and_stop_by_one_ctrl_c(
         await up.wait_for_output("curl ")
         assert set(up.services()) == {service.name for service in SERVICES}
         assert all(up.endpoint.url(service) in up.output for service in SERVICES)
+        niceness = {name: process.nice() for name, process in up.services().items()}
+        assert niceness.pop("alerts") > max(niceness.values()), "acknowledging comes before more alerts"
         notifications = up.services()["notifications"]
         assert notifications.environ()["PUBLIC_URL"] == up.endpoint.url(WEB), "links lead to the printed address"
         await up.is_ready()

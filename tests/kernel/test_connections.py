@@ -71,7 +71,7 @@ async def test_connections_in_use_are_kept_and_a_further_one_is_refused_with_a_r
 
 async def test_with_few_files_a_process_that_holds_many_connections_still_serves(launch: Launch) -> None:
     running = await listening(await launch(files=256))
-    assert any(line.get("max_connections") == 2_000 and line["connections"] == 96 for line in running.lines)
+    assert any(line.get("max_connections") == 4_000 and line["connections"] == 96 for line in running.lines)
     async with connected(running, 300, PARTIAL):
         assert await is_healthy(running)
 

@@ -122,6 +122,18 @@ class Replica:
         """Whether it is stopped by SIGSTOP, which takes effect asynchronously."""
         return self._process is not None and psutil.Process(self._process.pid).status() == psutil.STATUS_STOPPED
 
+    def reset_peak_memory(self) -> None:
+        """Begin anew to measure `peak_memory_mib`."""
+        self._file("clear_refs").write_text("5", encoding="ascii")
+
+    @property
+    def peak_memory_mib(self) -> float:
+        """The largest resident memory since `reset_peak_memory`."""
+        return int(self._file("status").read_text(encoding="ascii").partition("VmHWM:")[2].split()[0]) / 1024
+
+    def _file(self, name: str) -> Path:
+        return Path(f"/proc/{self._process.pid if self._process else 0}/{name}")
+
     @property
     def _exit_code(self) -> int | None:
         return None if self._process is None else self._process.returncode

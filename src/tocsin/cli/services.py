@@ -15,6 +15,8 @@ class Service:
     port: int
     url_variable: str = ""
     """The environment variable with its URL, for the other services."""
+    niceness: int = 0
+    """Added to that of `tocsin up`: a service with more gets less of a busy processor."""
 
     @property
     def module(self) -> str:
@@ -25,7 +27,8 @@ class Service:
 WEB: Final = Service("web", 8080)
 """The web interface, and the gateway to the others."""
 SERVICES: Final = (
-    Service("alerts", 8001, "ALERT_INGESTION_URL"),
+    # Under more alerts than the machine can take, acknowledging and paging come first.
+    Service("alerts", 8001, "ALERT_INGESTION_URL", niceness=5),
     Service("incidents", 8002, "INCIDENT_MANAGEMENT_URL"),
     Service("oncall", 8003, "ONCALL_SERVICE_URL"),
     Service("notifications", 8004, "NOTIFICATION_SERVICE_URL"),

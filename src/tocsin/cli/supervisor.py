@@ -35,9 +35,10 @@ TAIL_LINES: Final = 15
 """How many of a service's last lines are shown if it does not start."""
 
 
-def launch_command(module: str) -> tuple[str, ...]:
-    """Return the command that runs *module* and dies with this process."""
-    return (sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), sys.executable, "-m", module)
+def launch_command(module: str, *, niceness: int = 0) -> tuple[str, ...]:
+    """Return the command that runs *module*, *niceness* nicer than this process, and dies with it."""
+    launcher = (sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), str(niceness))
+    return (*launcher, sys.executable, "-m", module)
 
 
 class ServiceProcess:
@@ -79,7 +80,7 @@ class ServiceProcess:
     async def _run(self) -> int:
         """Run the service once and return its exit code."""
         process = self._process = await asyncio.create_subprocess_exec(
-            *launch_command(self.service.module),
+            *launch_command(self.service.module, niceness=self.service.niceness),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

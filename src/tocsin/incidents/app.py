@@ -1,5 +1,6 @@
 """The composition root of incident management."""
 
+import asyncio
 from datetime import timedelta
 
 from aiohttp import web
@@ -41,6 +42,7 @@ def create_app(settings: Settings) -> web.Application:
         notify_channel=channel,
         metrics=metrics,
         window=timedelta(minutes=settings.correlation_window_minutes),
+        correlate_slots=asyncio.Semaphore(settings.correlate_slots()),
         lock_seconds=settings.correlate_lock_seconds,
         auto_resolve=settings.auto_resolve,
         assign_seconds=settings.assign_seconds,

@@ -20,6 +20,9 @@ class Settings(ServiceSettings):
     """For how long after its creation an incident accepts new alerts of its service and severity."""
     correlate_lock_seconds: Seconds = 0.25
     """How long correlation waits for a lock; after that, the alerts that need it are left out and retried later."""
+    correlate_concurrency: Annotated[int, Field(ge=1, le=100)] = 4
+    """The maximum number of batches of alerts that are correlated at a time: the other database connections, at least
+    two, stay free for people and for paging. Further batches wait a second, and then get 503."""
     auto_resolve: bool = True
     """Whether an incident is resolved automatically once the senders have resolved all its alerts."""
     assign_seconds: Annotated[float, Field(ge=0, le=10)] = 1.0
@@ -42,6 +45,10 @@ class Settings(ServiceSettings):
     """How often the stream sends a comment as a heartbeat."""
     stream_buffer: Annotated[int, Field(ge=1, le=100_000)] = 2_000
     """Events kept in memory for all clients; a client that is further behind is served from the database."""
+
+    def correlate_slots(self) -> int:
+        """Return how many batches of alerts may be correlated at a time."""
+        return min(self.correlate_concurrency, max(1, self.db_pool_size - 2))
 
 
 SETTINGS = web.AppKey("SETTINGS", Settings)

@@ -4,8 +4,9 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
-from tocsin.kernel import health, openapi, process_metrics, routing
+from tocsin.kernel import allocator, health, openapi, process_metrics, routing
 from tocsin.kernel.auth import Scope
+from tocsin.kernel.body_memory import BODY_MEMORY, BodyMemory
 from tocsin.kernel.connections import CONNECTIONS, Connections
 from tocsin.kernel.db import DB, Database, database
 from tocsin.kernel.hosts import ALLOWED_HOSTS, AllowedHosts, host_middleware
@@ -43,6 +44,7 @@ def base_app(
     *middlewares* run after `request_middleware` and before `problem_middleware`. *get_openapi* returns the OpenAPI
     document; by default that of the application's own routes.
     """
+    allocator.configure()
     origins = frozenset(filter(None, settings.cors_origins.split(",")))
     cors = [cors_middleware] if origins else []
     app = web.Application(
@@ -67,6 +69,7 @@ def base_app(
     app[WORKER_METRICS] = WorkerMetrics.register(registry)
     process_metrics.watch_process(app, registry)
     app[CORS_ORIGINS] = origins
+    app[BODY_MEMORY] = BodyMemory.of(settings, registry)
     app[BODY_SECONDS] = settings.body_timeout_seconds
     app[ALLOWED_HOSTS] = AllowedHosts.of(settings, service=service)
     app.on_startup.append(routing.require_scopes)

@@ -55,7 +55,7 @@ class Connections:
                 max_connections=self._most,
             )
             self._most = allowed
-        return await asyncio.get_running_loop().create_server(self._accept, address, port, backlog=1024)
+        return await asyncio.get_running_loop().create_server(self._accept, address, port, backlog=self._most)
 
     @contextmanager
     def using(self, request: web.Request) -> Iterator[None]:

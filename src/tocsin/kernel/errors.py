@@ -87,6 +87,16 @@ class UnavailableError(DomainError):
     code = "unavailable"
 
 
+class OverloadedError(UnavailableError):
+    """More work arrives than can be done; after *retry_after* seconds, a retry may succeed."""
+
+    code = "overloaded"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class DatabaseUnavailableError(UnavailableError):
     """The database cannot be reached, or the connection was lost: the outcome of a write is then unknown."""
 

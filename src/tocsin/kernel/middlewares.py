@@ -11,7 +11,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
-from tocsin.kernel import clock, request_id
+from tocsin.kernel import body_memory, clock, request_id
 from tocsin.kernel.auth import ACTOR_HEADER, PRINCIPAL, open_principal
 from tocsin.kernel.connections import CONNECTIONS
 from tocsin.kernel.errors import ForbiddenError
@@ -98,6 +98,7 @@ async def request_middleware(request: web.Request, handler: Handler) -> web.Stre
             status = response.status
             return response
         finally:
+            body_memory.release(request)
             seconds = clock.monotonic() - started
             metrics.running.dec()
             if status == CLIENT_CLOSED and STREAMING in request:

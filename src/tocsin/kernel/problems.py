@@ -88,7 +88,8 @@ def problem(
 def problem_of(exc: errors.DomainError) -> web.Response:
     """Build the problem document of a domain error."""
     found = exc.errors if isinstance(exc, errors.InvalidRequestError) else ()
-    return problem(status_of(type(exc)), exc.code, str(exc), field_errors=found)
+    headers = {"Retry-After": str(exc.retry_after)} if isinstance(exc, errors.OverloadedError) else None
+    return problem(status_of(type(exc)), exc.code, str(exc), field_errors=found, headers=headers)
 
 
 def status_of(error: type[errors.DomainError]) -> HTTPStatus:

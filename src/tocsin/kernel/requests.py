@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from tocsin.kernel import clock, tasks
 from tocsin.kernel.auth import PRINCIPAL
+from tocsin.kernel.body_memory import BODY_MEMORY, SMALL_BODY, holdings_of
 from tocsin.kernel.errors import (
     BodyTimeoutError,
     ClientDisconnectedError,
@@ -29,6 +31,8 @@ MAX_KEY: Final = 255
 """The maximum number of characters of an idempotency key."""
 BODY: Final = web.RequestKey("BODY", bytes)
 """The body, once it has been read."""
+RECHECK_SECONDS: Final = 0.5
+"""How often a large body that stopped arriving is compared with whether others wait for its place."""
 BODY_SECONDS: Final = web.AppKey("BODY_SECONDS", float)
 """How long a body may take to arrive."""
 
@@ -36,12 +40,13 @@ BODY_SECONDS: Final = web.AppKey("BODY_SECONDS", float)
 async def read_body(request: web.Request, *, limit: int = BODY_LIMIT) -> bytes:
     """Return the body; later calls return the same bytes. Raise TooLargeError if it has more than *limit* bytes.
 
-    Raise UnsupportedMediaTypeError if it is compressed: a small body may decompress to gigabytes. Raise what
-    `body_chunks` raises.
+    Raise UnsupportedMediaTypeError if it is compressed: a small body may decompress to gigabytes. Raise OverloadedError
+    if there is no memory for it in time, and what `body_chunks` raises.
     """
     body = request.get(BODY)
     if body is None:
         body = request[BODY] = await _read_body(request, limit)
+        await holdings_of(request).take_handling(body)
     return body
 
 
@@ -58,35 +63,51 @@ async def _read_body(request: web.Request, limit: int) -> bytes:
             raise _too_large(limit)
         return arrived
     body = bytearray()
-    async for chunk in body_chunks(request):
+    async for chunk in body_chunks(request, held=limit):
         body += chunk
         if len(body) > limit:
             raise _too_large(limit)
     return bytes(body)
 
 
-async def body_chunks(request: web.Request) -> AsyncIterator[bytes]:
-    """Yield the body as it arrives.
+async def body_chunks(request: web.Request, *, held: int) -> AsyncIterator[bytes]:
+    """Yield the body as it arrives; the caller holds at most *held* bytes of it at a time.
 
     Raise ClientDisconnectedError if the client disconnects before its end. Raise BodyTimeoutError if the end does not
-    arrive in time, or never, as after an invalid chunk.
+    arrive in time, or never, as after an invalid chunk. Raise OverloadedError if there is no memory for it in time.
     """
-    seconds = request.app[BODY_SECONDS]
-    ends_at = clock.monotonic() + seconds
+    started = clock.monotonic()
+    arrived, is_large = 0, False
     with _disconnects():
         while True:
-            limit = tasks.timeout(max(0.0, ends_at - clock.monotonic()))
-            try:
-                async with limit:
-                    chunk = await request.content.readany()
-            except TimeoutError as exc:
-                if not limit.expired():
-                    raise  # a time-out of TCP
-                msg = f"The body did not arrive within {seconds:g} s."
-                raise BodyTimeoutError(msg) from exc
+            chunk = await _next_chunk(request, started, is_large=is_large)
             if not chunk:
                 return
+            arrived += len(chunk)
+            if arrived > SMALL_BODY and not is_large:
+                is_large = True
+                await holdings_of(request).take_arriving(min(held, request.content_length or held))
             yield chunk
+
+
+async def _next_chunk(request: web.Request, started: float, *, is_large: bool) -> bytes:
+    """Return the next chunk. Raise BodyTimeoutError if the body takes too long, counted from *started*."""
+    memory = request.app[BODY_MEMORY]
+    while True:
+        others_wait = is_large and memory.arriving.waiting > 0
+        # Half of the time that others wait, so that they get its place before they are refused.
+        seconds = min(request.app[BODY_SECONDS], memory.wait_seconds / 2 if others_wait else inf)
+        left = max(0.0, started + seconds - clock.monotonic())
+        limit = tasks.timeout(min(left, RECHECK_SECONDS) if is_large else left)
+        try:
+            async with limit:
+                return await request.content.readany()
+        except TimeoutError as exc:
+            if not limit.expired():
+                raise  # a time-out of TCP
+            if left <= RECHECK_SECONDS or not is_large:
+                msg = f"The body did not arrive within {seconds:g} s" + (", while others wait." if others_wait else ".")
+                raise BodyTimeoutError(msg) from exc
 
 
 @contextmanager

@@ -53,11 +53,17 @@ class ProcessSettings(BaseSettings):
     and the host of PUBLIC_URL. `*` allows any name, also that of a hostile page."""
     body_timeout_seconds: Seconds = 30.0
     """How long the body of a request may take to arrive; after that, the request is refused with 408."""
-    max_connections: Annotated[int, Field(ge=16, le=100_000)] = 2_000
+    max_connections: Annotated[int, Field(ge=16, le=100_000)] = 4_000
     """The maximum number of open connections. A further one replaces the oldest idle one, or is refused with 503 if all
     are in use."""
     idle_timeout_seconds: Seconds = 60.0
     """A connection on which no complete head of a request arrives within this time is closed."""
+    body_memory_mib: Annotated[int, Field(ge=16, le=65_536)] = 96
+    """The memory in MiB that the bodies of requests, and what is made of them, may use at a time. Further ones wait; a
+    body that needs more is handled alone."""
+    body_wait_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """How long a request waits for memory for its body; after that it gets 503. While others wait, a large body has to
+    arrive in half of this time."""
     drain_seconds: Annotated[float, Field(ge=0, le=60)] = 0.0
     """At shutdown, how long readiness is 503 while requests are still served, before the listening socket closes."""
     failpoint: Annotated[str, Field(pattern=f"^({FAILPOINT}(,{FAILPOINT})*)?$")] = ""

@@ -40,13 +40,13 @@ def parse_json(body: bytes, model: type[M], *, max_values: int = MAX_VALUES) -> 
 
 def refuse_too_many_values(body: bytes, max_values: int) -> None:
     """Raise TooLargeError if *body* has more than *max_values* JSON values."""
-    if _count_values(body) > max_values and _count_values(_without_strings(body, max_values)) > max_values:
+    if count_values(body) > max_values and count_values(_without_strings(body, max_values)) > max_values:
         msg = f"The body has more than {max_values} values; split it into several requests."
         raise TooLargeError(msg)
 
 
-def _count_values(body: bytes) -> int:
-    # Every value but the first of an object or array follows a comma.
+def count_values(body: bytes) -> int:
+    """Return about how many JSON values *body* has: every one but the first of an object or array follows a comma."""
     return body.count(b",") + body.count(b"{") + body.count(b"[")
 
 

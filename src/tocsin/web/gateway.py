@@ -14,6 +14,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from tocsin.kernel import request_id, tasks
+from tocsin.kernel.body_memory import STREAMED_BODY
 from tocsin.kernel.errors import ClientDisconnectedError, DomainError, NotFoundError, TooLargeError, UpstreamError
 from tocsin.kernel.event_streams import EVENT_STREAM, STREAM_LIMIT
 from tocsin.kernel.requests import body_chunks
@@ -186,7 +187,7 @@ class _Body:
     async def chunks(self) -> AsyncIterator[bytes]:
         sent = 0
         try:
-            async for chunk in body_chunks(self._request):
+            async for chunk in body_chunks(self._request, held=STREAMED_BODY):
                 if self._deadline is not None and not self._deadline.expired():
                     tasks.extend(self._deadline, self._response_seconds)
                 sent += len(chunk)

@@ -4,6 +4,7 @@ An insert without a conflict clause fails if its request, or its idempotency key
 to retry a batch.
 """
 
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +23,7 @@ _INSERT_BATCH: Final = PreparedStatement(
     """
     WITH request AS (
         INSERT INTO alerts.request (id, integration_id, integration, content_type, body, trace_context, created_at)
-        SELECT id, integration_id, integration, content_type, decode(body, 'hex'), trace_context, tocsin.now()
+        SELECT id, integration_id, integration, content_type, decode(body, 'base64'), trace_context, tocsin.now()
         FROM json_to_recordset(%(requests)s) AS i (
             id uuid, integration_id uuid, integration text, content_type text, body text, trace_context text)
     ), idempotency AS (
@@ -252,7 +253,7 @@ def _request(request: IncomingRequest) -> dict[str, Any]:
         "integration_id": request.integration_id,
         "integration": request.integration,
         "content_type": request.content_type,
-        "body": request.body.hex(),
+        "body": b64encode(request.body).decode(),
         "trace_context": request.trace_context,
     }
 

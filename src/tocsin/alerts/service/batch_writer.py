@@ -23,7 +23,7 @@ from tocsin.alerts.domain import (
 from tocsin.alerts.metrics import AlertMetrics
 from tocsin.alerts.repository import writes
 from tocsin.alerts.service.forwarder import Forwarder, PendingReply
-from tocsin.alerts.service.storing import PendingRequest, store
+from tocsin.alerts.service.store import PendingRequest, store
 from tocsin.alerts.settings import Settings
 from tocsin.integrations.integration import IncomingAlert, IngestResult
 from tocsin.kernel import clock, randomness, tasks
@@ -41,8 +41,6 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 Larger commits cost less for each alert, but storing, forwarding and replying then alternate instead of overlapping. On
 two cores, a limit of 200 alerts had 10 % more throughput than limits of 100 and 1,000.
 """
-MAX_PENDING_BYTES: Final = 64 * 1024 * 1024
-"""Further requests are refused with 503 while more bytes than this are pending."""
 RETRY_SECONDS: Final = (0.05, 0.2)
 """Bounds of the pause between tries while the database is unavailable."""
 
@@ -57,7 +55,6 @@ class BatchWriter:
         self._patience = settings.commit_patience_seconds
         self._pending: deque[PendingRequest] = deque()
         metrics.pending.set_function(lambda: len(self._pending))
-        self._pending_bytes = 0
         self._by_key: dict[tuple[str, str], PendingRequest] = {}
         self._wakeup = asyncio.Event()
         self._stopping = False
@@ -65,8 +62,8 @@ class BatchWriter:
     async def submit(self, request: IncomingRequest, alerts: Sequence[IncomingAlert]) -> list[IngestResult]:
         """Store a request and return the outcome of its alerts, in their order.
 
-        Raise UnavailableError if the database is unavailable for too long or too many requests are pending,
-        InvalidRequestError if the database refuses the data or the idempotency key was used for another request.
+        Raise UnavailableError if the database is unavailable for too long, InvalidRequestError if the database refuses
+        the data or the idempotency key was used for another request.
         """
         idempotent = request.idempotent
         key = None if idempotent is None else (idempotent.scope, idempotent.key)
@@ -74,16 +71,12 @@ class BatchWriter:
         if first is not None and first.request.idempotent is not None:
             check_same(first.request.idempotent.digest(), request)
             return await tasks.shield(first.results)
-        if self._pending_bytes > MAX_PENDING_BYTES:
-            msg = "More alerts arrive than can be stored; try again in a moment."
-            raise UnavailableError(msg)
         results: asyncio.Future[list[IngestResult]] = asyncio.get_running_loop().create_future()
         pending = PendingRequest(request, alerts, results, clock.monotonic() + self._patience)
         if key is not None:
             self._by_key[key] = pending
             results.add_done_callback(lambda _: self._by_key.pop(key))
         self._pending.append(pending)
-        self._pending_bytes += len(request.body)
         self._wakeup.set()
         return await results
 
@@ -112,7 +105,6 @@ class BatchWriter:
             if batch and (alerts > MAX_ALERTS or size > MAX_BYTES):
                 break
             batch.append(self._pending.popleft())
-            self._pending_bytes -= len(following.request.body)
         return batch
 
     async def _commit(self, batch: Sequence[PendingRequest]) -> None:

@@ -40,6 +40,8 @@ MAX_QUEUED: Final = 2_000
 """The maximum number of alerts that wait for a call; the oldest of more are left to the worker."""
 MAX_CALLS: Final = 2
 """Concurrent calls. The second one starts only if the first takes long."""
+STOP_SECONDS: Final = 2.0
+"""How long a stopping process waits for its calls; another one forwards the alerts that are left."""
 CALL_PATIENCE_SECONDS: Final = 0.05
 """How long to wait for a running call: most of the cost is per call, and what arrives meanwhile is in the next one."""
 
@@ -56,6 +58,11 @@ class PendingReply:
     trace_context: str | None = None
     expires_at: float = 0.0
     """When its sender gets a reply even without the correlation, by the monotonic clock."""
+
+    @property
+    def left_at(self) -> float:
+        """When its alerts are left to the worker, unless they have been sent."""
+        return max(self.overdue_at, self.expires_at)
 
     def complete(self, correlations: Mapping[UUID, Correlation]) -> None:
         """Reply, unless that happened already; *correlations* are by alert."""
@@ -122,9 +129,11 @@ class Forwarder:
             self._expiring = create_task(self._expire(), name="expire-replies")
 
     async def context(self, _app: web.Application) -> AsyncIterator[None]:
-        """Let running calls finish when the application stops (a cleanup context)."""
+        """Let running calls finish when the application stops, for STOP_SECONDS (a cleanup context)."""
         yield
-        await tasks.gather(*self._running)
+        if self._running:
+            _, slow = await tasks.wait(self._running, seconds=STOP_SECONDS)
+            await tasks.cancel(*slow)
         if self._linking is not None:
             await self._linking
         if self._expiring is not None:
@@ -153,6 +162,7 @@ class Forwarder:
             results = await self._correlate(
                 newest_states(result for reply in batch for result in reply.stored),
                 _trace_contexts(batch) if TRACING.on else {},
+                overdue_at=min(reply.left_at for reply in batch),
             )
             self._correlated.append(CorrelatedBatch(batch, results))
             if self._linking is None or self._linking.done():
@@ -203,7 +213,7 @@ class Forwarder:
         alerts = 0
         while self._pending:
             following = self._pending[0]
-            if max(following.overdue_at, following.expires_at) < ends_at:
+            if following.left_at < ends_at:
                 self._take().complete({})
                 continue
             alerts += len(following.stored)
@@ -217,14 +227,21 @@ class Forwarder:
         self._queued -= len(reply.stored)
         return reply
 
-    async def _correlate(self, alerts: Sequence[StoredAlert], trace_contexts: Mapping[UUID, str]) -> Results:
-        """Return the results of *alerts*, without those that incident management did not return in time."""
+    async def _correlate(
+        self, alerts: Sequence[StoredAlert], trace_contexts: Mapping[UUID, str], *, overdue_at: float
+    ) -> Results:
+        """Return the results of *alerts*, without those that incident management did not return in time.
+
+        Of more alerts than one call has, those that would be overdue are left to the worker, too.
+        """
         results: Results = {}
-        left = list(alerts)
-        while left and self._breaker.allows():
-            size = self._pace.size
-            part, left = left[:size], left[size:]
+        start = 0
+        while start < len(alerts) and self._breaker.allows():
+            if start and overdue_at < clock.monotonic() + self._pace.expected_seconds:
+                break
+            part = alerts[start : start + self._pace.size]
             results |= await self._try_to_send(part, trace_contexts)
+            start += len(part)
         return results
 
     async def _try_to_send(self, alerts: Sequence[StoredAlert], trace_contexts: Mapping[UUID, str]) -> Results:

@@ -8,13 +8,10 @@ from typing import Final
 from aiohttp import web
 
 from tocsin.integrations.integration import DEFAULT_CONFIG, IncomingAlert, Integration
-from tocsin.kernel.errors import UnavailableError
 from tocsin.kernel.validation import refuse_too_many_values
 
 SMALL_BYTES: Final = 64 * 1024
 """Bodies up to this size are parsed on the event loop, which blocks it for some hundredths of a second at most."""
-MAX_WAITING: Final = 8
-"""Large bodies that may be parsed or queued; further ones are refused with 503."""
 
 
 class BodyParser:
@@ -28,15 +25,11 @@ class BodyParser:
     async def parse(self, integration: Integration, body: bytes) -> list[IncomingAlert]:
         """Return the alerts in *body*.
 
-        Raise MalformedRequestError, InvalidRequestError, TooLargeError for too many values, or UnavailableError while
-        too many large bodies wait.
+        Raise MalformedRequestError, InvalidRequestError, or TooLargeError for too many values.
         """
         if len(body) <= SMALL_BYTES:
             return integration.parse(body, DEFAULT_CONFIG)
         refuse_too_many_values(body, integration.max_values)
-        if self.waiting >= MAX_WAITING:
-            msg = "More large requests arrive than can be parsed; try again in a moment."
-            raise UnavailableError(msg)
         self.waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(

@@ -1,5 +1,6 @@
 """Use cases of incident management. Each owns its transaction; none keeps it open during network I/O."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -29,6 +30,8 @@ class Deps:
     metrics: IncidentMetrics
     window: timedelta
     """For how long after its creation an incident accepts new alerts of its service and severity."""
+    correlate_slots: asyncio.Semaphore
+    """Bounds the batches of alerts that are correlated at a time."""
     lock_seconds: float
     """How long correlation waits for a lock."""
     auto_resolve: bool

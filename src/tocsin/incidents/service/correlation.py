@@ -1,6 +1,7 @@
 """Correlate a batch of alerts with incidents."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
 
@@ -14,15 +15,34 @@ from tocsin.incidents.domain.timeline_entries import timeline_entries
 from tocsin.incidents.repository import correlation, timeline
 from tocsin.incidents.service import TIMELINE_ENTRIES, Deps
 from tocsin.incidents.service.escalations import enqueue_starts, enqueue_stops
+from tocsin.kernel import tasks
 from tocsin.kernel.db import Cursor, transaction
-from tocsin.kernel.errors import LockTimeoutError
+from tocsin.kernel.errors import LockTimeoutError, OverloadedError
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.ids import new_id
 
 log = structlog.get_logger(__name__)
 CORRELATE: Final = Failpoint("incidents.correlate")
+SLOT_SECONDS: Final = 1.0
+"""How long a batch waits until others have been correlated: less than its sender waits for the response, so that no
+batch is correlated whose sender has given up."""
 EMPTY_PLAN: Final = BatchPlan([], [], [], [], [])
 AUTO_RESOLVED: Final = StopEscalation(reason="resolved", actor=AUTO_RESOLVE)
+
+
+@asynccontextmanager
+async def _slot(deps: Deps) -> AsyncIterator[None]:
+    """Limit the batches that are correlated at a time. Raise OverloadedError after SLOT_SECONDS."""
+    try:
+        async with tasks.timeout(SLOT_SECONDS):
+            await deps.correlate_slots.acquire()
+    except TimeoutError:
+        msg = "More alerts arrive than can be correlated; try again in a moment."
+        raise OverloadedError(msg, retry_after=1) from None
+    try:
+        yield
+    finally:
+        deps.correlate_slots.release()
 
 
 async def correlate(deps: Deps, batch: CorrelateAlerts) -> Correlations:
@@ -30,15 +50,16 @@ async def correlate(deps: Deps, batch: CorrelateAlerts) -> Correlations:
 
     Idempotent per alert and version: a retry changes nothing and returns the first result. Alerts whose correlation key
     or incident stays locked by another transaction are left out of the results, so that they do not delay the others;
-    the sender reports them again.
+    the sender reports them again. Raise OverloadedError while too many batches are being correlated.
     """
     if not batch.alerts:
         return Correlations(results=[])
-    try:
-        plan = await _correlate(deps, batch.alerts, free_only=False)
-    except LockTimeoutError:
-        log.warning("lock time-out: retrying the batch without its blocked alerts", batch_alerts=len(batch.alerts))
-        plan = await _correlate(deps, batch.alerts, free_only=True)
+    async with _slot(deps):
+        try:
+            plan = await _correlate(deps, batch.alerts, free_only=False)
+        except LockTimeoutError:
+            log.warning("lock time-out: retrying the batch without its blocked alerts", batch_alerts=len(batch.alerts))
+            plan = await _correlate(deps, batch.alerts, free_only=True)
     for delta in plan.opened:
         deps.metrics.created.labels(delta.incident.severity).inc()
     for delta in plan.deltas():
