@@ -51,10 +51,13 @@ COLUMNS: Final = """
 
 
 def growing_tables(dsn: str) -> list[str]:
-    """Return the tables, with their schema, that have more rows the longer Tocsin runs."""
+    """Return the tables, with their schema, that have more rows the longer Tocsin runs; no partitions of them."""
     tables = run(
         dsn,
-        "SELECT schemaname || '.' || tablename AS name FROM pg_tables WHERE schemaname = ANY(%(schemas)s)",
+        """
+        SELECT relnamespace::regnamespace || '.' || relname AS name FROM pg_class
+        WHERE relnamespace::regnamespace::text = ANY(%(schemas)s) AND relkind IN ('r', 'p') AND NOT relispartition
+        """,
         {"schemas": SCHEMAS},
     )
     return sorted({table["name"] for table in tables} - BOUNDED)
@@ -63,7 +66,7 @@ def growing_tables(dsn: str) -> list[str]:
 def multiply(dsn: str, *, rows: int) -> dict[str, int]:
     """Copy the rows of each growing table, ever further into the past, until it has *rows*; return how many it has.
 
-    Ids are changed alike in all tables, so that the copies belong together as their originals do.
+    Ids are changed alike in tables with the same step, so that the copies belong together as their originals do.
     """
     # As a replica: the copies of a parent need not be there before those of its children.
     with closing(psycopg2.connect(dsn, options="-c session_replication_role=replica")) as connection:
@@ -91,7 +94,7 @@ def _copied(dsn: str, table: str) -> Iterator[tuple[str, str]]:
     for column in run(dsn, COLUMNS, {"table": table}):
         name = column["name"]
         if column["type"] == "uuid":
-            yield name, f"md5(row.{name} || '-' || n)::uuid"
+            yield name, _earlier_id(f"row.{name}", step)
         elif column["type"].startswith("timestamp"):
             yield name, f"row.{name} - n * interval '{step}'"
         elif column["type"] == "date":
@@ -104,3 +107,11 @@ def _copied(dsn: str, table: str) -> Iterator[tuple[str, str]]:
             yield name, f"row.{name} || '-' || n % 200"
         else:
             yield name, f"row.{name}"
+
+
+def _earlier_id(column: str, step: str) -> str:
+    """Return an id of its own for each copy, n steps earlier, so that it belongs to the partition of that time."""
+    return (
+        f"overlay(md5({column} || '-' || n) PLACING left(replace(tocsin.id_at(GREATEST("
+        f"tocsin.time_of({column}) - n * interval '{step}', to_timestamp(0)))::text, '-', ''), 12) FROM 1)::uuid"
+    )

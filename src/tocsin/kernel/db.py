@@ -151,6 +151,8 @@ class Database:
             f" -c statement_timeout={round(self._config.statement_timeout * 1000)}"
             f" -c lock_timeout={round(self._config.lock_timeout * 1000)}"
             f" -c idle_in_transaction_session_timeout={round(self._config.statement_timeout * 2000)}"
+            # A statement reads a few rows of each partition through an index: workers would take longer to start.
+            " -c max_parallel_workers_per_gather=0"
             # By default the server keeps the sessions of a disconnected client for two hours.
             " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=2"
         )

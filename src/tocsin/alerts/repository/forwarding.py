@@ -15,7 +15,8 @@ _LINK_FREE: Final = """
         SELECT * FROM json_to_recordset(%(correlated)s)
             AS new (alert_id uuid, incident_id uuid, version integer, action text)
     ), locked AS MATERIALIZED (
-        SELECT alert_id FROM alerts.correlation WHERE alert_id = ANY (ARRAY(SELECT alert_id FROM new))
+        SELECT alert_id FROM alerts.correlation
+        WHERE alert_id = ANY (ARRAY(SELECT alert_id FROM new)) AND alert_id BETWEEN %(first)s AND %(last)s
         FOR NO KEY UPDATE SKIP LOCKED
     ), linked AS (
         UPDATE alerts.correlation AS c
@@ -25,7 +26,7 @@ _LINK_FREE: Final = """
                 THEN new.action ELSE c.action END
         FROM new
         WHERE c.alert_id = new.alert_id AND (c.forwarded_version < new.version OR c.action = 'resolved')
-            AND c.alert_id = ANY (ARRAY(SELECT alert_id FROM locked))
+            AND c.alert_id = ANY (ARRAY(SELECT alert_id FROM locked)) AND c.alert_id BETWEEN %(first)s AND %(last)s
     )
     SELECT alert_id FROM new EXCEPT SELECT alert_id FROM locked
 """
@@ -51,7 +52,11 @@ async def link_alerts(cur: Cursor, correlated: Iterable[tuple[StoredAlert, Corre
 
 
 async def _link(cur: Cursor, correlated: Iterable[tuple[StoredAlert, Correlation]], sql: str) -> list[UUID]:
-    """Link alerts; return those whose rows are skipped because they are locked."""
+    """Link alerts; return those whose rows are skipped because they are locked.
+
+    With the bounds of their ids, the planner leaves out all partitions but those of the alerts.
+    """
+    correlated = list(correlated)
     await defer(cur, "SET LOCAL synchronous_commit = off")
     rows = await fetch_all(
         cur,
@@ -67,6 +72,8 @@ async def _link(cur: Cursor, correlated: Iterable[tuple[StoredAlert, Correlation
                 for alert, correlation in correlated
             ]
         ),
+        first=min(alert.id for alert, _ in correlated),
+        last=max(alert.id for alert, _ in correlated),
     )
     return [row["alert_id"] for row in rows]
 
@@ -124,7 +131,7 @@ async def postpone(cur: Cursor, alert_ids: Sequence[UUID], *, seconds: float) ->
         """
         UPDATE alerts.correlation
         SET next_forward_at = tocsin.now() + %(seconds)s * interval '1 second'
-        WHERE alert_id = ANY (ARRAY(
+        WHERE alert_id = ANY (%(alert_ids)s::uuid[]) AND alert_id = ANY (ARRAY(
             SELECT alert_id FROM alerts.correlation WHERE alert_id = ANY (%(alert_ids)s::uuid[])
             FOR NO KEY UPDATE SKIP LOCKED))
         """,

@@ -29,8 +29,7 @@ _INSERT_LINKS: Final = PreparedStatement(
         (alert_id, incident_id, version, attached_version, service, severity, message, source, labels, dedup_key,
          occurrences, action, attached_at, last_seen_at, resolved_at)
     SELECT alert_id, incident_id, version, attached_version, service, severity, message, source, labels, dedup_key,
-           occurrences, action, tocsin.now(), last_seen_at,
-           CASE WHEN status = 'resolved' THEN tocsin.now() END
+           occurrences, action, tocsin.now(), last_seen_at, CASE WHEN status = 'resolved' THEN tocsin.now() END
     FROM json_to_recordset(%(links)s::json)
         AS link (alert_id uuid, incident_id uuid, version int, attached_version int, service text, severity text,
                  message text, source text, labels jsonb, dedup_key text, occurrences int, action text, status text,
@@ -39,8 +38,7 @@ _INSERT_LINKS: Final = PreparedStatement(
     links="json",
 )
 
-# One document, because a statement has one result. The locked state of an incident may differ from the one that made it
-# joinable: the rule checks it again.
+# One document, because a statement has one result. The rule checks the locked state of a joinable incident again.
 _LOCK_KNOWN: Final = """
     WITH link AS (
         SELECT alert_id, incident_id, version, attached_version, action, resolved_at IS NOT NULL AS resolved
@@ -232,6 +230,7 @@ async def insert_moved(cur: Cursor, moves: Mapping[UUID, UUID]) -> None:
                dedup_key, occurrences, attached_at, last_seen_at, resolved_at
         FROM unnest(%(alert_ids)s::uuid[], %(incident_ids)s::uuid[]) AS move (alert_id, incident_id)
         JOIN incidents.incident_alert AS known USING (alert_id)
+        WHERE known.alert_id BETWEEN %(first)s AND %(last)s -- for the planner: only their partitions
         ON CONFLICT (incident_id, alert_id) DO UPDATE
         SET moved_to = EXCLUDED.moved_to,
             moved_at = EXCLUDED.moved_at,
@@ -246,6 +245,8 @@ async def insert_moved(cur: Cursor, moves: Mapping[UUID, UUID]) -> None:
         """,
         alert_ids=list(moves),
         incident_ids=list(moves.values()),
+        first=min(moves),
+        last=max(moves),
     )
 
 
@@ -274,10 +275,13 @@ async def update_links(cur: Cursor, links: Sequence[AlertLinkUpdate]) -> None:
             resolved_at = CASE WHEN link.status = 'resolved' THEN COALESCE(known.resolved_at, tocsin.now()) END
         FROM link
         WHERE known.alert_id = link.alert_id
-            -- Limits the rows that are read: the planner expects any number of rows in a document.
+            -- Limit the rows and the partitions that are read: the planner expects any number of rows in a document.
             AND known.alert_id = ANY (ARRAY(SELECT alert_id FROM link))
+            AND known.alert_id BETWEEN %(first)s AND %(last)s
         """,
         links=_as_json(links),
+        first=min(link.alert.alert_id for link in links),
+        last=max(link.alert.alert_id for link in links),
     )
 
 
