@@ -15,7 +15,7 @@ from aiohttp import web
 
 from tests.fakes.answers import refuse
 from tocsin.contracts.alerts import AlertAction, AlertStatus
-from tocsin.contracts.incidents import AlertState, CorrelateAlerts, Correlation, Correlations
+from tocsin.contracts.incidents import AlertsInUse, AlertState, CorrelateAlerts, Correlation, Correlations
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.responses import respond
 
@@ -48,6 +48,8 @@ class FakeIncidents:
         self.known: dict[UUID, Known] = {}
         self.loses_answers = 0
         """The number of calls that it executes and then fails with 503."""
+        self.uses_alerts = False
+        """Whether it has an unresolved incident with any alert."""
         self._open: dict[tuple[str, str], UUID] = {}
         self._resolved: set[UUID] = set()
         self._late: asyncio.Event | None = None
@@ -67,7 +69,12 @@ class FakeIncidents:
     async def start(self) -> None:
         """Listen."""
         app = web.Application(client_max_size=2**24)
-        app.add_routes([web.post("/api/v1/incidents/correlate", self._correlate)])
+        app.add_routes(
+            [
+                web.post("/api/v1/incidents/correlate", self._correlate),
+                web.get("/api/v1/incidents/alerts-in-use", self._find_alerts_in_use),
+            ]
+        )
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
@@ -102,6 +109,11 @@ class FakeIncidents:
     def received(self) -> list[AlertState]:
         """Every received state, in order."""
         return [state for batch in self.batches for state in batch]
+
+    async def _find_alerts_in_use(self, _request: web.Request) -> web.Response:
+        if self.statuses:
+            return refuse(self.statuses.popleft(), "not now")
+        return respond(AlertsInUse(in_use=self.uses_alerts))
 
     async def _correlate(self, request: web.Request) -> web.Response:
         batch = CorrelateAlerts.model_validate_json(await request.read()).alerts

@@ -65,15 +65,15 @@ class FakeAlerts(FakePeer):
         known = [*self.alerts, *self.older]
         found = next((item for item in known if str(item.id) == request.match_info["alert_id"]), None)
         if found is None:
-            return refuse(404, f"There is no alert {request.match_info['alert_id']}.")
-        raw = RawRequest(
+            return refuse(404, f"There is no alert {request.match_info['alert_id']}. Alerts are kept for 90 days.")
+        raw = self.body and RawRequest(
             id=new_id(),
             integration=found.integration,
             content_type="application/json",
             body=self.body,
             created_at=found.created_at,
         )
-        return answer(AlertDetail(**found.model_dump(), request=raw))
+        return answer(AlertDetail(**found.model_dump(), request=raw or None))
 
 
 class FakeMessages(FakePeer):

@@ -6,6 +6,7 @@ from tests.support.web.demo_night import Services
 from tests.support.web.html import Html
 from tests.web.conftest import Client
 from tocsin.contracts.alerts import AlertAction
+from tocsin.kernel.ids import new_id
 
 LIST = "/alerts"
 
@@ -156,6 +157,19 @@ async def test_a_huge_request_is_truncated(client: Client, services: Services) -
 async def test_an_unknown_alert_is_not_found(client: Client, ref: str) -> None:
     page = await read(client, f"{LIST}/{ref}", status=404)
     assert "There is no alert" in page.text("notices")
+
+
+async def test_an_alert_past_the_retention_is_not_found_with_the_reason(client: Client) -> None:
+    page = await read(client, f"{LIST}/{new_id()}", status=404)
+    assert "Alerts are kept for 90 days." in page.text("notices")
+
+
+async def test_an_alert_is_shown_without_its_deleted_request(client: Client, services: Services) -> None:
+    alerts = services.storm()
+    services.alerts.body = ""
+    page = await read(client, f"{LIST}/{alerts['new'].id}")
+    assert "Raw requests are deleted some weeks after they were received." in page.text("alert")
+    assert "Full alert as JSON" in page.text("alert")
 
 
 async def test_an_outage_is_shown_with_the_rest_of_the_page(client: Client, services: Services) -> None:

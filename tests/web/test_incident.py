@@ -208,6 +208,19 @@ async def test_a_hundred_labels_and_long_texts_are_truncated_and_counted(client:
     assert "92 more" in (await read(client, "/incidents/4")).text("alerts")
 
 
+async def test_an_incident_past_the_retention_of_alerts_says_how_many_were_deleted(
+    client: Client, services: Services
+) -> None:
+    kept = [demo_data.attached("last", 1, 1), demo_data.attached("first", 1, 9)]
+    ended = demo_data.resolved(4, "Disk full", timedelta(minutes=5), alert_count=47, alerts_total=47)
+    services.incidents.add(ended.model_copy(update={"alerts": kept}))
+    page = await read(client, "/incidents/4")
+    assert "45 older alerts deleted after the retention; the first and the last are kept." in page.text("alerts")
+    assert "Show its alerts" in page.text("alerts")
+    services.incidents.add(ended)
+    assert "Its alerts were deleted after the retention." in (await read(client, "/incidents/4")).text("alerts")
+
+
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}"
 
 

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from tocsin.alerts.metrics import AlertMetrics
+from tocsin.alerts.metrics import PARTITIONED, AlertMetrics
 from tocsin.alerts.routes import ROUTES, integration_routes
 from tocsin.alerts.service import DEPS, Deps
 from tocsin.alerts.service.batch_writer import BatchWriter
@@ -16,6 +16,7 @@ from tocsin.contracts.services import ALERT_INGESTION
 from tocsin.kernel.app import REGISTRY, base_app, with_clients, with_database
 from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.kernel.outcome_recorder import OutcomeRecorder
+from tocsin.kernel.partitions import RetentionMetrics
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -35,6 +36,8 @@ def create_app(settings: Settings) -> web.Application:
         correlator=correlator,
         forwarder=forwarder,
         recorder=OutcomeRecorder(db),
+        incidents=incidents,
+        retention=RetentionMetrics.register(app[REGISTRY], PARTITIONED),
     )
     app.add_routes([*integration_routes(), *ROUTES])
     with_clients(app, incidents)

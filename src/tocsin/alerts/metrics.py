@@ -13,6 +13,8 @@ from tocsin.integrations import INTEGRATIONS
 from tocsin.kernel.middlewares import BUCKETS
 
 BATCH_BUCKETS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
+PARTITIONED: Final = ("alerts.request", "alerts.alert", "alerts.correlation", "alerts.occurrence")
+"""Tables whose partitions are counted."""
 STAGES: Final = ("commit", "forward", "link")
 OUTCOMES: Final = ("accepted", "refused")
 RESULT_OF: Final = {AlertAction.NEW_INCIDENT: "new_incident", AlertAction.ATTACHED: "existing_incident"}

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tocsin.kernel.service_settings import ServiceSettings
-from tocsin.kernel.settings import HTTPURL, Seconds
+from tocsin.kernel.settings import HTTPURL, RetentionDays, Seconds
 
 
 class Settings(ServiceSettings):
@@ -25,3 +25,11 @@ class Settings(ServiceSettings):
     incident-management is slow."""
     rejected_retry_seconds: Seconds = 30.0
     """How long a rejected alert waits for the next attempt: another release of incident-management may accept it."""
+    alert_retention_days: RetentionDays = 90
+    """How many days alerts are kept at least; 0 keeps them for ever. Four weeks of alerts are deleted together, once
+    none of them is open or belongs to an unresolved incident."""
+    request_retention_days: RetentionDays = 14
+    """How many days the raw requests of senders are kept at least; 0 keeps them for ever. Those of a week are deleted
+    together."""
+    retention_check_seconds: Seconds = 600.0
+    """How often partitions are added and expired ones are deleted."""

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from tocsin.alerts.service import DEPS
 from tocsin.alerts.service.overdue import forward_overdue, measure_unforwarded, new_pace
+from tocsin.alerts.service.retention import maintain_partitions
 from tocsin.kernel.workers import Context, Retries, worker
 
 MEASURE_POLLS: Final = 5
@@ -30,10 +31,17 @@ def workers(app: web.Application) -> list[Context]:
         deps.batch_writer.context,
         worker("forward_overdue_alerts", forward, interval=poll),
         worker("measure_unforwarded_alerts", measure, interval=MEASURE_POLLS * poll),
+        worker("alert_retention", maintain, interval=deps.settings.retention_check_seconds),
     ]
 
 
 async def measure(app: web.Application) -> bool:
     """Set the gauges of the backlog; one round of the worker."""
     await measure_unforwarded(app[DEPS])
+    return False
+
+
+async def maintain(app: web.Application) -> bool:
+    """Add and drop partitions; one round of the worker."""
+    await maintain_partitions(app[DEPS])
     return False

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from tocsin.contracts.boards import IncidentBoard, IncidentListing, IncidentView
 from tocsin.contracts.incidents import (
+    AlertsInUse,
     AppendTimelineEntry,
     ChangeIncident,
     CorrelateAlerts,
@@ -38,6 +39,11 @@ class IncidentsClient(ServiceClient):
         """Correlate a batch of alerts, given as a model or its JSON; return each one's incident."""
         path = "/api/v1/incidents/correlate"
         return await self.post(path, batch, Correlations, idempotency_key=idempotency_key, budget=budget)
+
+    async def alerts_in_use(self, starts: UUID, ends: UUID, *, budget: Budget) -> AlertsInUse:
+        """Return whether an alert with an id from *starts* on and below *ends* belongs to an unresolved incident."""
+        query = {"starts": starts, "ends": ends}
+        return await self.get("/api/v1/incidents/alerts-in-use", AlertsInUse, query=query, budget=budget)
 
     async def states(self, incident_ids: Sequence[UUID], *, idempotency_key: str, budget: Budget) -> IncidentStates:
         """Return the states of incidents."""

@@ -149,4 +149,5 @@ class RawRequest(Model):
 class AlertDetail(Alert):
     """An alert with the request of its newest report."""
 
-    request: RawRequest
+    request: RawRequest | None
+    """Null once it is older than the retention of raw requests."""

@@ -169,7 +169,7 @@ class Incident(IncidentSummary):
     """One incident in detail."""
 
     alerts: list[IncidentAlert]
-    """The newest 100."""
+    """The newest 100. Of those that were deleted after the retention, the first and the last of four weeks are left."""
     alerts_total: int
     moved_alerts: list[MovedAlert] = []
     """The newest 100 that moved to another incident because they were still firing after this one was resolved."""
@@ -245,6 +245,12 @@ class AlertState(Model):
     last_seen_at: Instant
     trace_context: Text | None = None
     """The `traceparent` of the request that delivered it."""
+
+
+class AlertsInUse(Model):
+    """Whether an alert of a range belongs to an unresolved incident."""
+
+    in_use: bool
 
 
 class CorrelateAlerts(Model):

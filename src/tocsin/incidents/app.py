@@ -10,7 +10,7 @@ from tocsin.contracts.services import INCIDENT_MANAGEMENT
 from tocsin.incidents.metrics import METRICS, IncidentMetrics
 from tocsin.incidents.outbox_handlers import outbox_handlers
 from tocsin.incidents.routes import ROUTES
-from tocsin.incidents.service import DEPS, OUTBOX_ROWS, TIMELINE_ENTRIES, Deps
+from tocsin.incidents.service import DEPS, OUTBOX_ROWS, TIMELINE_ENTRIES, Deps, retention
 from tocsin.incidents.service.stream import HUB, Hub
 from tocsin.incidents.settings import SETTINGS, Settings
 from tocsin.incidents.worker import export_number_of_incidents, workers
@@ -18,6 +18,7 @@ from tocsin.kernel.app import REGISTRY, base_app, with_clients, with_database
 from tocsin.kernel.event_streams import STREAM_LIMIT, StreamLimit
 from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.kernel.outbox import OUTBOX, Outbox
+from tocsin.kernel.partitions import RetentionMetrics
 from tocsin.kernel.pg_notify import NotifyChannel
 from tocsin.kernel.scrape import AT_SCRAPE
 
@@ -46,6 +47,8 @@ def create_app(settings: Settings) -> web.Application:
         lock_seconds=settings.correlate_lock_seconds,
         auto_resolve=settings.auto_resolve,
         assign_seconds=settings.assign_seconds,
+        retention=RetentionMetrics.register(app[REGISTRY], [retention.ALERTS]),
+        alert_retention_days=settings.alert_retention_days,
     )
     channel.wake_on_notify(outbox.wakeup, OUTBOX_ROWS)
     channel.wake_on_notify(hub.wakeup, TIMELINE_ENTRIES)

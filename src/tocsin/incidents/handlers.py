@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from tocsin.contracts.boards import IncidentBoard, IncidentListing, IncidentView
 from tocsin.contracts.incident_events import IncidentEvent
 from tocsin.contracts.incidents import (
+    AlertsInUse,
     AppendTimelineEntry,
     ChangeIncident,
     CorrelateAlerts,
@@ -30,6 +31,7 @@ from tocsin.contracts.model import Page
 from tocsin.contracts.overview import IncidentMetrics, StatsOverview
 from tocsin.incidents.domain.stream_position import StreamPosition
 from tocsin.incidents.queries import (
+    AlertRange,
     BoardQuery,
     CountsQuery,
     IncidentQuery,
@@ -41,7 +43,7 @@ from tocsin.incidents.queries import (
     TimelineQuery,
     ViewQuery,
 )
-from tocsin.incidents.service import DEPS, analytics, boards, changes, correlation, incidents, timeline
+from tocsin.incidents.service import DEPS, analytics, boards, changes, correlation, incidents, retention, timeline
 from tocsin.incidents.service.incidents import Reference
 from tocsin.incidents.service.stream import HUB
 from tocsin.incidents.settings import SETTINGS
@@ -50,6 +52,7 @@ from tocsin.kernel.errors import InvalidRequestError, NotFoundError
 from tocsin.kernel.event_streams import STREAM_LIMIT, prepare_stream
 from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.openapi import describes
+from tocsin.kernel.partitions import IdRange
 from tocsin.kernel.requests import (
     INTERNAL_BODY_LIMIT,
     idempotent_request,
@@ -111,6 +114,13 @@ async def get_view(request: web.Request) -> web.Response:
     """Return an incident with the last resolved ones of its service, and count the unresolved ones."""
     query = parse_query(request, ViewQuery)
     return respond(await boards.get_view(request.app[DEPS], _reference(request), resolved=query.resolved))
+
+
+@describes(AlertsInUse, query=AlertRange, internal=True)
+async def get_alerts_in_use(request: web.Request) -> web.Response:
+    """Return whether an alert of a range belongs to an unresolved incident: then none of them is deleted."""
+    query = parse_query(request, AlertRange)
+    return respond(await retention.alerts_in_use(request.app[DEPS], IdRange(query.starts, query.ends)))
 
 
 @describes(Incident, problems=NOT_FOUND)

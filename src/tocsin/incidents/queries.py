@@ -94,6 +94,15 @@ class ViewQuery(NoQuery):
     resolved: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 10
 
 
+class AlertRange(NoQuery):
+    """The ids of a partition of alerts."""
+
+    starts: UUID
+    """The lowest id."""
+    ends: UUID
+    """Higher than the highest id."""
+
+
 class BoardQuery(NoQuery):
     """How much a board shows."""
 

@@ -17,6 +17,7 @@ ROUTES = [
     get("/api/v1/incidents/stats/overview", handlers.get_stats_overview, name="overview", scope=Scope.READ),
     get("/api/v1/incidents/stream", handlers.get_stream, name="stream", allow_head=False, scope=Scope.READ),
     post("/api/v1/incidents/correlate", handlers.post_correlate, name="correlate", scope=Scope.SERVICE),
+    get("/api/v1/incidents/alerts-in-use", handlers.get_alerts_in_use, name="alerts_in_use", scope=Scope.SERVICE),
     post("/api/v1/incidents/states", handlers.post_states, name="states", scope=Scope.SERVICE),
     get(INCIDENT_PATH, handlers.get_incident, name="incident", scope=Scope.READ),
     patch(INCIDENT_PATH, handlers.patch_incident, scope=Scope.RESPOND),

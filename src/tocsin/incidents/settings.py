@@ -6,7 +6,7 @@ from aiohttp import web
 from pydantic import Field
 
 from tocsin.kernel.service_settings import ServiceSettings
-from tocsin.kernel.settings import HTTPURL, MaxStreams, Seconds
+from tocsin.kernel.settings import HTTPURL, MaxStreams, RetentionDays, Seconds
 
 
 class Settings(ServiceSettings):
@@ -37,6 +37,11 @@ class Settings(ServiceSettings):
     """The maximum number of changed days, each of one service, per refresh."""
     max_streams: MaxStreams = 300
     """The maximum number of clients that follow the event stream of a process; a further one gets 503."""
+    alert_retention_days: RetentionDays = 90
+    """How many days an incident's alerts are kept at least; 0 keeps them for ever. After that an incident has the
+    number of its alerts, the first and the last. Set it to the same value for alert-ingestion."""
+    retention_check_seconds: Seconds = 600.0
+    """How often partitions are added and expired ones are deleted."""
     stream_poll_seconds: Seconds = 2.0
     """How often the stream polls, in case a notification was missed."""
     stream_send_seconds: Seconds = 10.0

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from tocsin.incidents.service import DEPS, escalations, gauges, rollup
+from tocsin.incidents.service import DEPS, escalations, gauges, retention, rollup
 from tocsin.incidents.service.stream import HUB
 from tocsin.incidents.settings import SETTINGS
 from tocsin.kernel.idempotency import delete_expired_keys
@@ -19,6 +19,7 @@ def workers(app: web.Application) -> list[Context]:
         worker("incident_gauges", export_gauges, interval=settings.gauge_seconds),
         worker("incident_reconciler", reconcile, interval=settings.reconcile_seconds),
         worker("incident_rollup", roll_up, interval=settings.rollup_seconds),
+        worker("alert_retention", maintain, interval=settings.retention_check_seconds),
         worker("incident_stream", app[HUB].tick, interval=settings.stream_poll_seconds, wakeup=app[HUB].wakeup),
         delete_expired_keys(),
     ]
@@ -43,3 +44,9 @@ async def reconcile(app: web.Application) -> bool:
 async def roll_up(app: web.Application) -> bool:
     """Refresh stale figures over days and weeks."""
     return await rollup.roll_up(app[DEPS].db, limit=app[SETTINGS].rollup_batch_size)
+
+
+async def maintain(app: web.Application) -> bool:
+    """Add and drop partitions."""
+    await retention.maintain_partitions(app[DEPS])
+    return False

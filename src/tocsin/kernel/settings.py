@@ -13,6 +13,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 S = TypeVar("S", bound=BaseSettings)
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 MaxStreams = Annotated[int, Field(ge=1, le=100_000)]
+RetentionDays = Annotated[int, Field(ge=0, le=36_500)]
+"""0 stands for ever."""
 FAILPOINT = "[a-z_.]+:(kill|raise|execute_then_raise|sleep)"
 FILE_SUFFIX = "_FILE"
 HOST_NAME = r"(\*|\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)"

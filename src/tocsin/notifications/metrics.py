@@ -23,6 +23,7 @@ class NotificationMetrics:
     queued: Gauge
     oldest: Gauge
     dead: Gauge
+    deleted: Counter
 
     @classmethod
     def register(cls, registry: CollectorRegistry) -> Self:
@@ -60,6 +61,11 @@ class NotificationMetrics:
                 "tocsin_notifications_dead_letters",
                 "Failed messages that were not redelivered.",
                 ["channel"],
+                registry=registry,
+            ),
+            Counter(
+                "tocsin_retention_deleted_rows_total",
+                "Messages deleted because they were past the retention.",
                 registry=registry,
             ),
         )

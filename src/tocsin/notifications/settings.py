@@ -10,7 +10,7 @@ from pydantic_settings import NoDecode
 from tocsin.channels import CHANNELS
 from tocsin.channels.transports.ssrf import Network, never_allowed
 from tocsin.kernel.service_settings import ServiceSettings
-from tocsin.kernel.settings import HTTPURL, Seconds
+from tocsin.kernel.settings import HTTPURL, RetentionDays, Seconds
 
 
 def networks(value: Any) -> Any:
@@ -56,5 +56,7 @@ class Settings(ServiceSettings):
     """Attempts after which a message fails."""
     give_up_seconds: Seconds = 300.0
     """How long a message is retried, counted from its first attempt; then it fails."""
+    notification_retention_days: RetentionDays = 400
+    """How many days messages and their attempts are kept; 0 keeps them for ever."""
     incident_state_timeout_seconds: Seconds = 0.5
     """How long to wait for the states of incidents before pages are sent without checking for an acknowledgement."""

@@ -18,7 +18,7 @@ from tocsin.kernel.tasks import cancel, create_task
 from tocsin.kernel.workers import STOP_SECONDS, Context, Retries, Wakeup, worker
 from tocsin.notifications.domain.digest import group_for_delivery
 from tocsin.notifications.domain.leased_message import LeasedMessage
-from tocsin.notifications.repository import cancellations, queue
+from tocsin.notifications.repository import cancellations, notifications, queue
 from tocsin.notifications.service import DEPS, Deps
 from tocsin.notifications.service.acknowledgement_check import cancel_pages, find_acknowledged
 from tocsin.notifications.service.delivery import deliver, lease_due
@@ -157,8 +157,14 @@ async def _housekeep(app: web.Application) -> bool:
         queued = {row["channel"]: row for row in await queue.measure_queue(cur)}
         dead = {row["channel"]: row["dead"] for row in await queue.count_dead_letters(cur)}
         deleted = await cancellations.delete_old_cancellations(cur, days=KEEP_CANCELLATIONS_DAYS)
+        expired = 0
+        if days := deps.settings.notification_retention_days:
+            expired = await notifications.delete_expired(cur, days=days)
+    deps.metrics.deleted.inc(expired)
+    if expired:
+        log.info("messages past the retention deleted", rows=expired, retention_days=days)
     for channel in CHANNELS.names:
         deps.metrics.queued.labels(channel).set(queued[channel]["queued"] if channel in queued else 0)
         deps.metrics.dead.labels(channel).set(dead.get(channel, 0))
     deps.metrics.oldest.set(max((row["oldest"] for row in queued.values()), default=0.0))
-    return deleted > 0
+    return deleted + expired > 0

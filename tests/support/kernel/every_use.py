@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from aiohttp import ClientSession, web
 from psycopg2.extensions import make_dsn
@@ -263,6 +264,7 @@ async def _ask(user: User, samples: Mapping[str, str]) -> None:
         "counted_for": PRIMARY,
         "days": "7",
         "days_since": (now() - timedelta(days=13)).isoformat(),
+        "ends": str(new_id()),
         "integration": "generic",
         "limit": "1",
         "open_limit": "1",
@@ -273,6 +275,7 @@ async def _ask(user: User, samples: Mapping[str, str]) -> None:
         "service": "checkout",
         "severity": "critical",
         "sort": "severity",
+        "starts": str(UUID(int=0)),
         "since": (now() - timedelta(days=30)).isoformat(),
         "team": "Payments",
         "until": (now() + timedelta(days=30)).isoformat(),

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from tocsin.alerts.queries import AlertQuery, SummaryQuery
 from tocsin.contracts.alerts import AlertAction
-from tocsin.kernel.db import Cursor, Row, fetch_all, fetch_one, required
+from tocsin.kernel.db import Cursor, Row, fetch_all, fetch_one
 
 RARE_ACTIONS: Final = frozenset({AlertAction.NEW_INCIDENT, AlertAction.IGNORED, AlertAction.PENDING})
 """Actions that few alerts have: nearly all alerts, above all in an alert storm, join an existing incident."""
@@ -127,9 +127,9 @@ async def summarise(cur: Cursor, query: SummaryQuery) -> list[Row]:
     )
 
 
-async def get_alert(cur: Cursor, alert_id: UUID) -> tuple[Row, Row]:
-    """Return an alert and the request of its newest report. Raise NotFoundError."""
-    alert = await fetch_one(
+async def find_alert(cur: Cursor, alert_id: UUID) -> tuple[Row, Row | None] | None:
+    """Return an alert and the request of its newest report, which is None after the retention."""
+    found = await fetch_one(
         cur,
         """
         SELECT a.*, c.incident_id, c.action
@@ -138,10 +138,11 @@ async def get_alert(cur: Cursor, alert_id: UUID) -> tuple[Row, Row]:
         """,
         alert_id=alert_id,
     )
-    found = required(alert, f"There is no alert {alert_id}.")
+    if found is None:
+        return None
     request = await fetch_one(
         cur,
         "SELECT id, integration, content_type, body, created_at FROM alerts.request WHERE id = %(request_id)s",
         request_id=found["request_id"],
     )
-    return found, required(request)
+    return found, request

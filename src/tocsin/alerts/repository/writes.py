@@ -206,15 +206,15 @@ async def find_requests(cur: Cursor, requests: Sequence[IncomingRequest]) -> lis
 
 
 async def find_results(cur: Cursor, report_ids: Sequence[UUID]) -> dict[UUID, IngestResult]:
-    """Return the outcome of stored reports, by their id."""
+    """Return the outcome of stored reports, by their id; after the retention it is not known any more (`pending`)."""
     rows = await fetch_all(
         cur,
         """
-        SELECT r.id AS report_id, c.alert_id, c.incident_id,
-            CASE WHEN c.action = 'pending' THEN c.action ELSE COALESCE(o.action, c.action) END AS action
+        SELECT r.id AS report_id, COALESCE(o.alert_id, r.id) AS alert_id, c.incident_id,
+            CASE WHEN c.action = 'pending' THEN c.action ELSE COALESCE(o.action, c.action, 'pending') END AS action
         FROM unnest(%(ids)s::uuid[]) AS r (id)
         LEFT JOIN alerts.occurrence AS o ON o.id = r.id
-        JOIN alerts.correlation AS c ON c.alert_id = COALESCE(o.alert_id, r.id)
+        LEFT JOIN alerts.correlation AS c ON c.alert_id = COALESCE(o.alert_id, r.id)
         """,
         ids=list(report_ids),
     )

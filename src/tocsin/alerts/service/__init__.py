@@ -11,8 +11,10 @@ from tocsin.alerts.service.correlator import Correlator
 from tocsin.alerts.service.forwarder import Forwarder
 from tocsin.alerts.service.parsing import BodyParser
 from tocsin.alerts.settings import Settings
+from tocsin.clients.incidents import IncidentsClient
 from tocsin.kernel.db import Database
 from tocsin.kernel.outcome_recorder import OutcomeRecorder
+from tocsin.kernel.partitions import RetentionMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class Deps:
     correlator: Correlator
     forwarder: Forwarder
     recorder: OutcomeRecorder
+    incidents: IncidentsClient
+    retention: RetentionMetrics
 
 
 DEPS: Final = web.AppKey("DEPS", Deps)

@@ -8,6 +8,7 @@ from tocsin.alerts.service import Deps
 from tocsin.contracts.alerts import Alert, AlertAction, AlertDetail, AlertStatus, AlertSummary, RawRequest
 from tocsin.contracts.model import Page
 from tocsin.kernel.db import Row, autocommit
+from tocsin.kernel.errors import NotFoundError
 from tocsin.kernel.pagination import page_of
 
 
@@ -36,8 +37,14 @@ async def summarise(deps: Deps, query: SummaryQuery) -> AlertSummary:
 async def get_alert(deps: Deps, alert_id: UUID) -> AlertDetail:
     """Return an alert with the request of its newest report. Raise NotFoundError."""
     async with autocommit(deps.db) as cur:
-        alert, request = await queries.get_alert(cur, alert_id)
-    return AlertDetail.model_validate({**_wire(alert), "request": _request(request)})
+        found = await queries.find_alert(cur, alert_id)
+    if found is None:
+        msg = f"There is no alert {alert_id}."
+        if days := deps.settings.alert_retention_days:
+            msg += f" Alerts are kept for {days} days."
+        raise NotFoundError(msg)
+    alert, request = found
+    return AlertDetail.model_validate({**_wire(alert), "request": request and _request(request)})
 
 
 def _alert(row: Row) -> Alert:

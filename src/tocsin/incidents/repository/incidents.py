@@ -189,13 +189,20 @@ def seconds_between(start: datetime, end: datetime | None) -> float | None:
 
 
 async def select_alerts(cur: Cursor, incident_id: UUID, *, limit: int) -> list[IncidentAlert]:
-    """Return the newest of the incident's alerts."""
+    """Return the newest of the incident's alerts, and of deleted ones those that are kept."""
     rows = await fetch_all(
         cur,
         """
+        (SELECT alert_id, service, severity, message, source, labels, dedup_key, occurrences, attached_at, last_seen_at,
+                resolved_at
+         FROM incidents.incident_alert
+         WHERE incident_id = %(incident_id)s
+         ORDER BY attached_at DESC, alert_id DESC
+         LIMIT %(limit)s)
+        UNION -- both have the same row until the partition is dropped
         SELECT alert_id, service, severity, message, source, labels, dedup_key, occurrences, attached_at, last_seen_at,
                resolved_at
-        FROM incidents.incident_alert
+        FROM incidents.kept_alert
         WHERE incident_id = %(incident_id)s
         ORDER BY attached_at DESC, alert_id DESC
         LIMIT %(limit)s

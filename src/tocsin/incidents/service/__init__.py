@@ -11,6 +11,7 @@ from tocsin.clients.oncall import OnCallClient
 from tocsin.incidents.metrics import IncidentMetrics
 from tocsin.kernel.db import Database
 from tocsin.kernel.outbox import Outbox
+from tocsin.kernel.partitions import RetentionMetrics
 from tocsin.kernel.pg_notify import NotifyChannel
 
 OUTBOX_ROWS: Final = "outbox_rows"
@@ -38,6 +39,9 @@ class Deps:
     """Whether an incident is resolved once all of its alerts are."""
     assign_seconds: float
     """How long opening an incident by hand waits for on-call to assign it."""
+    retention: RetentionMetrics
+    alert_retention_days: int
+    """How many days alerts are kept at least; 0 for ever."""
 
 
 DEPS = web.AppKey("DEPS", Deps)

@@ -88,6 +88,20 @@ async def requeue(cur: Cursor, notification_id: UUID) -> bool:
     return updated > 0
 
 
+async def delete_expired(cur: Cursor, *, days: int) -> int:
+    """Delete up to 1,000 messages older than *days* with their attempts, but no queued ones; return their number."""
+    return await execute(
+        cur,
+        """
+        DELETE FROM notifications.notification WHERE id IN (
+            SELECT id FROM notifications.notification
+            WHERE created_at < tocsin.now() - %(days)s * interval '1 day' AND status <> 'queued'
+            ORDER BY created_at, id LIMIT 1000)
+        """,
+        days=days,
+    )
+
+
 async def get_notification(cur: Cursor, notification_id: UUID) -> Row:
     """Return a message without its attempts. Raise NotFoundError."""
     row = await fetch_one(

@@ -33,7 +33,8 @@ class AlertView:
     alert: AlertDetail
     sender: str
     outcome: AlertOutcome
-    raw: str
+    raw: str | None
+    """None once the request has been deleted."""
     cut: bool
     """Only the beginning of the request is shown."""
     outages: Outages
@@ -42,13 +43,13 @@ class AlertView:
 def alert_view(data: AlertData) -> AlertView:
     """Return the page's view of *data*."""
     row = alert_row(data.alert, data.incidents)
-    body = data.alert.request.body
+    request = data.alert.request
     return AlertView(
         at=data.at,
         alert=data.alert,
         sender=row.sender,
         outcome=row.outcome,
-        raw=body[:RAW_SHOWN],
-        cut=len(body) > RAW_SHOWN,
+        raw=None if request is None else request.body[:RAW_SHOWN],
+        cut=request is not None and len(request.body) > RAW_SHOWN,
         outages=data.outages,
     )

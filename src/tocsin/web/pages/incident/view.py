@@ -31,6 +31,8 @@ from tocsin.web.ui.outages import Outages
 
 ORDER: Final = tuple(IncidentStatus)
 ALERTS_SHOWN: Final = 10
+ALERTS_RETURNED: Final = 100
+"""The number of an incident's alerts that incident management returns; fewer if others have been deleted."""
 """Alerts that are visible; the others are collapsed."""
 LINKS_SHOWN: Final = 8
 EARLIER: Final = 3
@@ -75,6 +77,8 @@ class IncidentView:
     paging_fresh: bool
     alerts: Sequence[IncidentAlert]
     folded_alerts: Sequence[IncidentAlert]
+    deleted_alerts: int
+    """The number of alerts that were deleted after the retention."""
     moved: Sequence[MovedAlert]
     """The newest alerts that moved to another incident."""
     moved_to: list[int]
@@ -135,6 +139,7 @@ def incident_view(data: IncidentData) -> IncidentView:
         paging_fresh=data.escalation.fresh,
         alerts=incident.alerts[:ALERTS_SHOWN],
         folded_alerts=incident.alerts[ALERTS_SHOWN:],
+        deleted_alerts=_deleted_alerts(incident),
         moved=incident.moved_alerts[:ALERTS_SHOWN],
         moved_to=incidents_moved_to(incident),
         moved_count=moved_count(incident),
@@ -147,6 +152,13 @@ def incident_view(data: IncidentData) -> IncidentView:
         earlier=earlier[:EARLIER],
         outages=data.outages,
     )
+
+
+def _deleted_alerts(incident: Incident) -> int:
+    returned = len(incident.alerts)
+    if incident.status is not IncidentStatus.RESOLVED or returned == ALERTS_RETURNED:
+        return 0
+    return max(0, incident.alerts_total - returned)
 
 
 def _links(alerts: Sequence[Alert]) -> list[Link]:
