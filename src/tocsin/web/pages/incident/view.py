@@ -31,9 +31,9 @@ from tocsin.web.ui.outages import Outages
 
 ORDER: Final = tuple(IncidentStatus)
 ALERTS_SHOWN: Final = 10
+"""Alerts that are visible; the others are collapsed."""
 ALERTS_RETURNED: Final = 100
 """The number of an incident's alerts that incident management returns; fewer if others have been deleted."""
-"""Alerts that are visible; the others are collapsed."""
 LINKS_SHOWN: Final = 8
 EARLIER: Final = 3
 """Earlier incidents of the service that are shown."""
