@@ -43,9 +43,10 @@ def database(server: PostgresServer) -> str:
 def restore(dsn: str, server: PostgresServer, dump: Path) -> str:
     """Dump *dsn* and restore it on *server*, as docs/operations.md has it; return the new address."""
     restored = database(server)
+    run(restored, "DROP SCHEMA alerts, incidents, oncall, notifications, tocsin, migrations CASCADE")
     for name, *arguments in (
         ("pg_dump", "--format=custom", f"--file={dump}", dsn),
-        ("pg_restore", "--clean", "--if-exists", "--no-owner", "--exit-on-error", f"--dbname={restored}", str(dump)),
+        ("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={restored}", str(dump)),
     ):
         subprocess.run([str(server.bin_path / name), *arguments], check=True)  # noqa: S603 - what is listed above
     return restored

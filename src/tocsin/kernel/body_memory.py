@@ -135,6 +135,11 @@ class BodyMemory:
             refused.labels(name)
         return cls(**pools, wait_seconds=settings.body_wait_seconds, mib=settings.body_memory_mib, refused=refused)
 
+    def overloaded(self, what: str) -> OverloadedError:
+        """Return the error of a request that may be sent again once others have been handled."""
+        again = max(1, round(self.wait_seconds))
+        return OverloadedError(f"{what}; try again in {again} s.", retry_after=again)
+
 
 def _value(pool: MemoryPool, name: str) -> Callable[[], float]:
     return lambda: float(getattr(pool, name))
@@ -168,12 +173,8 @@ class Holdings:
                 await pool.take(size, seconds=self.memory.wait_seconds)
             except TimeoutError:
                 self.memory.refused.labels(name).inc()
-                again = max(1, round(self.memory.wait_seconds))
-                msg = (
-                    f"More requests arrive at once than fit into the {self.memory.mib} MiB for their bodies; "
-                    f"try again in {again} s."
-                )
-                raise OverloadedError(msg, retry_after=again) from None
+                what = f"More requests arrive at once than fit into the {self.memory.mib} MiB for their bodies"
+                raise self.memory.overloaded(what) from None
         self.taken.append((pool, size))
 
     def give_back(self) -> None:

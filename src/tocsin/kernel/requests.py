@@ -86,12 +86,17 @@ async def body_chunks(request: web.Request, *, held: int) -> AsyncIterator[bytes
             arrived += len(chunk)
             if arrived > SMALL_BODY and not is_large:
                 is_large = True
+                waits_since = clock.monotonic()
                 await holdings_of(request).take_arriving(min(held, request.content_length or held))
+                started += clock.monotonic() - waits_since
             yield chunk
 
 
 async def _next_chunk(request: web.Request, started: float, *, is_large: bool) -> bytes:
-    """Return the next chunk. Raise BodyTimeoutError if the body takes too long, counted from *started*."""
+    """Return the next chunk. If the body takes too long from *started* on, raise BodyTimeoutError.
+
+    A large body that takes too long only because others wait for its place may be sent again: raise OverloadedError.
+    """
     memory = request.app[BODY_MEMORY]
     while True:
         others_wait = is_large and memory.arriving.waiting > 0
@@ -105,9 +110,11 @@ async def _next_chunk(request: web.Request, started: float, *, is_large: bool) -
         except TimeoutError as exc:
             if not limit.expired():
                 raise  # a time-out of TCP
-            if left <= RECHECK_SECONDS or not is_large:
-                msg = f"The body did not arrive within {seconds:g} s" + (", while others wait." if others_wait else ".")
-                raise BodyTimeoutError(msg) from exc
+            if left > RECHECK_SECONDS and is_large:
+                continue
+            what = f"The body did not arrive within {seconds:g} s"
+            error = memory.overloaded(f"{what}, while others wait") if others_wait else BodyTimeoutError(f"{what}.")
+            raise error from exc
 
 
 @contextmanager

@@ -59,6 +59,7 @@ INTERNAL: Final = frozenset(
         (hdrs.METH_GET, "incidents", "board"),
         (hdrs.METH_GET, "incidents", "listing"),
         (hdrs.METH_GET, "incidents", "*", "view"),
+        (hdrs.METH_GET, "incidents", "alerts-in-use"),
         (hdrs.METH_POST, "escalations"),
         (hdrs.METH_POST, "escalations", "*", "stop"),
         (hdrs.METH_POST, "escalations", "*", "delivery-failed"),
