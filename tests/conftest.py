@@ -1,24 +1,21 @@
 """Fixtures of every test: a migrated database of its own on a real PostgreSQL."""
 
 import gc
-import os
 import signal
 from collections.abc import Iterator
 
 import pytest
 import structlog
-from hypothesis import settings
 
 from tests.support.postgres import Server, any_server
 from tocsin.migrate import migrate
 
-pytest_plugins = ["tests.support.sampling", "tests.support.timeouts", "tests.support.long_first"]
-
-# A deadline measures the machine, not the code. Of the profiles, quick is for between two edits, thorough for a night.
-settings.register_profile("default", deadline=None, print_blob=True)
-settings.register_profile("quick", deadline=None, print_blob=True, max_examples=20)
-settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=2_000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+pytest_plugins = [
+    "tests.support.sampling",
+    "tests.support.hypothesis_profiles",
+    "tests.support.timeouts",
+    "tests.support.long_first",
+]
 
 
 def pytest_configure() -> None:

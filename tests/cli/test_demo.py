@@ -68,6 +68,7 @@ def remains(dsn: str) -> list[str]:
     return [name for name in found if name != "incidents.timeline"]
 
 
+@pytest.mark.sample("whole starts", 1)
 async def test_a_killed_start_is_continued_a_repeat_adds_nothing_and_removal_leaves_all_other_data(
     db_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

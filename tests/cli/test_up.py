@@ -43,6 +43,7 @@ async def test_it_stops_cleanly_during_its_start(data: Path) -> None:
         assert EmbeddedPostgres(data).pid() is None
 
 
+@pytest.mark.sample("whole starts", 1)
 async def test_a_kill_leaves_no_service_behind_the_next_start_reuses_the_database_and_a_second_ctrl_c_kills(
     data: Path,
 ) -> None:
@@ -74,6 +75,7 @@ async def test_a_kill_leaves_no_service_behind_the_next_start_reuses_the_databas
     assert EmbeddedPostgres(data).pid() is None, "a command stops the server that it started"
 
 
+@pytest.mark.sample("whole starts", 1)
 async def test_a_service_that_dies_is_restarted_and_one_that_hangs_killed_with_warnings_beside_lines_of_json(
     db_dsn: str,
 ) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Standing
+from tests.support import sampling
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="module")]
 
-EXAMPLES = 200 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 25
+EXAMPLES = 200 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else sampling.rows(10, 25)
 """For each operation, beside those that cover its description; what takes longer than a coffee belongs to a night."""
 
 

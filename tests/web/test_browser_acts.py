@@ -9,7 +9,7 @@ from tests.support.web.demo_night import Services
 from tests.support.web.visits import Visit, caught_up, live
 from tocsin.contracts.incidents import EventType, IncidentStatus
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.sample("pages in a browser", 45)]
 
 
 async def test_an_acknowledgement_appears_in_place_and_in_other_browsers(visit: Visit, services: Services) -> None:

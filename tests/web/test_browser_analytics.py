@@ -13,7 +13,7 @@ from tests.support.web.demo_night import Services
 from tests.support.web.visits import PHONE, Visit, live
 from tocsin.contracts.overview import Figures
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.sample("pages in a browser", 45)]
 PATH = "/analytics?range=13w"
 
 

@@ -8,7 +8,7 @@ from tests.support.web.demo_night import Services
 from tests.support.web.visits import Visit, live
 from tocsin.contracts.incidents import IncidentStatus
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.sample("pages in a browser", 45)]
 
 
 async def focused(page: Page, words: str) -> None:

@@ -15,7 +15,7 @@ from tocsin.contracts.incidents import IncidentStatus
 from tocsin.contracts.notifications import NotificationStatus
 from tocsin.kernel.ids import new_id
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.sample("pages in a browser", 45)]
 PATHS = (
     "/incidents",
     "/incidents?status=any&save=1",

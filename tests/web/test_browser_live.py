@@ -13,7 +13,7 @@ from tests.support.web.visits import NO_SHARED_WORKER, Visit, caught_up, live
 from tests.web.conftest import Client, StartWeb
 from tocsin.contracts.incidents import EventType, IncidentStatus
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.sample("pages in a browser", 45)]
 
 
 async def test_a_new_incident_appears_without_a_reload(visit: Visit, services: Services) -> None:

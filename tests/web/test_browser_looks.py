@@ -14,7 +14,7 @@ from tests.support.web.visits import PHONE, Visit, caught_up, live
 from tests.web.test_format import DURATIONS
 from tocsin.contracts.incidents import IncidentStatus
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.sample("pages in a browser", 45)]
 
 
 async def test_no_page_is_wider_than_its_window(visit: Visit, services: Services) -> None:

@@ -9,7 +9,7 @@ from playwright.async_api import expect
 from tests.support.web.demo_night import Services
 from tests.support.web.visits import DESKTOP, PHONE, Visit, live
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.sample("pages in a browser", 45)]
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])

@@ -6,7 +6,7 @@ from tests.support.web.demo_night import Services
 from tests.support.web.pages import PAGES
 from tests.support.web.visits import Visit, live
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.sample("pages in a browser", 45)]
 FETCHED = "() => performance.getEntriesByType('resource').map(({ name }) => name.split('/').at(-1))"
 NO_FRAME_YET = """
     const waiting = [];

@@ -10,7 +10,7 @@ from tests.support.web.visits import PHONE, Visit, live
 from tests.web.test_handbook import PAGES as HANDBOOK
 from tocsin.contracts.overview import Figures
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.sample("pages in a browser", 45)]
 CUT_OFF = """() => [...document.querySelectorAll("main .card")]
   .filter((card) => [...card.querySelectorAll("table, ul, ol, form")].some((part) => {
     const scrolled = part.closest(".scroll, .clip, [hidden]");

@@ -137,6 +137,9 @@ class Drill:
     async def _loses_its_escalation(self) -> None:
         incident = await self.opened("lost")
         await self.world.first_page(incident, seconds=self.patience)
+        # Nothing of its start is on its way any more.
+        confirmed = "SELECT id FROM incidents.incident WHERE id = %(id)s AND escalation_confirmed_at IS NOT NULL"
+        await eventually(partial(self._finds, confirmed, id=incident), timeout=self.patience, every=0.2)
         # As after a restore of on-call's schema from an older backup.
         for statement in (
             "DELETE FROM oncall.escalation WHERE incident_id = %(id)s",
@@ -148,6 +151,13 @@ class Drill:
         before = len(self.world.pages_for(incident))
         await eventually(lambda: len(self.world.pages_for(incident)) > before, timeout=self.patience)
         await self.change(incident, "acknowledged")
+
+    def _finds(self, query: str, **values: str) -> bool:
+        """Return whether the database could be reached and a query has a row."""
+        try:
+            return bool(run(self.dsn, query, values))
+        except psycopg2.OperationalError:
+            return False
 
     def _run(self, statement: str, **values: str) -> bool:
         """Run a statement; return whether the database could be reached."""
