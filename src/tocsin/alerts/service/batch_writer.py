@@ -15,11 +15,7 @@ from uuid import UUID
 import structlog
 from aiohttp import web
 
-from tocsin.alerts.domain import (
-    IncomingRequest,
-    StoreResult,
-    report_ids,
-)
+from tocsin.alerts.domain import IncomingRequest, StoreResult, report_ids
 from tocsin.alerts.metrics import AlertMetrics
 from tocsin.alerts.repository import writes
 from tocsin.alerts.service.forwarder import Forwarder, PendingReply
