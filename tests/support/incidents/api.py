@@ -77,8 +77,10 @@ class Api:
         return Incident.model_validate(answer.body)
 
     async def correlate(self, *alerts: dict[str, Any]) -> list[dict[str, Any]]:
-        """Correlate alerts; return the results."""
+        """Correlate alerts, again while the service is overloaded, as alert-ingestion does; return the results."""
         answer = await self.ask("POST", "/api/v1/incidents/correlate", {"alerts": alerts})
+        while answer.status == 503 and answer.body["type"] == "urn:tocsin:problem:overloaded":
+            answer = await self.ask("POST", "/api/v1/incidents/correlate", {"alerts": alerts})
         assert answer.status == 200, answer.body
         results: list[dict[str, Any]] = answer.body["results"]
         return results
