@@ -41,8 +41,8 @@ READINESS = web.AppKey("READINESS", Readiness)
 async def check_database(app: web.Application) -> None:
     """Raise UnavailableError if the database does not execute a statement."""
     db = app[DB]
-    if db.in_use == db.size and clock.monotonic() - db.last_used_at < CHECK_SECONDS:
-        return  # all connections are busy but working: a busy replica stays in service
+    if db.in_use and clock.monotonic() - db.last_used_at < CHECK_SECONDS:
+        return  # busy but working: a replica that is slow under load stays in service
     async with transaction(db) as cur:
         await execute(cur, "SELECT 1")
 
