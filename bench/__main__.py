@@ -24,6 +24,7 @@ from bench.query import query
 from bench.receiver import Receiver, listening, own_address, receiver
 from bench.storm import BROWSERS, PagedIncidents, Storm, storm
 from bench.usage import memory_mb
+from bench.views import Views
 from tocsin.kernel import clock
 
 USUAL_CONNECTIONS = 64
@@ -64,6 +65,9 @@ async def measure(running: Running, bare_url: str, options: argparse.Namespace) 
     """Run every measurement, the idle ones first."""
     async with receiver() as arriving:
         pages = await paging(running, arriving, options.pages)
+    views = Views()
+    async with aiohttp.ClientSession(raise_for_status=True) as session:
+        await views.look(session, running, times=options.pages)
     rates = [
         await rate(running, bare_url, "new", connections=number, seconds=options.seconds)
         for number in options.connections
@@ -83,7 +87,9 @@ async def measure(running: Running, bare_url: str, options: argparse.Namespace) 
     query(running.dsn, "CREATE TABLE bench_insert (id bigserial PRIMARY KEY, service text, message text)")
     inserts = await pgbench(running.dsn, seconds=options.seconds, connections=PGBENCH_CONNECTIONS)
     return {
+        "ready": running.ready_seconds,
         "pages": pages,
+        "views": views,
         "rates": rates,
         "answered": answered,
         "storm": stormy,
@@ -140,14 +146,16 @@ def rates_table(rates: Sequence[Rate]) -> Table:
 def figures_table(found: dict[str, Any]) -> Table:
     """Return the other figures."""
     table = Table("measured", "figure")
-    answered, stormy, pages = found["answered"], found["storm"], sorted(found["pages"])
+    answered, pages = found["answered"], sorted(found["pages"])
     p99 = pages[round(0.99 * (len(pages) - 1))]
+    table.add_row("ready after the first start", f"{found['ready']:.1f} s")
     table.add_row(
         f"answered with the incident at {SHARE_OF_LOAD:.0%} of that load",
         f"{answered['share']:.1%} of {answered['per_second']:,.0f} alerts/s",
     )
     table.add_row("alert to delivered page, idle, median / p99", f"{_ms(statistics.median(pages))} / {_ms(p99)}")
-    _add_storm(table, stormy)
+    _add_views(table, "alone", found["views"])
+    _add_storm(table, found["storm"])
     _add_overload(table, found["overload"])
     table.add_row("memory", ", ".join(f"{name} {size:.0f} MB" for name, size in sorted(found["memory"].items())))
     table.add_row("single-row durable inserts (pgbench)", f"{found['inserts']:,.0f} per second")
@@ -163,16 +171,21 @@ def _add_storm(table: Table, stormy: Storm) -> None:
         "storm: every incident named by a delivered page after",
         f"{paged} ({stormy.named:,} of {stormy.incidents:,} in {stormy.messages:,} messages)",
     )
-    table.add_row(
-        "storm: the Now page meanwhile, p50 / p95, failed",
-        f"{_ms(stormy.now_p50)} / {_ms(stormy.now_p95)}, {stormy.now_failed:,}",
-    )
-    table.add_row(f"storm: the web service with {BROWSERS} browsers", f"{stormy.web_cores:.2f} cores")
+    _add_views(table, "in the storm", stormy.views)
+    failed = f"{len(stormy.refreshes.failed)} of {len(stormy.refreshes.seconds)} requests failed"
+    table.add_row(f"storm: the web service with {BROWSERS} browsers", f"{stormy.web_cores:.2f} cores, {failed}")
+
+
+def _add_views(table: Table, when: str, views: Views) -> None:
+    for name, found in views.pages.items():
+        figures = f"{_ms(found.quantile(0.5))} / {_ms(found.quantile(0.95))}, {len(found.failed)}"
+        table.add_row(f"{name} {when}, p50 / p95, failed", figures)
 
 
 def _add_overload(table: Table, found: Overload) -> None:
     for what, responses in (("acknowledge", found.acknowledged), ("/health", found.health)):
-        figures = f"{_ms(responses.p50)} / {_ms(responses.p99)}, {len(responses.failed)} of {len(responses.seconds)}"
+        failed = f"{len(responses.failed)} of {len(responses.seconds)}"
+        figures = f"{_ms(responses.quantile(0.5))} / {_ms(responses.quantile(0.99))}, {failed}"
         table.add_row(f"{what} at ten times the load, p50 / p99, failed", figures)
     table.add_row(
         "alerts meanwhile: accepted, refused, p50 / p99",

@@ -1,8 +1,7 @@
 """Ten times the load that can be taken, while people open and acknowledge incidents, and probes read `/health`."""
 
-import statistics
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import aiohttp
@@ -10,8 +9,10 @@ import aiohttp
 from bench.ingestion import LINKED, correlated
 from bench.processes import Running, wrk
 from bench.query import query
+from bench.responses import Responses
 from bench.storm import PAGED_SECONDS, PagedIncidents
 from bench.usage import peak_memory_mb, reset_peak_memory
+from bench.views import read
 from tocsin.kernel import clock, tasks
 from tocsin.kernel.ids import new_id
 
@@ -24,33 +25,6 @@ PEOPLE_PER_SECOND: Final = 5
 PORTS: Final = (8001, 8002, 8003, 8004, 8080)
 FORWARDED: Final = "tocsin_alerts_forwarded_total"
 WRK_TIMEOUT_SECONDS: Final = 20
-
-
-@dataclass(slots=True)
-class Responses:
-    """The durations of one kind of request in seconds, and the failed ones."""
-
-    seconds: list[float] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
-
-    @property
-    def p50(self) -> float:
-        """The median."""
-        return statistics.median(self.seconds)
-
-    @property
-    def p99(self) -> float:
-        """The 99th percentile."""
-        return sorted(self.seconds)[round(0.99 * (len(self.seconds) - 1))]
-
-    async def record(self, request: Callable[[], Awaitable[None]]) -> None:
-        """Make *request*, and record its duration, or its error."""
-        started = clock.monotonic()
-        try:
-            await request()
-        except (aiohttp.ClientError, TimeoutError) as exc:
-            self.failed.append(f"{type(exc).__name__} {getattr(exc, 'status', '')}")
-        self.seconds.append(clock.monotonic() - started)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +96,8 @@ async def _people(session: aiohttp.ClientSession, running: Running, acknowledged
         number = 0
         while True:
             group.create_task(_acknowledge(session, running, acknowledged), name="person")
-            group.create_task(_probe(session, running.url(PORTS[number % len(PORTS)]), health), name="probe")
+            probe = partial(read, session, running.url(PORTS[number % len(PORTS)]) + "/health")
+            group.create_task(health.record(probe), name="probe")
             number += 1
             await clock.sleep(1 / PEOPLE_PER_SECOND)
 
@@ -145,14 +120,6 @@ async def _acknowledge(session: aiohttp.ClientSession, running: Running, acknowl
     acknowledged.failed += opened.failed
     if found:
         await acknowledged.record(acknowledge)
-
-
-async def _probe(session: aiohttp.ClientSession, url: str, health: Responses) -> None:
-    async def probe() -> None:
-        async with session.get(url + "/health"):
-            pass
-
-    await health.record(probe)
 
 
 async def _forwarded(session: aiohttp.ClientSession, running: Running) -> float:

@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +31,8 @@ class Running:
     data: Path
     pid: int
     """The process of `tocsin up`."""
+    ready_seconds: float = 0
+    """From its start until every service was ready."""
 
     def url(self, port: int) -> str:
         """Return the URL of the service with this default port."""
@@ -49,10 +51,10 @@ async def tocsin(data: Path, environment: Mapping[str, str]) -> AsyncIterator[Ru
     command = (program, "up", "--data", data, "--port-offset", str(PORT_OFFSET))
     with (data / "up.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(*command, env=dict(environment), stdout=log, stderr=log)
-    running = Running(data, process.pid)
+    started, running = clock.monotonic(), Running(data, process.pid)
     try:
         await _ready(running, process)
-        yield running
+        yield replace(running, ready_seconds=clock.monotonic() - started)
     finally:
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGINT)

@@ -1,8 +1,8 @@
 """A storm: 20,000 alerts of 2,000 services in batches of 100, while browsers look at the Now page."""
 
 import asyncio
-import statistics
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import aiohttp
@@ -10,7 +10,9 @@ from aiohttp import web
 
 from bench.ingestion import correlated
 from bench.processes import Running
+from bench.responses import Responses
 from bench.usage import cpu_seconds
+from bench.views import Views, read
 from tocsin.kernel import clock, randomness, tasks
 
 ALERTS: Final = 20_000
@@ -54,11 +56,10 @@ class Storm:
     incidents: int
     named: int
     messages: int
-    now_p50: float
-    now_p95: float
-    now_failed: int
-    """Responses to these requests and to the browsers that were not a success."""
-    """Response times of the Now page, each request without a connection of its own."""
+    views: Views
+    """What a person saw meanwhile."""
+    refreshes: Responses
+    """The requests of the open pages."""
     web_cores: float
     """Processor time of the web service, with BROWSERS pages open, per second."""
 
@@ -68,12 +69,11 @@ async def storm(running: Running, pages: PagedIncidents) -> Storm:
     timeout = aiohttp.ClientTimeout(total=60, sock_read=30)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(raise_for_status=True, timeout=timeout, connector=connector) as session:
-        latencies: list[float] = []
-        failures: list[int] = []
+        views, refreshes = Views(), Responses()
         watching = [
-            tasks.create_task(_browse(session, running, failures), name=f"browser-{n}") for n in range(BROWSERS)
+            tasks.create_task(_browse(session, running, refreshes), name=f"browser-{n}") for n in range(BROWSERS)
         ]
-        watching.append(tasks.create_task(_look(session, running, latencies, failures), name="reader"))
+        watching.append(tasks.create_task(_look(session, running, views), name="reader"))
         cpu, started = cpu_seconds(running), clock.monotonic()
         await _post_all(session, running.url(8001) + ALERTMANAGER)
         posted = clock.monotonic()
@@ -82,7 +82,6 @@ async def storm(running: Running, pages: PagedIncidents) -> Storm:
         used, took = cpu_seconds(running)["web"] - cpu["web"], done - started
         paged = await _wait_until_named(pages, posted)
         await tasks.cancel(*watching)
-    ordered = sorted(latencies)
     return Storm(
         posted=posted - started,
         correlated=done - posted,
@@ -90,9 +89,8 @@ async def storm(running: Running, pages: PagedIncidents) -> Storm:
         incidents=SERVICES,
         named=len(pages.seen),
         messages=pages.messages,
-        now_p50=statistics.median(ordered),
-        now_p95=ordered[round(0.95 * (len(ordered) - 1))],
-        now_failed=len(failures),
+        views=views,
+        refreshes=refreshes,
         web_cores=used / took,
     )
 
@@ -137,18 +135,15 @@ async def _wait_until_named(pages: PagedIncidents, since: float) -> float | None
     return clock.monotonic() - since
 
 
-async def _browse(session: aiohttp.ClientSession, running: Running, failures: list[int]) -> None:
-    """Keep the Now page open as a browser does: fetch its blocks after events, at most once in REFRESH_SECONDS.
-
-    Add the status of each response that is not a success to *failures*.
-    """
+async def _browse(session: aiohttp.ClientSession, running: Running, refreshes: Responses) -> None:
+    """Keep the Now page open as a browser does: fetch its blocks after events, at most once in REFRESH_SECONDS."""
     changed = asyncio.Event()
+    stream = running.url(8080) + "/api/v1/incidents/stream"
+    blocks = partial(read, session, running.url(8080) + "/", {"HX-Request": "true"})
 
     async def follow() -> None:
-        async with session.get(
-            running.url(8080) + "/api/v1/incidents/stream", timeout=aiohttp.ClientTimeout(total=None)
-        ) as stream:
-            async for line in stream.content:
+        async with session.get(stream, timeout=aiohttp.ClientTimeout(total=None)) as response:
+            async for line in response.content:
                 if line.startswith(b"data:"):
                     changed.set()
 
@@ -156,11 +151,7 @@ async def _browse(session: aiohttp.ClientSession, running: Running, failures: li
         while True:
             await changed.wait()
             changed.clear()
-            try:
-                async with session.get(running.url(8080) + "/", headers={"HX-Request": "true"}) as response:
-                    await response.read()
-            except aiohttp.ClientResponseError as exc:
-                failures.append(exc.status)
+            await refreshes.record(blocks)
             await clock.sleep(REFRESH_SECONDS + randomness.uniform(0, 0.1))
 
     async with tasks.task_group() as group:
@@ -168,14 +159,7 @@ async def _browse(session: aiohttp.ClientSession, running: Running, failures: li
         group.create_task(refresh(), name="refresh")
 
 
-async def _look(session: aiohttp.ClientSession, running: Running, latencies: list[float], failures: list[int]) -> None:
-    """Load the Now page again and again; add each response time to *latencies*, and failures as `_browse` does."""
+async def _look(session: aiohttp.ClientSession, running: Running, views: Views) -> None:
     while True:
-        started = clock.monotonic()
-        try:
-            async with session.get(running.url(8080) + "/") as response:
-                await response.read()
-        except aiohttp.ClientResponseError as exc:
-            failures.append(exc.status)
-        latencies.append(clock.monotonic() - started)
+        await views.look(session, running)
         await clock.sleep(0.2)
