@@ -261,4 +261,25 @@ def _database() -> list[Panel]:
             thresholds=((None, "red"), (0.1, "green")),
             max=1,
         ),
+        series(
+            "Deleted after the retention",
+            "Partitions dropped, and rows deleted one by one, because they were past the retention.",
+            Query(
+                "sum by (table) (increase(tocsin_retention_dropped_partitions_total[$__rate_interval]))",
+                "partitions of {{table}}",
+            ),
+            Query(
+                "sum by (table) (increase(tocsin_retention_deleted_rows_total[$__rate_interval]))", "rows of {{table}}"
+            ),
+            unit="short",
+        ),
+        series(
+            "Partitions that need attention",
+            "Partitions past the retention that something open or not finished keeps, and rows without a partition of"
+            " their time.",
+            Query("max by (table) (tocsin_retention_kept_partitions)", "partitions of {{table}} kept"),
+            Query("max by (table) (tocsin_default_partition_rows)", "rows of {{table}} without a partition"),
+            unit="short",
+            thresholds=ZERO,
+        ),
     ]

@@ -23,9 +23,9 @@ async def test_finished_messages_are_deleted_after_the_retention_with_their_atte
     later = await service.notify(message(receiver.url))
     await service.ended(later)
     service.move_clock(timedelta(days=401))
-    await eventually(lambda: service.metric(DELETED))
+    await eventually(lambda: service.metric(DELETED, table="notification"))
     assert [item["id"] for item in await service.listed()] == [later]
-    assert await service.metric(DELETED) == 2
+    assert await service.metric(DELETED, table="notification") == 2
     attempts = run(db_dsn, "SELECT DISTINCT notification_id::text AS id FROM notifications.attempt")
     assert attempts == [{"id": later}]
 

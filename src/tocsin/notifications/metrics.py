@@ -65,7 +65,8 @@ class NotificationMetrics:
             ),
             Counter(
                 "tocsin_retention_deleted_rows_total",
-                "Messages deleted because they were past the retention.",
+                "Rows deleted one by one because they were past the retention.",
+                ["table"],
                 registry=registry,
             ),
         )
@@ -73,6 +74,7 @@ class NotificationMetrics:
         return metrics
 
     def _create_labels(self) -> None:
+        self.deleted.labels("notification")
         for channel in CHANNELS.names:
             for status in (NotificationStatus.SENT, NotificationStatus.FAILED, NotificationStatus.CANCELLED):
                 self.finished.labels(channel, status)

@@ -160,7 +160,7 @@ async def _housekeep(app: web.Application) -> bool:
         expired = 0
         if days := deps.settings.notification_retention_days:
             expired = await notifications.delete_expired(cur, days=days)
-    deps.metrics.deleted.inc(expired)
+    deps.metrics.deleted.labels("notification").inc(expired)
     if expired:
         log.info("messages past the retention deleted", rows=expired, retention_days=days)
     for channel in CHANNELS.names:
