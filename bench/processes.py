@@ -105,7 +105,7 @@ async def wrk(
     connections: int,
     services: int,
     pause_ms: float | None = None,
-    timeout_seconds: int = 2,
+    timeout_seconds: int = 10,
 ) -> dict[str, Any]:
     """Send the requests of *load* (see alerts.lua) to *url* with wrk; return its figures.
 
