@@ -33,7 +33,7 @@ async def main() -> None:
             full = await wrk(url, "new", seconds=TRIAL_SECONDS, connections=CONNECTIONS, services=SERVICES)
             # At half load, a response takes about a quarter as long.
             pause_ms = 2 * 1_000 * CONNECTIONS * full["seconds"] / full["requests"] - full["p50_ms"] / 4
-            table = Table("minutes", *sorted(memory_mb(running)), "alerts")
+            table = Table("minutes", *sorted(memory_mb(running)), "alerts sent")
             seconds, sent = minutes * 60 // ROWS, 0
             for row in range(ROWS):
                 measured = await wrk(
@@ -43,7 +43,7 @@ async def main() -> None:
                     sys.exit(f"{measured['failed']} of {measured['requests']} requests failed.")
                 sent += measured["requests"]
                 sizes = [f"{size:.0f} MB" for _, size in sorted(memory_mb(running).items())]
-                table.add_row(f"{(row + 1) * seconds / 60:.0f}", *sizes, f"{sent:,}")
+                table.add_row(f"{(row + 1) * seconds / 60:.1f}", *sizes, f"{sent:,}")
     Console(file=sys.stdout, width=120).print(table)
 
 

@@ -12,7 +12,7 @@ PATHS: Final = {"the Now page": "/", "the incidents": "/incidents", "an incident
 
 
 class Views:
-    """The response times of each page, one request after the other, without other connections."""
+    """The response times of each page, loaded one after the other."""
 
     def __init__(self) -> None:
         self.pages = {name: Responses() for name in PATHS}
