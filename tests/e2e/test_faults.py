@@ -96,7 +96,7 @@ async def kept_running(replica: Replica, kind: FailpointKind, points: list[str])
     stop = asyncio.Event()
 
     async def supervise() -> None:
-        while not (stop.is_set() and replica.running):
+        while not stop.is_set():
             armed = ",".join(f"{point}:{kind}" for point in (starts.pop(0) if starts else ()))
             await replica.start(FAILPOINT=armed, until_ready=False)
             await eventually(lambda: stop.is_set() or not replica.running, timeout=600)
@@ -107,4 +107,5 @@ async def kept_running(replica: Replica, kind: FailpointKind, points: list[str])
     finally:
         stop.set()
         await task
-        await replica.ready()
+        await replica.stop()  # it may be dying: a point is logged before it kills
+        await replica.start()
