@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from tests.support.postgres import Server, any_server
+from tocsin.kernel import workers
 from tocsin.migrate import migrate
 
 pytest_plugins = [
@@ -40,6 +41,12 @@ def pytest_collection_finish() -> None:
     gc.enable()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _restless() -> None:
+    """Let loops in this process not rest, so that what a test has not caused to happen does not happen later."""
+    workers.REST_FACTOR = 0.0
 
 
 @pytest.fixture(scope="session")

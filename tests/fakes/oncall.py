@@ -3,12 +3,16 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from aiohttp import web
 
-from tocsin.contracts.escalations import Escalation, Escalations, StartEscalation, StopEscalation
+from tocsin.contracts.escalations import Escalation, Escalations, StartedEscalation, StartEscalation, StopEscalation
 from tocsin.kernel.validation import parse_json
+
+if TYPE_CHECKING:
+    from tocsin.contracts.incidents import AppendTimelineEntry
 
 
 class FakeOnCall:
@@ -28,6 +32,8 @@ class FakeOnCall:
         self.keys: list[str] = []
         self.request_ids: list[str] = []
         self.escalations: dict[UUID, Escalation] = {}
+        self.timeline: list[AppendTimelineEntry] = []
+        """What a start adds to the timeline of its incident."""
 
     def app(self) -> web.Application:
         """Return the application to serve."""
@@ -58,8 +64,10 @@ class FakeOnCall:
         await self._received(request, "start", start.incident_id)
 
         def record() -> Escalation:
+            assert request.query == {"timeline": "return"}
             self.starts.append(start)
-            return self.escalations.setdefault(start.incident_id, self.escalation(start.incident_id))
+            known = self.escalations.setdefault(start.incident_id, self.escalation(start.incident_id))
+            return StartedEscalation(**vars(known), timeline=self.timeline)
 
         return self._answer(record)
 

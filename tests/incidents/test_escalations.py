@@ -6,6 +6,7 @@ from tests.fakes.oncall import FakeOnCall
 from tests.incidents.conftest import Query, StartReplica
 from tests.support.incidents.api import Api, alert
 from tests.support.waiting import eventually
+from tocsin.contracts.incidents import AppendTimelineEntry, EventType
 from tocsin.incidents.service.escalations import reconcile
 
 GAUGE = "tocsin_incidents_unescalated_incidents"
@@ -144,6 +145,28 @@ async def test_alerts_correlate_while_on_call_is_down_and_everything_is_delivere
     await eventually(lambda: len(oncall.starts) == 2)
     calls = [what for what, incident_id in oncall.calls if str(incident_id) == opened["incident_id"]]
     assert calls == ["start", "stop"]
+
+
+@pytest.mark.parametrize("kind", ["raise", "execute_then_raise"])
+@pytest.mark.parametrize("point", ["incidents.start_escalation", "outbox.mark_done"])
+async def test_what_a_start_adds_to_the_timeline_is_added_once(
+    api: Api, oncall: FakeOnCall, monkeypatch: pytest.MonkeyPatch, point: str, kind: str
+) -> None:
+    oncall.timeline = [
+        AppendTimelineEntry(
+            event_key="paged:1", event_type=EventType.PAGED, actor="oncall-service", detail="Paged Alice", data={"n": 1}
+        )
+    ]
+    monkeypatch.setenv("FAILPOINT", f"{point}:{kind}")
+    incident = await api.open()
+
+    async def settled() -> bool:
+        return await api.metric('tocsin_outbox_deliveries_total{kind="start_escalation",outcome="done"}') == 1
+
+    await eventually(settled)
+    entries = (await api.show(incident.id)).timeline
+    assert [entry.event_type for entry in reversed(entries)] == ["created", "assigned", "paged"]
+    assert (entries[0].actor, entries[0].detail, entries[0].data) == ("oncall-service", "Paged Alice", {"n": 1})
 
 
 @pytest.mark.parametrize("kind", ["raise", "execute_then_raise"])

@@ -8,8 +8,9 @@ from prometheus_client import CollectorRegistry
 
 from tests.support.kernel.scripted_peer import THREE, Answer, Peer, status
 from tocsin.kernel import clock, http_client
+from tocsin.kernel.client_metrics import ClientMetrics
 from tocsin.kernel.errors import RejectedError, UpstreamError
-from tocsin.kernel.http_client import Budget, ClientMetrics, ServiceClient
+from tocsin.kernel.http_client import Budget, ServiceClient
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.request_id import NO_REQUEST, REQUEST_ID
 

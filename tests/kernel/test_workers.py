@@ -23,6 +23,8 @@ class Rounds:
         self.started = 0
         self.waits: list[float] = []
         """The seconds of each wait between two rounds, where `skip_waits` makes them pass."""
+        self.rests: list[float] = []
+        """The seconds of the rest after each successful round, likewise."""
         self.answers: list[bool | float | Exception] = []
         """The results of the next rounds; then they find nothing."""
         self.request_ids: list[str] = []
@@ -48,7 +50,11 @@ class Rounds:
             if len(self.waits) >= rounds:
                 await event.wait()
 
+        async def rest(_stop: asyncio.Event, seconds: float) -> None:
+            self.rests.append(seconds)
+
         monkeypatch.setattr("tocsin.kernel.workers._wait", wait)
+        monkeypatch.setattr("tocsin.kernel.workers._rest", rest)
 
 
 @asynccontextmanager
@@ -100,6 +106,33 @@ async def test_a_round_can_return_when_the_next_one_is_due(monkeypatch: pytest.M
     async with running(rounds.tick, AN_HOUR):
         await eventually(lambda: rounds.finished == 2)
     assert rounds.waits[0] == 0.1
+
+
+async def test_a_loop_rests_for_a_multiple_of_its_round_so_that_a_round_answers_many_wake_ups(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rounds, now = Rounds(), [0.0]
+    rounds.answers = [True, True, True]
+    rounds.skip_waits(monkeypatch, 1)
+    durations = [0.002, 0.01, 60.0, 0.0]
+
+    async def tick(app: web.Application) -> bool | float:
+        now[0] += durations[rounds.finished]
+        return await rounds.tick(app)
+
+    monkeypatch.setattr(clock, "monotonic", lambda: now[0])
+    monkeypatch.setattr(workers, "REST_FACTOR", 4.0)
+    async with running(tick, AN_HOUR):
+        await eventually(lambda: rounds.finished == 4 and len(rounds.waits) == 1)
+    assert rounds.rests == pytest.approx([0.008, 0.04, workers.MAX_REST_SECONDS, 0])
+
+
+async def test_stopping_ends_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "REST_FACTOR", float("inf"))
+    monkeypatch.setattr(workers, "MAX_REST_SECONDS", AN_HOUR)
+    rounds = Rounds()
+    async with running(rounds.tick, 0.01):
+        await eventually(lambda: rounds.finished == 1)
 
 
 async def test_a_wake_up_starts_a_round_immediately() -> None:

@@ -204,6 +204,7 @@ async def test_a_process_paused_until_its_lease_ended_does_not_send(
     goes_on = arm(SEND, FailpointKind.SLEEP)
     paused = await start(lease_seconds=0.5, sends_per_receiver=1)
     notification = await paused.notify(page(receiver.url))
+    await eventually(lambda: "fault injected" in capfd.readouterr().out)
     await start()
     assert (await paused.ended(notification))["status"] == "sent"
     goes_on.set()

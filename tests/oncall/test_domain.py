@@ -172,8 +172,9 @@ def test_without_contacts_a_member_is_paged_by_e_mail_or_through_the_catch_all(
 def test_the_timeline_entry_of_a_page_names_the_person_the_reason_and_the_channels() -> None:
     priya = member("Priya Raman", Role.PRIMARY, MAIL, HOOK)
     step = plan_step(schedule(priya), team="Payments", level=Level.PRIMARY, at=NOON, contacts=CONTACTS)
+    [page] = step.pages
     assert (
-        describe_page(step.pages[0])
+        describe_page(page.person, [contact.channel for contact in page.contacts], page.reason)
         == "Paged Priya Raman by e-mail, webhook: level 1, primary for Payments (weekly rotation, week 43)"
     )
     daily = schedule(ADA, DEE, rotation_type=RotationType.DAILY)

@@ -1,6 +1,8 @@
 """Escalations over HTTP: start, stop, read."""
 
 import asyncio
+import json
+import re
 from typing import Any
 
 import pytest
@@ -13,6 +15,10 @@ from tocsin.kernel.ids import new_id
 
 HOOK = {"channel": "webhook", "address": "https://hooks.example.net/ada?" + "x" * 2_000}
 MAIL = {"channel": "email", "address": "ada@home.example.net"}
+
+
+def paged_by(started: dict[str, Any]) -> list[tuple[int, str, str]]:
+    return [(page["step"], page["person"], page["channel"]) for page in started["pages"]]
 
 
 async def test_a_start_pages_the_primary_at_once_and_returns_who_was_paged(oncall: OnCall) -> None:
@@ -56,6 +62,40 @@ async def test_a_timeline_entry_lists_the_notification_of_each_channel(oncall: O
     assert (entry["data"]["person"], entry["data"]["level"], entry["data"]["step"]) == ("Ada", "primary", 1)
     shown = [{"channel": page["channel"], "notification_id": page["notification_id"]} for page in started["pages"]]
     assert entry["data"]["channels"] == shown
+
+
+@pytest.mark.parametrize("people", [[person("Ada", contacts=[HOOK, MAIL])], []], ids=["primary", "nobody"])
+async def test_the_first_step_is_reported_to_the_timeline_or_returned_also_to_a_retry(
+    oncall: OnCall, people: list[dict[str, Any]]
+) -> None:
+    if people:
+        await oncall.team("Payments", *people)
+    path, reporting, returning = "/api/v1/escalations", start_of(str(new_id())), start_of(str(new_id()))
+    await oncall.post(path, reporting)
+    expected = 1 if people else 2
+    await eventually(lambda: len(oncall.timeline.entries(reporting["incident_id"])) == expected)
+    started = await oncall.post(f"{path}?timeline=return", returning, key="start-1")
+    await delivered(oncall, returning["incident_id"], *paged_by(started))
+    assert oncall.timeline.entries(returning["incident_id"]) == []
+
+    def without_ids(entries: list[dict[str, Any]]) -> list[str]:
+        shown = [[entry[name] for name in ("event_type", "actor", "detail", "data")] for entry in entries]
+        return [re.sub("[0-9a-f]{8}-[-0-9a-f]{27}", "an id", json.dumps(entry)) for entry in shown]
+
+    assert without_ids(started["timeline"]) == without_ids(oncall.timeline.entries(reporting["incident_id"]))
+    assert await oncall.post(f"{path}?timeline=return", returning, key="start-1") == started
+
+
+async def test_what_became_of_an_escalation_does_not_change_what_its_first_step_adds_to_the_timeline(
+    oncall: OnCall,
+) -> None:
+    await oncall.team("Payments", person("Ada"), person("Bob", role="secondary"))
+    body = start_of(str(new_id()))
+    started = await oncall.post("/api/v1/escalations?timeline=return", body)
+    await oncall.post("/api/v1/escalate", {"incident_id": body["incident_id"]}, status=201)
+    await oncall.stop(body["incident_id"])
+    again = await oncall.post("/api/v1/escalations?timeline=return", body)
+    assert again["timeline"] == started["timeline"] != []
 
 
 async def test_members_without_contacts_are_paged_by_e_mail_only_with_a_mail_server(replica: Replica) -> None:

@@ -14,7 +14,7 @@ from tocsin.alerts.worker import workers
 from tocsin.clients.incidents import IncidentsClient
 from tocsin.contracts.services import ALERT_INGESTION
 from tocsin.kernel.app import REGISTRY, base_app, with_clients, with_database
-from tocsin.kernel.http_client import CLIENT_METRICS
+from tocsin.kernel.client_metrics import CLIENT_METRICS
 from tocsin.kernel.outcome_recorder import OutcomeRecorder
 from tocsin.kernel.partitions import RetentionMetrics
 

@@ -19,8 +19,9 @@ from tocsin.clients.alerts import AlertsClient
 from tocsin.clients.incidents import IncidentsClient
 from tocsin.clients.oncall import OnCallClient
 from tocsin.kernel.build_info import VERSION
+from tocsin.kernel.client_metrics import ClientMetrics
 from tocsin.kernel.errors import RejectedError, UpstreamError
-from tocsin.kernel.http_client import ClientMetrics, ServiceClient, TransientError
+from tocsin.kernel.http_client import ServiceClient, TransientError
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.problems import DETAIL_OF
 from tocsin.kernel.request_id import REQUEST_ID

@@ -7,7 +7,8 @@ from aiohttp import web
 from tocsin.contracts.alerts import Alert, AlertAccepted, AlertDetail, AlertIn, AlertSummary
 from tocsin.contracts.model import Page
 from tocsin.contracts.services import ALERT_INGESTION
-from tocsin.kernel.http_client import INTERACTIVE, Budget, ClientMetrics, ServiceClient
+from tocsin.kernel.client_metrics import ClientMetrics
+from tocsin.kernel.http_client import INTERACTIVE, Budget, ServiceClient
 
 PEER = ALERT_INGESTION
 

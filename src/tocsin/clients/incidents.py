@@ -24,7 +24,8 @@ from tocsin.contracts.incidents import (
 from tocsin.contracts.model import Page
 from tocsin.contracts.overview import StatsOverview
 from tocsin.contracts.services import INCIDENT_MANAGEMENT
-from tocsin.kernel.http_client import INTERACTIVE, ONCE, Budget, ClientMetrics, ServiceClient
+from tocsin.kernel.client_metrics import ClientMetrics
+from tocsin.kernel.http_client import INTERACTIVE, ONCE, Budget, ServiceClient
 
 PEER = INCIDENT_MANAGEMENT
 

@@ -15,7 +15,8 @@ from tocsin.contracts.notifications import (
     PagesCancelled,
 )
 from tocsin.contracts.services import NOTIFICATION_SERVICE
-from tocsin.kernel.http_client import INTERACTIVE, ONCE, Budget, ClientMetrics, ServiceClient
+from tocsin.kernel.client_metrics import ClientMetrics
+from tocsin.kernel.http_client import INTERACTIVE, ONCE, Budget, ServiceClient
 
 PEER = NOTIFICATION_SERVICE
 

@@ -11,6 +11,7 @@ from tocsin.contracts.escalations import (
     Escalate,
     Escalation,
     Escalations,
+    StartedEscalation,
     StartEscalation,
     StopEscalation,
 )
@@ -18,7 +19,8 @@ from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import OnCall, Schedule, ScheduleIn, Upcoming
 from tocsin.contracts.overview import OnCallOverview
 from tocsin.contracts.services import ONCALL_SERVICE
-from tocsin.kernel.http_client import INTERACTIVE, ONCE, Budget, ClientMetrics, ServiceClient
+from tocsin.kernel.client_metrics import ClientMetrics
+from tocsin.kernel.http_client import INTERACTIVE, ONCE, Budget, ServiceClient
 
 PEER = ONCALL_SERVICE
 
@@ -31,10 +33,15 @@ class OnCallClient(ServiceClient):
 
     async def start(
         self, escalation: StartEscalation | bytes, *, idempotency_key: str, budget: Budget = ONCE
-    ) -> Escalation:
-        """Start paging for an incident; return who is paged."""
+    ) -> StartedEscalation:
+        """Start paging for an incident; return who is paged, and what the caller adds to the incident's timeline."""
         return await self.post(
-            "/api/v1/escalations", escalation, Escalation, idempotency_key=idempotency_key, budget=budget
+            "/api/v1/escalations",
+            escalation,
+            StartedEscalation,
+            query={"timeline": "return"},
+            idempotency_key=idempotency_key,
+            budget=budget,
         )
 
     async def stop(

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from tocsin.contracts.contact_types import ChannelName
+from tocsin.contracts.incidents import AppendTimelineEntry
 from tocsin.contracts.model import Instant, Line, Model, Severity, Text
 
 CATCH_ALL_PERSON: Final = "the catch-all contact"
@@ -95,6 +96,13 @@ class Escalation(Model):
     stop_reason: str | None
     pages: list[EscalationPage]
     """The newest 200, oldest first."""
+
+
+class StartedEscalation(Escalation):
+    """An escalation that has just been started."""
+
+    timeline: list[AppendTimelineEntry] = []
+    """What its first step adds to the incident's timeline; empty if it was reported to incident-management."""
 
 
 class Escalations(Model):

@@ -15,8 +15,8 @@ from tocsin.incidents.service.stream import HUB, Hub
 from tocsin.incidents.settings import SETTINGS, Settings
 from tocsin.incidents.worker import export_number_of_incidents, workers
 from tocsin.kernel.app import REGISTRY, base_app, with_clients, with_database
+from tocsin.kernel.client_metrics import CLIENT_METRICS
 from tocsin.kernel.event_streams import STREAM_LIMIT, StreamLimit
-from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.kernel.outbox import OUTBOX, Outbox
 from tocsin.kernel.partitions import RetentionMetrics
 from tocsin.kernel.pg_notify import NotifyChannel

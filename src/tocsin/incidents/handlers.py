@@ -49,7 +49,7 @@ from tocsin.incidents.service.stream import HUB
 from tocsin.incidents.settings import SETTINGS
 from tocsin.kernel.auth import actor_of
 from tocsin.kernel.errors import InvalidRequestError, NotFoundError
-from tocsin.kernel.event_streams import STREAM_LIMIT, prepare_stream
+from tocsin.kernel.event_streams import STREAM_LIMIT, prepare_stream, send_events
 from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.partitions import IdRange
@@ -235,8 +235,9 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
         try:
             async with response, aclosing(hub.follow(position, response.is_connected)) as events:
                 await response.send("{}", id=str(position), event="ready")
-                async for event in events:
-                    await response.send(event.data, id=str(event.position), event="incident")
+                async for known in events:
+                    encoded = b"".join(event.encoded for event in known)
+                    await send_events(request, response, encoded, seconds=settings.stream_send_seconds)
         except (ConnectionResetError, TimeoutError):
             log.debug("stream client disconnected")
     return response

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from tocsin.clients.oncall import OnCallClient
 from tocsin.incidents.service.escalations import START, STOP, confirm
+from tocsin.incidents.service.timeline import append_entries
 from tocsin.kernel.db import Cursor
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.outbox import AfterDelivery, Handler, OutboxMessage
@@ -23,6 +24,7 @@ def outbox_handlers(oncall: OnCallClient) -> Mapping[str, Handler]:
 
         async def after(cur: Cursor) -> None:
             await confirm(cur, UUID(message.key), escalation)
+            await append_entries(cur, UUID(message.key), escalation.timeline)
 
         return after
 

@@ -7,10 +7,11 @@ from prometheus_client import CollectorRegistry, disable_created_metrics
 from tocsin.kernel import allocator, health, openapi, process_metrics, routing
 from tocsin.kernel.auth import Scope
 from tocsin.kernel.body_memory import BODY_MEMORY, BodyMemory
+from tocsin.kernel.client_metrics import CLIENT_METRICS, ClientMetrics
 from tocsin.kernel.connections import CONNECTIONS, Connections
 from tocsin.kernel.db import DB, Database, database
 from tocsin.kernel.hosts import ALLOWED_HOSTS, AllowedHosts, host_middleware
-from tocsin.kernel.http_client import CLIENT_METRICS, ClientMetrics, ServiceClient
+from tocsin.kernel.http_client import ServiceClient
 from tocsin.kernel.middlewares import (
     CORS_ORIGINS,
     HTTP_METRICS,

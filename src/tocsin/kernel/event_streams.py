@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
+from tocsin.kernel import tasks
 from tocsin.kernel.errors import ClientDisconnectedError, UnavailableError
 
 EVENT_STREAM = "text/event-stream"
@@ -37,6 +38,11 @@ class StreamLimit:
 STREAM_LIMIT = web.AppKey("STREAM_LIMIT", StreamLimit)
 
 
+def encode_event(*, event_id: str, event: str, data: str) -> bytes:
+    """Return a server-sent event as it is sent; no argument may have a line break."""
+    return f"id: {event_id}\r\nevent: {event}\r\ndata: {data}\r\n\r\n".encode()
+
+
 async def prepare_stream(request: web.Request, response: web.StreamResponse) -> None:
     """Send the headers of an event stream. Raise ClientDisconnectedError if the client has disconnected."""
     request[STREAMING] = True
@@ -46,3 +52,14 @@ async def prepare_stream(request: web.Request, response: web.StreamResponse) -> 
         await response.prepare(request)
     except ConnectionError as exc:
         raise ClientDisconnectedError from exc
+
+
+async def send_events(request: web.Request, response: web.StreamResponse, encoded: bytes, *, seconds: float) -> None:
+    """Send encoded events. Raise ConnectionError, or TimeoutError if the client does not read them in *seconds*."""
+    try:
+        async with tasks.timeout(seconds):
+            await response.write(encoded)
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()  # otherwise the end of the response would wait for the client as well
+        raise

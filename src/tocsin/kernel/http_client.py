@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final, NoReturn, Self, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from aiohttp import (
     ClientConnectionError,
@@ -18,12 +18,12 @@ from aiohttp import (
     TCPConnector,
     web,
 )
-from prometheus_client import CollectorRegistry, Counter, Histogram
 from pydantic import BaseModel, ValidationError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_random_exponential
 
 from tocsin.kernel import clock, request_id, tasks
+from tocsin.kernel.client_metrics import ClientMetrics
 from tocsin.kernel.errors import RejectedError, UpstreamError
 from tocsin.kernel.retry_after import retry_seconds
 from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
@@ -66,32 +66,6 @@ class TransientError(UpstreamError):
         self.retry_after = retry_after
 
 
-@dataclass(frozen=True, slots=True)
-class ClientMetrics:
-    """Calls to other services."""
-
-    seconds: Histogram
-    retries: Counter
-
-    @classmethod
-    def register(cls, registry: CollectorRegistry) -> Self:
-        """Declare the metrics on *registry*."""
-        return cls(
-            Histogram(
-                "tocsin_client_request_duration_seconds",
-                "Duration of an attempt to call another service.",
-                ["peer", "outcome"],
-                registry=registry,
-            ),
-            Counter(
-                "tocsin_client_retries_total", "Attempts that were retried.", ["peer", "reason"], registry=registry
-            ),
-        )
-
-
-CLIENT_METRICS = web.AppKey("CLIENT_METRICS", ClientMetrics)
-
-
 class ServiceClient:
     """A client of one service; its `context` is a cleanup context that opens and closes the session."""
 
@@ -121,10 +95,19 @@ class ServiceClient:
         return await self._call("GET", path, model, budget=budget, query=query)
 
     async def post(
-        self, path: str, body: BaseModel | bytes, model: type[M], *, idempotency_key: str, budget: Budget = INTERACTIVE
+        self,
+        path: str,
+        body: BaseModel | bytes,
+        model: type[M],
+        *,
+        idempotency_key: str,
+        query: Mapping[str, Any] | None = None,
+        budget: Budget = INTERACTIVE,
     ) -> M:
         """POST *body*; a repeat with the same key has no second effect. Raise UpstreamError, RejectedError."""
-        return await self._call("POST", path, model, budget=budget, body=body, idempotency_key=idempotency_key)
+        return await self._call(
+            "POST", path, model, budget=budget, query=query, body=body, idempotency_key=idempotency_key
+        )
 
     async def patch(
         self,

@@ -222,7 +222,8 @@ class Outbox:
 
         async def write() -> None:
             nonlocal owned
-            async with MARK_DONE(), transaction(self._db) as cur:
+            # A single statement needs no BEGIN and COMMIT.
+            async with MARK_DONE(), (transaction if after else autocommit)(self._db) as cur:
                 marked = await outbox_repository.mark_done(cur, message)
                 owned = owned or marked  # by an earlier attempt, if the response to its COMMIT was lost
                 if marked and after is not None:

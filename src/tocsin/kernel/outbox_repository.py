@@ -8,12 +8,30 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from tocsin.kernel.db import Cursor, Row, defer, execute, fetch_all, fetch_one, required
+from tocsin.kernel.prepared import PreparedStatement
 from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.tracing import TRACING
 
 KEEP_DONE_HOURS: Final = 24
 DELETE_BATCH_ROWS: Final = 1_000
 MAX_REASON: Final = 2_000
+_INSERT_ROWS: Final = PreparedStatement(
+    "insert_outbox_rows",
+    """
+    INSERT INTO outbox (message_id, kind, key, body, request_id, trace_context)
+    SELECT message_id, %(kind)s, key, decode(body, 'hex'), %(request_id)s, COALESCE(trace_context, %(current)s)
+    FROM unnest(%(message_ids)s::uuid[], %(keys)s::text[], %(bodies)s::text[], %(trace_contexts)s::text[])
+        WITH ORDINALITY AS row (message_id, key, body, trace_context, position)
+    ORDER BY position
+    """,
+    kind="text",
+    request_id="text",
+    message_ids="uuid[]",
+    keys="text[]",
+    bodies="text[]",
+    trace_contexts="text[]",
+    current="text",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +62,7 @@ async def insert_many(
     """Insert (message id, key, body) rows in this order, each with its own trace context or with the current one."""
     await defer(
         cur,
-        """
-        INSERT INTO outbox (message_id, kind, key, body, request_id, trace_context)
-        SELECT message_id, %(kind)s, key, decode(body, 'hex'), %(request_id)s, COALESCE(trace_context, %(current)s)
-        FROM unnest(%(message_ids)s::uuid[], %(keys)s::text[], %(bodies)s::text[], %(trace_contexts)s::text[])
-            WITH ORDINALITY AS row (message_id, key, body, trace_context, position)
-        ORDER BY position
-        """,
+        _INSERT_ROWS,
         kind=kind,
         request_id=REQUEST_ID.get(),
         message_ids=[row[0] for row in rows],

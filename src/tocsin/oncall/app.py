@@ -7,7 +7,7 @@ from tocsin.clients.incidents import INCIDENTS, IncidentsClient
 from tocsin.clients.notifications import NOTIFICATIONS, NotificationsClient
 from tocsin.contracts.services import ONCALL_SERVICE
 from tocsin.kernel.app import REGISTRY, base_app, with_clients, with_database
-from tocsin.kernel.http_client import CLIENT_METRICS
+from tocsin.kernel.client_metrics import CLIENT_METRICS
 from tocsin.kernel.openapi import SCHEMAS
 from tocsin.kernel.outbox import Outbox
 from tocsin.kernel.pg_notify import NotifyChannel

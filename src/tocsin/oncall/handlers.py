@@ -12,6 +12,7 @@ from tocsin.contracts.escalations import (
     Escalate,
     Escalation,
     Escalations,
+    StartedEscalation,
     StartEscalation,
     StopEscalation,
 )
@@ -31,7 +32,7 @@ from tocsin.kernel.requests import (
 )
 from tocsin.kernel.responses import respond
 from tocsin.kernel.validation import MAX_ERRORS
-from tocsin.oncall.queries import BoardQuery, CurrentQuery, EscalationsQuery, OverviewQuery, UpcomingQuery
+from tocsin.oncall.queries import BoardQuery, CurrentQuery, EscalationsQuery, OverviewQuery, StartQuery, UpcomingQuery
 from tocsin.oncall.service import DEPS, boards, escalations, next_step, pager_load, schedules, shifts
 
 KEY = ("Idempotency-Key",)
@@ -131,14 +132,21 @@ async def post_escalate(request: web.Request) -> web.Response:
     return respond(escalation, status=HTTPStatus.CREATED)
 
 
-@describes(Escalation, body=StartEscalation, headers=KEY, internal=True)
+@describes(StartedEscalation, body=StartEscalation, query=StartQuery, headers=KEY, internal=True)
 async def post_escalation(request: web.Request) -> web.Response:
     """Start paging for an incident, and return who is paged.
 
     An incident has one escalation: a repeat is a no-op.
     """
+    query = parse_query(request, StartQuery)
     given = await parse_body(request, StartEscalation)
-    return respond(await escalations.start(request.app[DEPS], given, request=await idempotent_request(request)))
+    started = await escalations.start(
+        request.app[DEPS],
+        given,
+        request=await idempotent_request(request),
+        report_to_timeline=query.timeline == "report",
+    )
+    return respond(started)
 
 
 @describes(Escalation, body=StopEscalation, problems=(HTTPStatus.NOT_FOUND,), headers=KEY, internal=True)

@@ -11,10 +11,9 @@ from tocsin.clients.incidents import INCIDENTS
 from tocsin.clients.notifications import NOTIFICATIONS
 from tocsin.contracts.escalations import DeliveryFailed
 from tocsin.contracts.notifications import Notify
-from tocsin.kernel.db import Cursor
 from tocsin.kernel.errors import RejectedError
 from tocsin.kernel.failpoints import Failpoint
-from tocsin.kernel.outbox import AfterDelivery, Handler, OutboxMessage
+from tocsin.kernel.outbox import Handler, OutboxMessage
 from tocsin.oncall.metrics import METRICS
 from tocsin.oncall.service import DEPS
 from tocsin.oncall.service.next_step import record_delivery_failure
@@ -28,7 +27,7 @@ CANCEL: Final = Failpoint("oncall.cancel")
 def outbox_handlers(app: web.Application) -> Mapping[str, Handler]:
     """Return the handler for each kind of outbox row."""
 
-    async def page(message: OutboxMessage) -> AfterDelivery | None:
+    async def page(message: OutboxMessage) -> None:
         command = Notify.model_validate_json(message.body)
         try:
             async with PAGE():
@@ -36,7 +35,8 @@ def outbox_handlers(app: web.Application) -> Mapping[str, Handler]:
         except RejectedError as exc:
             refusal = str(exc)
         else:
-            return count_page(command.channel)
+            app[METRICS].notifications.labels(command.channel).inc()
+            return
         # A parked row would wait for an operator; recorded as a failed delivery, it makes the next level be paged.
         log.error(
             "page rejected by notification-service",
@@ -46,13 +46,6 @@ def outbox_handlers(app: web.Application) -> Mapping[str, Handler]:
         )
         failure = DeliveryFailed(notification_id=message.message_id, detail=refusal)
         await record_delivery_failure(app[DEPS], command.incident_id, failure, request=None)
-        return None
-
-    def count_page(channel: str) -> AfterDelivery:
-        async def count(_cur: Cursor) -> None:
-            app[METRICS].notifications.labels(channel).inc()
-
-        return count
 
     async def timeline(message: OutboxMessage) -> None:
         incident_id = UUID(message.key)

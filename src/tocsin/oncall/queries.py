@@ -1,6 +1,6 @@
 """Query strings of oncall-service."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +11,15 @@ from tocsin.kernel.pagination import ListQuery
 
 MAX_INCIDENTS: Final = 150
 """So many ids fit into a request line, also of a replica of the release before, which accepts 8,190 bytes."""
+
+
+class StartQuery(BaseModel):
+    """Parameters of `POST /api/v1/escalations`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    timeline: Literal["report", "return"] = "report"
+    """Whether what the first step adds to the incident's timeline is reported to incident-management, or returned."""
 
 
 class CurrentQuery(BaseModel):

@@ -7,8 +7,8 @@ from tocsin.clients.incidents import INCIDENTS, IncidentsClient
 from tocsin.clients.notifications import NOTIFICATIONS, NotificationsClient
 from tocsin.clients.oncall import ONCALL, OnCallClient
 from tocsin.kernel.app import base_app, with_clients
+from tocsin.kernel.client_metrics import CLIENT_METRICS
 from tocsin.kernel.event_streams import STREAM_LIMIT, StreamLimit
-from tocsin.kernel.http_client import CLIENT_METRICS
 from tocsin.web.api_description import API_DESCRIPTION, ApiDescription, get_openapi
 from tocsin.web.gateway import GATEWAY, Gateway
 from tocsin.web.pages.analytics.handlers import metrics_redirect_middleware

@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
 from tocsin.kernel import clock
-from tocsin.kernel.http_client import Budget, ClientMetrics, ServiceClient
+from tocsin.kernel.client_metrics import ClientMetrics
+from tocsin.kernel.http_client import Budget, ServiceClient
 
 
 class Answer(BaseModel):

@@ -40,6 +40,8 @@ class NewTimelineEntry:
     actor: str
     detail: str
     data: Mapping[str, Any] = field(default_factory=dict)
+    event_key: str | None = None
+    """If the incident has an entry with this key already, this one is left out."""
 
 
 def excerpt(text: str, limit: int = MAX_DETAIL) -> str:

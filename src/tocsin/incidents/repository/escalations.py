@@ -4,35 +4,46 @@ from collections.abc import Collection
 from uuid import UUID
 
 from tocsin.contracts.escalations import StartEscalation
-from tocsin.kernel.db import Cursor, fetch_all, fetch_one
+from tocsin.incidents.domain.incident import NewTimelineEntry
+from tocsin.kernel.db import Cursor, Json, defer, fetch_all
+from tocsin.kernel.ids import new_id
 
 
-async def confirm_escalation(cur: Cursor, incident_id: UUID, *, team: str | None, assigned_to: str | None) -> bool:
-    """Record that on-call pages for an incident. Return whether this gave the incident its first assignee.
+async def confirm_escalation(
+    cur: Cursor, assignment: NewTimelineEntry, *, team: str | None, assigned_to: str | None
+) -> None:
+    """Record that on-call pages for an incident; append *assignment* if this gives it its first assignee.
 
     A team or assignee that a person has set is kept. The version stays the same: otherwise a person's concurrent change
-    would fail its If-Match because of on-call's response.
+    would fail its If-Match because of on-call's response. This is deferred.
     """
-    row = await fetch_one(
+    await defer(
         cur,
         """
         WITH before AS (
             SELECT id, assigned_to FROM incidents.incident
             WHERE id = %(incident_id)s AND escalation_confirmed_at IS NULL
-            FOR NO KEY UPDATE)
-        UPDATE incidents.incident AS i
-        SET team = COALESCE(i.team, %(team)s),
-            assigned_to = COALESCE(before.assigned_to, %(assigned_to)s),
-            escalation_confirmed_at = tocsin.now(),
-            updated_at = GREATEST(i.updated_at, tocsin.now())
-        FROM before WHERE i.id = before.id
-        RETURNING before.assigned_to IS NULL AND i.assigned_to IS NOT NULL AS assigned
+            FOR NO KEY UPDATE
+        ), confirmed AS (
+            UPDATE incidents.incident AS i
+            SET team = COALESCE(i.team, %(team)s),
+                assigned_to = COALESCE(before.assigned_to, %(assigned_to)s),
+                escalation_confirmed_at = tocsin.now(),
+                updated_at = GREATEST(i.updated_at, tocsin.now())
+            FROM before WHERE i.id = before.id
+            RETURNING i.id, before.assigned_to IS NULL AND i.assigned_to IS NOT NULL AS assigned)
+        INSERT INTO incidents.timeline (id, incident_id, event_type, actor, detail, data)
+        SELECT %(entry_id)s, id, %(event_type)s, %(actor)s, %(detail)s, %(data)s FROM confirmed WHERE assigned
         """,
-        incident_id=incident_id,
+        incident_id=assignment.incident_id,
         team=team,
         assigned_to=assigned_to,
+        entry_id=new_id(),
+        event_type=assignment.event_type.value,
+        actor=assignment.actor,
+        detail=assignment.detail,
+        data=Json(dict(assignment.data)),
     )
-    return bool(row and row["assigned"])
 
 
 async def find_unescalated(cur: Cursor, *, older_than: float, limit: int) -> tuple[list[UUID], int]:

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 
 from tocsin.contracts.incident_events import IncidentEvent
 from tocsin.incidents.domain.stream_position import BEGINNING, StreamPosition
-from tocsin.kernel.db import Cursor, fetch_all, fetch_one
+from tocsin.kernel.db import Cursor, Row, fetch_all, fetch_one
+from tocsin.kernel.event_streams import encode_event
 
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
-    """One change, serialised."""
+    """One change."""
 
     position: StreamPosition
-    data: str
+    encoded: bytes
+    """As it is sent: encoded once, for all clients."""
 
 
 async def select_events(cur: Cursor, after: StreamPosition, *, limit: int) -> tuple[list[StreamEvent], bool]:
@@ -48,12 +50,14 @@ async def select_events(cur: Cursor, after: StreamPosition, *, limit: int) -> tu
         seq=after.seq,
         limit=limit,
     )
-    events = [
-        StreamEvent(StreamPosition(int(row["xid"]), row["seq"]), IncidentEvent.model_validate(row).model_dump_json())
-        for row in rows
-        if row["settled"]
-    ]
+    events = [_event(row) for row in rows if row["settled"]]
     return events, len(events) < len(rows)
+
+
+def _event(row: Row) -> StreamEvent:
+    position = StreamPosition(int(row["xid"]), row["seq"])
+    data = IncidentEvent.model_validate(row).model_dump_json()
+    return StreamEvent(position, encode_event(event_id=str(position), event="incident", data=data))
 
 
 async def select_position(cur: Cursor) -> StreamPosition:

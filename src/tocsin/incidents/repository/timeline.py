@@ -8,22 +8,24 @@ from pydantic_core import to_json
 
 from tocsin.contracts.incidents import AppendTimelineEntry, TimelineEntry
 from tocsin.incidents.domain.incident import NewTimelineEntry
-from tocsin.kernel.db import Cursor, Json, Row, defer, execute, fetch_all, fetch_one
+from tocsin.kernel.db import Cursor, Json, Row, defer, fetch_all, fetch_one
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.prepared import PreparedStatement
 
 _INSERT_ENTRIES: Final = PreparedStatement(
     "insert_entries",
     """
-    INSERT INTO incidents.timeline (id, incident_id, event_type, actor, detail, data)
-    SELECT id, incident_id, event_type, actor, detail, data::jsonb
-    FROM unnest(%(ids)s::uuid[], %(incident_ids)s::uuid[], %(event_types)s::text[], %(actors)s::text[],
-                %(details)s::text[], %(data)s::text[])
-        WITH ORDINALITY AS entry (id, incident_id, event_type, actor, detail, data, position)
+    INSERT INTO incidents.timeline (id, incident_id, event_key, event_type, actor, detail, data)
+    SELECT id, incident_id, event_key, event_type, actor, detail, data::jsonb
+    FROM unnest(%(ids)s::uuid[], %(incident_ids)s::uuid[], %(event_keys)s::text[], %(event_types)s::text[],
+                %(actors)s::text[], %(details)s::text[], %(data)s::text[])
+        WITH ORDINALITY AS entry (id, incident_id, event_key, event_type, actor, detail, data, position)
     ORDER BY position
+    ON CONFLICT (incident_id, event_key) WHERE event_key IS NOT NULL DO NOTHING
     """,
     ids="uuid[]",
     incident_ids="uuid[]",
+    event_keys="text[]",
     event_types="text[]",
     actors="text[]",
     details="text[]",
@@ -41,6 +43,7 @@ async def insert_entries(cur: Cursor, entries: Iterable[NewTimelineEntry]) -> No
         _INSERT_ENTRIES,
         ids=[new_id() for _ in listed],
         incident_ids=[entry.incident_id for entry in listed],
+        event_keys=[entry.event_key for entry in listed],
         event_types=[entry.event_type.value for entry in listed],
         actors=[entry.actor for entry in listed],
         details=[entry.detail for entry in listed],
@@ -48,26 +51,28 @@ async def insert_entries(cur: Cursor, entries: Iterable[NewTimelineEntry]) -> No
     )
 
 
-async def insert_report(cur: Cursor, incident_id: UUID, report: AppendTimelineEntry, *, entry_id: UUID) -> bool:
-    """Append another service's report. Return False if its event key already exists, or the incident does not exist."""
-    return bool(
-        await execute(
-            cur,
-            """
-            INSERT INTO incidents.timeline (id, incident_id, event_key, event_type, actor, detail, data)
-            SELECT %(id)s, incident.id, %(event_key)s, %(event_type)s, %(actor)s, %(detail)s, %(data)s
-            FROM incidents.incident WHERE incident.id = %(incident_id)s
-            ON CONFLICT (incident_id, event_key) WHERE event_key IS NOT NULL DO NOTHING
-            """,
-            id=entry_id,
-            incident_id=incident_id,
-            event_key=report.event_key,
-            event_type=report.event_type,
-            actor=report.actor,
-            detail=report.detail,
-            data=Json(report.data),
-        )
+async def insert_report(
+    cur: Cursor, incident_id: UUID, report: AppendTimelineEntry, *, entry_id: UUID
+) -> TimelineEntry | None:
+    """Append another service's report. Return None if its event key or no incident exists."""
+    row = await fetch_one(
+        cur,
+        """
+        INSERT INTO incidents.timeline (id, incident_id, event_key, event_type, actor, detail, data)
+        SELECT %(id)s, incident.id, %(event_key)s, %(event_type)s, %(actor)s, %(detail)s, %(data)s
+        FROM incidents.incident WHERE incident.id = %(incident_id)s
+        ON CONFLICT (incident_id, event_key) WHERE event_key IS NOT NULL DO NOTHING
+        RETURNING id, event_type, actor, detail, data, created_at
+        """,
+        id=entry_id,
+        incident_id=incident_id,
+        event_key=report.event_key,
+        event_type=report.event_type,
+        actor=report.actor,
+        detail=report.detail,
+        data=Json(report.data),
     )
+    return TimelineEntry(**row) if row else None
 
 
 async def find_report(cur: Cursor, incident_id: UUID, event_key: str) -> TimelineEntry | None:

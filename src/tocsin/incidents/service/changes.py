@@ -11,7 +11,7 @@ from tocsin.incidents.repository import incidents, locking, timeline
 from tocsin.incidents.service import Deps
 from tocsin.incidents.service.escalations import enqueue_starts, enqueue_stops
 from tocsin.incidents.service.incidents import Reference, get_detail, get_id, not_found
-from tocsin.kernel.db import Cursor, transaction
+from tocsin.kernel.db import Cursor, autocommit, transaction
 from tocsin.kernel.errors import StaleError
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.idempotency import replay
@@ -44,7 +44,7 @@ async def open_incident(
     deps.metrics.created.labels(given.severity).inc()
     deps.notify_channel.notify()
     await deps.outbox.wait_until_delivered(message_id, deps.assign_seconds)
-    async with transaction(deps.db) as cur:
+    async with autocommit(deps.db) as cur:
         return await get_detail(cur, incident_id)
 
 

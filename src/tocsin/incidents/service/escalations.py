@@ -11,7 +11,7 @@ from tocsin.contracts.escalations import Escalation, StartEscalation, StopEscala
 from tocsin.contracts.incidents import EventType
 from tocsin.contracts.services import ONCALL_SERVICE
 from tocsin.incidents.domain.incident import NewTimelineEntry
-from tocsin.incidents.repository import escalations, timeline
+from tocsin.incidents.repository import escalations
 from tocsin.incidents.service import Deps
 from tocsin.kernel.db import Cursor, autocommit, transaction
 from tocsin.kernel.failpoints import Failpoint
@@ -55,14 +55,10 @@ async def enqueue_stops(cur: Cursor, outbox: Outbox, stops: Mapping[UUID, StopEs
 
 async def confirm(cur: Cursor, incident_id: UUID, escalation: Escalation) -> None:
     """Record that on-call has *escalation*, and the assignee that it gives the incident."""
-    assigned = await escalations.confirm_escalation(
-        cur, incident_id, team=escalation.team, assigned_to=escalation.assigned_to
-    )
-    if assigned:
-        detail = f"Assigned to {escalation.assigned_to}, first on call of {escalation.team}."
-        data = {"to": escalation.assigned_to, "team": escalation.team, "reason": escalation.team_reason}
-        entry = NewTimelineEntry(incident_id, EventType.ASSIGNED, ONCALL_SERVICE, detail, data)
-        await timeline.insert_entries(cur, [entry])
+    detail = f"Assigned to {escalation.assigned_to}, first on call of {escalation.team}."
+    data = {"to": escalation.assigned_to, "team": escalation.team, "reason": escalation.team_reason}
+    assignment = NewTimelineEntry(incident_id, EventType.ASSIGNED, ONCALL_SERVICE, detail, data)
+    await escalations.confirm_escalation(cur, assignment, team=escalation.team, assigned_to=escalation.assigned_to)
 
 
 async def reconcile(deps: Deps, *, older_than: float) -> bool:

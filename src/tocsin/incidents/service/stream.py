@@ -85,8 +85,11 @@ class Hub:
 
     async def follow(
         self, position: StreamPosition, connected: Callable[[], bool]
-    ) -> AsyncGenerator[StreamEvent, None]:
-        """Yield every change after *position*, in order, while *connected* returns true and the process runs."""
+    ) -> AsyncGenerator[list[StreamEvent], None]:
+        """Yield every change after *position*, in order, while *connected* returns true and the process runs.
+
+        Changes that are known at the same time come together.
+        """
         with self._following():
             while connected() and not self._closed:
                 published = self._published
@@ -95,10 +98,10 @@ class Hub:
                 except UnavailableError as exc:
                     log.warning("stream is waiting for the database", reason=str(exc))
                     events = []
-                for event in events:
-                    yield event
-                    position = event.position
-                if not events:
+                if events:
+                    yield events
+                    position = events[-1].position
+                else:
                     with suppress(TimeoutError):
                         async with tasks.timeout(CHECK_SECONDS):
                             await published.wait()

@@ -1,14 +1,17 @@
 """The timeline of an incident: read it, and append reports of other services."""
 
+from collections.abc import Sequence
 from typing import Final
+from uuid import UUID
 
 from tocsin.contracts.incidents import AppendTimelineEntry, TimelineEntry
 from tocsin.contracts.model import Page
+from tocsin.incidents.domain.incident import NewTimelineEntry
 from tocsin.incidents.queries import TimelineQuery
 from tocsin.incidents.repository import timeline
 from tocsin.incidents.service import TIMELINE_ENTRIES, Deps
 from tocsin.incidents.service.incidents import Reference, get_id, get_summary, not_found
-from tocsin.kernel.db import autocommit, transaction
+from tocsin.kernel.db import Cursor, autocommit, transaction
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.idempotency import replay
 from tocsin.kernel.idempotent_request import IdempotentRequest
@@ -32,10 +35,24 @@ async def append_report(
     entry_id = new_id()
     async with REPORT(), transaction(deps.db) as cur:
         incident_id = await get_id(cur, reference)
+        entry = None
         if await replay(cur, request, entry_id) is None:
-            await timeline.insert_report(cur, incident_id, report, entry_id=entry_id)
-        entry = await timeline.find_report(cur, incident_id, report.event_key)
+            entry = await timeline.insert_report(cur, incident_id, report, entry_id=entry_id)
+        entry = entry or await timeline.find_report(cur, incident_id, report.event_key)
         if entry is None:
             raise not_found(incident_id)
     deps.notify_channel.notify(TIMELINE_ENTRIES)
     return entry
+
+
+async def append_entries(cur: Cursor, incident_id: UUID, reports: Sequence[AppendTimelineEntry]) -> None:
+    """Append reports that came with a response, in the caller's transaction; repeated event keys have no effect."""
+    await timeline.insert_entries(
+        cur,
+        [
+            NewTimelineEntry(
+                incident_id, report.event_type, report.actor, report.detail, report.data, event_key=report.event_key
+            )
+            for report in reports
+        ],
+    )

@@ -2,20 +2,20 @@
 
 from uuid import UUID
 
-from tocsin.kernel.db import Cursor, execute, fetch_all, fetch_one, required
+from tocsin.kernel.db import Cursor, defer, execute, fetch_all, fetch_one, required
 
 
 async def lock_incident(cur: Cursor, incident_id: UUID, *, exclusive: bool) -> None:
-    """Lock an incident: shared to queue its pages concurrently, exclusive to cancel them."""
+    """Lock an incident: shared to queue its pages concurrently, exclusive to cancel them. This is deferred."""
     if exclusive:
-        await execute(cur, "SELECT pg_advisory_xact_lock(hashtextextended(%(id)s::text, 0))", id=incident_id)
+        await defer(cur, "SELECT pg_advisory_xact_lock(hashtextextended(%(id)s::text, 0))", id=incident_id)
     else:
-        await execute(cur, "SELECT pg_advisory_xact_lock_shared(hashtextextended(%(id)s::text, 0))", id=incident_id)
+        await defer(cur, "SELECT pg_advisory_xact_lock_shared(hashtextextended(%(id)s::text, 0))", id=incident_id)
 
 
 async def insert_cancellation(cur: Cursor, incident_id: UUID, *, reason: str) -> None:
-    """Record that an incident's pages are cancelled; an existing record is kept."""
-    await execute(
+    """Record that an incident's pages are cancelled; an existing record is kept. This is deferred."""
+    await defer(
         cur,
         """
         INSERT INTO notifications.cancellation (incident_id, reason) VALUES (%(incident_id)s, %(reason)s)

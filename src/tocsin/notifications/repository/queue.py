@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from tocsin.channels.message import Outcome
-from tocsin.kernel.db import Cursor, Row, execute, fetch_all
+from tocsin.kernel.db import Cursor, Row, defer, execute, fetch_all
 from tocsin.notifications.domain.decision import Decision
 from tocsin.notifications.domain.digest import MAX_PAGES, STALE_SECONDS
 from tocsin.notifications.domain.leased_message import LeasedMessage
@@ -118,8 +118,8 @@ async def cancel_leased(cur: Cursor, messages: Sequence[LeasedMessage], *, reaso
 
 
 async def insert_attempts(cur: Cursor, messages: Sequence[LeasedMessage], outcome: Outcome, *, seconds: float) -> None:
-    """Record one attempt to send *messages* together; a repeat of the statement is a no-op."""
-    await execute(
+    """Record one attempt to send *messages* together; a repeat of the statement is a no-op. This is deferred."""
+    await defer(
         cur,
         """
         INSERT INTO notifications.attempt (notification_id, number, outcome, code, answer, started_at, seconds)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Self
 from uuid import UUID
 
 from tocsin.contracts.escalations import CATCH_ALL_PERSON, Level
@@ -40,6 +40,23 @@ class StoredEscalation:
     stopped_at: datetime | None
     stop_reason: str | None
     stopped_by: str | None
+
+    @classmethod
+    def started(cls, incident_id: UUID, start: EscalationStart, *, timeout_seconds: float) -> Self:
+        """Return a new escalation, before its first step."""
+        return cls(
+            incident_id=incident_id,
+            start=start,
+            assigned_to=None,
+            step=0,
+            level=None,
+            next_level=LEVELS[0],
+            timeout_seconds=timeout_seconds,
+            next_action_at=None,
+            stopped_at=None,
+            stop_reason=None,
+            stopped_by=None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
 """Sentences that an escalation adds to the timeline of its incident."""
 
+from collections.abc import Iterable
+
 from tocsin.channels import CHANNELS
 from tocsin.contracts.escalations import CATCH_ALL_PERSON
-from tocsin.oncall.domain.escalation import PlannedPage, StepPlan, describe_level
+from tocsin.oncall.domain.escalation import StepPlan, describe_level
 
 
 def describe_timeout(seconds: float) -> str:
@@ -11,10 +13,10 @@ def describe_timeout(seconds: float) -> str:
     return f"{seconds:g} s" if rest or not minutes else f"{minutes:g} min"
 
 
-def describe_page(page: PlannedPage) -> str:
+def describe_page(person: str, channels: Iterable[str], reason: str) -> str:
     """Return who was paged, over which channels and why."""
-    channels = ", ".join(dict.fromkeys(CHANNELS.label_in_text(contact.channel) for contact in page.contacts))
-    return f"Paged {page.person} by {channels}: {page.reason}"
+    labels = ", ".join(dict.fromkeys(CHANNELS.label_in_text(channel) for channel in channels))
+    return f"Paged {person} by {labels}: {reason}"
 
 
 def describe_escalation(plan: StepPlan, team: str, reason: str) -> str:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from tocsin.contracts.escalations import Level
 from tocsin.contracts.notifications import IncidentBrief
-from tocsin.kernel.db import Cursor, Json, Row, execute, fetch_all, fetch_one, required
+from tocsin.kernel.db import Cursor, Json, Row, defer, execute, fetch_all, fetch_one, required
 from tocsin.kernel.errors import NotFoundError
 from tocsin.kernel.tracing import TRACING
 from tocsin.oncall.domain.escalation import EscalationStart, StoredEscalation
@@ -162,8 +162,8 @@ async def update_team(cur: Cursor, *, incident_id: UUID, team: str, reason: str)
 
 
 async def record_steps(cur: Cursor, steps: Sequence[StepRecord]) -> None:
-    """Record the latest step of locked escalations; the next one is due after the time-out."""
-    await execute(
+    """Record the latest step of locked escalations; the next one is due after the time-out. This is deferred."""
+    await defer(
         cur,
         """
         UPDATE oncall.escalation AS e

@@ -5,27 +5,41 @@ from typing import Final
 from uuid import UUID
 
 from tocsin.contracts.escalations import EscalationPage
-from tocsin.kernel.db import Cursor, execute, fetch_all, fetch_one, required
+from tocsin.kernel.db import Cursor, defer, execute, fetch_all, fetch_one, required
+from tocsin.kernel.prepared import PreparedStatement
 from tocsin.oncall.domain.escalation import StoredPage
 
 PAGES_SHOWN: Final = 200
 """The maximum number of pages of one escalation in a response."""
+_INSERT_PAGES: Final = PreparedStatement(
+    "insert_pages",
+    """
+    INSERT INTO oncall.page (id, incident_id, team, step, level, person, channel, address, reason)
+    SELECT * FROM unnest(%(ids)s::uuid[], %(incident_ids)s::uuid[], %(teams)s::text[], %(steps)s::integer[],
+        %(levels)s::text[], %(persons)s::text[], %(channels)s::text[], %(addresses)s::text[], %(reasons)s::text[])
+    """,
+    ids="uuid[]",
+    incident_ids="uuid[]",
+    teams="text[]",
+    steps="integer[]",
+    levels="text[]",
+    persons="text[]",
+    channels="text[]",
+    addresses="text[]",
+    reasons="text[]",
+)
 
 
 async def insert_pages(cur: Cursor, pages: Sequence[StoredPage]) -> None:
-    """Insert *pages* with one statement."""
-    await execute(
+    """Insert *pages* with one statement, which is deferred."""
+    await defer(
         cur,
-        """
-        INSERT INTO oncall.page (id, incident_id, team, step, level, person, channel, address, reason)
-        SELECT * FROM unnest(%(ids)s::uuid[], %(incident_ids)s::uuid[], %(teams)s::text[], %(steps)s::integer[],
-            %(levels)s::text[], %(persons)s::text[], %(channels)s::text[], %(addresses)s::text[], %(reasons)s::text[])
-        """,
+        _INSERT_PAGES,
         ids=[page.id for page in pages],
         incident_ids=[page.incident_id for page in pages],
         teams=[page.team for page in pages],
         steps=[page.step for page in pages],
-        levels=[page.level for page in pages],
+        levels=[page.level.value for page in pages],
         persons=[page.person for page in pages],
         channels=[page.channel for page in pages],
         addresses=[page.address for page in pages],

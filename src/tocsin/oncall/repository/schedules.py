@@ -20,6 +20,7 @@ TEAMS_NAMED: Final = 10
 """The maximum number of teams that an error names."""
 SELECT_SCHEDULES: Final = """
     SELECT s.id, t.name AS team, s.rotation_type, s.members, s.time_zone, s.anchor, s.created_at, s.version,
+           tocsin.now() AS read_at,
            ARRAY(SELECT o.name FROM oncall.service AS o WHERE o.team_id = s.team_id ORDER BY o.name) AS services
     FROM oncall.schedule AS s JOIN oncall.team AS t ON t.id = s.team_id
     WHERE (%(schedule_id)s::uuid IS NULL OR s.id = %(schedule_id)s)
@@ -155,8 +156,22 @@ async def find_parsable(cur: Cursor, teams: Sequence[str] | None = None) -> dict
 
     An unreadable schedule must not stop the paging of other teams; its own incidents page the catch-all.
     """
+    return _parsable(await _select_schedules(cur, teams))
+
+
+async def find_parsable_now(cur: Cursor, teams: Sequence[str]) -> tuple[datetime, dict[str, StoredSchedule]]:
+    """Return the time at which the transaction began, and what `find_parsable` returns."""
+    rows = await _select_schedules(cur, teams)
+    return rows[0]["read_at"] if rows else await select_now(cur), _parsable(rows)
+
+
+async def _select_schedules(cur: Cursor, teams: Sequence[str] | None) -> list[Row]:
+    return await fetch_all(cur, SELECT_SCHEDULES, **{**NO_FILTER, "teams": None if teams is None else list(teams)})
+
+
+def _parsable(rows: Sequence[Row]) -> dict[str, StoredSchedule]:
     found: dict[str, StoredSchedule] = {}
-    for row in await fetch_all(cur, SELECT_SCHEDULES, **{**NO_FILTER, "teams": None if teams is None else list(teams)}):
+    for row in rows:
         try:
             found[row["team"]] = _schedule(row)
         except (ValueError, KeyError):  # written by a newer version, or in a zone that tzdata has dropped

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from tocsin.contracts.escalations import Level
+from tocsin.contracts.escalations import EscalationPage, Level
 from tocsin.contracts.incidents import AppendTimelineEntry, EventType
 from tocsin.contracts.notifications import NotificationKind, Notify, PageDetails
 from tocsin.contracts.services import ONCALL_SERVICE
@@ -16,13 +16,14 @@ from tocsin.kernel.ids import new_id
 from tocsin.kernel.tracing import TRACING
 from tocsin.oncall.domain.escalation import (
     EscalationStart,
-    PlannedPage,
     StepPlan,
     StoredEscalation,
     StoredPage,
     plan_step,
 )
-from tocsin.oncall.domain.timeline_texts import describe_escalation, describe_nobody_on_call, describe_page
+from tocsin.oncall.domain.schedule import StoredSchedule
+from tocsin.oncall.domain.timeline_entries import nobody_on_call_entry, paged_entries
+from tocsin.oncall.domain.timeline_texts import describe_escalation
 from tocsin.oncall.repository import escalations, pages, schedules
 from tocsin.oncall.service import Deps
 
@@ -45,31 +46,64 @@ class DueStep:
 
 @dataclass(frozen=True, slots=True)
 class ExecutedStep:
-    """A step with its stored pages, grouped by person."""
+    """A step with its stored pages."""
 
     due: DueStep
+    at: datetime
+    """The time at which its transaction began."""
+    schedule: StoredSchedule | None
+    """The schedule of the team; None if there is none that can be parsed."""
     plan: StepPlan
-    pages: tuple[tuple[PlannedPage, tuple[StoredPage, ...]], ...]
+    pages: tuple[StoredPage, ...]
 
     @property
     def number(self) -> int:
         """The number of the step; it keeps increasing when the levels repeat."""
         return self.due.escalation.step + 1
 
+    @property
+    def assignee(self) -> str | None:
+        """The first person paged; None for the catch-all."""
+        return None if self.plan.level is Level.CATCH_ALL else self.plan.pages[0].person
 
-async def execute_steps(cur: Cursor, deps: Deps, due: Sequence[DueStep]) -> list[ExecutedStep]:
-    """Execute steps of distinct, locked escalations. Call `report_steps` with the result after the commit."""
+    @property
+    def page_views(self) -> list[EscalationPage]:
+        """The pages as the API returns them."""
+        return [
+            EscalationPage(
+                notification_id=page.id,
+                step=page.step,
+                level=page.level,
+                person=page.person,
+                channel=page.channel,
+                reason=page.reason,
+                created_at=self.at,
+                voided_at=None,
+                failed_at=None,
+                failure=None,
+            )
+            for page in self.pages
+        ]
+
+
+async def execute_steps(
+    cur: Cursor, deps: Deps, due: Sequence[DueStep], *, report_to_timeline: bool = True
+) -> list[ExecutedStep]:
+    """Execute steps of distinct, locked escalations. Call `report_steps` with the result after the commit.
+
+    Unless *report_to_timeline*, the caller adds the steps to the timelines of their incidents.
+    """
     if not due:
         return []
-    at = await schedules.select_now(cur)
-    by_team = await schedules.find_parsable(cur, sorted({item.start.team for item in due}))
+    at, by_team = await schedules.find_parsable_now(cur, sorted({item.start.team for item in due}))
     executed = []
     for item in due:
         team = item.start.team
-        plan = plan_step(by_team.get(team), team=team, level=item.level, at=at, contacts=deps.contacts)
-        executed.append(ExecutedStep(item, plan, tuple(_stored_pages(item, plan))))
+        schedule = by_team.get(team)
+        plan = plan_step(schedule, team=team, level=item.level, at=at, contacts=deps.contacts)
+        executed.append(ExecutedStep(item, at, schedule, plan, tuple(_stored_pages(item, plan))))
     await escalations.record_steps(cur, [_record(step) for step in executed])
-    stored = [(step, page) for step in executed for _, group in step.pages for page in group]
+    stored = [(step, page) for step in executed for page in step.pages]
     await pages.insert_pages(cur, [page for _, page in stored])
     incident_ids = [step.due.escalation.incident_id for step in executed]
     # A step that a timer triggers belongs to the trace that started its escalation.
@@ -80,6 +114,8 @@ async def execute_steps(cur: Cursor, deps: Deps, due: Sequence[DueStep]) -> list
         rows=[(page.id, str(page.id), _notify(step.due.start, page, at)) for step, page in stored],
         trace_contexts=[traces.get(page.incident_id) for _, page in stored],
     )
+    if not report_to_timeline:
+        return executed
     entries = [(step.due.escalation.incident_id, entry) for step in executed for entry in _timeline_entries(step)]
     await deps.outbox.enqueue_many(
         cur,
@@ -102,30 +138,25 @@ def report_steps(deps: Deps, executed: Sequence[ExecutedStep]) -> None:
             deps.metrics.catch_all.labels(reason).inc()
             log.error("catch-all paged", reason=reason, **fields)
         else:
-            log.info("escalation step executed", level=step.plan.level, people=len(step.pages), **fields)
+            log.info("escalation step executed", level=step.plan.level, people=len(step.plan.pages), **fields)
     if executed:
         deps.notify_channel.notify()
 
 
-def _stored_pages(due: DueStep, plan: StepPlan) -> Iterator[tuple[PlannedPage, tuple[StoredPage, ...]]]:
+def _stored_pages(due: DueStep, plan: StepPlan) -> Iterator[StoredPage]:
     for page in plan.pages:
-        yield (
-            page,
-            tuple(
-                StoredPage(
-                    id=new_id(),
-                    incident_id=due.escalation.incident_id,
-                    team=due.start.team,
-                    step=due.escalation.step + 1,
-                    level=plan.level,
-                    person=page.person,
-                    channel=contact.channel,
-                    address=contact.address,
-                    reason=page.reason,
-                )
-                for contact in page.contacts
-            ),
-        )
+        for contact in page.contacts:
+            yield StoredPage(
+                id=new_id(),
+                incident_id=due.escalation.incident_id,
+                team=due.start.team,
+                step=due.escalation.step + 1,
+                level=plan.level,
+                person=page.person,
+                channel=contact.channel,
+                address=contact.address,
+                reason=page.reason,
+            )
 
 
 def _record(step: ExecutedStep) -> escalations.StepRecord:
@@ -134,7 +165,7 @@ def _record(step: ExecutedStep) -> escalations.StepRecord:
         step=step.number,
         level=step.plan.level,
         next_level=step.plan.next_level,
-        assigned_to=None if step.plan.level is Level.CATCH_ALL else step.plan.pages[0].person,
+        assigned_to=step.assignee,
     )
 
 
@@ -156,33 +187,14 @@ def _notify(start: EscalationStart, page: StoredPage, at: datetime) -> Notify:
 
 def _timeline_entries(step: ExecutedStep) -> Iterator[AppendTimelineEntry]:
     team = step.due.start.team
-    data = {"step": step.number, "level": step.plan.level, "team": team}
     if step.plan.nobody_on_call:
-        yield AppendTimelineEntry(
-            event_key=f"nobody_on_call:{step.number}",
-            event_type=EventType.NOBODY_ON_CALL,
-            actor=step.due.actor,
-            detail=describe_nobody_on_call(team),
-            data=data,
-        )
+        yield nobody_on_call_entry(team, step.number, actor=step.due.actor)
     elif step.number > 1:
         yield AppendTimelineEntry(
             event_key=f"escalated:{step.number}",
             event_type=EventType.ESCALATED,
             actor=step.due.actor,
             detail=describe_escalation(step.plan, team, step.due.reason),
-            data={**data, "why": step.due.reason},
+            data={"step": step.number, "level": step.plan.level, "team": team, "why": step.due.reason},
         )
-    for person, group in step.pages:
-        yield AppendTimelineEntry(
-            event_key=f"paged:{group[0].id}",
-            event_type=EventType.PAGED,
-            actor=ONCALL_SERVICE,
-            detail=describe_page(person),
-            data={
-                **data,
-                "person": person.person,
-                "reason": person.reason,
-                "channels": [{"channel": page.channel, "notification_id": str(page.id)} for page in group],
-            },
-        )
+    yield from paged_entries(team, step.page_views)

@@ -4,41 +4,53 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from tocsin.contracts.escalations import Escalation, StartEscalation, StopEscalation
+from tocsin.contracts.escalations import Escalation, StartedEscalation, StartEscalation, StopEscalation
 from tocsin.contracts.notifications import CancelPages, IncidentBrief
 from tocsin.kernel.db import Cursor, Row, autocommit, transaction
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.idempotency import replay
 from tocsin.kernel.idempotent_request import IdempotentRequest
-from tocsin.oncall.domain.escalation import LEVELS, EscalationStart
+from tocsin.oncall.domain.escalation import LEVELS, EscalationStart, StoredEscalation
 from tocsin.oncall.domain.routing import describe_routing
+from tocsin.oncall.domain.timeline_entries import first_step_entries
 from tocsin.oncall.repository import escalations, pages, schedules
 from tocsin.oncall.service import Deps
-from tocsin.oncall.service.escalation_steps import DueStep, ExecutedStep, execute_steps, report_steps
-from tocsin.oncall.service.views import escalation_views
+from tocsin.oncall.service.escalation_steps import DueStep, execute_steps, report_steps
+from tocsin.oncall.service.views import escalation_views, started_view
 
 START: Final = Failpoint("oncall.start")
 STOP: Final = Failpoint("oncall.stop")
 
 
-async def start(deps: Deps, given: StartEscalation, *, request: IdempotentRequest | None) -> Escalation:
-    """Page level 1 for an incident. A repeat, or a start whose stop arrived first, pages nobody."""
-    incident_id = given.incident_id
-    executed: list[ExecutedStep] = []
+async def start(
+    deps: Deps, given: StartEscalation, *, request: IdempotentRequest | None, report_to_timeline: bool
+) -> Escalation:
+    """Page level 1 for an incident. A repeat, or a start whose stop arrived first, pages nobody.
+
+    Unless *report_to_timeline*, the result has the entries of the incident's timeline, and the caller adds them.
+    """
+    escalation = await _start(deps, given, request=request, report_to_timeline=report_to_timeline)
+    first = [page for page in escalation.pages if page.step == 1]
+    if report_to_timeline or escalation.team is None or not first:
+        return escalation
+    return StartedEscalation(**vars(escalation), timeline=list(first_step_entries(escalation.team, first)))
+
+
+async def _start(
+    deps: Deps, given: StartEscalation, *, request: IdempotentRequest | None, report_to_timeline: bool
+) -> Escalation:
+    incident_id, timeout = given.incident_id, deps.settings.timeout_seconds
     async with START(), transaction(deps.db) as cur:
-        if await replay(cur, request, incident_id) is None:
-            escalation_start = await _route(cur, deps, given)
-            if await escalations.insert_escalation(
-                cur,
-                incident_id=incident_id,
-                start=escalation_start,
-                timeout_seconds=deps.settings.timeout_seconds,
-            ):
-                stored = await escalations.get_escalation(cur, incident_id)
-                executed = await execute_steps(cur, deps, [DueStep(stored, escalation_start, LEVELS[0], reason="")])
-        result = await view(cur, deps, incident_id)
+        if await replay(cur, request, incident_id) is not None:
+            return await view(cur, deps, incident_id)
+        route = await _route(cur, deps, given)
+        if not await escalations.insert_escalation(cur, incident_id=incident_id, start=route, timeout_seconds=timeout):
+            return await view(cur, deps, incident_id)
+        inserted = StoredEscalation.started(incident_id, route, timeout_seconds=timeout)
+        due = DueStep(inserted, route, LEVELS[0], reason="")
+        executed = await execute_steps(cur, deps, [due], report_to_timeline=report_to_timeline)
     report_steps(deps, executed)
-    return result
+    return started_view(executed[0], deps.contacts)
 
 
 async def stop(

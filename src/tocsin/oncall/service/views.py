@@ -1,6 +1,8 @@
 """Stored schedules and escalations as the API returns them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 
 from tocsin.contracts.escalations import Escalation, EscalationPage
 from tocsin.contracts.oncall import Member, PersonOnCall, Schedule, Shift
@@ -9,6 +11,7 @@ from tocsin.oncall.domain.contact_resolver import ContactResolver
 from tocsin.oncall.domain.escalation import StoredEscalation, plan_step
 from tocsin.oncall.domain.schedule import ScheduledShift, StoredSchedule, handoff_of
 from tocsin.oncall.repository import pages, schedules
+from tocsin.oncall.service.escalation_steps import ExecutedStep
 
 
 def schedule_view(stored: StoredSchedule) -> Schedule:
@@ -46,6 +49,20 @@ def shift_view(team: str, shift: ScheduledShift) -> Shift:
     )
 
 
+def started_view(step: ExecutedStep, contacts: ContactResolver) -> Escalation:
+    """Return an escalation for the API after its first step, without reading it again."""
+    before = step.due.escalation
+    after = replace(
+        before,
+        assigned_to=step.assignee,
+        step=step.number,
+        level=step.plan.level,
+        next_level=step.plan.next_level,
+        next_action_at=step.at + timedelta(seconds=before.timeout_seconds),
+    )
+    return _escalation_view(after, step.schedule, step.page_views, contacts)
+
+
 async def escalation_views(
     cur: Cursor, found: Sequence[StoredEscalation], contacts: ContactResolver
 ) -> list[Escalation]:
@@ -53,12 +70,17 @@ async def escalation_views(
     teams = {item.start.team for item in found if item.start}
     by_team = await schedules.find_parsable(cur, sorted(teams))
     by_incident = await pages.find_pages(cur, [item.incident_id for item in found])
-    return [_escalation_view(item, by_team, by_incident.get(item.incident_id, []), contacts) for item in found]
+    return [
+        _escalation_view(
+            item, by_team.get(item.start.team) if item.start else None, by_incident.get(item.incident_id, []), contacts
+        )
+        for item in found
+    ]
 
 
 def _escalation_view(
     item: StoredEscalation,
-    by_team: dict[str, StoredSchedule],
+    schedule: StoredSchedule | None,
     item_pages: list[EscalationPage],
     contacts: ContactResolver,
 ) -> Escalation:
@@ -66,7 +88,7 @@ def _escalation_view(
     plan = None
     if team is not None and item.next_action_at is not None:
         at = item.next_action_at
-        plan = plan_step(by_team.get(team), team=team, level=item.next_level, at=at, contacts=contacts)
+        plan = plan_step(schedule, team=team, level=item.next_level, at=at, contacts=contacts)
     return Escalation(
         incident_id=item.incident_id,
         team=team,
