@@ -11,7 +11,7 @@ from tests.support.waiting import AN_HOUR, eventually
 from tocsin.kernel.db import Cursor, execute, transaction
 from tocsin.kernel.errors import DataRefusedError, RejectedError, UpstreamError
 from tocsin.kernel.ids import new_id
-from tocsin.kernel.outbox import backoff
+from tocsin.kernel.outbox import CONCURRENCY
 from tocsin.kernel.request_id import REQUEST_ID
 
 
@@ -75,11 +75,11 @@ async def test_many_rows_enqueued_at_once_keep_their_order(start: StartReplica) 
 async def test_keys_are_delivered_concurrently(start: StartReplica) -> None:
     replica = await start(lease_seconds=AN_HOUR)
     replica.gate.clear()
-    for number in range(30):
+    for number in range(CONCURRENCY):
         await replica.say("x", key=str(number))
-    await eventually(lambda: len(replica.received) == 30)
+    await eventually(lambda: len(replica.received) == CONCURRENCY)
     replica.gate.set()
-    await eventually(lambda: replica.count("done") == 30)
+    await eventually(lambda: replica.count("done") == CONCURRENCY)
 
 
 async def test_a_key_that_hangs_does_not_delay_the_others(start: StartReplica) -> None:
@@ -92,6 +92,16 @@ async def test_a_key_that_hangs_does_not_delay_the_others(start: StartReplica) -
     replica.gate.set()
     await replica.say("goes on", key="b")
     await eventually(lambda: "goes on" in replica.texts())
+
+
+async def test_a_kind_whose_receiver_hangs_does_not_delay_the_others(start: StartReplica) -> None:
+    replica = await start(lease_seconds=AN_HOUR)
+    for number in range(3 * CONCURRENCY):
+        await replica.say("hangs", key=str(number), kind="hang")
+    await eventually(lambda: len(replica.received) >= CONCURRENCY)
+    await replica.say("goes on", key="other")
+    await eventually(lambda: "goes on" in replica.texts())
+    assert len(replica.texts()) <= 2 * CONCURRENCY + 1, "at first the free places of both kinds are for any row"
 
 
 async def test_a_row_is_delivered_at_once_and_not_at_the_next_poll(start: StartReplica) -> None:
@@ -107,43 +117,6 @@ async def test_a_row_whose_wake_up_was_missed_is_delivered_at_the_next_poll(star
     async with transaction(replica.db) as cur:
         await replica.outbox.enqueue(cur, kind="say", key="k", body=Words(text="quiet"))
     await eventually(lambda: replica.count("done") == 1)
-
-
-async def test_retries_have_growing_delays_and_the_same_message_id(start: StartReplica, rows: Rows) -> None:
-    replica = await start()
-    replica.errors = [UpstreamError("peer is down"), TimeoutError(), RuntimeError("a bug")]
-    message_id = await replica.say("stubborn")
-    await eventually(lambda: replica.count("done") == 1)
-    assert [message.message_id for message in replica.received] == [message_id] * 4
-    assert [message.attempts for message in replica.received] == [1, 2, 3, 4]
-    assert replica.count("retry") == 3
-    assert rows()[0]["last_error"] is None
-
-
-async def test_a_retry_happens_when_its_back_off_ends_and_not_at_the_next_poll(start: StartReplica) -> None:
-    replica = await start(poll_seconds=AN_HOUR)
-    replica.errors = [UpstreamError("down"), UpstreamError("down")]
-    await replica.say("x")
-    await eventually(lambda: replica.count("done") == 1)
-
-
-async def test_the_reason_of_a_failure_is_stored_whatever_characters_it_has(idle: Replica, rows: Rows) -> None:
-    await idle.say("x")
-    (message,) = await idle.outbox.lease(limit=9)
-    idle.errors = [UpstreamError("NUL \0 and \udcff and " + "x" * 10_000)]
-    await idle.outbox.deliver(message)
-    (row,) = rows()
-    assert row["last_error"].startswith("NUL  and ? and xxx")
-    assert len(row["last_error"]) <= 2_000
-    assert row["done_at"] is None
-
-
-@pytest.mark.parametrize("attempts", [1, 2, 5, 40, 2_000])
-def test_back_off_doubles_up_to_its_maximum_and_is_jittered(attempts: int) -> None:
-    full = min(30.0, 0.5 * 2.0 ** min(attempts - 1, 100))
-    waits = {backoff(attempts, 0.5, 30.0) for _ in range(50)}
-    assert len(waits) > 10
-    assert all(full / 2 <= wait <= full for wait in waits)
 
 
 async def test_a_rejected_row_is_parked_and_the_next_of_its_key_delivered(start: StartReplica, rows: Rows) -> None:

@@ -8,6 +8,7 @@ parked, logged as an error and counted, and the next row of its key is delivered
 """
 
 import asyncio
+from collections import Counter as Tally
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self, TypeAlias
@@ -32,8 +33,13 @@ from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
 from tocsin.kernel.workers import STOP_SECONDS, Retries, Wakeup, worker
 
 log = structlog.get_logger(__name__)
-CONCURRENCY: Final = 64
-"""Rows of different keys that one process delivers concurrently."""
+CONCURRENCY: Final = 8
+"""Rows of one kind, each of another key, that one process delivers concurrently.
+
+More do not deliver faster, because each call is work for the same processors, but everything else then waits longer: in
+a storm, 64 took twice as long to correlate and to show a page. Each kind has places of its own, so that a receiver that
+hangs does not delay what others receive.
+"""
 CALL_SHARE: Final = 0.66
 """The share of its lease that a delivery may take, so that it ends before another replica can lease the row."""
 LEASED: Final = Failpoint("outbox.lease")
@@ -92,7 +98,8 @@ class Outbox:
         for kind in handlers:
             for outcome in ("done", "retry", "parked", "fenced"):
                 self._metrics.deliveries.labels(kind, outcome)
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], str] = {}
+        """The kind of row that each task delivers."""
         self._waiters: dict[UUID, asyncio.Event] = {}
         self._retries = Retries()
         self._recorder = OutcomeRecorder(db)
@@ -157,16 +164,18 @@ class Outbox:
 
     async def _tick(self, _app: web.Application) -> bool | float:
         self._retries.drop_due()
-        free = CONCURRENCY - len(self._running)
-        if free <= 0:
+        running = Tally(self._running.values())
+        free = {kind: CONCURRENCY - running[kind] for kind in self._handlers if running[kind] < CONCURRENCY}
+        if not free:
             return False  # the worker wakes when a delivery ends
-        messages = await self.lease(limit=free)
+        limit = sum(free.values())
+        messages = await self.lease(kinds=list(free), limit=limit)
         for message in messages:
             task = create_task(self._deliver_and_wake(message), name=f"outbox-{message.id}")
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._running[task] = message.kind
+            task.add_done_callback(self._running.pop)
         await self._find_delivered_elsewhere()
-        return len(messages) == free or self._retries.seconds_left()
+        return len(messages) == limit or self._retries.seconds_left()
 
     async def _find_delivered_elsewhere(self) -> None:
         """End the waits for messages that another replica has delivered; its NOTIFY woke this worker."""
@@ -180,13 +189,13 @@ class Outbox:
         if waiter is not None:
             waiter.set()
 
-    async def lease(self, *, limit: int) -> list[OutboxMessage]:
-        """Lease the oldest undelivered row of up to *limit* keys for `lease_seconds`."""
+    async def lease(self, *, limit: int, kinds: Sequence[str] | None = None) -> list[OutboxMessage]:
+        """Lease the oldest undelivered row of up to *limit* keys for `lease_seconds`; of *kinds*, by default of all."""
         seconds = self._settings.lease_seconds
         expires = clock.monotonic() + seconds  # before the statement: the lease does not end later here than there
         async with LEASED(), autocommit(self._db) as cur:
             return await outbox_repository.lease(
-                cur, kinds=list(self._handlers), seconds=seconds, limit=limit, expires=expires
+                cur, kinds=kinds or list(self._handlers), seconds=seconds, limit=limit, expires=expires
             )
 
     async def _deliver_and_wake(self, message: OutboxMessage) -> None:

@@ -32,7 +32,9 @@ class Replica:
         settings = quick_settings(dsn, **given)
         self.db = Database(settings.database_config(), schema="oncall")
         self.registry = CollectorRegistry()
-        self.outbox = Outbox(self.db, settings, self.registry, {"say": self._say}, on_change=self._changed)
+        self.outbox = Outbox(
+            self.db, settings, self.registry, {"say": self._say, "hang": self._hang}, on_change=self._changed
+        )
         self.received: list[OutboxMessage] = []
         self.errors: list[Exception] = []
         """The errors that the next deliveries raise."""
@@ -52,12 +54,16 @@ class Replica:
         self.delivered.append(text_of(message))
         return self.after
 
+    async def _hang(self, message: OutboxMessage) -> None:
+        self.received.append(message)
+        await asyncio.Event().wait()
+
     def _changed(self) -> None:
         self.changes += 1
 
-    async def say(self, text: str, key: str = "k") -> UUID:
+    async def say(self, text: str, key: str = "k", kind: str = "say") -> UUID:
         async with transaction(self.db) as cur:
-            message_id = await self.outbox.enqueue(cur, kind="say", key=key, body=Words(text=text))
+            message_id = await self.outbox.enqueue(cur, kind=kind, key=key, body=Words(text=text))
         self.outbox.wake()
         return message_id
 
