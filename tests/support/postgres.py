@@ -135,6 +135,22 @@ def embedded_server(settings: Mapping[str, str] = FAST) -> Iterator[PostgresServ
         shutil.rmtree(folder)
 
 
+def crash(server: PostgresServer) -> None:
+    """Kill every process of *server* at once, and start it again, as after a power cut that spares the disk.
+
+    What the server had not yet given to the operating system is lost: commits that did not wait for it.
+    """
+    postmaster = read_pid(server.pgdata / "postmaster.pid", server.pgdata)
+    assert postmaster is not None
+    processes = [psutil.Process(postmaster), *psutil.Process(postmaster).children()]
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    _, living = psutil.wait_procs(processes, timeout=10)
+    assert not living
+    server.ensure_postgres_running()
+
+
 def _home() -> Path:
     """Return where data lies: in memory where there is enough, since each test makes and deletes hundreds of files."""
     in_memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH_MEMORY

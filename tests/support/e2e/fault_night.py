@@ -37,6 +37,8 @@ class Drill:
     patience: float = PATIENCE_SECONDS
     """How long one request, with its retries, or one expected effect may take, in seconds."""
     accepted: set[UUID] = field(default_factory=set)
+    answered: dict[str, str] = field(default_factory=dict)
+    """The incident of each alert whose response named it."""
     changed_at: dict[str, float] = field(default_factory=dict)
     """When each incident was acknowledged or resolved, by this process's clock."""
 
@@ -75,6 +77,8 @@ class Drill:
         body = {"service": f"{self.name}-{scene}", "severity": "high", "message": scene, "status": status}
         answer = await self.request("POST", "alerts", "/api/v1/alerts", {**body, **({"dedup_key": key} if key else {})})
         self.accepted.add(UUID(answer["alert_id"]))
+        if answer["incident_id"]:
+            self.answered[answer["alert_id"]] = answer["incident_id"]
         return answer
 
     async def opened(self, scene: str, **alert: str) -> str:
