@@ -236,7 +236,7 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
             async with response, aclosing(hub.follow(position, response.is_connected)) as events:
                 await response.send("{}", id=str(position), event="ready")
                 async for known in events:
-                    encoded = b"".join(event.encoded for event in known)
+                    encoded = [event.encoded for event in known]
                     await send_events(request, response, encoded, seconds=settings.stream_send_seconds)
         except (ConnectionResetError, TimeoutError):
             log.debug("stream client disconnected")

@@ -1,14 +1,17 @@
 """Responses that are event streams: they have no end, so their number has a bound of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from aiohttp import web
 
 from tocsin.kernel import tasks
 from tocsin.kernel.errors import ClientDisconnectedError, UnavailableError
 
-EVENT_STREAM = "text/event-stream"
+EVENT_STREAM: Final = "text/event-stream"
+CHUNK_BYTES: Final = 16 * 1024
+"""Events are written together until they have so many bytes."""
 STREAMING = web.RequestKey("STREAMING", bool)
 """Set in a request whose response is an event stream. The client closes such a stream: that is no error, and is not
 logged."""
@@ -43,6 +46,17 @@ def encode_event(*, event_id: str, event: str, data: str) -> bytes:
     return f"id: {event_id}\r\nevent: {event}\r\ndata: {data}\r\n\r\n".encode()
 
 
+def _chunks(encoded: Iterable[bytes]) -> Iterator[bytes]:
+    chunk = bytearray()
+    for event in encoded:
+        chunk += event
+        if len(chunk) >= CHUNK_BYTES:
+            yield bytes(chunk)
+            chunk.clear()
+    if chunk:
+        yield bytes(chunk)
+
+
 async def prepare_stream(request: web.Request, response: web.StreamResponse) -> None:
     """Send the headers of an event stream. Raise ClientDisconnectedError if the client has disconnected."""
     request[STREAMING] = True
@@ -54,11 +68,17 @@ async def prepare_stream(request: web.Request, response: web.StreamResponse) -> 
         raise ClientDisconnectedError from exc
 
 
-async def send_events(request: web.Request, response: web.StreamResponse, encoded: bytes, *, seconds: float) -> None:
-    """Send encoded events. Raise ConnectionError, or TimeoutError if the client does not read them in *seconds*."""
+async def send_events(
+    request: web.Request, response: web.StreamResponse, encoded: Iterable[bytes], *, seconds: float
+) -> None:
+    """Send encoded events, in chunks, so that a client that reads slowly does not fill the memory.
+
+    Raise ConnectionError, or TimeoutError if the client does not read a chunk in *seconds*.
+    """
     try:
-        async with tasks.timeout(seconds):
-            await response.write(encoded)
+        for chunk in _chunks(encoded):
+            async with tasks.timeout(seconds):
+                await response.write(chunk)
     except TimeoutError:
         if request.transport is not None:
             request.transport.abort()  # otherwise the end of the response would wait for the client as well
