@@ -112,9 +112,9 @@ async def test_a_loop_rests_for_a_multiple_of_its_round_so_that_a_round_answers_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rounds, now = Rounds(), [0.0]
-    rounds.answers = [True, True, True]
-    rounds.skip_waits(monkeypatch, 1)
-    durations = [0.002, 0.01, 60.0, 0.0]
+    rounds.answers = [False, False, True, 1.0]
+    rounds.skip_waits(monkeypatch, 4)
+    durations = [0.002, 0.01, 30.0, 60.0, 0.0]
 
     async def tick(app: web.Application) -> bool | float:
         now[0] += durations[rounds.finished]
@@ -123,8 +123,8 @@ async def test_a_loop_rests_for_a_multiple_of_its_round_so_that_a_round_answers_
     monkeypatch.setattr(clock, "monotonic", lambda: now[0])
     monkeypatch.setattr(workers, "REST_FACTOR", 4.0)
     async with running(tick, AN_HOUR):
-        await eventually(lambda: rounds.finished == 4 and len(rounds.waits) == 1)
-    assert rounds.rests == pytest.approx([0.008, 0.04, workers.MAX_REST_SECONDS, 0])
+        await eventually(lambda: rounds.finished == 5 and len(rounds.waits) == 4)
+    assert rounds.rests == pytest.approx([0.008, 0.04, workers.MAX_REST_SECONDS, 0]), "none where more is to do"
 
 
 async def test_stopping_ends_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ MAX_PAUSE_SECONDS = 4.0
 """The longest pause after an error, also of a loop with a longer interval: the cause may be gone at any time."""
 REST_FACTOR = 4.0
 MAX_REST_SECONDS = 0.05
-"""After a round a loop rests for this many times its duration, but at most this long.
+"""After a round that leaves nothing to do, a loop rests for this many times its duration, but at most this long.
 
 Under load, a round then does the work of many wake-ups: looking for work takes at most a fifth of the time.
 """
@@ -140,8 +140,8 @@ async def _loop(  # noqa: PLR0917
             failures = 0
             metrics.ticks.labels(name, "ok").inc()
             metrics.last_success.labels(name).set(clock.now().timestamp())
-            await _rest(stop, min(MAX_REST_SECONDS, REST_FACTOR * (clock.monotonic() - started)))
             if result is not True:
+                await _rest(stop, min(MAX_REST_SECONDS, REST_FACTOR * (clock.monotonic() - started)))
                 await _wait(wakeup, min(_jittered(interval), interval if result is False else result))
 
 

@@ -91,8 +91,7 @@ class Dispatcher:
             task = create_task(self._deliver_batch(groups), name=f"batch-{messages[0].id}")
             self._running.add(task)
             task.add_done_callback(self._running.discard)
-            return True
-        return self._retries.seconds_left()
+        return len(messages) >= free or self._retries.seconds_left()
 
     async def _deliver_batch(self, groups: list[list[LeasedMessage]]) -> None:
         try:
