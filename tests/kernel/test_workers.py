@@ -131,8 +131,10 @@ async def test_stopping_ends_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "REST_FACTOR", float("inf"))
     monkeypatch.setattr(workers, "MAX_REST_SECONDS", AN_HOUR)
     rounds = Rounds()
-    async with running(rounds.tick, 0.01):
-        await eventually(lambda: rounds.finished == 1)
+    with capture_logs() as logs:
+        async with running(rounds.tick, 0.01):
+            await eventually(lambda: rounds.finished == 1)
+    assert logs == [], "a worker that does not stop in time is logged, and cancelled"
 
 
 async def test_a_wake_up_starts_a_round_immediately() -> None:

@@ -90,9 +90,11 @@ async def test_what_became_of_an_escalation_does_not_change_what_its_first_step_
     oncall: OnCall,
 ) -> None:
     await oncall.team("Payments", person("Ada"), person("Bob", role="secondary"))
+    await oncall.team("Search", person("Sue"))
     body = start_of(str(new_id()))
     started = await oncall.post("/api/v1/escalations?timeline=return", body)
-    await oncall.post("/api/v1/escalate", {"incident_id": body["incident_id"]}, status=201)
+    for escalate in ({}, {"team": "Search"}):
+        await oncall.post("/api/v1/escalate", {"incident_id": body["incident_id"], **escalate}, status=201)
     await oncall.stop(body["incident_id"])
     again = await oncall.post("/api/v1/escalations?timeline=return", body)
     assert again["timeline"] == started["timeline"] != []

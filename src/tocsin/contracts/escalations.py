@@ -62,6 +62,8 @@ class EscalationPage(Model):
     """One message to one person over one channel."""
 
     notification_id: UUID
+    team: str | None = None
+    """The team that was paged; null in responses of the previous release."""
     step: int
     level: Level
     person: str

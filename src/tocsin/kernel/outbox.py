@@ -34,11 +34,12 @@ from tocsin.kernel.workers import STOP_SECONDS, Retries, Wakeup, worker
 
 log = structlog.get_logger(__name__)
 CONCURRENCY: Final = 8
-"""Rows of one kind, each of another key, that one process delivers concurrently.
+"""The places of each kind of row: how many of them, each of another key, one process delivers concurrently.
 
 More do not deliver faster, because each call is work for the same processors, but everything else then waits longer: in
-a storm, 64 took twice as long to correlate and to show a page. Each kind has places of its own, so that a receiver that
-hangs does not delay what others receive.
+a storm, 64 took twice as long to correlate and to show a page. One lease may give a kind as many rows more as other
+kinds have free places. A kind with all its places in use is not leased, and takes nothing from the others: a receiver
+that hangs does not delay what others receive.
 """
 CALL_SHARE: Final = 0.66
 """The share of its lease that a delivery may take, so that it ends before another replica can lease the row."""

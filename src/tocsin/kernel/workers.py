@@ -27,7 +27,7 @@ REST_FACTOR = 4.0
 MAX_REST_SECONDS = 0.05
 """After a round that leaves nothing to do, a loop rests for this many times its duration, but at most this long.
 
-Under load, a round then does the work of many wake-ups: looking for work takes at most a fifth of the time.
+Under load, a round then does the work of many wake-ups: looking for work takes little of the time.
 """
 STOP_SECONDS = 3.5
 """How long a stopping process waits for a tick; interrupted work is retried when its lease ends."""

@@ -8,14 +8,14 @@ from tocsin.contracts.services import ONCALL_SERVICE
 from tocsin.oncall.domain.timeline_texts import describe_nobody_on_call, describe_page
 
 
-def first_step_entries(team: str, pages: Sequence[EscalationPage]) -> Iterator[AppendTimelineEntry]:
-    """Yield the entries of the step that starts an escalation; *pages* are all of its pages."""
-    if pages[0].level is Level.CATCH_ALL:
-        yield nobody_on_call_entry(team, pages[0].step, actor=ONCALL_SERVICE)
-    yield from paged_entries(team, pages)
+def first_step_entries(pages: Sequence[EscalationPage]) -> Iterator[AppendTimelineEntry]:
+    """Yield the entries of the step that starts an escalation; *pages* are all of its pages, if any."""
+    if pages and pages[0].level is Level.CATCH_ALL:
+        yield nobody_on_call_entry(pages[0].team, pages[0].step, actor=ONCALL_SERVICE)
+    yield from paged_entries(pages)
 
 
-def nobody_on_call_entry(team: str, step: int, *, actor: str) -> AppendTimelineEntry:
+def nobody_on_call_entry(team: str | None, step: int, *, actor: str) -> AppendTimelineEntry:
     """Return the entry of a step that pages the catch-all because every level of *team* is empty."""
     return AppendTimelineEntry(
         event_key=f"nobody_on_call:{step}",
@@ -26,7 +26,7 @@ def nobody_on_call_entry(team: str, step: int, *, actor: str) -> AppendTimelineE
     )
 
 
-def paged_entries(team: str, pages: Sequence[EscalationPage]) -> Iterator[AppendTimelineEntry]:
+def paged_entries(pages: Sequence[EscalationPage]) -> Iterator[AppendTimelineEntry]:
     """Yield an entry for each person whom a step pages."""
     by_person: dict[str, list[EscalationPage]] = {}
     for page in pages:
@@ -41,7 +41,7 @@ def paged_entries(team: str, pages: Sequence[EscalationPage]) -> Iterator[Append
             data={
                 "step": first.step,
                 "level": first.level,
-                "team": team,
+                "team": first.team,
                 "person": person,
                 "reason": first.reason,
                 "channels": [{"channel": page.channel, "notification_id": str(page.notification_id)} for page in sent],

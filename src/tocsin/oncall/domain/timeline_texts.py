@@ -25,6 +25,6 @@ def describe_escalation(plan: StepPlan, team: str, reason: str) -> str:
     return f"{text}; nobody is {' or '.join(plan.skipped)}" if plan.skipped else text
 
 
-def describe_nobody_on_call(team: str) -> str:
+def describe_nobody_on_call(team: str | None) -> str:
     """Return that the catch-all contact was paged because every level of *team* is empty."""
     return f"Nobody is on call for {team} at any level: paging {CATCH_ALL_PERSON}"

@@ -52,11 +52,11 @@ async def find_pages(cur: Cursor, incident_ids: Sequence[UUID]) -> dict[UUID, li
     rows = await fetch_all(
         cur,
         """
-        SELECT wanted.incident_id, page.notification_id, page.step, page.level, page.person, page.channel, page.reason,
-               page.created_at, page.voided_at, page.failed_at, page.failure
+        SELECT wanted.incident_id, page.notification_id, page.team, page.step, page.level, page.person, page.channel,
+               page.reason, page.created_at, page.voided_at, page.failed_at, page.failure
         FROM unnest(%(ids)s::uuid[]) AS wanted (incident_id)
         CROSS JOIN LATERAL (
-            SELECT id AS notification_id, step, level, person, channel, reason, created_at,
+            SELECT id AS notification_id, team, step, level, person, channel, reason, created_at,
                    cancelled_at AS voided_at, failed_at, failure
             FROM oncall.page WHERE incident_id = wanted.incident_id ORDER BY step DESC, id DESC LIMIT %(limit)s) AS page
         ORDER BY page.step, page.notification_id

@@ -72,6 +72,7 @@ class ExecutedStep:
         return [
             EscalationPage(
                 notification_id=page.id,
+                team=page.team,
                 step=page.step,
                 level=page.level,
                 person=page.person,
@@ -197,4 +198,4 @@ def _timeline_entries(step: ExecutedStep) -> Iterator[AppendTimelineEntry]:
             detail=describe_escalation(step.plan, team, step.due.reason),
             data={"step": step.number, "level": step.plan.level, "team": team, "why": step.due.reason},
         )
-    yield from paged_entries(team, step.page_views)
+    yield from paged_entries(step.page_views)

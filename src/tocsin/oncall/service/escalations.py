@@ -30,10 +30,10 @@ async def start(
     Unless *report_to_timeline*, the result has the entries of the incident's timeline, and the caller adds them.
     """
     escalation = await _start(deps, given, request=request, report_to_timeline=report_to_timeline)
-    first = [page for page in escalation.pages if page.step == 1]
-    if report_to_timeline or escalation.team is None or not first:
+    if report_to_timeline:
         return escalation
-    return StartedEscalation(**vars(escalation), timeline=list(first_step_entries(escalation.team, first)))
+    first = [page for page in escalation.pages if page.step == 1]
+    return StartedEscalation(**vars(escalation), timeline=list(first_step_entries(first)))
 
 
 async def _start(
