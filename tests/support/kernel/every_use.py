@@ -1,6 +1,7 @@
 """A client that uses every endpoint, while the services start one after the other."""
 
 import importlib
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -48,18 +49,22 @@ class Services:
             yield
 
     @asynccontextmanager
-    async def refusing(self, service: str, *statuses: int) -> AsyncIterator[list[int]]:
-        """Respond in place of *service* with *statuses*, repeating the last one; yield the statuses that were sent."""
-        given: list[int] = []
+    async def refusing(self, service: str, *statuses: int) -> AsyncIterator[Counter[str]]:
+        """Respond in place of *service* to each method and path with *statuses* in turn, repeating the last one.
 
-        async def refuse(_request: web.Request) -> web.Response:
-            given.append(statuses[min(len(given), len(statuses) - 1)])
-            return web.json_response({"detail": "not now"}, status=given[-1])
+        Yield how often each method and path was requested.
+        """
+        requests: Counter[str] = Counter()
+
+        async def refuse(request: web.Request) -> web.Response:
+            place = f"{request.method} {request.path}"
+            requests[place] += 1
+            return web.json_response({"detail": "not now"}, status=statuses[min(requests[place], len(statuses)) - 1])
 
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", refuse)
         async with self._listening(service, app):
-            yield given
+            yield requests
 
     @asynccontextmanager
     async def _listening(self, service: str, app: web.Application) -> AsyncIterator[None]:
@@ -148,10 +153,12 @@ async def use_everything(services: Services, session: ClientSession, world: Worl
         await up.enter_async_context(services.running("alerts"))
         async with services.refusing("incidents", 503) as requests:
             fired = await user.change("alerts", "/api/v1/alerts", ALERT)
-            await eventually(lambda: len(requests) >= 3)
+            # by the request at most twice, since it is sent twice; then by the worker
+            await eventually(lambda: requests["POST /api/v1/incidents/correlate"] >= 3)
         await up.enter_async_context(services.running("incidents"))
         async with services.refusing("oncall", 503, 422) as requests:
-            await eventually(lambda: len(requests) >= 4)  # refused finally, then found by the reconciliation
+            await eventually(lambda: requests["POST /api/v1/escalations"] >= 2)  # refused finally
+            await eventually(lambda: requests["GET /api/v1/escalations"] >= 2)  # found by the reconciliation
         async with services.running("notifications"):
             await _have_a_late_page_cancelled(user)
         await up.enter_async_context(services.running("oncall"))
