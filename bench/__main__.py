@@ -24,7 +24,7 @@ from bench.query import query
 from bench.receiver import Receiver, listening, own_address, receiver
 from bench.storm import BROWSERS, PagedIncidents, Storm, storm
 from bench.usage import memory_mb
-from bench.views import Views
+from bench.views import PAGES, QUERIES, Views
 from tocsin.kernel import clock
 
 USUAL_CONNECTIONS = 64
@@ -65,7 +65,7 @@ async def measure(running: Running, bare_url: str, options: argparse.Namespace) 
     """Run every measurement, the idle ones first."""
     async with receiver() as arriving:
         pages = await paging(running, arriving, options.pages)
-    views = Views()
+    views = Views({**PAGES, **QUERIES})
     async with aiohttp.ClientSession(raise_for_status=True) as session:
         await views.look(session, running, times=options.pages)
     rates = [
@@ -115,6 +115,9 @@ async def main() -> None:
         "WEBHOOK_ALLOWED_NETWORKS": f"{own_address()}/32",
     }
     with data_folder() as folder:
+        if options.filled:
+            await filled.age_database(folder)
+            environment |= filled.KEPT
         async with tocsin(folder, environment) as running, bare_server() as bare_url:
             history = await filled.fill(running.dsn) if options.filled else "an empty database"
             found = await measure(running, bare_url, options)

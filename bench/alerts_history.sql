@@ -1,9 +1,9 @@
--- %(alerts)s alerts for each of the next %(chunk)s incidents after %(after)s: requests, alerts, correlations and links. In three of
+-- %(alerts)s alerts for each incident after %(after)s until %(until)s: requests, alerts, correlations and links. In three of
 -- five the sender has resolved the alert.
 SET session_replication_role = replica;
 WITH chunk AS MATERIALIZED (
     SELECT id, service, severity, created_at, resolved_at FROM incidents.incident
-    WHERE id > %(after)s::uuid ORDER BY id LIMIT %(chunk)s),
+    WHERE id > %(after)s::uuid AND id <= %(until)s::uuid ORDER BY id),
 drawn AS MATERIALIZED (
     SELECT uuidv7(chunk.created_at + n * interval '7 seconds' - now()) AS alert_id, chunk.id AS incident_id, service, severity,
            chunk.created_at + n * interval '7 seconds' AS fired_at, CASE WHEN n > 1 THEN resolved_at END AS recovered_at, n,
@@ -25,11 +25,9 @@ correlation AS (
     INSERT INTO alerts.correlation (alert_id, incident_id, action, forwarded_version, created_at, changed_at, next_forward_at)
     SELECT alert_id, incident_id, CASE WHEN n = 0 THEN 'new_incident' ELSE 'attached_to_existing_incident' END, 1, fired_at,
            fired_at, fired_at
-    FROM drawn),
-link AS (
-    INSERT INTO incidents.incident_alert (alert_id, incident_id, version, attached_version, service, severity, message, source,
-                                          labels, occurrences, action, attached_at, last_seen_at, resolved_at)
-    SELECT alert_id, incident_id, 1, 1, service, severity, message, 'bench', labels, 1,
-           CASE WHEN n = 0 THEN 'new_incident' ELSE 'attached_to_existing_incident' END, fired_at, fired_at, recovered_at
     FROM drawn)
-SELECT id::text FROM chunk ORDER BY id DESC LIMIT 1;
+INSERT INTO incidents.incident_alert (alert_id, incident_id, version, attached_version, service, severity, message, source,
+                                      labels, occurrences, action, attached_at, last_seen_at, resolved_at)
+SELECT alert_id, incident_id, 1, 1, service, severity, message, 'bench', labels, 1,
+       CASE WHEN n = 0 THEN 'new_incident' ELSE 'attached_to_existing_incident' END, fired_at, fired_at, recovered_at
+FROM drawn;

@@ -6,23 +6,39 @@ python -m bench.filled [--incidents 1000000] [--alerts 5]
 import argparse
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg2
 from tests.support.cli.processes import data_folder
+from tests.support.partitions import add_partitions, in_days
 
 from bench.processes import HERE, tocsin
+from tocsin.cli.postgres import EmbeddedPostgres
 from tocsin.kernel import clock
+from tocsin.migrate import migrate
 
 INCIDENTS: Final = 1_000_000
 ALERTS: Final = 5
 """Alerts of each incident."""
+DAYS: Final = 455
+KEPT: Final = {"ALERT_RETENTION_DAYS": "0", "REQUEST_RETENTION_DAYS": "0"}
+"""The settings with which no part of the history is deleted."""
 INCIDENT_CHUNK: Final = 50_000
 ALERT_CHUNK: Final = 10_000
 """Incidents whose alerts are inserted by one statement."""
+WRITERS: Final = 2
+"""Concurrent connections."""
 NO_ID: Final = "00000000-0000-0000-0000-000000000000"
+CHUNK_ENDS: Final = """
+    SELECT max(id::text)
+    FROM (SELECT id, (row_number() OVER (ORDER BY id) - 1) / %(chunk)s AS chunk FROM incidents.incident) AS numbered
+    GROUP BY chunk ORDER BY chunk
+    """
 RESET_ROLLUPS: Final = """
     UPDATE incidents.rollup SET history_before = 'infinity';
     UPDATE oncall.rollup SET history_from = 'ffffffff-ffff-ffff-ffff-ffffffffffff', history_before = NULL
@@ -37,6 +53,16 @@ SETTINGS: Final = """
     """
 
 
+async def age_database(folder: Path) -> None:
+    """Create the database in *folder* as one that is DAYS old: its alerts have a partition for each four weeks."""
+    server = EmbeddedPostgres(folder)
+    await server.start()
+    await asyncio.to_thread(migrate, in_days(server.dsn, -DAYS))
+    for schema in ("alerts", "incidents"):
+        await asyncio.to_thread(add_partitions, server.dsn, schema)
+    await server.stop(at_once=False)
+
+
 async def fill(dsn: str, *, incidents: int = INCIDENTS, alerts: int = ALERTS) -> str:
     """Insert the history, and wait until the workers have rolled it up; return a sentence about it."""
     started = clock.monotonic()
@@ -48,23 +74,34 @@ async def fill(dsn: str, *, incidents: int = INCIDENTS, alerts: int = ALERTS) ->
 
 
 def insert_history(dsn: str, incidents: int, alerts: int) -> None:
-    """Insert *incidents* of the last 455 days, each with *alerts* alerts."""
+    """Insert *incidents* of the last DAYS days, each with *alerts* alerts."""
+    chunks = [
+        {"incidents": incidents, "alerts": alerts, "first": first, "last": min(incidents, first + INCIDENT_CHUNK - 1)}
+        for first in range(1, incidents + 1, INCIDENT_CHUNK)
+    ]
+    _insert(dsn, "history.sql", chunks)
     with _cursor(dsn) as cursor:
-        sql = (HERE / "history.sql").read_text(encoding="utf-8")
-        for first in range(1, incidents + 1, INCIDENT_CHUNK):
-            last = min(incidents, first + INCIDENT_CHUNK - 1)
-            cursor.execute(sql, {"incidents": incidents, "first": first, "last": last, "alerts": alerts})
         cursor.execute("VACUUM (ANALYZE) incidents.incident, incidents.timeline, oncall.escalation, oncall.page")
-        sql = (HERE / "alerts_history.sql").read_text(encoding="utf-8")
-        last_id = NO_ID
-        while alerts:
-            cursor.execute(sql, {"after": last_id, "chunk": ALERT_CHUNK, "alerts": alerts})
-            found = cursor.fetchone()
-            if found is None:
-                break
-            last_id = found[0]
+        cursor.execute(CHUNK_ENDS, {"chunk": ALERT_CHUNK})
+        ends = [NO_ID, *(end for (end,) in cursor.fetchall())]
+    _insert(
+        dsn, "alerts_history.sql", [{"alerts": alerts, "after": after, "until": end} for after, end in pairwise(ends)]
+    )
+    with _cursor(dsn) as cursor:
         for statement in RESET_ROLLUPS.split(";"):
             cursor.execute(statement)
+
+
+def _insert(dsn: str, file: str, chunks: Sequence[Mapping[str, Any]]) -> None:
+    """Execute the SQL in *file* with the parameters of each chunk, WRITERS at a time."""
+    sql = (HERE / file).read_text(encoding="utf-8")
+
+    def insert(chunk: Mapping[str, Any]) -> None:
+        with _cursor(dsn) as cursor:
+            cursor.execute(sql, chunk)
+
+    with ThreadPoolExecutor(WRITERS) as writers:
+        list(writers.map(insert, chunks))
 
 
 async def rolled_up(dsn: str) -> None:
@@ -100,7 +137,8 @@ async def main() -> None:
     parser.add_argument("--alerts", type=int, default=ALERTS)
     options = parser.parse_args()
     with data_folder() as folder:
-        async with tocsin(folder, os.environ) as running:
+        await age_database(folder)
+        async with tocsin(folder, {**os.environ, **KEPT}) as running:
             print(await fill(running.dsn, incidents=options.incidents, alerts=options.alerts))  # noqa: T201 - its output
 
 

@@ -88,6 +88,24 @@ async def test_an_overview_agrees_with_the_incidents_within_its_error_bounds(
     assert (nobody.total.incidents, nobody.services, nobody.total.mtta.count) == (0, [], 0)
 
 
+async def test_a_service_has_its_incidents_of_the_whole_weeks_and_of_the_days_around_them(
+    start_replica: StartReplica, db_dsn: str
+) -> None:
+    api = await start_replica(rollup_seconds=0.05)
+    sunday, day = datetime(2026, 10, 4, 12, tzinfo=UTC), timedelta(days=1)
+    with closing(psycopg2.connect(db_dsn)) as conn, conn.cursor() as cursor:
+        for number_ in range(-1, 24):  # Saturday 3 to Tuesday 27 October
+            values = {"id": str(new_id()), "service": "checkout", "severity": "high", "team": "Payments"}
+            cursor.execute(INSERT, {**values, "at": sunday + number_ * day})
+        conn.commit()
+    await eventually(lambda: not run(db_dsn, "SELECT id FROM incidents.stale"))
+    found = await get_overview(api.deps, OverviewQuery(since=sunday, until=sunday + 22 * day))
+    assert (found.since, found.until) == (date(2026, 10, 4), date(2026, 10, 27))
+    assert [item.incidents for item in found.services] == [found.total.incidents] == [23]
+    few = await get_overview(api.deps, OverviewQuery(since=sunday, until=sunday + day / 4))
+    assert [item.incidents for item in few.services] == [few.total.incidents] == [1]
+
+
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"since": "2026-10-22T12:00:00Z", "until": "2026-10-22T12:00:00Z"}, "?since"),
     ({"since": "2025-10-20T12:00:00Z", "until": "2026-10-22T12:00:00Z"}, "?since"),

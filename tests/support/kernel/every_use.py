@@ -119,6 +119,11 @@ class User:
         escalation = await self.get("oncall", f"/api/v1/escalations/{incident_id}")
         return bool(escalation["stopped_at"])
 
+    async def is_rolled_up(self) -> bool:
+        """Return whether the summary is read from the roll-up, as it is once there are incidents in it."""
+        summary = await self.get("incidents", "/api/v1/incidents/stats/summary")
+        return summary["as_of"] is not None
+
     async def has_followed(self, incident_id: str) -> bool:
         """Return whether the next person has been paged after the time-out."""
         escalation = await self.get("oncall", f"/api/v1/escalations/{incident_id}")
@@ -289,6 +294,7 @@ async def _ask(user: User, samples: Mapping[str, str]) -> None:
     }
     for service, status in (("alerts", "firing"), ("incidents", "resolved"), ("oncall", ""), ("notifications", "sent")):
         await user.ask_every_question(service, {**shared, **samples, "status": status})
+    await eventually(user.is_rolled_up)
     long_ago = (now() - timedelta(days=400)).isoformat()
     await user.get("incidents", "/api/v1/incidents/stats/summary", until=long_ago)
     unknown = {"team": "Nobody"}

@@ -28,6 +28,13 @@ class CalendarRange:
         step = timedelta(weeks=1) if self.by is Grain.WEEK else timedelta(days=1)
         return [self.since + number * step for number in range((self.until - self.since) // step)]
 
+    @property
+    def whole_weeks(self) -> tuple[date, date]:
+        """The first day of the first whole week, and the day after the last one: the end twice without a whole week."""
+        first = self.since + timedelta(days=-self.since.weekday() % 7)
+        last = self.until - timedelta(days=self.until.weekday())
+        return (first, last) if first < last else (self.until, self.until)
+
 
 def calendar_range_of(since: datetime | None, until: datetime | None, by: Grain | None, now: datetime) -> CalendarRange:
     """Return the whole days, or weeks, that overlap a window. Raise InvalidRequestError as `window_of` does."""

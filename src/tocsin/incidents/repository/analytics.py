@@ -76,18 +76,26 @@ async def select_daily_times(cur: Cursor, *, since: date) -> list[Row]:
 
 
 async def select_services(cur: Cursor, span: CalendarRange, *, team: str | None, limit: int) -> list[Row]:
-    """Return the figures of the *limit* services with most incidents, in that order, each with its main team."""
+    """Return the figures of the *limit* services with most incidents, in that order, each with its main team.
+
+    Whole weeks are read by week, which has a 28th of the rows.
+    """
+    first_week, last_week = span.whole_weeks
     return await fetch_all(
         cur,
         """
         WITH figures AS NOT MATERIALIZED (
             SELECT service, team, incidents, acknowledged, acknowledgement_seconds, acknowledgement_histogram,
                    resolved, resolution_seconds, resolution_histogram
-            FROM incidents.service_day WHERE %(by)s = 'day' AND day >= %(since)s AND day < %(until)s
+            FROM incidents.service_day WHERE day >= %(since)s AND day < %(first_week)s
             UNION ALL
             SELECT service, team, incidents, acknowledged, acknowledgement_seconds, acknowledgement_histogram,
                    resolved, resolution_seconds, resolution_histogram
-            FROM incidents.service_week WHERE %(by)s = 'week' AND week >= %(since)s AND week < %(until)s),
+            FROM incidents.service_week WHERE week >= %(first_week)s AND week < %(last_week)s
+            UNION ALL
+            SELECT service, team, incidents, acknowledged, acknowledgement_seconds, acknowledgement_histogram,
+                   resolved, resolution_seconds, resolution_histogram
+            FROM incidents.service_day WHERE day >= %(last_week)s AND day < %(until)s),
         noisiest AS (
             SELECT service, sum(incidents) AS total FROM figures
             WHERE (%(team)s::text IS NULL OR team = %(team)s)
@@ -109,8 +117,9 @@ async def select_services(cur: Cursor, span: CalendarRange, *, team: str | None,
         FROM parts GROUP BY service, total ORDER BY total DESC, service
         """,
         since=span.since,
+        first_week=first_week,
+        last_week=last_week,
         until=span.until,
-        by=span.by,
         team=team,
         limit=limit,
     )

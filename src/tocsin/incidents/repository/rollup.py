@@ -189,7 +189,7 @@ async def refresh_weeks(cur: Cursor, *, days: Sequence[date], services: Sequence
 
 
 async def select_progress(cur: Cursor) -> Row:
-    """Return how far the roll-up is behind.
+    """Return how far the roll-up is behind, and the time.
 
     `as_of`: every earlier change is included; `history_before`: older incidents are still being added, or null.
     """
@@ -197,7 +197,8 @@ async def select_progress(cur: Cursor) -> Row:
         await fetch_one(
             cur,
             """
-            SELECT COALESCE((SELECT marked_at FROM incidents.stale ORDER BY id LIMIT 1), tocsin.now()) AS as_of,
+            SELECT tocsin.now() AS now,
+                   COALESCE((SELECT marked_at FROM incidents.stale ORDER BY id LIMIT 1), tocsin.now()) AS as_of,
                    CASE WHEN history_before > '-infinity' THEN LEAST(history_before, tocsin.now()) END AS history_before
             FROM incidents.rollup
             """,

@@ -11,21 +11,6 @@ from tocsin.kernel.db import Cursor, Row, fetch_all, fetch_one, required
 NOTHING = {"incidents": 0, "acknowledged": 0, "resolved": 0, "mtta": None, "mttr": None}
 
 
-async def has_more_than(cur: Cursor, limit: int, *, since: datetime, until: datetime) -> bool:
-    """Return whether more than *limit* incidents were created in [*since*, *until*)."""
-    rows = await fetch_all(
-        cur,
-        """
-        SELECT FROM incidents.incident WHERE created_at >= %(since)s AND created_at < %(until)s
-        ORDER BY created_at DESC, id DESC OFFSET %(limit)s LIMIT 1
-        """,
-        since=since,
-        until=until,
-        limit=limit,
-    )
-    return bool(rows)
-
-
 async def count_in_progress(cur: Cursor, *, since: date, until: date) -> int:
     """Count the incidents in progress that were created on the UTC days [*since*, *until*)."""
     row = await fetch_one(

@@ -11,7 +11,7 @@ from tocsin.contracts.overview import Bin, Figures, Grain, NoisyService, Period,
 from tocsin.incidents.domain.histogram import Histogram
 from tocsin.incidents.domain.time_range import calendar_range_of
 from tocsin.incidents.queries import OverviewQuery, StatsQuery
-from tocsin.incidents.repository import analytics, locking, rollup, summary
+from tocsin.incidents.repository import analytics, rollup, summary
 from tocsin.incidents.service import Deps
 from tocsin.kernel.db import Row, autocommit
 from tocsin.kernel.time_range import window_of
@@ -37,18 +37,16 @@ async def get_summary(deps: Deps, query: StatsQuery) -> StatsSummary:
     longer than 366 days.
     """
     async with autocommit(deps.db) as cur:
-        now = await locking.select_now(cur)
-        begin, end = window_of(query.since, query.until, now)
         progress = await rollup.select_progress(cur)
-        rolled_up = progress["history_before"] is None or progress["history_before"] <= begin
-        if not rolled_up or not await summary.has_more_than(cur, EXACT_INCIDENTS, since=begin, until=end):
-            return await summary.select_summary(cur, since=begin, until=end)
-        span = calendar_range_of(begin, end, Grain.DAY, now)
+        begin, end = window_of(query.since, query.until, progress["now"])
+        span = calendar_range_of(begin, end, Grain.DAY, progress["now"])
         span = replace(span, before=span.since)  # nothing is compared with the range before
-        rows = await analytics.select_periods(cur, span, team=None)
+        days, total = _by_period(await analytics.select_periods(cur, span, team=None))
+        rolled_up = progress["history_before"] is None or progress["history_before"] <= begin
+        if not rolled_up or total["incidents"] <= EXACT_INCIDENTS:
+            return await summary.select_summary(cur, since=begin, until=end)
         services = await analytics.select_services(cur, span, team=None, limit=SUMMARY_SERVICES)
         in_progress = await summary.count_in_progress(cur, since=span.since, until=span.until)
-    days, total = _by_period(rows)
     return StatsSummary(
         since=_midnight(span.since),
         until=_midnight(span.until),
@@ -70,8 +68,8 @@ async def get_overview(deps: Deps, query: OverviewQuery) -> StatsOverview:
     Raise InvalidRequestError if the window is empty or longer than 366 days.
     """
     async with autocommit(deps.db) as cur:
-        span = calendar_range_of(query.since, query.until, query.by, await locking.select_now(cur))
         progress = await rollup.select_progress(cur)
+        span = calendar_range_of(query.since, query.until, query.by, progress["now"])
         rows = await analytics.select_periods(cur, span, team=query.team)
         services = await analytics.select_services(cur, span, team=query.team, limit=SERVICES_SHOWN)
         teams = await analytics.select_teams(cur, span)
