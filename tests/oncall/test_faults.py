@@ -25,6 +25,9 @@ IN_REQUESTS = [
     "oncall.escalate",
     "oncall.delivery_failed",
     "oncall.stop",
+    "oncall.add_person",
+    "oncall.change_person",
+    "oncall.join_team",
 ]
 """Points in a request, which fails with 503."""
 IN_THE_BACKGROUND = ["oncall.page", "oncall.timeline", "oncall.cancel", "oncall.execute_due", "oncall.roll_up"]
@@ -73,6 +76,30 @@ async def test_a_request_retried_after_a_failure_has_one_effect(oncall: OnCall, 
     ]
     assert len((await oncall.get("/api/v1/schedules"))["items"]) == 1
     assert oncall.rows("SELECT count(*) FROM oncall.outbox WHERE kind = 'cancel_pages'") == [{"count": 1}]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_change_of_people_retried_after_a_failure_has_one_effect(oncall: OnCall, kind: str, arm: Arm) -> None:
+    await oncall.team("Payments")
+
+    async def retry_after_failure(point: str, method: str, path: str, body: Any) -> Any:
+        arm(f"oncall.{point}:{kind}")
+        async with oncall.client.request(method, path, json=body) as response:
+            assert response.status == 503
+        async with oncall.client.request(method, path, json=body) as response:
+            assert response.status == 200, await response.text()
+            return await response.json()
+
+    eve = {"name": "Eve", "email": "eve@example.org"}
+    arm(f"oncall.add_person:{kind}")
+    await oncall.post("/api/v1/people", eve, status=503, key="k")
+    added = await oncall.post("/api/v1/people", eve, status=201, key="k")
+    path = f"/api/v1/people/{added['id']}"
+    assert (await retry_after_failure("change_person", "PATCH", path, {"name": "Eva"}))["version"] == 2
+    (team,) = (await oncall.get("/api/v1/teams"))["items"]
+    membership = f"/api/v1/teams/{team['id']}/people/{added['id']}"
+    joined = await retry_after_failure("join_team", "PUT", membership, {"role": "manager"})
+    assert ("Eva", "manager") in [(item["name"], item["role"]) for item in joined["people"]]
 
 
 async def retried(oncall: OnCall, kind: str) -> None:

@@ -17,11 +17,13 @@ BOUNDED: Final = {
     "oncall.rollup",
     "oncall.stale",
 } | {
+    "oncall.membership",
+    "oncall.person",
     "oncall.schedule",
     "oncall.service",
     "oncall.team",
 }
-"""Tables whose size does not depend on the length of the history: a row per team or service, or per pending task."""
+"""Tables whose size does not depend on the length of the history: a row per person, team, service or pending task."""
 OVER: Final = {
     "incidents.incident": "status = 'resolved'",
     "notifications.notification": "status <> 'queued'",

@@ -19,6 +19,7 @@ from tocsin.contracts.escalations import (
 from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import OnCall, Schedule, ScheduleIn, Upcoming
 from tocsin.contracts.overview import OnCallOverview
+from tocsin.contracts.people import ChangePerson, MembershipIn, Person, PersonIn, Team
 from tocsin.kernel.auth import actor_of
 from tocsin.kernel.errors import InvalidRequestError, NotFoundError
 from tocsin.kernel.openapi import describes
@@ -32,8 +33,17 @@ from tocsin.kernel.requests import (
 )
 from tocsin.kernel.responses import respond
 from tocsin.kernel.validation import MAX_ERRORS
-from tocsin.oncall.queries import BoardQuery, CurrentQuery, EscalationsQuery, OverviewQuery, StartQuery, UpcomingQuery
-from tocsin.oncall.service import DEPS, boards, escalations, next_step, pager_load, schedules, shifts
+from tocsin.oncall.queries import (
+    BoardQuery,
+    CurrentQuery,
+    EscalationsQuery,
+    OverviewQuery,
+    PeopleQuery,
+    StartQuery,
+    TeamsQuery,
+    UpcomingQuery,
+)
+from tocsin.oncall.service import DEPS, boards, escalations, next_step, pager_load, people, schedules, shifts
 
 KEY = ("Idempotency-Key",)
 
@@ -95,6 +105,73 @@ async def _parse_schedule(request: web.Request) -> ScheduleIn:
     if errors:
         raise InvalidRequestError(errors[:MAX_ERRORS])
     return given
+
+
+@describes(Page[Person], query=PeopleQuery)
+async def list_people(request: web.Request) -> web.Response:
+    """List the people with their teams, newest first. The members of every schedule are among them."""
+    return respond(await people.list_people(request.app[DEPS], parse_query(request, PeopleQuery)))
+
+
+@describes({HTTPStatus.CREATED: Person}, body=PersonIn, problems=(HTTPStatus.CONFLICT,), headers=KEY)
+async def post_person(request: web.Request) -> web.Response:
+    """Add a person. 409 if another one has the e-mail address."""
+    given = await parse_body(request, PersonIn)
+    added = await people.add_person(request.app[DEPS], given, request=await idempotent_request(request))
+    location = request.app.router["person"].url_for(person_id=str(added.id))
+    return respond(added, status=HTTPStatus.CREATED, headers={"Location": str(location)})
+
+
+@describes(Person, problems=(HTTPStatus.NOT_FOUND,))
+async def get_person(request: web.Request) -> web.Response:
+    """Return a person."""
+    return respond(await people.get_person(request.app[DEPS], path_uuid(request, "person_id")))
+
+
+@describes(
+    Person,
+    body=ChangePerson,
+    problems=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED),
+    headers=("If-Match",),
+)
+async def patch_person(request: web.Request) -> web.Response:
+    """Change a person's name or e-mail address. 409 if a schedule names the present address."""
+    person_id, version = path_uuid(request, "person_id"), if_match(request)
+    change = await parse_body(request, ChangePerson)
+    return respond(await people.change_person(request.app[DEPS], person_id, change, version=version))
+
+
+@describes(Person, problems=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
+async def delete_person(request: web.Request) -> web.Response:
+    """Delete a person. 409 if a schedule names them."""
+    return respond(await people.delete_person(request.app[DEPS], path_uuid(request, "person_id")))
+
+
+@describes(Page[Team], query=TeamsQuery)
+async def list_teams(request: web.Request) -> web.Response:
+    """List the teams with their people and services, newest first."""
+    return respond(await people.list_teams(request.app[DEPS], parse_query(request, TeamsQuery)))
+
+
+@describes(Team, problems=(HTTPStatus.NOT_FOUND,))
+async def get_team(request: web.Request) -> web.Response:
+    """Return a team with its people and services."""
+    return respond(await people.get_team(request.app[DEPS], path_uuid(request, "team_id")))
+
+
+@describes(Team, body=MembershipIn, problems=(HTTPStatus.NOT_FOUND,))
+async def put_membership(request: web.Request) -> web.Response:
+    """Add a person to a team, or change their role there."""
+    team_id, person_id = path_uuid(request, "team_id"), path_uuid(request, "person_id")
+    given = await parse_body(request, MembershipIn)
+    return respond(await people.join_team(request.app[DEPS], team_id, person_id, given.role))
+
+
+@describes(Team, problems=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
+async def delete_membership(request: web.Request) -> web.Response:
+    """Remove a person from a team. 409 if the team's schedule names them."""
+    team_id, person_id = path_uuid(request, "team_id"), path_uuid(request, "person_id")
+    return respond(await people.leave_team(request.app[DEPS], team_id, person_id))
 
 
 @describes(OnCall, query=CurrentQuery, problems=(HTTPStatus.NOT_FOUND,))

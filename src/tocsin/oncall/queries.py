@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tocsin.contracts.model import Line
+from tocsin.contracts.model import Line, Text
 from tocsin.contracts.oncall import CalendarInstant
 from tocsin.kernel.pagination import ListQuery
 
@@ -51,6 +51,18 @@ class OverviewQuery(BaseModel):
     since: CalendarInstant | None = None
     until: CalendarInstant | None = None
     team: Line | None = None
+
+
+class PeopleQuery(ListQuery):
+    """Parameters of `GET /api/v1/people`."""
+
+    q: Annotated[Text, Field(min_length=1, max_length=256)] | None = None
+    """A part of the name or the e-mail address."""
+    team: Line | None = None
+
+
+class TeamsQuery(ListQuery):
+    """Parameters of `GET /api/v1/teams`."""
 
 
 class BoardQuery(ListQuery):

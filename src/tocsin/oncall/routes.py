@@ -1,7 +1,7 @@
 """Routes of oncall-service."""
 
 from tocsin.kernel.auth import Scope
-from tocsin.kernel.routing import get, post, put
+from tocsin.kernel.routing import delete, get, patch, post, put
 from tocsin.oncall import handlers
 
 ROUTES = [
@@ -9,6 +9,15 @@ ROUTES = [
     get("/api/v1/schedules", handlers.list_schedules, scope=Scope.READ),
     get("/api/v1/schedules/{schedule_id}", handlers.get_schedule, name="schedule", scope=Scope.READ),
     put("/api/v1/schedules/{schedule_id}", handlers.put_schedule, scope=Scope.MANAGE),
+    get("/api/v1/people", handlers.list_people, scope=Scope.READ),
+    post("/api/v1/people", handlers.post_person, scope=Scope.MANAGE),
+    get("/api/v1/people/{person_id}", handlers.get_person, name="person", scope=Scope.READ),
+    patch("/api/v1/people/{person_id}", handlers.patch_person, scope=Scope.MANAGE),
+    delete("/api/v1/people/{person_id}", handlers.delete_person, scope=Scope.MANAGE),
+    get("/api/v1/teams", handlers.list_teams, scope=Scope.READ),
+    get("/api/v1/teams/{team_id}", handlers.get_team, scope=Scope.READ),
+    put("/api/v1/teams/{team_id}/people/{person_id}", handlers.put_membership, scope=Scope.MANAGE),
+    delete("/api/v1/teams/{team_id}/people/{person_id}", handlers.delete_membership, scope=Scope.MANAGE),
     get("/api/v1/oncall/current", handlers.get_current, scope=Scope.READ),
     get("/api/v1/oncall/upcoming", handlers.get_upcoming, scope=Scope.READ),
     get("/api/v1/oncall/overview", handlers.get_overview, scope=Scope.READ),

@@ -176,6 +176,12 @@ class Drill:
         schedule = await self.request("POST", "oncall", "/api/v1/schedules", team)
         more = {**team, "services": [*team["services"], f"{self.name}-new"]}
         await self.request("PUT", "oncall", f"/api/v1/schedules/{schedule['id']}", more)
+        person = {"name": "Eve", "email": f"eve@{self.name}.example"}
+        person_id = (await self.request("POST", "oncall", "/api/v1/people", person))["id"]
+        await self.request("PATCH", "oncall", f"/api/v1/people/{person_id}", {"name": "Eva"})
+        teams = (await self.request("GET", "oncall", "/api/v1/teams?limit=200"))["items"]
+        (team_id,) = [found["id"] for found in teams if found["name"] == self.name]
+        await self.request("PUT", "oncall", f"/api/v1/teams/{team_id}/people/{person_id}", {"role": "manager"})
         incident = await self.opened("own")
         watcher = asyncio.get_running_loop().create_task(self._watch(incident, "acknowledged"))
         await self.world.first_page(incident, seconds=self.patience)

@@ -11,6 +11,7 @@ from tocsin.contracts.incidents import ChangeIncident, IncidentStatus
 from tocsin.contracts.model import Severity
 from tocsin.contracts.oncall import Contact, Member, Role, RotationType, ScheduleIn, Weekday
 
+EMAIL_DOMAIN: Final = "demo.example"
 KEY_PREFIX: Final = "tocsin-demo:"
 """The prefix of each Idempotency-Key."""
 ACTOR: Final = "Demo"
@@ -58,7 +59,7 @@ def _member(name: str, role: Role) -> Member:
     handle = name.split(maxsplit=1)[0].lower()
     # Explicitly the console: these people get no e-mail even if a mail server is configured.
     contact = Contact(channel=console.CHANNEL.name, address=handle)
-    return Member(name=name, email=f"{handle}@demo.example", role=role, contacts=[contact])
+    return Member(name=name, email=f"{handle}@{EMAIL_DOMAIN}", role=role, contacts=[contact])
 
 
 def _alert(service: str, severity: Severity, message: str, **labels: str) -> AlertIn:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from tocsin.cli.demo.dataset import KEY_PREFIX, PEOPLE, SERVICES, TEAM_NAMES
+from tocsin.cli.demo.dataset import EMAIL_DOMAIN, KEY_PREFIX, PEOPLE, SERVICES, TEAM_NAMES
 from tocsin.cli.demo.store import open_database
 from tocsin.contracts.oncall import DRILL_TEAM
 from tocsin.kernel import clock
@@ -20,6 +20,11 @@ DELETES: Final = (
     "DELETE FROM incidents.correlation_key WHERE service = ANY(%(services)s)",
     "DELETE FROM oncall.escalation WHERE incident_id = ANY(%(incidents)s::uuid[])",
     "DELETE FROM oncall.team WHERE name = ANY(%(teams)s)",
+    """
+    DELETE FROM oncall.person
+    WHERE split_part(email, '@', 2) = %(domain)s
+      AND NOT EXISTS (SELECT FROM oncall.membership WHERE person_id = person.id)
+    """,
     "DELETE FROM notifications.notification WHERE incident_id = ANY(%(incidents)s::uuid[])",
     "DELETE FROM notifications.cancellation WHERE incident_id = ANY(%(incidents)s::uuid[])",
     """
@@ -135,6 +140,7 @@ async def _values(cur: Cursor, ids: DemoIds) -> Mapping[str, object]:
         "services": list(SERVICES),
         "teams": list(TEAM_NAMES),
         "people": list(PEOPLE),
+        "domain": EMAIL_DOMAIN,
         "drill": DRILL_TEAM,
         "prefix": KEY_PREFIX,
         "incidents": list(ids.incidents),
