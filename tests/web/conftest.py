@@ -61,7 +61,8 @@ async def upstream() -> AsyncIterator[FakeUpstream]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def door(start_web: StartWeb, upstream: FakeUpstream) -> Client:
     """The gateway before one upstream that stands for all four."""
-    return await start_web(**dict.fromkeys(URLS, upstream.url), gateway_silence_seconds=0.5, gateway_write_seconds=0.5)
+    given = {"gateway_silence_seconds": 0.5, "gateway_write_seconds": 0.5, "allow_open_network": True}
+    return await start_web(**dict.fromkeys(URLS, upstream.url), **given)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -22,6 +22,7 @@ from tocsin.kernel.middlewares import (
     cross_site_middleware,
     request_middleware,
 )
+from tocsin.kernel.network_exposure import forwarded_middleware
 from tocsin.kernel.problems import problem_middleware
 from tocsin.kernel.requests import BODY_SECONDS, INTERNAL_BODY_LIMIT
 from tocsin.kernel.scrape import AT_SCRAPE, metrics_handler
@@ -48,6 +49,7 @@ def base_app(
     allocator.configure()
     origins = frozenset(filter(None, settings.cors_origins.split(",")))
     cors = [cors_middleware] if origins else []
+    private = [] if settings.allow_open_network else [forwarded_middleware]
     app = web.Application(
         middlewares=[
             request_middleware,
@@ -55,6 +57,7 @@ def base_app(
             *middlewares,
             problem_middleware,
             host_middleware,
+            *private,
             cross_site_middleware,
             auth_middleware,
         ],

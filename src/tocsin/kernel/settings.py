@@ -53,6 +53,12 @@ class ProcessSettings(BaseSettings):
     allowed_hosts: Annotated[str, Field(pattern=rf"^({HOST_NAME}(,{HOST_NAME})*)?$")] = ""
     """Host names, separated by commas, that requests may use besides localhost, IP addresses, the services' own names
     and the host of PUBLIC_URL. `*` allows any name, also that of a hostile page."""
+    published_address: str = ""
+    """In a container, the address of the machine on which its ports are published; compose passes its BIND_ADDRESS."""
+    allow_open_network: bool = False
+    """Whether other machines may reach Tocsin although it has no log-in, so that whoever reaches it may do everything:
+    behind a proxy that authenticates users, for example. Otherwise a process with another than a loopback address in
+    BIND_ADDRESS, PUBLISHED_ADDRESS or PUBLIC_URL does not start, and requests that a proxy has forwarded get 403."""
     body_timeout_seconds: Seconds = 30.0
     """How long the body of a request may take to arrive; after that, the request is refused with 408."""
     max_connections: Annotated[int, Field(ge=16, le=100_000)] = 4_000
