@@ -1,5 +1,6 @@
 """A gateway with scripted responses, over real HTTP."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,9 +38,10 @@ def problem(status: int, detail: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def gateway(aiohttp_server: AiohttpServer, monkeypatch: pytest.MonkeyPatch) -> FakeGateway:
+async def gateway(aiohttp_server: AiohttpServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeGateway:
     fake = FakeGateway()
     server = await aiohttp_server(fake.app())
     fake.url = str(server.make_url("/"))
     monkeypatch.setenv("TOCSIN_URL", fake.url)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     return fake

@@ -152,7 +152,9 @@ async def test_an_incident_is_changed_in_the_name_of_the_given_actor(
     assert result.out == f"#12 p95 latency [bold]above 2 s: {status} (acknowledged after 2 min 10 s)\n"
 
 
-async def test_the_actor_is_the_user_by_default(gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_in_a_script_the_actor_is_the_user_of_the_machine(
+    gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gateway.responses[f"PATCH {ONE}"] = (200, INCIDENT)
     monkeypatch.setenv("LOGNAME", "grace")
     await tocsin("incidents", "ack", "12")

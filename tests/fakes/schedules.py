@@ -13,6 +13,7 @@ from tocsin.contracts.escalations import Escalate, Escalation, Escalations
 from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import OnCall, Schedule, ScheduleIn, Upcoming
 from tocsin.contracts.overview import OnCallOverview  # noqa: TC001 - beside what is needed at run time
+from tocsin.contracts.people import Person
 from tocsin.kernel.ids import new_id
 from tocsin.oncall.domain.schedule import StoredSchedule, anchor_of
 from tocsin.oncall.service.views import schedule_view, shift_view
@@ -55,6 +56,7 @@ class FakeSchedules(FakePeer):
                 web.get("/api/v1/oncall/overview", self._overview),
                 web.get("/api/v1/oncall/board", self._board),
                 web.get("/api/v1/oncall/listing", self._listing),
+                web.get("/api/v1/people", self._people),
                 web.get("/api/v1/escalations", self._escalations),
                 web.post("/api/v1/escalate", self._escalate),
             ]
@@ -64,6 +66,7 @@ class FakeSchedules(FakePeer):
         self.overview: OnCallOverview | None = None
         self.escalations: dict[UUID, Escalation] = {}
         self.escalated: list[Escalate] = []
+        self.people: list[Person] = []
 
     def found(self, schedule_id: str) -> Schedule | None:
         """Return a schedule by its id."""
@@ -71,6 +74,9 @@ class FakeSchedules(FakePeer):
 
     async def _schedules(self, request: web.Request) -> web.Response:
         return page_of(request, Page[Schedule], self.schedules)
+
+    async def _people(self, request: web.Request) -> web.Response:
+        return page_of(request, Page[Person], self.people)
 
     async def _board(self, request: web.Request) -> web.Response:
         page = newest_page(request, Page[Schedule], self.schedules, limit=int(request.query["limit"]))

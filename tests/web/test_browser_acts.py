@@ -6,7 +6,7 @@ from playwright.async_api import expect
 from tests.support.waiting import eventually
 from tests.support.web import demo_data
 from tests.support.web.demo_night import Services
-from tests.support.web.visits import Visit, caught_up, live
+from tests.support.web.visits import PHONE, Visit, caught_up, live
 from tocsin.contracts.incidents import EventType, IncidentStatus
 
 pytestmark = [pytest.mark.slow, pytest.mark.sample("pages in a browser", 45)]
@@ -29,9 +29,8 @@ async def test_an_acknowledgement_appears_in_place_and_in_other_browsers(visit: 
 
 async def test_an_incident_is_acknowledged_commented_and_resolved_on_its_page(visit: Visit, services: Services) -> None:
     services.fill()
-    page = await live(await visit.open("/incidents/2481"))
+    page = await live(await visit.open("/incidents/2481", name="Priya Raman"))
     await page.evaluate("window.untouched = true")
-    await page.get_by_label("Your name").last.fill("Priya Raman")
     await page.get_by_label("Add a note").fill("Rolling back <b>now</b>.")
     await page.get_by_role("button", name="Add note").click()
     await expect(page.locator("#timeline .note-text").first).to_have_text("Rolling back <b>now</b>.")
@@ -163,3 +162,40 @@ async def test_hostile_text_executes_no_script(visit: Visit, services: Services)
     await page.get_by_label("Add a note").fill(payload)
     await page.get_by_role("button", name="Add note").click()
     await expect(page.locator("#timeline .note-text").first).to_have_text(payload)
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+async def test_whoever_has_no_name_yet_chooses_one_with_the_first_action(
+    visit: Visit, services: Services, *, scripts: bool
+) -> None:
+    services.fill()
+    services.schedules.people = [demo_data.person("Priya Raman", "Checkout"), demo_data.person("Tomás Rivera")]
+    visit.expect("422")
+    page = await visit.open("/incidents/2481", name="", viewport=PHONE, java_script_enabled=scripts)
+    if scripts:
+        await live(page)
+    await page.get_by_role("button", name="Acknowledge").click()
+    question = page.get_by_role("heading", name="Who are you?")
+    await expect(question).to_be_in_viewport()
+    if scripts:
+        await expect(question).to_be_focused()
+    await page.get_by_role("button", name="Priya Raman").click()
+    await expect(page.locator("#response h2")).to_have_text("Acknowledged by Priya Raman")
+    await expect(question).to_have_count(0)
+    await page.get_by_role("button", name="Resolve").click()
+    await expect(page.locator("#response h2")).to_have_text("Resolved by Priya Raman")
+
+
+async def test_a_name_that_is_being_typed_outlasts_a_refresh(visit: Visit, services: Services) -> None:
+    services.fill()
+    visit.expect("422")
+    page = await live(await visit.open("/incidents/2481", name=""))
+    await page.get_by_role("button", name="Acknowledge").click()
+    field = page.locator(".who").get_by_label("Your name")
+    await field.fill("Zo")
+    requests = len(services.incidents.requests)
+    services.incidents.publish(services.incidents.incidents[2481], EventType.ALERT_ATTACHED, "alert-ingestion")
+    await eventually(lambda: len(services.incidents.requests) > requests)
+    await field.press_sequentially("ë")
+    await field.press("Enter")
+    await expect(page.locator("#response h2")).to_have_text("Acknowledged by Zoë")

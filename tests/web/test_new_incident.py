@@ -23,7 +23,6 @@ async def test_an_incident_is_opened_by_hand_and_shown(client: Client, services:
     )
     assert incident.description == "Since\nnoon."
     assert incident.timeline[0].actor == "Priya Raman"
-    assert "Your name" not in (await read(client, NEW)).text("form")
 
 
 async def test_without_a_team_the_form_names_who_is_paged_and_links_to_the_form_of_a_team(

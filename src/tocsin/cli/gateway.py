@@ -1,10 +1,9 @@
 """Call a running Tocsin: typed clients that go through its gateway."""
 
 import asyncio
-import getpass
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Final, TypeVar
@@ -120,13 +119,6 @@ def usage_error(error: ValidationError) -> CommandError:
     """Return the error of arguments that the API's models refuse."""
     problems = (f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False))
     return CommandError("\n".join(problems), status=os.EX_USAGE)
-
-
-def user_name() -> str:
-    """Return the name of the user at the terminal."""
-    with suppress(OSError, KeyError):  # a container's user id may have no name
-        return getpass.getuser()
-    return f"user {os.getuid()}"
 
 
 @asynccontextmanager

@@ -23,7 +23,8 @@ from tocsin.cli.console import (
     print_table,
     table,
 )
-from tocsin.cli.gateway import DEFAULT_URL, Gateway, JSONOption, URLOption, call, usage_error, user_name
+from tocsin.cli.gateway import DEFAULT_URL, Gateway, JSONOption, URLOption, call, usage_error
+from tocsin.cli.identity import chosen_name
 from tocsin.cli.oncall import check_team
 from tocsin.contracts.incidents import ChangeIncident, Incident, IncidentStatus, IncidentSummary
 from tocsin.contracts.model import Page, Severity
@@ -50,7 +51,10 @@ IncidentArgument = Annotated[
 ]
 NoteOption = Annotated[str | None, typer.Option(help="Add this note.")]
 ActorOption = Annotated[
-    str, typer.Option(default_factory=user_name, help="Who makes the change.", show_default="your user name")
+    str | None,
+    typer.Option(
+        envvar="TOCSIN_ACTOR", help="Who makes the change.", show_default="the name that you chose, else your user name"
+    ),
 ]
 
 
@@ -104,12 +108,12 @@ def _add_status_command(name: str, status: IncidentStatus, summary: str) -> None
     def change(
         *,
         incident: IncidentArgument,
-        actor: ActorOption,
+        actor: ActorOption = None,
         note: NoteOption = None,
         as_json: JSONOption = False,
         url: URLOption = DEFAULT_URL,
     ) -> None:
-        changed = call(url, _change(incident, status, actor, note))
+        changed = call(url, _change(incident, status, actor or chosen_name(url), note))
         if as_json:
             print_json(changed)
         else:

@@ -18,6 +18,7 @@ from tocsin.contracts.escalations import (
 from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import OnCall, Schedule, ScheduleIn, Upcoming
 from tocsin.contracts.overview import OnCallOverview
+from tocsin.contracts.people import Person
 from tocsin.contracts.services import ONCALL_SERVICE
 from tocsin.kernel.client_metrics import ClientMetrics
 from tocsin.kernel.http_client import INTERACTIVE, ONCE, Budget, ServiceClient
@@ -103,6 +104,10 @@ class OnCallClient(ServiceClient):
         """Replace a team's schedule if it is still at *version*."""
         headers = {"If-Match": f'"{version}"'}
         return await self.put(f"/api/v1/schedules/{schedule_id}", schedule, Schedule, headers=headers)
+
+    async def people(self, *, budget: Budget = INTERACTIVE, **page: object) -> Page[Person]:
+        """Return a page of people."""
+        return await self.get("/api/v1/people", Page[Person], query=page, budget=budget)
 
     async def overview(self, *, budget: Budget = INTERACTIVE, **query: object) -> OnCallOverview:
         """Return the pager load between `since` and `until`, for all teams or one `team`."""

@@ -20,6 +20,7 @@ from tocsin.web.pages.incident.handlers import incident_ref, show_incident
 from tocsin.web.pages.now.handlers import show_now
 from tocsin.web.ui import forms, preferences
 from tocsin.web.ui.conflict import Rejection, already_done
+from tocsin.web.ui.name_question import ask_name
 
 STATUS_OF_VERB: Final = {
     "acknowledge": IncidentStatus.ACKNOWLEDGED,
@@ -77,16 +78,19 @@ async def post_escalate(request: web.Request) -> web.StreamResponse:
 async def _act(request: web.Request, action: Action) -> web.StreamResponse:
     ref = incident_ref(request)
     form = await forms.read_form(request)
-    given = preferences.clean_name(form.get("actor", ""))
+    actor = preferences.actor_of(request, form)
+    if not actor:
+        return await ask_name(request, form.items())
     try:
-        rejection = await action(ref, form, given or preferences.of(request).actor)
+        rejection = await action(ref, form, actor)
     except RejectedError as exc:
-        return await _reject(request, ref, form, exc)
-    if rejection is not None:
-        return await _show_page_of_form(request, ref, form, status=200, rejection=rejection)
-    response = forms.see_other(forms.return_to(form, f"/incidents/{ref}"))
-    if given:
-        preferences.remember_name(response, given)
+        response = await _reject(request, ref, form, exc)
+    else:
+        if rejection is None:
+            response = forms.see_other(forms.return_to(form, f"/incidents/{ref}"))
+        else:
+            response = await _show_page_of_form(request, ref, form, status=200, rejection=rejection)
+    preferences.remember_name(response, actor)
     return response
 
 

@@ -28,6 +28,8 @@ MAX_REMEMBERED: Final = 40
 UNSEEN_FORM: Final = Form("", "post", {"return_to": "/incidents?severity=low", "name": ""})
 """For a route whose form was on no page."""
 HEAD_SHARE: Final = 0.05
+KNOWN_SHARE: Final = 0.9
+"""The share of forms that name whoever sends them, and so need no answer to the question of who that is."""
 LISTED: Final = 3
 """The fewest values of a query parameter that is repeated."""
 
@@ -232,6 +234,8 @@ class Requests:
             name: value or self._examples.text(name.rstrip("-0123456789"), rng) for name, value in form.fields.items()
         }
         fields = typed | chosen
+        if rng.random() < KNOWN_SHARE:
+            fields["actor"] = self._examples.text("actor", rng)
         if not fault:
             return urlencode(fields).encode()
         for _ in range(rng.randint(1, 3)):

@@ -109,13 +109,14 @@ async def running_services(dsn: str) -> AsyncIterator[Services]:
     services = Services()
     sockets = {name: socket.create_server(("127.0.0.1", 0)) for name in URLS}
     urls = {URLS[name]: f"http://127.0.0.1:{found.getsockname()[1]}" for name, found in sockets.items()}
-    given: dict[str, Any] = {"database_url": dsn, "db_pool_size": 5, "log_level": "ERROR", **urls, **PATIENT}
+    shared = {**urls, "allow_open_network": True}  # otherwise `Forwarded` is all that is seen of a request
+    given: dict[str, Any] = {"database_url": dsn, "db_pool_size": 5, "log_level": "ERROR", **shared, **PATIENT}
     apps = {
         "alerts": alerts_app(AlertSettings.model_validate(given)),
         "incidents": incidents_app(IncidentSettings.model_validate(given)),
         "oncall": oncall_app(OnCallSettings.model_validate(given)),
         "notifications": notifications_app(NotificationSettings.model_validate(given)),
-        "web": web_app(WebSettings.model_validate({"part_seconds": 20.0, **urls})),
+        "web": web_app(WebSettings.model_validate({"part_seconds": 20.0, **shared})),
     }
     async with AsyncExitStack() as stack:
         for name, app in apps.items():

@@ -25,6 +25,7 @@ from tocsin.contracts.notifications import (
     NotificationStatus,
 )
 from tocsin.contracts.oncall import Member, OnCall, PersonOnCall, Role, RotationType, Schedule, ScheduleIn
+from tocsin.contracts.people import Membership, Person, TeamRole
 from tocsin.kernel.ids import new_id
 
 NOTHING: Final = Durations(count=0, mean_seconds=None, median_seconds=None, p95_seconds=None)
@@ -36,6 +37,12 @@ def ago(**given: float) -> datetime:
 
 def email(name: str) -> str:
     return f"{name.split(maxsplit=1)[0].lower()}@halyard.example"
+
+
+def person(name: str, *teams: str) -> Person:
+    """A person who belongs to *teams*."""
+    memberships = [Membership(team_id=new_id(), team=team, role=TeamRole.MEMBER) for team in teams]
+    return Person(id=new_id(), name=name, email=email(name), version=1, created_at=ago(days=1), teams=memberships)
 
 
 def incident(number: int, title: str, **given: Any) -> Incident:

@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
+from urllib.parse import quote
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
@@ -12,6 +13,7 @@ from tocsin.web.app import create_app
 from tocsin.web.settings import Settings
 
 Client: TypeAlias = TestClient[web.Request, web.Application]
+NAME: Final = "somebody via web"
 
 
 @asynccontextmanager
@@ -27,7 +29,7 @@ async def fake_services() -> AsyncIterator[Services]:
 
 @asynccontextmanager
 async def web_before(services: Services, *, port: int | None = None, **given: Any) -> AsyncIterator[Client]:
-    """Run the web service on *services*, with the given settings."""
+    """Run the web service on *services*, with the given settings; the client has chosen the name NAME."""
     chosen: dict[str, Any] = {
         "alert_ingestion_url": services.alerts.url,
         "incident_management_url": services.incidents.url,
@@ -36,5 +38,6 @@ async def web_before(services: Services, *, port: int | None = None, **given: An
         "part_seconds": 20.0,
     }
     server = TestServer(create_app(Settings.model_validate(chosen | given)), host="127.0.0.1", port=port)
-    async with TestClient(server) as client:
+    # A default, which a test's own header and the cookies of responses replace.
+    async with TestClient(server, headers={"Cookie": f"tocsin_actor={quote(NAME)}"}) as client:
         yield client

@@ -1,6 +1,7 @@
 """Open pages in a real browser."""
 
 from typing import Any, Final
+from urllib.parse import quote
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize, expect
 
@@ -31,11 +32,18 @@ class Visit:
         """Expect problems that contain any of these texts."""
         self._expected += parts
 
-    async def open(self, path: str = "/", *, first: str | None = None, **context: Any) -> Page:
-        """Open *path* in a browser of its own; *first* runs before any script of a page; *context* is playwright's."""
+    async def open(
+        self, path: str = "/", *, first: str | None = None, name: str = "somebody via web", **context: Any
+    ) -> Page:
+        """Open *path* in a browser of its own, whose user has chosen *name*, or none yet if it is empty.
+
+        *first* runs before any script of a page; *context* is playwright's.
+        """
         chosen: dict[str, Any] = {"viewport": DESKTOP, "timezone_id": "Europe/Berlin", "locale": "en-GB"}
         opened = await self._browser.new_context(**chosen | context)
         self._contexts.append(opened)
+        if name:
+            await opened.add_cookies([{"name": "tocsin_actor", "value": quote(name), "url": self.url}])
         opened.on("console", self._listen)
         opened.on("weberror", lambda error: self._complaints.append(str(error.error)))
         opened.on("dialog", lambda dialog: self._complaints.append(dialog.message))

@@ -30,8 +30,7 @@ let refreshTimer = 0,
   allowance = AT_ONCE,
   forced = false,
   pressed = null,
-  acting = 0,
-  refreshing = false;
+  acting = 0;
 
 // ---- The indicator in the header
 
@@ -141,10 +140,14 @@ function busy({ target, fragment }) {
   return inside || scrolledInto || target.matches(":hover:has(form)") || (pressed !== null && target.contains(pressed));
 }
 
+// The response to a click stays until the next one.
+function keepRejection({ target, fragment }) {
+  const notice = target?.id === "notices" && target.querySelector(".rejection");
+  if (notice) fragment.firstElementChild.prepend(notice.cloneNode(true));
+}
+
 function prepare({ target, fragment }) {
   write(fragment, state === "live");
-  const notice = target?.id === "notices" && refreshing && target.querySelector(".rejection");
-  if (notice) fragment.firstElementChild.prepend(notice.cloneNode(true)); // the response to a click stays until the next
   for (const details of fragment.querySelectorAll("details[id]")) {
     details.open = document.getElementById(details.id)?.open ?? false;
   }
@@ -181,12 +184,12 @@ document.addEventListener("htmx:before:swap", (event) => {
       event.preventDefault();
       return;
     }
+    tasks.forEach(keepRejection);
     const kept = forced ? [] : tasks.filter((task) => task.target && busy(task));
     forced = false;
     announce(kept.filter(({ target, fragment }) => readable(target) !== readable(fragment)));
     tasks.splice(0, tasks.length, ...tasks.filter((task) => !kept.includes(task)));
   }
-  refreshing = ctx.sourceElement === main;
   tasks.forEach(prepare);
 });
 
@@ -194,10 +197,9 @@ document.addEventListener("htmx:after:swap", (event) => {
   const { ctx } = event.detail;
   document.title = document.getElementById("head")?.dataset.title ?? document.title;
   show();
-  if (ctx.sourceElement === main) {
-    return;
-  }
+  if (ctx.sourceElement === main) return;
   if (ctx.response.status < 400 && ctx.sourceElement.id === "note") clearNote(ctx.sourceElement);
+  document.getElementById("who")?.focus();
   if (document.activeElement === document.body) main.focus({ preventScroll: true });
 });
 

@@ -1,5 +1,6 @@
 """The visitor's name, theme and keyboard shortcuts, kept in cookies."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote
@@ -46,6 +47,11 @@ def of(request: web.Request) -> Visitor:
 def clean_name(given: str) -> str:
     """Return *given* as a single printable line of at most 100 characters."""
     return "".join(char for char in given if char.isprintable()).strip()[:MAX_NAME].strip()
+
+
+def actor_of(request: web.Request, form: Mapping[str, str]) -> str:
+    """Return the name that *form* gives, else that of the visitor; empty if they have not chosen one yet."""
+    return clean_name(form.get("actor", "")) or of(request).name
 
 
 def remember_name(response: web.StreamResponse, name: str) -> None:

@@ -16,6 +16,7 @@ from tocsin.web.pages.incidents.saved_filters import clean_name, remember, saved
 from tocsin.web.pages.incidents.view import SINCE_LABELS, STATUS_FILTER_LABELS, IncidentsData, incidents_view
 from tocsin.web.ui import forms, preferences, templating
 from tocsin.web.ui.loaders import PAGE_SIZE
+from tocsin.web.ui.name_question import ask_name
 from tocsin.web.ui.shared_work import SharedWork
 
 SHARED_INCIDENTS: Final = web.AppKey("SHARED_INCIDENTS", SharedWork[IncidentsData])
@@ -43,9 +44,14 @@ async def post_bulk(request: web.Request) -> web.StreamResponse:
     if verb not in VERBS:
         detail = "Must be `acknowledge` or `resolve`."
         raise InvalidRequestError([{"pointer": "do", "detail": detail}], "Nothing was changed.")
+    actor = preferences.actor_of(request, form)
+    if not actor:
+        return await ask_name(request, fields)
     refs = [value for name, value in fields if name == "incident" and value.isascii() and value.isdecimal()]
-    results = await BulkChange(request.app, form, verb, preferences.of(request).actor).run(refs)
-    return await _show(request, _return_filter(form), results=results, verb=verb)
+    results = await BulkChange(request.app, form, verb, actor).run(refs)
+    response = await _show(request, _return_filter(form), results=results, verb=verb)
+    preferences.remember_name(response, actor)
+    return response
 
 
 async def get_bulk(_request: web.Request) -> web.StreamResponse:

@@ -13,6 +13,7 @@ from tocsin.web.pages.new_incident.loader import load_new_incident
 from tocsin.web.pages.new_incident.view import FIELDS, new_incident_view
 from tocsin.web.ui import forms, preferences, templating
 from tocsin.web.ui.conflict import Rejection
+from tocsin.web.ui.name_question import ask_name
 
 BLOCKS: Final = ("notices", "form")
 MESSAGES: Final = {
@@ -33,8 +34,9 @@ async def get_new(request: web.Request) -> web.Response:
 async def post_incident(request: web.Request) -> web.StreamResponse:
     """Open the incident and redirect to it; show the form again, with the reason, if it cannot be opened."""
     form = await forms.read_form(request)
-    given = preferences.clean_name(form.get("actor", ""))
-    actor = given or preferences.of(request).actor
+    actor = preferences.actor_of(request, form)
+    if not actor:
+        return await ask_name(request, form.items())
     values = {name: form[name].replace("\r\n", "\n") for name in FIELDS if form.get(name, "").strip()}
     try:
         wanted = OpenIncident.model_validate({**values, "actor": actor})
@@ -52,8 +54,7 @@ async def post_incident(request: web.Request) -> web.StreamResponse:
     except RejectedError as exc:
         return await _show(request, form, rejection=Rejection("Not opened", str(exc)), status=exc.status)
     response = forms.see_other(f"/incidents/{incident.number}")
-    if given:
-        preferences.remember_name(response, given)
+    preferences.remember_name(response, actor)
     return response
 
 
