@@ -84,7 +84,7 @@ def _check_settings(service: Service, dsn: str | None) -> Finding:
     except ValidationError as exc:
         return Finding(subject, describe(exc, settings), "Correct the variable, or unset it for its default.")
     if refusal := exposure(read):
-        return Finding(subject, "it does not start with these", refusal)
+        return Finding(subject, "valid, but the service refuses to start", refusal)
     return Finding(subject, f"valid{_channels_of(read)}")
 
 
