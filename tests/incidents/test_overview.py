@@ -132,3 +132,9 @@ async def test_an_overview_of_nothing_is_zeros(api: Api) -> None:
     assert body["total"] == body["before"]
     assert body["total"]["mtta"] == {"count": 0, "mean_seconds": None, "median_seconds": None, "p95_seconds": None}
     assert {item["incidents"] for item in body["answered_within"]} == {0}
+
+
+@pytest.mark.parametrize("name", ["overview", "summary"])
+async def test_a_range_at_the_end_of_the_calendar_has_no_incidents(api: Api, name: str) -> None:
+    answer = await api.get(f"/api/v1/incidents/stats/{name}", since="9999-12-28", until="9999-12-30")
+    assert (answer.status, answer.body["total"] if name == "summary" else answer.body["total"]["incidents"]) == (200, 0)

@@ -31,9 +31,10 @@ class CalendarRange:
     @property
     def whole_weeks(self) -> tuple[date, date]:
         """The first day of the first whole week, and the day after the last one: the end twice without a whole week."""
-        first = self.since + timedelta(days=-self.since.weekday() % 7)
         last = self.until - timedelta(days=self.until.weekday())
-        return (first, last) if first < last else (self.until, self.until)
+        days_before = timedelta(days=-self.since.weekday() % 7)
+        # A difference, because the next Monday may be after the last day of the calendar.
+        return (self.since + days_before, last) if last - self.since > days_before else (self.until, self.until)
 
 
 def calendar_range_of(since: datetime | None, until: datetime | None, by: Grain | None, now: datetime) -> CalendarRange:
