@@ -108,7 +108,7 @@ async def find_rotations(cur: Cursor, person_id: UUID, *, team_id: UUID | None =
         SELECT DISTINCT t.name
         FROM oncall.person AS p
         JOIN oncall.schedule AS s ON EXISTS (
-            SELECT FROM jsonb_array_elements(s.members) AS member WHERE lower(member ->> 'email') = lower(p.email))
+            SELECT FROM oncall.members_of(s.members) AS member WHERE lower(member.email) = lower(p.email))
         JOIN oncall.team AS t ON t.id = s.team_id
         WHERE p.id = %(person_id)s AND (%(team_id)s::uuid IS NULL OR t.id = %(team_id)s)
         ORDER BY t.name
