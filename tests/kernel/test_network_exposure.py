@@ -7,12 +7,12 @@ from aiohttp.pytest_plugin import AiohttpClient
 
 from tests.support.kernel.running_server import Launch, listening
 from tocsin.kernel.app import base_app
-from tocsin.kernel.network_exposure import exposure
+from tocsin.kernel.network_exposure import start_refusal
 from tocsin.kernel.settings import ProcessSettings
 
 
 def refusal(**settings: Any) -> str | None:
-    return exposure(ProcessSettings.model_validate(settings))
+    return start_refusal(ProcessSettings.model_validate(settings))
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from tocsin.cli.up import Options
 from tocsin.cli.up import up as run_up
 from tocsin.kernel.build_info import VERSION
 from tocsin.kernel.errors import DomainError
-from tocsin.kernel.network_exposure import exposure
+from tocsin.kernel.network_exposure import start_refusal
 from tocsin.kernel.settings import load
 
 app = typer.Typer(
@@ -86,7 +86,7 @@ def up(
 ) -> None:
     """Run everything on this machine until Ctrl-C: database, migrations, the five services."""
     settings = load(DatabaseSettings)
-    if refusal := exposure(settings):
+    if refusal := start_refusal(settings):
         raise CommandError(refusal, status=os.EX_CONFIG)
     options = Options(Endpoint(settings.bind_address, port_offset), data, demo, reporter(raw=as_json))
     asyncio.run(run_up(options, settings))

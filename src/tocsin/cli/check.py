@@ -21,7 +21,7 @@ from tocsin.cli.gateway import check_url
 from tocsin.cli.ports import HIGHEST_OFFSET
 from tocsin.cli.postgres import EmbeddedPostgres
 from tocsin.cli.services import SERVICES, WEB, Endpoint, Service
-from tocsin.kernel.network_exposure import exposure
+from tocsin.kernel.network_exposure import start_refusal
 from tocsin.kernel.settings import ProcessSettings, describe
 from tocsin.migrate import MigrationError, inspect
 
@@ -83,7 +83,7 @@ def _check_settings(service: Service, dsn: str | None) -> Finding:
         read = settings(**given)
     except ValidationError as exc:
         return Finding(subject, describe(exc, settings), "Correct the variable, or unset it for its default.")
-    if refusal := exposure(read):
+    if refusal := start_refusal(read):
         return Finding(subject, "valid, but the service refuses to start", refusal)
     return Finding(subject, f"valid{_channels_of(read)}")
 

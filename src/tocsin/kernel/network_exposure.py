@@ -20,7 +20,7 @@ ADVICE: Final = (
 )
 
 
-def exposure(settings: ProcessSettings) -> str | None:
+def start_refusal(settings: ProcessSettings) -> str | None:
     """Return why a process with *settings* must not start, with what to set; None if it may."""
     if settings.allow_open_network:
         return None

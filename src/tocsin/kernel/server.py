@@ -16,7 +16,7 @@ from aiohttp import web
 from tocsin.kernel import build_info, clock, line_writer, logs, tasks
 from tocsin.kernel.connections import CONNECTIONS
 from tocsin.kernel.health import READINESS, SERVICE
-from tocsin.kernel.network_exposure import exposure
+from tocsin.kernel.network_exposure import start_refusal
 from tocsin.kernel.settings import ProcessSettings, load
 from tocsin.kernel.tasks import create_task
 from tocsin.kernel.tracing import TRACING
@@ -47,7 +47,7 @@ def serve(create_app: Callable[[S], web.Application], settings_type: type[S]) ->
     Exit with 78 (EX_CONFIG) and a line for each setting that is wrong or would let other machines in.
     """
     settings = load(settings_type)
-    if refusal := exposure(settings):
+    if refusal := start_refusal(settings):
         sys.stderr.write(refusal + "\n")
         raise SystemExit(os.EX_CONFIG)
     app = create_app(settings)
