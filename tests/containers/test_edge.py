@@ -13,7 +13,7 @@ import pytest
 from aiohttp import ClientError, ClientTimeout
 
 from tests.support.containers.stack import ADDRESS, TAG, Stack, beside, docker, iptables
-from tests.support.system import free_port
+from tests.support.ports import free_port
 from tests.support.waiting import eventually
 from tocsin.kernel import clock, tasks
 from tocsin.kernel.ids import new_id

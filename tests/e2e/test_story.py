@@ -15,7 +15,8 @@ import pytest
 from tests.e2e.conftest import Standing
 from tests.support.e2e.invariants import healed
 from tests.support.e2e.system import PRIMARY, SECONDARY
-from tests.support.system import System, free_port
+from tests.support.ports import free_port
+from tests.support.system import System
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]

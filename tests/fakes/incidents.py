@@ -14,6 +14,7 @@ from uuid import UUID
 from aiohttp import web
 
 from tests.fakes.answers import refuse
+from tests.support.ports import free_port
 from tocsin.contracts.alerts import AlertAction, AlertStatus
 from tocsin.contracts.incidents import AlertsInUse, AlertState, CorrelateAlerts, Correlation, Correlations
 from tocsin.kernel.ids import new_id
@@ -34,7 +35,8 @@ class FakeIncidents:
     """Records the alerts that it receives."""
 
     def __init__(self) -> None:
-        self.url = ""
+        self._port = free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
         self.statuses: deque[int] = deque()
         """Status codes for the next calls, before it works normally again; 0 closes the connection."""
         self.refuses: Callable[[AlertState], bool] = lambda _: False
@@ -56,7 +58,6 @@ class FakeIncidents:
         self._answers = asyncio.Event()
         self._answers.set()
         self._runner: web.AppRunner | None = None
-        self._port = 0
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Self]:
@@ -78,8 +79,6 @@ class FakeIncidents:
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
-        self._port = self._runner.addresses[0][1]
-        self.url = f"http://127.0.0.1:{self._port}"
 
     async def stop(self) -> None:
         """Refuse connections from now on."""

@@ -9,6 +9,8 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from tests.support.ports import free_port
+
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRequest:
@@ -27,7 +29,7 @@ class FakePeer:
         self._routes = list(routes)
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
-        self.port = 0
+        self.port = free_port()
         self.requests: list[ReceivedRequest] = []
         """Every request except health checks, including those that failed."""
         self.statuses: deque[int] = deque()
@@ -70,7 +72,6 @@ class FakePeer:
             raise RuntimeError(msg)
         self._site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
         await self._site.start()
-        self.port = self._runner.addresses[0][1]
 
     def _middleware(self) -> Any:
         @web.middleware

@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from tests.support.system import free_port
+from tests.support.ports import free_port
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,9 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from itertools import cycle
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -15,6 +13,7 @@ import psutil
 from aiohttp import ClientSession, ClientTimeout
 
 from tests.support.fork_server import SERVICES, ForkedProcess, fork_server
+from tests.support.ports import free_port
 from tests.support.waiting import eventually
 from tocsin.kernel import tasks
 
@@ -40,24 +39,6 @@ URL_OF: Final = {
     "oncall": "ONCALL_SERVICE_URL",
     "notifications": "NOTIFICATION_SERVICE_URL",
 }
-
-
-_WORKER: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
-_PORTS: Final = cycle(range(30_100 + _WORKER * 325, 30_100 + (_WORKER + 1) * 325))
-"""Above those that tests of `tocsin up` take, below the ephemeral ones (Linux: 32768 to 60999)."""
-
-
-def free_port(address: str = "127.0.0.1") -> int:
-    """Return a free port that neither another test worker nor the system allocates."""
-    while True:
-        port = next(_PORTS)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((address, port))
-            except OSError:
-                continue
-            return port
 
 
 class Replica:

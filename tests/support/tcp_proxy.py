@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from psycopg2.extensions import make_dsn, parse_dsn
 
+from tests.support.ports import free_port
 from tocsin.kernel.tasks import create_task, wait
 
 Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -39,7 +40,7 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._flows = {way: asyncio.Event() for way in Way}
         self._pairs: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
-        self.port = 0
+        self.port = free_port()
         self.limits: dict[Way, int] = {}
         """Bytes that may still pass each way; a connection that needs more is cut."""
         self.passed = dict.fromkeys(Way, 0)
@@ -90,7 +91,6 @@ class Proxy:
     async def start(self) -> None:
         """Listen, after a stop on the same port."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def _end(self) -> None:
         pairs = dict(self._pairs)

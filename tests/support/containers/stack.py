@@ -12,7 +12,8 @@ from typing import Any, Final
 from aiohttp import ClientConnectionError
 from psycopg2.extensions import make_dsn
 
-from tests.support.system import SystemClient, free_port
+from tests.support.ports import free_port
+from tests.support.system import SystemClient
 from tests.support.waiting import eventually
 
 ROOT: Final = Path(__file__).parents[3]

@@ -13,8 +13,9 @@ from psycopg2.extensions import make_dsn
 
 from tests.support.e2e.system import PRIMARY, World
 from tests.support.kernel.user import User
+from tests.support.ports import free_port
 from tests.support.settings_page import settings_of
-from tests.support.system import QUICK, URL_OF, free_port
+from tests.support.system import QUICK, URL_OF
 from tests.support.waiting import eventually
 from tocsin.kernel.clock import now
 from tocsin.kernel.ids import new_id

@@ -11,7 +11,8 @@ import yaml
 from aiohttp import ClientSession, ClientTimeout
 
 from tests.support.observability.files import PROMETHEUS, RULES, SERVICES, program, read_yaml
-from tests.support.system import System, free_port
+from tests.support.ports import free_port
+from tests.support.system import System
 from tests.support.waiting import eventually
 
 GRAFANA_VARIABLES = {"$__rate_interval": "20s", "$__range": "2m", "$__interval": "5s"}

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 from stages.records import Records
 from stages.report import StageResult
 from tests.support.containers.stack import ROOT, SERVICES, docker
-from tests.support.system import free_port
+from tests.support.ports import free_port
 
 ADDRESS = "127.0.0.1"
 PUBLISHED = [*SERVICES.values(), "prometheus", "grafana"]

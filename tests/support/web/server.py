@@ -8,6 +8,7 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from tests.support.ports import free_port
 from tests.support.web.demo_night import Services
 from tocsin.web.app import create_app
 from tocsin.web.settings import Settings
@@ -37,7 +38,7 @@ async def web_before(services: Services, *, port: int | None = None, **given: An
         "notification_service_url": services.messages.url,
         "part_seconds": 20.0,
     }
-    server = TestServer(create_app(Settings.model_validate(chosen | given)), host="127.0.0.1", port=port)
+    server = TestServer(create_app(Settings.model_validate(chosen | given)), host="127.0.0.1", port=port or free_port())
     # A default, which a test's own header and the cookies of responses replace.
     async with TestClient(server, headers={"Cookie": f"tocsin_actor={quote(NAME)}"}) as client:
         yield client
