@@ -2,6 +2,7 @@
 
 It runs as root before every other container, at each start. The value of a secret is the first of these that exists:
 its environment variable, the file that `<NAME>_FILE` names, the value created at an earlier start, 256 random bits.
+The keys with which the services sign their calls are always created here; the public ones can be read by every service.
 The argument `rotate` creates new values. No secret is ever printed.
 """
 
@@ -9,8 +10,11 @@ import os
 import secrets
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
+
+from tocsin.kernel.key_pair import create_key_pair, public_key_of
 
 FOLDER = Path(os.environ.get("SECRETS_FOLDER", "/run/secrets"))
 CREATED = FOLDER / "made"
@@ -23,6 +27,8 @@ SERVICES = {
     "oncall-service": ("tocsin_oncall", 10003),
     "notification-service": ("tocsin_notifications", 10004),
 }
+SIGNERS = {**{service: user for service, (_, user) in SERVICES.items()}, "web-ui": 10005}
+"""The services that sign their calls, each with its user."""
 MAILERS = {"oncall-service", "notification-service"}
 """The services that get the mail server: oncall-service checks whether there is one, notification-service uses it."""
 MAILPIT = "mailpit"
@@ -47,6 +53,10 @@ def main(arguments: list[str]) -> None:
         if service in MAILERS:
             write(FOLDER / service / "smtp_url", server, user)
             write(FOLDER / service / "smtp_from", sender, user)
+    for service, user in SIGNERS.items():
+        private = created(f"{service}_key", lambda: create_key_pair().private)
+        write(FOLDER / service / "service_key", private, user)
+        write(FOLDER / "service_keys" / f"{service}.json", public_key_of(private), user, mode=0o444)
     sys.stdout.write("the secrets are in place\n")
 
 
@@ -64,10 +74,15 @@ def given(name: str) -> str:
 
 def password(name: str) -> str:
     """Return the given password, or the stored one, which is created first if needed."""
-    stored = CREATED / name.lower()
-    if not given(name) and not stored.exists():
-        write(stored, secrets.token_urlsafe(32), 0)
-    return given(name) or stored.read_text(encoding="utf-8")
+    return given(name) or created(name.lower(), lambda: secrets.token_urlsafe(32))
+
+
+def created(name: str, create: Callable[[], str]) -> str:
+    """Return the stored value of that name, which is created first if needed."""
+    stored = CREATED / name
+    if not stored.exists():
+        write(stored, create(), 0)
+    return stored.read_text(encoding="utf-8")
 
 
 def database_url(user: str, user_password: str) -> str:
@@ -87,12 +102,12 @@ def mail() -> tuple[str, str]:
     return f"smtp://{MAILPIT}:1025", sender or "tocsin@tocsin.example"
 
 
-def write(path: Path, text: str, user: int) -> None:
-    """Atomically write a file that only *user* can read."""
+def write(path: Path, text: str, user: int, *, mode: int = 0o400) -> None:
+    """Atomically write a file that by default only *user* can read."""
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}")
     temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o400), "w", encoding="utf-8") as file:
+    with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

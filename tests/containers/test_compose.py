@@ -17,6 +17,10 @@ FILES = {
     "oncall-service/database_url": "10003 400",
     "notification-service/database_url": "10004 400",
     "made/database_password": "0 400",
+    "made/web-ui_key": "0 400",
+    "web-ui/service_key": "10005 400",
+    "oncall-service/service_key": "10003 400",
+    "service_keys/oncall-service.json": "10003 444",
 }
 
 
@@ -26,7 +30,8 @@ def service_of(container: dict[str, Any]) -> str:
 
 def secrets_of(stack: Stack) -> list[str]:
     names = ["database_password", *(f"tocsin_{name}_password" for name in SERVICES if name != "web")]
-    return [stack.secret(f"made/{name}") for name in names]
+    private = [json.loads(stack.secret(f"made/{name}_key"))["d"] for name in SERVICES.values()]
+    return [stack.secret(f"made/{name}") for name in names] + private
 
 
 async def test_every_container_has_limits_and_no_privileges(stack: Stack) -> None:
@@ -92,12 +97,12 @@ async def test_each_secret_is_a_file_that_one_user_can_read(stack: Stack) -> Non
     assert dict(line.split(" ", 1) for line in found) == FILES
     for service in SERVICES.values():
         readable = stack.execute(service, "sh", "-c", "find /run/secrets -type f -readable 2>/dev/null || true").split()
-        assert {path.split("/")[3] for path in readable} == ({service} if service != "web-ui" else set())
+        assert {path.split("/")[3] for path in readable} == {service, "service_keys"}
 
 
 async def test_no_secret_is_exposed_by_the_engine_the_images_the_logs_or_the_configuration(stack: Stack) -> None:
     secrets = secrets_of(stack)
-    assert len({secret for secret in secrets if len(secret) > 40}) == 5
+    assert len({secret for secret in secrets if len(secret) > 40}) == 10
     images = [f"tocsin/{name}:{TAG}" for name in USER_OF]
     exposed = {
         "inspect": json.dumps(

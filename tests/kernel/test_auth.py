@@ -6,7 +6,7 @@ from aiohttp.pytest_plugin import AiohttpClient
 from aiohttp.test_utils import make_mocked_request
 
 from tocsin.kernel.app import base_app
-from tocsin.kernel.auth import PRINCIPAL, Principal, PrincipalKind, Scope, actor_of, open_principal
+from tocsin.kernel.auth import PRINCIPAL, Principal, PrincipalKind, Scope, actor_of, open_principal, service_principal
 from tocsin.kernel.middlewares import auth_middleware
 from tocsin.kernel.routing import any_method, delete, get, patch, post, put, scope_of
 from tocsin.kernel.settings import ProcessSettings
@@ -45,6 +45,14 @@ def test_a_service_reports_who_acted() -> None:
     service = Principal(PrincipalKind.SERVICE, "web-ui", frozenset({Scope.SERVICE}))
     assert actor_of(request_of(service), "Ada") == "Ada"
     assert actor_of(request_of(service)) == "web-ui"
+
+
+def test_a_service_that_names_nobody_acts_like_an_unsigned_call() -> None:
+    assert actor_of(request_of(service_principal(request_of()))) == actor_of(request_of())
+
+
+def test_the_key_of_a_retry_is_the_same_whether_the_release_signs_or_not() -> None:
+    assert service_principal(request_of()).key_scope == open_principal(request_of()).key_scope
 
 
 def test_two_principals_may_use_the_same_idempotency_key() -> None:

@@ -18,6 +18,7 @@ from tocsin.kernel import build_info, clock
 from tocsin.kernel.app import REGISTRY, base_app, with_database
 from tocsin.kernel.db import Database, autocommit, execute, transaction
 from tocsin.kernel.process_metrics import DatabaseMetrics, DatabaseMonitor
+from tocsin.kernel.shared_time import SharedTime
 
 
 @asynccontextmanager
@@ -42,7 +43,7 @@ async def things_registry(things_dsn: str) -> AsyncIterator[CollectorRegistry]:
 
 @pytest.fixture
 def monitor(things: Database, registry: CollectorRegistry, things_dsn: str) -> DatabaseMonitor:
-    return DatabaseMonitor(things, DatabaseMetrics.register(registry, things), quick_settings(things_dsn))
+    return DatabaseMonitor(things, DatabaseMetrics.register(registry, things), quick_settings(things_dsn), SharedTime())
 
 
 async def test_every_process_exports_its_memory_time_files_and_version(edge: EdgeClient) -> None:
@@ -104,7 +105,10 @@ async def test_the_disk_is_measured_while_the_database_is_unavailable(
     nowhere = f"host={tmp_path} dbname=x"
     database = open_database(nowhere)
     monitor = DatabaseMonitor(
-        database, DatabaseMetrics.register(registry, database), quick_settings(nowhere, disk_path=tmp_path)
+        database,
+        DatabaseMetrics.register(registry, database),
+        quick_settings(nowhere, disk_path=tmp_path),
+        SharedTime(),
     )
     with pytest.raises(Exception, match="cannot be reached"):
         await monitor.measure(web.Application())

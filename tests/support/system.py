@@ -15,6 +15,8 @@ from aiohttp import ClientSession, ClientTimeout
 from tests.support.fork_server import SERVICES, ForkedProcess, fork_server
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
+from tocsin.cli.service_keys import KeyFolder
+from tocsin.cli.services import SERVICES as UP_SERVICES
 from tocsin.kernel import tasks
 
 EXIT_SECONDS: Final = 60.0
@@ -44,8 +46,11 @@ URL_OF: Final = {
 class Replica:
     """One process of one service."""
 
-    def __init__(self, service: str, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, service: str, environment: Mapping[str, str], log: Path, keys: Mapping[str, str] | None = None
+    ) -> None:
         self.service = service
+        self._keys = keys or {}
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment = environment
@@ -54,7 +59,7 @@ class Replica:
 
     async def start(self, *, until_ready: bool = True, **environment: str) -> Self:
         """Start the process, with *environment* beside the system's, and wait until it is ready."""
-        given = {**os.environ, **self._environment, "PORT": str(self.port), **environment}
+        given = {**os.environ, **self._environment, **self._keys, "PORT": str(self.port), **environment}
         module = f"tocsin.{self.service}"
         with self._log.open("ab") as log:
             if "PYTHONPATH" in self._environment:  # another package than the one imported
@@ -188,12 +193,15 @@ class System(SystemClient):
     def __init__(self, database_url: str, folder: Path, environment: Mapping[str, str]) -> None:
         self._folder = folder
         self._environment = {**QUICK, "DATABASE_URL": database_url, **environment}
+        self._keys = KeyFolder(folder)
+        self._keys.create_missing()
         self.replicas: dict[str, list[Replica]] = {service: [] for service in SERVICES}
 
     def add(self, service: str) -> Replica:
         """Add a replica of *service*, not yet started. The other services use its first replica."""
         number = len(self.replicas[service])
-        replica = Replica(service, self._environment, self._folder / f"{service}-{number}.log")
+        keys = self._keys.environment(next(each for each in UP_SERVICES if each.name == service))
+        replica = Replica(service, self._environment, self._folder / f"{service}-{number}.log", keys)
         self.replicas[service].append(replica)
         if service in URL_OF and number == 0:
             self._environment[URL_OF[service]] = replica.url

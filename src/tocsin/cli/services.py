@@ -6,6 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from tocsin.contracts.services import (
+    ALERT_INGESTION,
+    INCIDENT_MANAGEMENT,
+    NOTIFICATION_SERVICE,
+    ONCALL_SERVICE,
+    WEB_UI,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -13,6 +21,8 @@ class Service:
 
     name: str
     port: int
+    identity: str
+    """Its name for the other services, which is also the name of its keys."""
     url_variable: str = ""
     """The environment variable with its URL, for the other services."""
     niceness: int = 0
@@ -24,14 +34,14 @@ class Service:
         return f"tocsin.{self.name}"
 
 
-WEB: Final = Service("web", 8080)
+WEB: Final = Service("web", 8080, WEB_UI)
 """The web interface, and the gateway to the others."""
 SERVICES: Final = (
     # Under more alerts than the machine can take, acknowledging and paging come first.
-    Service("alerts", 8001, "ALERT_INGESTION_URL", niceness=5),
-    Service("incidents", 8002, "INCIDENT_MANAGEMENT_URL"),
-    Service("oncall", 8003, "ONCALL_SERVICE_URL"),
-    Service("notifications", 8004, "NOTIFICATION_SERVICE_URL"),
+    Service("alerts", 8001, ALERT_INGESTION, "ALERT_INGESTION_URL", niceness=5),
+    Service("incidents", 8002, INCIDENT_MANAGEMENT, "INCIDENT_MANAGEMENT_URL"),
+    Service("oncall", 8003, ONCALL_SERVICE, "ONCALL_SERVICE_URL"),
+    Service("notifications", 8004, NOTIFICATION_SERVICE, "NOTIFICATION_SERVICE_URL"),
     WEB,
 )
 

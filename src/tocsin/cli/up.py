@@ -15,6 +15,7 @@ from tocsin.cli.console import PROGRAM, CommandError, Reporter
 from tocsin.cli.database import DatabaseSettings
 from tocsin.cli.demo import store
 from tocsin.cli.demo.seed import seed
+from tocsin.cli.service_keys import KeyFolder
 from tocsin.cli.services import SERVICES, WEB, Endpoint
 from tocsin.cli.supervisor import ServiceProcess, launch_command
 from tocsin.kernel import clock, tasks
@@ -42,6 +43,8 @@ async def up(options: Options, settings: DatabaseSettings) -> None:
     try:
         async with _database(options, settings, stop) as (dsn, server):
             await _migrate(dsn, options.reporter)
+            keys = KeyFolder(options.data)
+            keys.create_missing()
             existing = await store.inspect(dsn) if options.demo else None
             # Messages link to their incident.
             public_url = os.environ.get("PUBLIC_URL") or options.endpoint.url(WEB)
@@ -49,7 +52,8 @@ async def up(options: Options, settings: DatabaseSettings) -> None:
             if server is not None and "DISK_PATH" not in os.environ:
                 environment["DISK_PATH"] = str(options.data)
             processes = [
-                ServiceProcess(service, options.endpoint, options.reporter, environment) for service in SERVICES
+                ServiceProcess(service, options.endpoint, options.reporter, environment | keys.environment(service))
+                for service in SERVICES
             ]
             stop.kills = [process.kill for process in processes]
             async with tasks.task_group() as group:

@@ -26,8 +26,10 @@ from tocsin.kernel.network_exposure import forwarded_middleware
 from tocsin.kernel.problems import problem_middleware
 from tocsin.kernel.requests import BODY_SECONDS, INTERNAL_BODY_LIMIT
 from tocsin.kernel.scrape import AT_SCRAPE, metrics_handler
+from tocsin.kernel.service_keys import SERVICE_KEYS, ServiceKeys
 from tocsin.kernel.service_settings import ServiceSettings
 from tocsin.kernel.settings import ProcessSettings
+from tocsin.kernel.shared_time import SHARED_TIME, SharedTime
 from tocsin.kernel.workers import WORKER_METRICS, WorkerMetrics
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # a `_created` gauge beside each counter doubles a scrape
@@ -44,7 +46,7 @@ def base_app(
     """Return an application with request ids, logs, metrics, problem documents, health and API documentation.
 
     *middlewares* run after `request_middleware` and before `problem_middleware`. *get_openapi* returns the OpenAPI
-    document; by default that of the application's own routes.
+    document; by default that of the application's own routes. Raise ConfigurationError if a key cannot be used.
     """
     allocator.configure()
     origins = frozenset(filter(None, settings.cors_origins.split(",")))
@@ -75,6 +77,8 @@ def base_app(
     app[CORS_ORIGINS] = origins
     app[BODY_MEMORY] = BodyMemory.of(settings, registry)
     app[BODY_SECONDS] = settings.body_timeout_seconds
+    app[SHARED_TIME] = SharedTime()
+    app[SERVICE_KEYS] = ServiceKeys.of(settings, service, app[SHARED_TIME])
     app[ALLOWED_HOSTS] = AllowedHosts.of(settings, service=service)
     app.on_startup.append(routing.require_scopes)
     app[health.SERVICE] = service
@@ -100,7 +104,8 @@ def with_database(app: web.Application, settings: ServiceSettings, *, schema: st
 
 
 def with_clients(app: web.Application, *clients: ServiceClient) -> None:
-    """Open *clients* while *app* runs; readiness reports their services without requiring them."""
+    """Open *clients*, which sign their calls, while *app* runs; readiness reports their services, but requires none."""
     for client in clients:
+        client.sign = app[SERVICE_KEYS].authorization
         app.cleanup_ctx.append(client.context)
         app[health.READINESS].optional[client.peer] = health.check_service(client)

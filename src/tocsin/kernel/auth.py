@@ -1,8 +1,8 @@
 """The principal of a request and its scopes.
 
-There is no login yet: every request has the open principal, with the name in `X-Actor` and every scope. Login will be
-added here: routes declare the scope that they require (`routing`), a middleware sets the principal, and handlers take
-the actor from it.
+There is no login yet: a request that our services have not signed has the open principal, with the name in `X-Actor`
+and every scope. Login will be added here: routes declare the scope that they require (`routing`), a middleware sets the
+principal, and handlers take the actor from it.
 """
 
 from dataclasses import dataclass
@@ -66,8 +66,12 @@ class Principal:
 
     @property
     def key_scope(self) -> str:
-        """Return the namespace of the principal's idempotency keys: two principals may use the same key."""
-        return self.kind if self.kind is PrincipalKind.OPEN else f"{self.kind}/{self.name}"
+        """Return the namespace of the principal's idempotency keys: two principals may use the same key.
+
+        Services share that of open principals: a release before this one signs nothing, and retries may cross a deploy.
+        """
+        shared = self.kind in {PrincipalKind.OPEN, PrincipalKind.SERVICE}
+        return PrincipalKind.OPEN if shared else f"{self.kind}/{self.name}"
 
     @property
     def may_act_for_others(self) -> bool:
@@ -82,12 +86,21 @@ NAMELESS: Final = Principal(PrincipalKind.OPEN, None, frozenset(Scope))
 
 def open_principal(request: web.Request) -> Principal:
     """Return the principal of an unauthenticated request: the name in `X-Actor` and every scope."""
+    name = _name_in(request)
+    return NAMELESS if name is None else Principal(PrincipalKind.OPEN, name, NAMELESS.scopes)
+
+
+def service_principal(request: web.Request) -> Principal:
+    """Return the principal of a request that one of our services has signed: it acts for the person in `X-Actor`."""
+    return Principal(PrincipalKind.SERVICE, _name_in(request), frozenset(Scope))
+
+
+def _name_in(request: web.Request) -> str | None:
     given = request.headers.get(ACTOR_HEADER)
     if given is None:
-        return NAMELESS
+        return None
     # aiohttp decodes bytes that are not UTF-8 as lone surrogates, which PostgreSQL does not store.
-    name = given.encode(errors="replace").decode().strip()[:MAX_ACTOR]
-    return Principal(PrincipalKind.OPEN, name or None, NAMELESS.scopes)
+    return given.encode(errors="replace").decode().strip()[:MAX_ACTOR] or None
 
 
 def actor_of(request: web.Request, reported: str | None = None) -> str:

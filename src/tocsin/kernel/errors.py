@@ -33,6 +33,17 @@ class InvalidRequestError(DomainError):
         self.errors = list(errors)
 
 
+class UnauthenticatedError(DomainError):
+    """The caller has not proved who it is (RFC 9110, section 15.5.2)."""
+
+    code = "unauthenticated"
+
+    def __init__(self, message: str, *, scheme: str) -> None:
+        """*scheme* is the authentication scheme by which the caller can prove it."""
+        super().__init__(message)
+        self.scheme = scheme
+
+
 class ForbiddenError(DomainError):
     """The caller may not do this."""
 
@@ -123,6 +134,10 @@ class CommitLostError(DatabaseUnavailableError):
     """COMMIT became ROLLBACK because an error inside the transaction was swallowed: a bug."""
 
     code = "commit-lost"
+
+
+class ConfigurationError(Exception):
+    """A file that the settings name cannot be used: the process must not start with it."""
 
 
 class ClientDisconnectedError(Exception):

@@ -1,7 +1,7 @@
 """Calls to other services: typed, bounded in time and size, retried if that may help, with one idempotency key."""
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -31,6 +31,9 @@ from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
 M = TypeVar("M", bound=BaseModel)
 RETRYABLE_STATUSES: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 """Statuses below 500 after which a retry may succeed."""
+REFUSALS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.MISDIRECTED_REQUEST})
+"""Statuses by which one of our services refuses another, not the request: its keys or names are wrong, and the call is
+good once they are right."""
 MAX_RESPONSE: Final = 32 * 1024 * 1024
 """The maximum size of a response in bytes."""
 MAX_DETAIL: Final = 1_000
@@ -72,6 +75,8 @@ class ServiceClient:
     def __init__(self, base_url: str, metrics: ClientMetrics, *, peer: str) -> None:
         self.base_url = base_url
         self.peer = peer
+        self.sign: Callable[[str], Mapping[str, str]] | None = None
+        """Returns the headers that sign a call of a peer. Set in a service, which its peers refuse for a while only."""
         self._metrics = metrics
         self._session: ClientSession | None = None
 
@@ -202,7 +207,7 @@ class ServiceClient:
                     request.method,
                     self.base_url + request.path,
                     data=request.data,
-                    headers=TRACING.with_traceparent(request.headers) if TRACING.on else request.headers,
+                    headers=self._headers(request),
                     params=request.query,
                     allow_redirects=False,
                 ) as response,
@@ -214,6 +219,8 @@ class ServiceClient:
             self._fail("cannot be reached", "connection", cause=exc)
         except ClientResponseError as exc:
             self._fail("sent a response that is not HTTP", "protocol", cause=exc)
+        if response.status in REFUSALS and self.sign is not None:
+            self._fail(f"refuses the calls of this service ({self._detail(raw, response.status)})", "refused")
         if response.status in RETRYABLE_STATUSES or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self._fail(
                 f"returns {response.status}", "status", retry_after=retry_seconds(response.headers.get("Retry-After"))
@@ -221,6 +228,12 @@ class ServiceClient:
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise RejectedError(response.status, self._detail(raw, response.status))
         return raw
+
+    def _headers(self, request: "_Request") -> Mapping[str, str]:
+        """Return the headers of one attempt: its signature and its trace context are new each time."""
+        signature = self.sign(self.peer) if self.sign is not None else {}
+        headers = {**request.headers, **signature}
+        return TRACING.with_traceparent(headers) if TRACING.on else headers
 
     def _detail(self, raw: bytes, status: int) -> str:
         """Return the detail of a problem document. A 4xx without one did not come from the service, and is retried."""

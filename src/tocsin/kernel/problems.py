@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
@@ -20,6 +20,7 @@ CLIENT_CLOSED: Final = 499
 
 STATUS_OF: Final[dict[type[errors.DomainError], HTTPStatus]] = {
     errors.MalformedRequestError: HTTPStatus.BAD_REQUEST,
+    errors.UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
     errors.ForbiddenError: HTTPStatus.FORBIDDEN,
     errors.NotFoundError: HTTPStatus.NOT_FOUND,
     errors.BodyTimeoutError: HTTPStatus.REQUEST_TIMEOUT,
@@ -88,7 +89,11 @@ def problem(
 def problem_of(exc: errors.DomainError) -> web.Response:
     """Build the problem document of a domain error."""
     found = exc.errors if isinstance(exc, errors.InvalidRequestError) else ()
-    headers = {"Retry-After": str(exc.retry_after)} if isinstance(exc, errors.OverloadedError) else None
+    headers: dict[str, str] = {}
+    if isinstance(exc, errors.OverloadedError):
+        headers[hdrs.RETRY_AFTER] = str(exc.retry_after)
+    if isinstance(exc, errors.UnauthenticatedError):
+        headers[hdrs.WWW_AUTHENTICATE] = exc.scheme
     return problem(status_of(type(exc)), exc.code, str(exc), field_errors=found, headers=headers)
 
 

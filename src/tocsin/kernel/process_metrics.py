@@ -16,6 +16,7 @@ from tocsin.kernel import build_info, clock
 from tocsin.kernel.db import DB, Database, Row, autocommit, fetch_one, required
 from tocsin.kernel.line_writer import STANDARD_ERROR, STANDARD_OUTPUT
 from tocsin.kernel.service_settings import ServiceSettings
+from tocsin.kernel.shared_time import SHARED_TIME, SharedTime
 from tocsin.kernel.tasks import cancel, create_task
 from tocsin.kernel.workers import Context, worker
 
@@ -120,9 +121,12 @@ class DatabaseMetrics:
 class DatabaseMonitor:
     """Measures the database, its disk and its clock."""
 
-    def __init__(self, db: Database, metrics: DatabaseMetrics, settings: ServiceSettings) -> None:
+    def __init__(
+        self, db: Database, metrics: DatabaseMetrics, settings: ServiceSettings, shared_time: SharedTime
+    ) -> None:
         self._db = db
         self._metrics = metrics
+        self._shared_time = shared_time
         self._disk_path = settings.disk_path
         self._offset: float | None = None
         """The database's clock minus our monotonic one at the last measurement."""
@@ -152,7 +156,9 @@ class DatabaseMonitor:
         self._metrics.connections.set(row["connections"])
         self._metrics.connections_limit.set(row["limit_connections"])
         if took <= ROUND_TRIP_SECONDS:
-            self._metrics.skew.set((began_at + timedelta(seconds=took / 2) - row["at"]).total_seconds())
+            skew = began_at + timedelta(seconds=took / 2) - row["at"]
+            self._metrics.skew.set(skew.total_seconds())
+            self._shared_time.correct(skew)
             self._compare_clocks(row, began + took / 2)
         return False
 
@@ -166,5 +172,6 @@ class DatabaseMonitor:
 
 def watch_database(app: web.Application, registry: CollectorRegistry, settings: ServiceSettings) -> Context:
     """Return the cleanup context that measures `app[DB]`, its disk and its clock every ten seconds."""
-    monitor = DatabaseMonitor(app[DB], DatabaseMetrics.register(registry, app[DB]), settings)
+    metrics = DatabaseMetrics.register(registry, app[DB])
+    monitor = DatabaseMonitor(app[DB], metrics, settings, app[SHARED_TIME])
     return worker("database_monitor", monitor.measure, interval=MEASURE_EVERY_SECONDS)

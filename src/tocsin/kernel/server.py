@@ -15,6 +15,7 @@ from aiohttp import web
 
 from tocsin.kernel import build_info, clock, line_writer, logs, tasks
 from tocsin.kernel.connections import CONNECTIONS
+from tocsin.kernel.errors import ConfigurationError
 from tocsin.kernel.health import READINESS, SERVICE
 from tocsin.kernel.network_exposure import start_refusal
 from tocsin.kernel.settings import ProcessSettings, load
@@ -50,7 +51,11 @@ def serve(create_app: Callable[[S], web.Application], settings_type: type[S]) ->
     if refusal := start_refusal(settings):
         sys.stderr.write(refusal + "\n")
         raise SystemExit(os.EX_CONFIG)
-    app = create_app(settings)
+    try:
+        app = create_app(settings)
+    except ConfigurationError as exc:
+        sys.stderr.write(f"{exc}\n")
+        raise SystemExit(os.EX_CONFIG) from exc
     instance = settings.instance or f"{socket.gethostname()}:{os.getpid()}"
     logs.configure(service=app[SERVICE], level=settings.log_level, instance=instance)
     try:

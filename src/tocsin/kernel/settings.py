@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, DirectoryPath, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 S = TypeVar("S", bound=BaseSettings)
@@ -59,6 +59,12 @@ class ProcessSettings(BaseSettings):
     """Whether other machines may reach Tocsin although it has no log-in, so that whoever reaches it may do everything:
     behind a proxy that authenticates users, for example. Otherwise a process with another than a loopback address in
     BIND_ADDRESS, PUBLISHED_ADDRESS or PUBLIC_URL does not start, and requests that a proxy has forwarded get 403."""
+    service_key: SecretStr | None = None
+    """The private Ed25519 key of this service, a JSON Web Key, with which it signs its calls of the other services.
+    Without it, it signs nothing."""
+    service_keys: DirectoryPath | None = None
+    """The folder with the public key of each service in `<service>.json`, to check the signatures of calls. Without it,
+    none is checked."""
     body_timeout_seconds: Seconds = 30.0
     """How long the body of a request may take to arrive; after that, the request is refused with 408."""
     max_connections: Annotated[int, Field(ge=16, le=100_000)] = 4_000

@@ -6,6 +6,7 @@ from tocsin.clients.alerts import ALERTS, AlertsClient
 from tocsin.clients.incidents import INCIDENTS, IncidentsClient
 from tocsin.clients.notifications import NOTIFICATIONS, NotificationsClient
 from tocsin.clients.oncall import ONCALL, OnCallClient
+from tocsin.contracts.services import WEB_UI
 from tocsin.kernel.app import base_app, with_clients
 from tocsin.kernel.client_metrics import CLIENT_METRICS
 from tocsin.kernel.event_streams import STREAM_LIMIT, StreamLimit
@@ -24,7 +25,7 @@ from tocsin.web.ui.shared_work import SharedWork
 
 def create_app(settings: Settings) -> web.Application:
     """Wire the service; nothing connects until the application starts."""
-    app = base_app(settings, service="web-ui", middlewares=(error_page_middleware,), get_openapi=get_openapi)
+    app = base_app(settings, service=WEB_UI, middlewares=(error_page_middleware,), get_openapi=get_openapi)
     # Innermost, so that a rejected request becomes a problem document, and the document a page.
     app.middlewares.append(metrics_redirect_middleware)
     app.on_response_prepare.append(security_headers.add_headers)

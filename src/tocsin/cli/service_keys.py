@@ -1,0 +1,49 @@
+"""The keys of the services that `tocsin up` starts, in the data folder: made once, each readable by its owner only."""
+
+from pathlib import Path
+from typing import Final
+
+from tocsin.cli.console import CommandError
+from tocsin.cli.services import SERVICES, Service
+from tocsin.kernel.key_pair import create_key_pair, public_key_of
+
+PRIVATE_MODE: Final = 0o600
+FOLDER_MODE: Final = 0o700
+
+
+class KeyFolder:
+    """The folder with a private key for each service, and a folder of their public keys."""
+
+    def __init__(self, data: Path) -> None:
+        self._private = data / "keys"
+        self._public = self._private / "public"
+
+    def create_missing(self) -> None:
+        """Create the keys that do not exist yet. Raise CommandError if they cannot be written or read."""
+        try:
+            self._public.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            for service in SERVICES:
+                private = self._file(service)
+                if not private.exists():
+                    _write(private, create_key_pair().private)
+                _write(self._public / private.name, public_key_of(private.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as exc:
+            advice = f"Delete {self._private} if its files are damaged: new ones are made."
+            msg = f"the keys of the services cannot be written to {self._private} or read there: {exc}"
+            raise CommandError(msg, advice) from exc
+
+    def environment(self, service: Service) -> dict[str, str]:
+        """Return the settings that give *service* its keys."""
+        return {"SERVICE_KEY_FILE": str(self._file(service).resolve()), "SERVICE_KEYS": str(self._public.resolve())}
+
+    def _file(self, service: Service) -> Path:
+        return self._private / f"{service.identity}.json"
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    temporary = path.with_name(f".{path.name}")
+    temporary.unlink(missing_ok=True)
+    temporary.touch(mode=PRIVATE_MODE, exist_ok=False)
+    temporary.write_text(text, encoding="utf-8")
+    temporary.rename(path)
