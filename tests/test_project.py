@@ -82,7 +82,9 @@ def test_no_source_file_is_longer_than_300_lines() -> None:
 def test_the_migrations_are_one_sequence_and_none_waits_for_ever() -> None:
     paths = sorted((ROOT / "sql").glob("*.sql"))
     names = [
-        re.fullmatch(r"(\d{4})_(tocsin|alerts|incidents|oncall|notifications|all)_([a-z]+)_([a-z_]+)\.sql", path.name)
+        re.fullmatch(
+            r"(\d{4})_(tocsin|alerts|incidents|oncall|notifications|access|all)_([a-z]+)_([a-z_]+)\.sql", path.name
+        )
         for path in paths
     ]
     assert [name and int(name[1]) for name in names] == list(range(1, len(paths) + 1))

@@ -50,6 +50,16 @@ class ForbiddenError(DomainError):
     code = "forbidden"
 
 
+class ThrottledError(DomainError):
+    """Too many attempts failed; after *retry_after* seconds, another one is allowed (RFC 6585, section 4)."""
+
+    code = "too-many-attempts"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class NotFoundError(DomainError):
     """The resource does not exist."""
 

@@ -29,6 +29,7 @@ STATUS_OF: Final[dict[type[errors.DomainError], HTTPStatus]] = {
     errors.TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UnsupportedMediaTypeError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.MisdirectedRequestError: HTTPStatus.MISDIRECTED_REQUEST,
+    errors.ThrottledError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.InvalidRequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.RejectedError: HTTPStatus.BAD_GATEWAY,
     errors.UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -90,7 +91,7 @@ def problem_of(exc: errors.DomainError) -> web.Response:
     """Build the problem document of a domain error."""
     found = exc.errors if isinstance(exc, errors.InvalidRequestError) else ()
     headers: dict[str, str] = {}
-    if isinstance(exc, errors.OverloadedError):
+    if isinstance(exc, errors.OverloadedError | errors.ThrottledError):
         headers[hdrs.RETRY_AFTER] = str(exc.retry_after)
     if isinstance(exc, errors.UnauthenticatedError):
         headers[hdrs.WWW_AUTHENTICATE] = exc.scheme
