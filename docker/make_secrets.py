@@ -26,9 +26,8 @@ SERVICES = {
     "incident-management": ("tocsin_incidents", 10002),
     "oncall-service": ("tocsin_oncall", 10003),
     "notification-service": ("tocsin_notifications", 10004),
+    "web-ui": ("tocsin_access", 10005),
 }
-SIGNERS = {**{service: user for service, (_, user) in SERVICES.items()}, "web-ui": 10005}
-"""The services that sign their calls, each with its user."""
 MAILERS = {"oncall-service", "notification-service"}
 """The services that get the mail server: oncall-service checks whether there is one, notification-service uses it."""
 MAILPIT = "mailpit"
@@ -53,7 +52,6 @@ def main(arguments: list[str]) -> None:
         if service in MAILERS:
             write(FOLDER / service / "smtp_url", server, user)
             write(FOLDER / service / "smtp_from", sender, user)
-    for service, user in SIGNERS.items():
         private = created(f"{service}_key", lambda: create_key_pair().private)
         write(FOLDER / service / "service_key", private, user)
         write(FOLDER / "service_keys" / f"{service}.json", public_key_of(private), user, mode=0o444)

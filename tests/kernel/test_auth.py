@@ -7,8 +7,10 @@ from aiohttp.test_utils import make_mocked_request
 
 from tocsin.kernel.app import base_app
 from tocsin.kernel.auth import PRINCIPAL, Principal, PrincipalKind, Scope, actor_of, open_principal, service_principal
+from tocsin.kernel.authentication import AUTHENTICATOR, Authenticator
 from tocsin.kernel.middlewares import auth_middleware
 from tocsin.kernel.routing import any_method, delete, get, patch, post, put, scope_of
+from tocsin.kernel.service_keys import SERVICE_KEYS
 from tocsin.kernel.settings import ProcessSettings
 
 ADA = Principal(PrincipalKind.PERSON, "Ada", frozenset({Scope.READ}))
@@ -102,11 +104,14 @@ async def test_an_application_with_a_route_without_a_scope_does_not_start() -> N
     await runner.cleanup()
 
 
-async def test_a_request_without_the_routes_scope_is_refused(
-    aiohttp_client: AiohttpClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tocsin.kernel.middlewares.open_principal", lambda _request: ADA)
+class EverybodyIsAda(Authenticator):
+    async def principal_of(self, _request: web.Request) -> Principal:
+        return ADA
+
+
+async def test_a_request_without_the_routes_scope_is_refused(aiohttp_client: AiohttpClient) -> None:
     app = base_app(ProcessSettings.model_validate({}), service="things")
+    app[AUTHENTICATOR] = EverybodyIsAda(app[SERVICE_KEYS])
     app.add_routes([get("/a", handler, scope=Scope.READ), post("/a", handler, scope=Scope.RESPOND)])
     assert auth_middleware in app.middlewares
     client = await aiohttp_client(app)
@@ -115,4 +120,4 @@ async def test_a_request_without_the_routes_scope_is_refused(
     assert (await client.get("/nowhere")).status == 404
     async with client.post("/a") as response:
         assert response.status == 403
-        assert (await response.json())["detail"] == "This requires the scope respond."
+        assert (await response.json())["detail"] == "This requires the scope respond, which Ada does not have."

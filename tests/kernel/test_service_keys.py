@@ -56,8 +56,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_service_knows_who_signed_a_call_to_it(folder: Path) -> None:
     called = keys_of("called", folder)
-    assert called.caller(token_of(keys_of("caller", folder))) == "caller"
-    assert called.caller(token_of(keys_of("third", folder))) == "third"
+    assert called.caller(token_of(keys_of("caller", folder))).service == "caller"
+    assert called.caller(token_of(keys_of("third", folder))).service == "third"
 
 
 def test_a_token_is_for_one_service_only(folder: Path) -> None:
@@ -110,7 +110,7 @@ GOOD: dict[str, object] = {"iss": "caller", "aud": "called"}
 def test_a_forged_token_is_refused(folder: Path, forge: Callable[[dict[str, object]], str]) -> None:
     called = keys_of("called", folder)
     claims = {**GOOD, "exp": int(datetime.now(UTC).timestamp()) + 60}
-    assert called.caller(signed(claims)) == "caller"
+    assert called.caller(signed(claims)).service == "caller"
     with pytest.raises(UnauthenticatedError):
         called.caller(forge(claims))
 
@@ -131,7 +131,7 @@ def test_a_token_is_reused_for_five_seconds_and_expires_after_sixty(folder: Path
     time_machine.move_to(began + timedelta(seconds=5.1), tick=False)
     assert token_of(caller) != first
     time_machine.move_to(began + timedelta(seconds=59), tick=False)
-    assert called.caller(first) == "caller"
+    assert called.caller(first).service == "caller"
     time_machine.move_to(began + timedelta(seconds=60), tick=False)
     with pytest.raises(UnauthenticatedError, match="expired"):
         called.caller(first)  # although it was checked before
@@ -155,7 +155,7 @@ def test_services_whose_clocks_differ_agree_in_the_time_of_the_database(folder: 
         called.caller(token_of(keys_of("caller", folder, time=wrong)))
     measured = SharedTime()
     measured.correct(timedelta(seconds=-20))
-    assert called.caller(token_of(keys_of("caller", folder, time=measured))) == "caller"
+    assert called.caller(token_of(keys_of("caller", folder, time=measured))).service == "caller"
 
 
 def test_the_keys_of_a_service_can_be_replaced_while_the_others_run(
@@ -163,9 +163,9 @@ def test_the_keys_of_a_service_can_be_replaced_while_the_others_run(
 ) -> None:
     (tmp_path / "caller.json").write_text(PAIRS["caller"].public)
     called, new = keys_of("called", tmp_path), create_key_pair()
-    assert called.caller(token_of(keys_of("caller", tmp_path))) == "caller"
+    assert called.caller(token_of(keys_of("caller", tmp_path))).service == "caller"
     (tmp_path / "caller.json").write_text(new.public)
-    assert called.caller(token_of(keys_of("caller", tmp_path, new))) == "caller"
+    assert called.caller(token_of(keys_of("caller", tmp_path, new))).service == "caller"
     (tmp_path / "caller.json").write_text("{")
     with pytest.raises(UnauthenticatedError):  # a damaged file, within a second of the last reading and after it
         called.caller(token_of(keys_of("caller", None, PAIRS["third"])))
@@ -173,15 +173,15 @@ def test_the_keys_of_a_service_can_be_replaced_while_the_others_run(
     for _ in range(2):
         with pytest.raises(UnauthenticatedError):
             called.caller(token_of(keys_of("caller", None, PAIRS["third"])))
-    assert called.caller(token_of(keys_of("caller", None, new))) == "caller"
+    assert called.caller(token_of(keys_of("caller", None, new))).service == "caller"
 
 
 def test_a_thousand_tokens_do_not_fill_the_memory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tocsin.kernel.service_keys.MAX_CHECKED", 3)
+    monkeypatch.setattr("tocsin.kernel.service_keys.MAX_REMEMBERED", 3)
     called = keys_of("called", folder)
     expires = int(datetime.now(UTC).timestamp()) + 60
     for number in range(10):
-        assert called.caller(signed({**GOOD, "exp": expires, "number": number})) == "caller"
+        assert called.caller(signed({**GOOD, "exp": expires, "number": number})).service == "caller"
     assert len(called._checked) <= 3  # noqa: SLF001 - nothing else shows the memory
 
 

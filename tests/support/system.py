@@ -40,6 +40,7 @@ URL_OF: Final = {
     "incidents": "INCIDENT_MANAGEMENT_URL",
     "oncall": "ONCALL_SERVICE_URL",
     "notifications": "NOTIFICATION_SERVICE_URL",
+    "web": "WEB_UI_URL",
 }
 
 

@@ -11,6 +11,7 @@ from tocsin.alerts.service.forwarder import Forwarder
 from tocsin.alerts.service.parsing import BodyParser
 from tocsin.alerts.settings import Settings
 from tocsin.alerts.worker import workers
+from tocsin.clients.access import with_tokens
 from tocsin.clients.incidents import IncidentsClient
 from tocsin.contracts.services import ALERT_INGESTION
 from tocsin.kernel.app import REGISTRY, base_app, with_clients, with_database
@@ -41,5 +42,6 @@ def create_app(settings: Settings) -> web.Application:
     )
     app.add_routes([*integration_routes(), *ROUTES])
     with_clients(app, incidents)
+    with_tokens(app, settings)
     app.cleanup_ctx.extend(workers(app))
     return app

@@ -34,7 +34,7 @@ class Service:
         return f"tocsin.{self.name}"
 
 
-WEB: Final = Service("web", 8080, WEB_UI)
+WEB: Final = Service("web", 8080, WEB_UI, "WEB_UI_URL")
 """The web interface, and the gateway to the others."""
 SERVICES: Final = (
     # Under more alerts than the machine can take, acknowledging and paging come first.

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from aiohttp import web
 
+from tocsin.clients.access import with_tokens
 from tocsin.clients.oncall import ONCALL, OnCallClient
 from tocsin.contracts.services import INCIDENT_MANAGEMENT
 from tocsin.incidents.metrics import METRICS, IncidentMetrics
@@ -56,5 +57,6 @@ def create_app(settings: Settings) -> web.Application:
     app.add_routes(ROUTES)
     app.on_shutdown.append(hub.close)
     with_clients(app, oncall)
+    with_tokens(app, settings)
     app.cleanup_ctx.extend(workers(app))
     return app

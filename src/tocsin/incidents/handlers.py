@@ -49,7 +49,7 @@ from tocsin.incidents.service.stream import HUB
 from tocsin.incidents.settings import SETTINGS
 from tocsin.kernel.auth import actor_of
 from tocsin.kernel.errors import InvalidRequestError, NotFoundError
-from tocsin.kernel.event_streams import STREAM_LIMIT, prepare_stream, send_events
+from tocsin.kernel.event_streams import admit_stream, prepare_stream, send_events
 from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.partitions import IdRange
@@ -226,7 +226,7 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
     """
     query = parse_query(request, StreamQuery)
     hub, settings = request.app[HUB], request.app[SETTINGS]
-    with request.app[STREAM_LIMIT].admit():
+    async with admit_stream(request):
         position = await _start_position(request, query)
         response = EventSourceResponse(
             send_timeout=settings.stream_send_seconds, ping_interval=settings.stream_ping_seconds

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from tocsin.kernel import allocator, health, openapi, process_metrics, routing
 from tocsin.kernel.auth import Scope
+from tocsin.kernel.authentication import AUTHENTICATOR, authenticator
 from tocsin.kernel.body_memory import BODY_MEMORY, BodyMemory
 from tocsin.kernel.client_metrics import CLIENT_METRICS, ClientMetrics
 from tocsin.kernel.connections import CONNECTIONS, Connections
@@ -51,7 +52,7 @@ def base_app(
     allocator.configure()
     origins = frozenset(filter(None, settings.cors_origins.split(",")))
     cors = [cors_middleware] if origins else []
-    private = [] if settings.allow_open_network else [forwarded_middleware]
+    private = [forwarded_middleware] if settings.access == "open" and not settings.allow_open_network else []
     app = web.Application(
         middlewares=[
             request_middleware,
@@ -79,6 +80,7 @@ def base_app(
     app[BODY_SECONDS] = settings.body_timeout_seconds
     app[SHARED_TIME] = SharedTime()
     app[SERVICE_KEYS] = ServiceKeys.of(settings, service, app[SHARED_TIME])
+    app[AUTHENTICATOR] = authenticator(settings, app[SERVICE_KEYS])
     app[ALLOWED_HOSTS] = AllowedHosts.of(settings, service=service)
     app.on_startup.append(routing.require_scopes)
     app[health.SERVICE] = service
@@ -95,10 +97,16 @@ def base_app(
     return app
 
 
-def with_database(app: web.Application, settings: ServiceSettings, *, schema: str) -> Database:
-    """Add a database (`DB`) that readiness requires. Call it first, so that the database closes last."""
+def with_database(
+    app: web.Application, settings: ServiceSettings, *, schema: str, is_required: bool = True
+) -> Database:
+    """Add a database (`DB`), which readiness reports, and requires unless told otherwise.
+
+    Call it first, so that the database closes last.
+    """
     app[DB] = Database(settings.database_config(), schema=schema)
-    app[health.READINESS].required["database"] = health.check_database
+    checks = app[health.READINESS].required if is_required else app[health.READINESS].optional
+    checks["database"] = health.check_database
     app.cleanup_ctx.extend([database, process_metrics.watch_database(app, app[REGISTRY], settings)])
     return app[DB]
 

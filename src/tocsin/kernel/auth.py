@@ -1,13 +1,14 @@
 """The principal of a request and its scopes.
 
-There is no login yet: a request that our services have not signed has the open principal, with the name in `X-Actor`
-and every scope. Login will be added here: routes declare the scope that they require (`routing`), a middleware sets the
-principal, and handlers take the actor from it.
+Routes declare the scope that they require (`routing`), `authentication` finds the principal, a middleware compares the
+two, and handlers take the actor from the principal.
 """
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+from uuid import UUID
 
 from aiohttp import web
 
@@ -43,7 +44,9 @@ class PrincipalKind(StrEnum):
     """How a principal was authenticated."""
 
     OPEN = "open"
-    """Not authenticated."""
+    """Not authenticated, which is not required either."""
+    NOBODY = "nobody"
+    """Not authenticated, although that is required."""
     PERSON = "person"
     LINK = "link"
     """By the token in a message's link."""
@@ -63,6 +66,8 @@ class Principal:
     name: str | None
     """The display name; None if an open principal gave none."""
     scopes: frozenset[Scope]
+    id: UUID | None = None
+    """The account; None for principals without one."""
 
     @property
     def key_scope(self) -> str:
@@ -71,7 +76,7 @@ class Principal:
         Services share that of open principals: a release before this one signs nothing, and retries may cross a deploy.
         """
         shared = self.kind in {PrincipalKind.OPEN, PrincipalKind.SERVICE}
-        return PrincipalKind.OPEN if shared else f"{self.kind}/{self.name}"
+        return PrincipalKind.OPEN if shared else f"{self.kind}/{self.id or self.name}"
 
     @property
     def may_act_for_others(self) -> bool:
@@ -82,6 +87,9 @@ class Principal:
 PRINCIPAL: Final = web.RequestKey("PRINCIPAL", Principal)
 NAMELESS: Final = Principal(PrincipalKind.OPEN, None, frozenset(Scope))
 """The principal of an unauthenticated request without a name."""
+NOBODY: Final = Principal(PrincipalKind.NOBODY, None, frozenset({Scope.PUBLIC, Scope.METRICS}))
+ON_BEHALF_OF: Final[ContextVar[Principal | None]] = ContextVar("ON_BEHALF_OF", default=None)
+"""For whom the web service calls the other services at present; None for itself."""
 
 
 def open_principal(request: web.Request) -> Principal:

@@ -1,12 +1,14 @@
 """Responses that are event streams: they have no end, so their number has a bound of its own."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 from aiohttp import web
 
 from tocsin.kernel import tasks
+from tocsin.kernel.auth import Scope
+from tocsin.kernel.authentication import ending_with_log_in
 from tocsin.kernel.errors import ClientDisconnectedError, UnavailableError
 
 EVENT_STREAM: Final = "text/event-stream"
@@ -39,6 +41,17 @@ class StreamLimit:
 
 
 STREAM_LIMIT = web.AppKey("STREAM_LIMIT", StreamLimit)
+
+
+@asynccontextmanager
+async def admit_stream(request: web.Request) -> AsyncIterator[None]:
+    """Count *request* as a stream in this block, which ends with the log-in or token that may read.
+
+    Raise UnavailableError if there are as many streams as allowed.
+    """
+    with request.app[STREAM_LIMIT].admit():
+        async with ending_with_log_in(request, Scope.READ):
+            yield
 
 
 def encode_event(*, event_id: str, event: str, data: str) -> bytes:

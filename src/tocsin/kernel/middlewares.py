@@ -12,14 +12,14 @@ from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from tocsin.kernel import body_memory, clock, request_id
-from tocsin.kernel.auth import ACTOR_HEADER, PRINCIPAL, Principal, open_principal, service_principal
+from tocsin.kernel.auth import ACTOR_HEADER, NOBODY, PRINCIPAL, PrincipalKind, Scope
+from tocsin.kernel.authentication import AUTHENTICATOR, BEARER
 from tocsin.kernel.connections import CONNECTIONS
-from tocsin.kernel.errors import ForbiddenError
+from tocsin.kernel.errors import ForbiddenError, UnauthenticatedError
 from tocsin.kernel.event_streams import EVENT_STREAM, STREAMING
 from tocsin.kernel.problems import CLIENT_CLOSED
 from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.routing import scope_of
-from tocsin.kernel.service_keys import SCHEME, SERVICE_KEYS
 from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
 
 log = structlog.get_logger("tocsin.request")
@@ -182,23 +182,17 @@ def _is_foreign(request: web.Request) -> bool:
 @web.middleware
 async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Set the request's principal; refuse the request if it lacks the route's scope."""
-    principal = request[PRINCIPAL] = _principal_of(request)
     scope = scope_of(request.match_info.route)
+    # What needs no permission works while nobody can be authenticated.
+    principal = NOBODY if scope is Scope.PUBLIC else await request.app[AUTHENTICATOR].principal_of(request)
+    request[PRINCIPAL] = principal
     if scope is not None and scope not in principal.scopes:
-        msg = f"This requires the scope {scope}."
+        if principal.kind is PrincipalKind.NOBODY:
+            msg = "Log in, or send a token that is valid: `Authorization: Bearer <token>`."
+            raise UnauthenticatedError(msg, scheme=BEARER)
+        msg = f"This requires the scope {scope}, which {principal.name or 'this caller'} does not have."
         raise ForbiddenError(msg)
     return await handler(request)
-
-
-def _principal_of(request: web.Request) -> Principal:
-    """Return who made *request*. Raise UnauthenticatedError if it has a signature that is not valid."""
-    scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    keys = request.app[SERVICE_KEYS]
-    # A release before this one signs nothing: unsigned calls of our services are accepted until the next release.
-    if scheme != SCHEME or not keys.checks:
-        return open_principal(request)
-    keys.caller(token)
-    return service_principal(request)
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:

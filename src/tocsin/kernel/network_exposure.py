@@ -15,14 +15,14 @@ from tocsin.kernel.errors import ForbiddenError
 from tocsin.kernel.settings import ProcessSettings
 
 ADVICE: Final = (
-    "Tocsin has no log-in, so whoever reaches it may do everything. Set ALLOW_OPEN_NETWORK=yes if that is meant, for "
-    "example behind a proxy that authenticates users"
+    "Without log-ins, whoever reaches it may do everything. Set ACCESS=closed to require them, or if it is meant, for "
+    "example behind a proxy that authenticates users, ALLOW_OPEN_NETWORK=yes"
 )
 
 
 def start_refusal(settings: ProcessSettings) -> str | None:
     """Return why a process with *settings* must not start, with what to set; None if it may."""
-    if settings.allow_open_network:
+    if settings.access == "closed" or settings.allow_open_network:
         return None
     address = settings.published_address or settings.bind_address
     if not _is_loopback(address):

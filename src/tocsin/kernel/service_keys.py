@@ -6,8 +6,10 @@ Web Token (RFC 7519) that names the caller, the called service and the time at w
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
+from uuid import UUID
 
 from aiohttp import web
 from joserfc import jwt
@@ -15,6 +17,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
 from tocsin.kernel import clock
+from tocsin.kernel.auth import ON_BEHALF_OF, Principal, PrincipalKind, Scope
 from tocsin.kernel.errors import ConfigurationError, UnauthenticatedError
 from tocsin.kernel.settings import ProcessSettings
 from tocsin.kernel.shared_time import SharedTime
@@ -32,12 +35,21 @@ RELOAD_SECONDS: Final = 1.0
 """The shortest time between two readings of the folder of public keys."""
 MAX_TOKEN: Final = 4_096
 """Characters of a token; ours have about 300."""
-MAX_CHECKED: Final = 1_000
-"""Tokens that are remembered as valid. Each caller has a new one every five seconds."""
+MAX_REMEMBERED: Final = 1_000
+"""Tokens that are remembered as signed, and as checked: a new one every five seconds for each caller and principal."""
 NOT_VALID: Final = (
     "The signature of this call is not valid ({}). Both services need keys of the same installation: SERVICE_KEY and "
     "SERVICE_KEYS."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who signed a call."""
+
+    service: str
+    on_behalf_of: Principal | None
+    """For whom the service makes the call; None for itself."""
 
 
 class ServiceKeys:
@@ -54,9 +66,9 @@ class ServiceKeys:
         self._public: dict[str, OKPKey] = {}
         """The public key of each service."""
         self._reload_at = 0.0
-        self._signed: dict[str, tuple[str, float]] = {}
-        """The token for each called service, and until when it is reused."""
-        self._checked: dict[str, tuple[str, float]] = {}
+        self._signed: dict[tuple[str, Principal | None], tuple[str, float]] = {}
+        """The token for each called service and principal, and until when it is reused."""
+        self._checked: dict[str, tuple[Caller, float]] = {}
         """The caller of each token that was checked, and when the token expires."""
 
     @classmethod
@@ -85,33 +97,40 @@ class ServiceKeys:
         }
 
     def authorization(self, audience: str) -> Mapping[str, str]:
-        """Return the header that signs a call to the service *audience*; nothing without a key."""
+        """Return the header that signs a call to the service *audience*; nothing without a key.
+
+        The call is made on behalf of the principal `ON_BEHALF_OF`.
+        """
         if self._private is None:
             return {}
-        now = self._time.seconds()
-        token, until = self._signed.get(audience, ("", 0.0))
+        now, principal = self._time.seconds(), ON_BEHALF_OF.get()
+        token, until = self._signed.get((audience, principal), ("", 0.0))
         if not until - REUSE_SECONDS <= now < until:  # also if the time was set back
-            claims = {"iss": self._service, "aud": audience, "exp": int(now) + LIFETIME_SECONDS}
+            claims: dict[str, Any] = {"iss": self._service, "aud": audience, "exp": int(now) + LIFETIME_SECONDS}
+            if principal is not None:
+                claims["act"] = _claim_of(principal)
             header = {"alg": ALGORITHMS[0], "kid": self._private.kid}
             token, until = jwt.encode(header, claims, self._private, algorithms=list(ALGORITHMS)), now + REUSE_SECONDS
-            self._signed[audience] = token, until
+            if len(self._signed) >= MAX_REMEMBERED:
+                self._signed.clear()
+            self._signed[audience, principal] = token, until
         return {"Authorization": f"{SCHEME} {token}"}
 
-    def caller(self, token: str) -> str:
+    def caller(self, token: str) -> "Caller":
         """Return the service that signed *token* for this one. Raise UnauthenticatedError if none did, or long ago."""
         now = self._time.seconds()
-        service, expires = self._checked.get(token) or self._check(token)
+        caller, expires = self._checked.get(token) or self._check(token)
         if expires <= now:
             raise UnauthenticatedError(NOT_VALID.format("it has expired"), scheme=SCHEME)
         if expires > now + LIFETIME_SECONDS + AHEAD_SECONDS:
             raise UnauthenticatedError(NOT_VALID.format("it is from the future"), scheme=SCHEME)
         if token not in self._checked:
-            if len(self._checked) >= MAX_CHECKED:
+            if len(self._checked) >= MAX_REMEMBERED:
                 self._checked.clear()
-            self._checked[token] = service, expires
-        return service
+            self._checked[token] = caller, expires
+        return caller
 
-    def _check(self, token: str) -> tuple[str, float]:
+    def _check(self, token: str) -> tuple["Caller", float]:
         """Return the caller and the expiry of a token with a valid signature for this service."""
         claims = self._claims(token)
         service, expires = claims.get("iss"), claims.get("exp")
@@ -119,7 +138,7 @@ class ServiceKeys:
             raise UnauthenticatedError(NOT_VALID.format("it is for another service"), scheme=SCHEME)
         if not isinstance(service, str) or type(expires) is not int:
             raise UnauthenticatedError(NOT_VALID.format("it has no issuer or no expiry"), scheme=SCHEME)
-        return service, float(expires)
+        return Caller(service, _principal_in(claims)), float(expires)
 
     def _claims(self, token: str) -> Mapping[str, Any]:
         """Return the claims of a token that the service signed which it names as its issuer."""
@@ -149,6 +168,29 @@ class ServiceKeys:
             msg = "signed by another service"
             raise ValueError(msg)
         return found.claims
+
+
+def _claim_of(principal: Principal) -> dict[str, Any]:
+    """Return the claim that states on whose behalf a call is made."""
+    return {
+        "kind": principal.kind,
+        "name": principal.name,
+        "id": str(principal.id) if principal.id else None,
+        "scopes": sorted(principal.scopes),
+    }
+
+
+def _principal_in(claims: Mapping[str, Any]) -> Principal | None:
+    """Return on whose behalf a call is made. Raise UnauthenticatedError if a release with other claims states it."""
+    if "act" not in claims:
+        return None
+    try:
+        act = claims["act"]
+        # The signature is the service's, which may call the endpoints for services on the way to what a person wants.
+        scopes = frozenset({*(Scope(name) for name in act["scopes"]), Scope.SERVICE})
+        return Principal(PrincipalKind(act["kind"]), act["name"], scopes, UUID(act["id"]) if act["id"] else None)
+    except (KeyError, TypeError, ValueError) as exc:
+        raise UnauthenticatedError(NOT_VALID.format("it is on behalf of an unknown principal"), scheme=SCHEME) from exc
 
 
 def _parse(text: str, source: str) -> OKPKey:

@@ -7,7 +7,7 @@ from pydantic import DirectoryPath, Field, SecretStr, field_validator
 
 from tocsin.kernel.database_config import DatabaseConfig
 from tocsin.kernel.dsn import check_dsn
-from tocsin.kernel.settings import ProcessSettings, Seconds
+from tocsin.kernel.settings import HTTPURL, ProcessSettings, Seconds
 
 
 class ServiceSettings(ProcessSettings):
@@ -31,6 +31,8 @@ class ServiceSettings(ProcessSettings):
     """The back-off after the first failure; it doubles with each further one."""
     retry_max_seconds: Seconds = 4.0
     """The longest back-off: after an outage of the other service, calls continue within this time."""
+    web_ui_url: HTTPURL = "http://127.0.0.1:8080"
+    """Base URL of web-ui, which knows the tokens of accounts; only used if ACCESS is `closed`."""
     disk_path: DirectoryPath = Path("/")
     """A folder on the file system whose free space is exported: PostgreSQL's, if this process can see it."""
 

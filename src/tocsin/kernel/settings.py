@@ -59,6 +59,9 @@ class ProcessSettings(BaseSettings):
     """Whether other machines may reach Tocsin although it has no log-in, so that whoever reaches it may do everything:
     behind a proxy that authenticates users, for example. Otherwise a process with another than a loopback address in
     BIND_ADDRESS, PUBLISHED_ADDRESS or PUBLIC_URL does not start, and requests that a proxy has forwarded get 403."""
+    access: Annotated[str, Field(pattern="^(open|closed)$")] = "open"
+    """`closed`: people log in, programs have tokens, and services sign their calls. `open`: whoever reaches Tocsin may
+    do everything, so it starts on loopback addresses only."""
     service_key: SecretStr | None = None
     """The private Ed25519 key of this service, a JSON Web Key, with which it signs its calls of the other services.
     Without it, it signs nothing."""

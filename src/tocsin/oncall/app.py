@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from tocsin.channels import CHANNELS
+from tocsin.clients.access import with_tokens
 from tocsin.clients.incidents import INCIDENTS, IncidentsClient
 from tocsin.clients.notifications import NOTIFICATIONS, NotificationsClient
 from tocsin.contracts.services import ONCALL_SERVICE
@@ -40,5 +41,6 @@ def create_app(settings: Settings) -> web.Application:
     )
     app.add_routes(ROUTES)
     with_clients(app, app[INCIDENTS], app[NOTIFICATIONS])
+    with_tokens(app, settings)
     app.cleanup_ctx.extend(workers(app))
     return app

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
@@ -14,10 +14,12 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from tocsin.kernel import request_id, tasks
+from tocsin.kernel.auth import ACTOR_HEADER, PRINCIPAL, PrincipalKind
 from tocsin.kernel.body_memory import STREAMED_BODY
 from tocsin.kernel.errors import ClientDisconnectedError, DomainError, NotFoundError, TooLargeError, UpstreamError
-from tocsin.kernel.event_streams import EVENT_STREAM, STREAM_LIMIT
+from tocsin.kernel.event_streams import EVENT_STREAM, admit_stream
 from tocsin.kernel.requests import body_chunks
+from tocsin.kernel.service_keys import SERVICE_KEYS
 from tocsin.kernel.tracing import TRACING
 from tocsin.web.settings import Settings
 
@@ -125,13 +127,14 @@ def forward_to(peer: str, base_url: Callable[[Settings], str]) -> Handler:
                 upstream = await gateway.session.request(
                     request.method,
                     URL(base_url(gateway.settings) + request.raw_path, encoded=True),
-                    headers=_request_headers(request),
+                    headers=_request_headers(request, peer),
                     data=body.chunks() if request.can_read_body else None,
                     allow_redirects=False,
                 )
             async with upstream:
-                admitted = request.app[STREAM_LIMIT].admit() if upstream.content_type == EVENT_STREAM else nullcontext()
-                with admitted:
+                if upstream.content_type != EVENT_STREAM:
+                    return await _stream_response(request, gateway, upstream)
+                async with admit_stream(request):
                     return await _stream_response(request, gateway, upstream)
         except TimeoutError as exc:
             raise _unavailable(peer, "does not respond in time") from exc
@@ -200,8 +203,13 @@ class _Body:
             raise
 
 
-def _request_headers(request: web.Request) -> CIMultiDict[str]:
+def _request_headers(request: web.Request, peer: str) -> CIMultiDict[str]:
     headers = _end_to_end(request.headers, NOT_FORWARDED)
+    if request[PRINCIPAL].kind is not PrincipalKind.OPEN:
+        # The service believes the signature, and nothing that the caller says about itself.
+        headers.popall(hdrs.AUTHORIZATION, None)
+        headers.popall(ACTOR_HEADER, None)
+        headers.update(request.app[SERVICE_KEYS].authorization(peer))
     headers[request_id.HEADER] = request_id.REQUEST_ID.get()
     if (trace_context := TRACING.context()) is not None:
         headers["traceparent"] = trace_context

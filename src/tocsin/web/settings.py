@@ -3,14 +3,18 @@
 from typing import Annotated
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 
-from tocsin.kernel.settings import HTTPURL, MaxStreams, ProcessSettings, Seconds
+from tocsin.kernel.service_settings import ServiceSettings
+from tocsin.kernel.settings import HTTPURL, MaxStreams, Seconds
 
 
-class Settings(ProcessSettings):
-    """The web service's own settings. It has no database."""
+class Settings(ServiceSettings):
+    """The web service's own settings."""
 
+    database_url: SecretStr = SecretStr("")
+    """A libpq connection string, such as postgresql://user:password@host/name, of the database with the accounts. Only
+    needed if ACCESS is `closed`."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     """The port to listen on; 0 selects a free one."""
     alert_ingestion_url: HTTPURL = "http://127.0.0.1:8001"
@@ -33,6 +37,12 @@ class Settings(ProcessSettings):
     """How long a forwarded response may send no data. The event stream sends a line at least every 15 seconds."""
     gateway_write_seconds: Seconds = 10.0
     """How long a client may stop reading a forwarded response before its connection is closed."""
+
+    @field_validator("database_url")
+    @classmethod
+    def check_database_url(cls, value: SecretStr) -> SecretStr:
+        """Raise ValueError for a database address that `check_dsn` refuses; an empty one is allowed here."""
+        return ServiceSettings.check_database_url(value) if value.get_secret_value() else value
 
 
 SETTINGS = web.AppKey("SETTINGS", Settings)

@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 
 from aiohttp import web
 
+from tocsin.kernel.auth import PRINCIPAL, Principal
 from tocsin.web.ui import forms
 
 ACTOR_COOKIE: Final = "tocsin_actor"
@@ -27,6 +28,8 @@ class Visitor:
     theme: str
     keys: bool
     """Whether single-key shortcuts are on: speech input and accidental typing need them off (WCAG 2.1.4)."""
+    account: Principal | None = None
+    """Who has logged in."""
 
     @property
     def actor(self) -> str:
@@ -35,13 +38,21 @@ class Visitor:
 
 
 def of(request: web.Request) -> Visitor:
-    """Return the visitor that the cookies describe; invalid values are ignored."""
+    """Return the visitor that the cookies describe; invalid values are ignored. An account has its own name."""
     theme = request.cookies.get(THEME_COOKIE, "")
+    account = account_of(request)
     return Visitor(
-        clean_name(unquote(request.cookies.get(ACTOR_COOKIE, ""))),
+        clean_name(unquote(request.cookies.get(ACTOR_COOKIE, ""))) if account is None else account.name or "",
         theme if theme in THEMES else "system",
         request.cookies.get(KEYS_COOKIE) != "off",
+        account,
     )
+
+
+def account_of(request: web.Request) -> Principal | None:
+    """Return the principal that has logged in; None in open mode, and for an error before the log-in was checked."""
+    principal = request.get(PRINCIPAL)
+    return None if principal is None or principal.id is None else principal
 
 
 def clean_name(given: str) -> str:
@@ -50,8 +61,9 @@ def clean_name(given: str) -> str:
 
 
 def actor_of(request: web.Request, form: Mapping[str, str]) -> str:
-    """Return the name that *form* gives, else that of the visitor; empty if they have not chosen one yet."""
-    return clean_name(form.get("actor", "")) or of(request).name
+    """Return the name of the account, else the one that *form* gives or was given before; empty if there is none."""
+    visitor = of(request)
+    return visitor.name if visitor.account is not None else clean_name(form.get("actor", "")) or visitor.name
 
 
 def remember_name(response: web.StreamResponse, name: str) -> None:

@@ -13,6 +13,7 @@ from typing import Final, Generic, TypeVar
 from aiohttp import web
 
 from tocsin.kernel import clock, tasks
+from tocsin.kernel.auth import ON_BEHALF_OF
 from tocsin.kernel.tasks import create_task
 
 T = TypeVar("T")
@@ -83,6 +84,7 @@ class SharedWork(Generic[T]):
 
     async def _run(self, key: Hashable, thing: _Thing[T]) -> None:
         """Do the work as long as there are requests; forget the thing once there was none for an interval."""
+        ON_BEHALF_OF.set(None)  # the task has it from the first request, but the work is for all of them
         try:
             while await _is_set(thing.requested, thing.seconds_left):
                 thing.requested.clear()
