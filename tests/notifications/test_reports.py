@@ -15,7 +15,7 @@ async def test_a_delivery_is_reported_to_the_incident(
     order = page(receiver.url.replace("://", "://robot:c4nary@"))
     await service.notify(order)
     ((incident, entry),) = await eventually(lambda: neighbours.timeline)
-    shown = receiver.url.replace("://", "://***@")
+    shown = receiver.url.replace("://", "://***@").replace("/page", "/***")
     assert incident == order["incident_id"]
     assert entry == {
         "event_key": f"{order['notification_id']}:delivered",
@@ -45,7 +45,7 @@ async def test_a_dead_letter_is_reported_to_the_incident_and_a_failed_page_to_on
     entries = dict(neighbours.timeline)
     entry = entries[order["incident_id"]]
     assert entry["event_type"] == "delivery_failed"
-    assert entry["detail"] == f"Webhook to Priya Raman ({receiver.url}) not delivered: HTTP 410: gone for good"
+    assert entry["detail"] == f"Webhook to Priya Raman ({receiver.url.replace('/page', '/***')}) not delivered: HTTP 410: gone for good"
     assert (
         entries[plain["incident_id"]]["event_key"]
         == f"{(await service.listed(incident_id=plain['incident_id']))[0]['id']}:delivery_failed"

@@ -13,8 +13,9 @@ from tocsin.kernel.settings import ProcessSettings
 
 HIDDEN: Final = "***"
 """Replaces the secret part of an address."""
-URL_CREDENTIALS: Final = re.compile(r"^https?://([^/?#]*)@", re.IGNORECASE)
-"""A `secret_in_address` for channels whose addresses are URLs."""
+URL_SECRETS: Final = re.compile(r"^https?://(?:([^/?#]*)@)?[^/?#@]*(?:[/?#]+(.+))?$", re.IGNORECASE | re.DOTALL)
+"""A `secret_in_address` for channels whose addresses are URLs: many services put a token into the path or the query, so
+that only the scheme and the host are shown."""
 
 
 class ChannelSettings(ProcessSettings):
@@ -89,7 +90,7 @@ class Channel(ABC, Generic[S]):
     set_up: ClassVar[str]
     """What an operator must configure before it can deliver, as an imperative clause."""
     secret_in_address: ClassVar[re.Pattern[str] | None] = None
-    """The first group matches the secret part of an address; None if no part is secret."""
+    """Its groups match the secret parts of an address; None if no part is secret."""
     sends_at_once: ClassVar[int | None] = None
     """How many messages of one `rate_limit_key` a process sends concurrently; None for SENDS_PER_RECEIVER."""
     settings_type: type[S]
@@ -107,9 +108,14 @@ class Channel(ABC, Generic[S]):
         return self.name
 
     def shown_address(self, address: str) -> str:
-        """Return *address* with its secret part masked."""
+        """Return *address* with its secret parts masked."""
         found = self.secret_in_address.search(address) if self.secret_in_address else None
-        return address if found is None else address[: found.start(1)] + HIDDEN + address[found.end(1) :]
+        if found is None:
+            return address
+        for group in range(found.re.groups, 0, -1):  # from the last one, so that the positions stay right
+            if found[group]:
+                address = address[: found.start(group)] + HIDDEN + address[found.end(group) :]
+        return address
 
     @abstractmethod
     def render(self, message: Message, settings: S) -> Any:

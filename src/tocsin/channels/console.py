@@ -1,6 +1,6 @@
 """The console of notification-service, for trying Tocsin before another channel is set up."""
 
-from tocsin.channels.channel import URL_CREDENTIALS, Channel, ChannelSettings, Transports
+from tocsin.channels.channel import URL_SECRETS, Channel, ChannelSettings, Transports
 from tocsin.channels.message import Message, Outcome, one_line
 
 MAX_LINE = 400
@@ -15,7 +15,7 @@ class ConsoleChannel(Channel[ChannelSettings]):
     address_help = "any name"
     address_example = "priya"
     set_up = "no configuration required; the messages are in the output of notification-service"
-    secret_in_address = URL_CREDENTIALS  # any text is a valid address, even a URL
+    secret_in_address = URL_SECRETS  # any text is a valid address, even a URL
     settings_type = ChannelSettings
 
     def check_address(self, address: str) -> None:

@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
-from tocsin.channels.channel import URL_CREDENTIALS, Channel, ChannelSettings, HTTPResponse, NotSentError, Transports
+from tocsin.channels.channel import URL_SECRETS, Channel, ChannelSettings, HTTPResponse, NotSentError, Transports
 from tocsin.channels.message import Message, Outcome
 from tocsin.contracts.notifications import WebhookBody
 from tocsin.kernel import request_id
@@ -25,7 +25,7 @@ class WebhookChannel(Channel[ChannelSettings]):
     address_help = "an http or https URL"
     address_example = "https://chat.example.org/hooks/priya"
     set_up = "no configuration required for public addresses; WEBHOOK_ALLOWED_NETWORKS allows private networks"
-    secret_in_address = URL_CREDENTIALS
+    secret_in_address = URL_SECRETS
     settings_type = ChannelSettings
 
     def check_address(self, address: str) -> None:
