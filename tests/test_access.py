@@ -7,8 +7,8 @@ import pytest
 from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpClient
 
-from tocsin.kernel.auth import Scope
 from tocsin.kernel.openapi import operation_of
+from tocsin.kernel.principal import Scope
 from tocsin.kernel.routing import scope_of
 
 SERVICES: Final = ("alerts", "incidents", "oncall", "notifications", "web")

@@ -6,9 +6,10 @@ from aiohttp.pytest_plugin import AiohttpClient
 from aiohttp.test_utils import make_mocked_request
 
 from tocsin.kernel.app import base_app
-from tocsin.kernel.auth import PRINCIPAL, Principal, PrincipalKind, Scope, actor_of, open_principal, service_principal
+from tocsin.kernel.auth import PRINCIPAL, actor_of, open_principal, service_principal
 from tocsin.kernel.authentication import AUTHENTICATOR, Authenticator
 from tocsin.kernel.middlewares import auth_middleware
+from tocsin.kernel.principal import Principal, PrincipalKind, Scope
 from tocsin.kernel.routing import any_method, delete, get, patch, post, put, scope_of
 from tocsin.kernel.service_keys import SERVICE_KEYS
 from tocsin.kernel.settings import ProcessSettings

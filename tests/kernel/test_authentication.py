@@ -10,10 +10,11 @@ from aiohttp.pytest_plugin import AiohttpClient
 
 from tocsin.kernel import clock
 from tocsin.kernel.app import base_app
-from tocsin.kernel.auth import ON_BEHALF_OF, PRINCIPAL, Principal, PrincipalKind, Scope, actor_of
+from tocsin.kernel.auth import PRINCIPAL, actor_of
 from tocsin.kernel.authentication import TOKENS, RememberedTokens, Tokens
 from tocsin.kernel.errors import ConfigurationError, UpstreamError
 from tocsin.kernel.key_pair import create_key_pair
+from tocsin.kernel.principal import ON_BEHALF_OF, Principal, PrincipalKind, Scope
 from tocsin.kernel.routing import get, post
 from tocsin.kernel.service_keys import ServiceKeys
 from tocsin.kernel.settings import ProcessSettings

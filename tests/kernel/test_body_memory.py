@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from tests.support.waiting import AN_HOUR, eventually
 from tocsin.kernel import clock
 from tocsin.kernel.app import REGISTRY, base_app
-from tocsin.kernel.auth import Scope
 from tocsin.kernel.body_memory import MIB, SMALL_BODY, MemoryPool
+from tocsin.kernel.principal import Scope
 from tocsin.kernel.requests import read_body
 from tocsin.kernel.routing import post
 from tocsin.kernel.settings import ProcessSettings

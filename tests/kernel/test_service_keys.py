@@ -17,11 +17,12 @@ from pydantic import BaseModel
 from time_machine import Traveller
 
 from tocsin.kernel.app import base_app, with_clients
-from tocsin.kernel.auth import PRINCIPAL, Scope
+from tocsin.kernel.auth import PRINCIPAL
 from tocsin.kernel.client_metrics import CLIENT_METRICS
 from tocsin.kernel.errors import ConfigurationError, UnauthenticatedError, UpstreamError
 from tocsin.kernel.http_client import ServiceClient
 from tocsin.kernel.key_pair import KeyPair, create_key_pair, public_key_of
+from tocsin.kernel.principal import Scope
 from tocsin.kernel.routing import get
 from tocsin.kernel.service_keys import SCHEME, ServiceKeys
 from tocsin.kernel.settings import ProcessSettings

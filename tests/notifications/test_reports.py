@@ -39,13 +39,14 @@ async def test_a_dead_letter_is_reported_to_the_incident_and_a_failed_page_to_on
 ) -> None:
     receiver.behaves = answers(410, b"gone\nfor good")
     order, plain = page(receiver.url), message(receiver.url)
+    shown = receiver.url.replace("/page", "/***")
     await service.notify(order)
     await service.notify(plain)
     await eventually(lambda: len(neighbours.timeline) == 2 and neighbours.failed)
     entries = dict(neighbours.timeline)
     entry = entries[order["incident_id"]]
     assert entry["event_type"] == "delivery_failed"
-    assert entry["detail"] == f"Webhook to Priya Raman ({receiver.url.replace('/page', '/***')}) not delivered: HTTP 410: gone for good"
+    assert entry["detail"] == f"Webhook to Priya Raman ({shown}) not delivered: HTTP 410: gone for good"
     assert (
         entries[plain["incident_id"]]["event_key"]
         == f"{(await service.listed(incident_id=plain['incident_id']))[0]['id']}:delivery_failed"

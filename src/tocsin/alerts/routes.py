@@ -2,7 +2,7 @@
 
 from tocsin.alerts import handlers
 from tocsin.integrations import INTEGRATIONS
-from tocsin.kernel.auth import Scope
+from tocsin.kernel.principal import Scope
 from tocsin.kernel.routing import Route, get, post
 
 ROUTES = [

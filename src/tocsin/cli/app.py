@@ -11,7 +11,7 @@ import structlog
 import typer
 
 from tocsin import migrate as migrations
-from tocsin.cli import alerts, incidents, oncall
+from tocsin.cli import accounts, alerts, incidents, oncall
 from tocsin.cli.check import check
 from tocsin.cli.console import OUT, PROGRAM, CommandError, print_error, reporter
 from tocsin.cli.database import DatabaseSettings, DataOption, data_argument, database
@@ -150,3 +150,8 @@ app.add_typer(incidents.app, name="incidents")
 app.command()(oncall.oncall)
 app.command()(check)
 app.add_typer(demo, name="demo")
+app.command()(accounts.login)
+app.command()(accounts.logout)
+app.add_typer(accounts.accounts, name="accounts")
+app.add_typer(accounts.tokens, name="tokens")
+app.command("setup-link")(accounts.setup_link)

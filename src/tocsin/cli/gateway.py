@@ -13,7 +13,9 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
+from tocsin.cli import credentials
 from tocsin.cli.console import PROGRAM, CommandError, escape_control
+from tocsin.clients.accounts import AccountsClient
 from tocsin.clients.alerts import AlertsClient
 from tocsin.clients.incidents import IncidentsClient
 from tocsin.clients.oncall import OnCallClient
@@ -42,31 +44,42 @@ class Gateway:
     """Clients of a running Tocsin."""
 
     url: str
+    accounts: AccountsClient
     alerts: AlertsClient
     incidents: IncidentsClient
     oncall: OnCallClient
 
 
 @asynccontextmanager
-async def open_gateway(url: str) -> AsyncIterator[Gateway]:
-    """Yield clients of the Tocsin at *url*, which connect at the first call. All calls share one request id."""
+async def open_gateway(url: str, token: str | None = None) -> AsyncIterator[Gateway]:
+    """Yield clients of the Tocsin at *url*, which connect at the first call. All calls share one request id.
+
+    They prove who makes the calls by *token*, else by the one that the user has.
+    """
     REQUEST_ID.set(str(new_id()))
     metrics = ClientMetrics.register(CollectorRegistry())
-    gateway = Gateway(url, AlertsClient(url, metrics), IncidentsClient(url, metrics), OnCallClient(url, metrics))
+    gateway = Gateway(
+        url,
+        AccountsClient(url, metrics),
+        AlertsClient(url, metrics),
+        IncidentsClient(url, metrics),
+        OnCallClient(url, metrics),
+    )
     async with AsyncExitStack() as stack:
-        for client in (gateway.alerts, gateway.incidents, gateway.oncall):
+        for client in (gateway.accounts, gateway.alerts, gateway.incidents, gateway.oncall):
+            client.headers = credentials.headers(token)
             await stack.enter_async_context(_session(client))
         yield gateway
 
 
-def call(url: str, use: Callable[[Gateway], Awaitable[T]]) -> T:
-    """Call *use* with clients of the Tocsin at *url*; return its result.
+def call(url: str, use: Callable[[Gateway], Awaitable[T]], *, token: str | None = None) -> T:
+    """Call *use* with clients of the Tocsin at *url*, and *token* if given; return its result.
 
     Raise CommandError if Tocsin is unreachable or rejects a call.
     """
 
     async def work() -> T:
-        async with open_gateway(check_url(url)) as gateway:
+        async with open_gateway(check_url(url), token) as gateway:
             return await use(gateway)
 
     try:
@@ -76,6 +89,8 @@ def call(url: str, use: Callable[[Gateway], Awaitable[T]]) -> T:
     except RejectedError as exc:
         if (exc.status, str(exc)) == (HTTPStatus.NOT_FOUND, DETAIL_OF[HTTPStatus.NOT_FOUND]):
             raise _not_tocsin(url) from exc  # the URL is that of a single service, or has a path
+        if exc.status == HTTPStatus.UNAUTHORIZED:
+            raise CommandError(escape_control(str(exc)), f"For a token: {PROGRAM} login, or TOCSIN_TOKEN") from exc
         raise CommandError(escape_control(str(exc))) from exc
 
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Final
 
+from pydantic import SecretStr
+
 from tocsin.cli.console import CommandError
 from tocsin.cli.services import SERVICES, Service
 from tocsin.kernel.key_pair import create_key_pair, public_key_of
@@ -35,6 +37,13 @@ class KeyFolder:
     def environment(self, service: Service) -> dict[str, str]:
         """Return the settings that give *service* its keys."""
         return {"SERVICE_KEY_FILE": str(self._file(service).resolve()), "SERVICE_KEYS": str(self._public.resolve())}
+
+    def private_key(self, service: Service) -> SecretStr | None:
+        """Return the private key of *service*; None if there is none that this user can read."""
+        try:
+            return SecretStr(self._file(service).read_text(encoding="utf-8"))
+        except OSError:
+            return None
 
     def _file(self, service: Service) -> Path:
         return self._private / f"{service.identity}.json"

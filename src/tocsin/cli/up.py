@@ -67,6 +67,8 @@ async def up(options: Options, settings: DatabaseSettings) -> None:
                     options.reporter.info("Adding the demo data …")
                     await seed(options.endpoint.url(WEB), dsn)
                 _announce(options, existing, embedded=server is not None)
+                if settings.access == "closed":
+                    await _print_setup_link(options)
     except asyncio.CancelledError:
         if not stop.signals:
             raise
@@ -137,6 +139,21 @@ async def _migrate(dsn: str, reporter: Reporter) -> None:
             process.kill()
     if process.returncode:
         raise CommandError(output.decode(errors="replace").strip())
+
+
+async def _print_setup_link(options: Options) -> None:
+    """Print the link with which the account of the first admin is created, unless there is one already."""
+    process = await asyncio.create_subprocess_exec(
+        *launch_command("tocsin.cli.setup_link"),
+        options.endpoint.url(WEB),
+        str(options.data),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    if process.returncode == 0:
+        options.reporter.info(output.decode(errors="replace"))
 
 
 async def _keep_running(server: postgres.EmbeddedPostgres, reporter: Reporter) -> None:

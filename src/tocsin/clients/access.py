@@ -5,11 +5,11 @@ from aiohttp import web
 from tocsin.contracts.introspection import MAX_TOKEN, Introspect, Introspection
 from tocsin.contracts.services import WEB_UI
 from tocsin.kernel.app import with_clients
-from tocsin.kernel.auth import Principal, PrincipalKind, Scope
 from tocsin.kernel.authentication import TOKENS, RememberedTokens, Tokens
 from tocsin.kernel.client_metrics import CLIENT_METRICS
 from tocsin.kernel.http_client import INTERACTIVE, ServiceClient
 from tocsin.kernel.ids import new_id
+from tocsin.kernel.principal import Principal, PrincipalKind, Scope
 from tocsin.kernel.service_settings import ServiceSettings
 
 PEER = WEB_UI

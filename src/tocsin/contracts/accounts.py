@@ -120,3 +120,25 @@ class CreatedToken(Token):
     """A new token with its secret, which is shown only here."""
 
     token: str
+
+
+class LogIn(Model):
+    """Proof of an account, in exchange for a token."""
+
+    email: Email
+    password: Annotated[str, Field(max_length=MAX_PASSWORD)]
+    token: Line
+    """The name of the new token."""
+
+
+class OwnAccount(Account):
+    """The account of the caller, and what this caller may do with it."""
+
+    scopes: list[str]
+
+
+class SetupLink(Model):
+    """A link with which the account of the first admin is created."""
+
+    url: str
+    expires_at: Instant

@@ -1,7 +1,7 @@
 """The routes of incident management."""
 
 from tocsin.incidents import handlers
-from tocsin.kernel.auth import Scope
+from tocsin.kernel.principal import Scope
 from tocsin.kernel.routing import get, patch, post
 
 # Matches an id or a number only, so that `/correlate` with a wrong method is a 405 instead of an unknown incident.

@@ -5,7 +5,6 @@ from aiohttp.typedefs import Middleware
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from tocsin.kernel import allocator, health, openapi, process_metrics, routing
-from tocsin.kernel.auth import Scope
 from tocsin.kernel.authentication import AUTHENTICATOR, authenticator
 from tocsin.kernel.body_memory import BODY_MEMORY, BodyMemory
 from tocsin.kernel.client_metrics import CLIENT_METRICS, ClientMetrics
@@ -24,6 +23,7 @@ from tocsin.kernel.middlewares import (
     request_middleware,
 )
 from tocsin.kernel.network_exposure import forwarded_middleware
+from tocsin.kernel.principal import Scope
 from tocsin.kernel.problems import problem_middleware
 from tocsin.kernel.requests import BODY_SECONDS, INTERNAL_BODY_LIMIT
 from tocsin.kernel.scrape import AT_SCRAPE, metrics_handler

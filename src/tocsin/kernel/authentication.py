@@ -14,8 +14,9 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from tocsin.kernel import clock
-from tocsin.kernel.auth import NOBODY, PRINCIPAL, Principal, PrincipalKind, Scope, open_principal, service_principal
+from tocsin.kernel.auth import PRINCIPAL, open_principal, service_principal
 from tocsin.kernel.errors import ConfigurationError, UnavailableError
+from tocsin.kernel.principal import NOBODY, Principal, PrincipalKind, Scope
 from tocsin.kernel.service_keys import SCHEME, ServiceKeys
 from tocsin.kernel.settings import ProcessSettings
 from tocsin.kernel.tasks import cancel, create_task

@@ -7,9 +7,9 @@ from typing import Final
 from aiohttp import web
 
 from tocsin.kernel import tasks
-from tocsin.kernel.auth import Scope
 from tocsin.kernel.authentication import ending_with_log_in
 from tocsin.kernel.errors import ClientDisconnectedError, UnavailableError
+from tocsin.kernel.principal import Scope
 
 EVENT_STREAM: Final = "text/event-stream"
 CHUNK_BYTES: Final = 16 * 1024

@@ -25,6 +25,7 @@ from tenacity.wait import wait_random_exponential
 from tocsin.kernel import clock, request_id, tasks
 from tocsin.kernel.client_metrics import ClientMetrics
 from tocsin.kernel.errors import RejectedError, UpstreamError
+from tocsin.kernel.query_string import flatten_query
 from tocsin.kernel.retry_after import retry_seconds
 from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
 
@@ -77,6 +78,8 @@ class ServiceClient:
         self.peer = peer
         self.sign: Callable[[str], Mapping[str, str]] | None = None
         """Returns the headers that sign a call of a peer. Set in a service, which its peers refuse for a while only."""
+        self.headers: Mapping[str, str] = {}
+        """Sent with every call."""
         self._metrics = metrics
         self._session: ClientSession | None = None
 
@@ -133,6 +136,10 @@ class ServiceClient:
         """PUT *body* to *path*. Raise UpstreamError, RejectedError."""
         return await self._call("PUT", path, model, budget=INTERACTIVE, body=body, headers=headers)
 
+    async def delete(self, path: str, model: type[M]) -> M:
+        """DELETE *path*; return what it was. Raise UpstreamError, RejectedError."""
+        return await self._call("DELETE", path, model, budget=INTERACTIVE)
+
     async def _call(
         self,
         method: str,
@@ -164,7 +171,7 @@ class ServiceClient:
             sleep=clock.sleep,
             reraise=True,
         )
-        request = _Request(method, path, data, sent, _flattened(query), budget, clock.monotonic() + budget.seconds)
+        request = _Request(method, path, data, sent, flatten_query(query), budget, clock.monotonic() + budget.seconds)
         raw: bytes = await retrying(self._attempt, request)
         try:
             return model.model_validate_json(raw)
@@ -232,7 +239,7 @@ class ServiceClient:
     def _headers(self, request: "_Request") -> Mapping[str, str]:
         """Return the headers of one attempt: its signature and its trace context are new each time."""
         signature = self.sign(self.peer) if self.sign is not None else {}
-        headers = {**request.headers, **signature}
+        headers = {**request.headers, **self.headers, **signature}
         return TRACING.with_traceparent(headers) if TRACING.on else headers
 
     def _detail(self, raw: bytes, status: int) -> str:
@@ -279,17 +286,6 @@ _backoff = wait_random_exponential(multiplier=0.05, max=2)
 def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     return max(error.retry_after if isinstance(error, TransientError) else 0.0, _backoff(state))
-
-
-def _flattened(query: Mapping[str, Any] | None) -> list[tuple[str, str]] | None:
-    """Flatten a query: lists repeat their name, None is left out."""
-    if query is None:
-        return None
-    flat: list[tuple[str, str]] = []
-    for name, value in query.items():
-        values = value if isinstance(value, list | tuple) else [value]
-        flat += [(name, str(item)) for item in values if item is not None]
-    return flat
 
 
 class _ProblemDetail(BaseModel):

@@ -12,11 +12,12 @@ from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from tocsin.kernel import body_memory, clock, request_id
-from tocsin.kernel.auth import ACTOR_HEADER, NOBODY, PRINCIPAL, PrincipalKind, Scope
+from tocsin.kernel.auth import ACTOR_HEADER, PRINCIPAL
 from tocsin.kernel.authentication import AUTHENTICATOR, BEARER
 from tocsin.kernel.connections import CONNECTIONS
 from tocsin.kernel.errors import ForbiddenError, UnauthenticatedError
 from tocsin.kernel.event_streams import EVENT_STREAM, STREAMING
+from tocsin.kernel.principal import NOBODY, PrincipalKind, Scope
 from tocsin.kernel.problems import CLIENT_CLOSED
 from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.routing import scope_of

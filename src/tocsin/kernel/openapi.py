@@ -13,8 +13,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from tocsin.kernel import build_info, routing
-from tocsin.kernel.auth import Scope
 from tocsin.kernel.health import SERVICE
+from tocsin.kernel.principal import Scope
 from tocsin.kernel.problems import Problem
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from aiohttp import hdrs, web
 
-from tocsin.kernel.auth import Scope
+from tocsin.kernel.principal import Scope
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _SCOPES: Final[WeakKeyDictionary[web.AbstractRoute, Scope]] = WeakKeyDictionary()

@@ -17,8 +17,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
 from tocsin.kernel import clock
-from tocsin.kernel.auth import ON_BEHALF_OF, Principal, PrincipalKind, Scope
 from tocsin.kernel.errors import ConfigurationError, UnauthenticatedError
+from tocsin.kernel.principal import ON_BEHALF_OF, Principal, PrincipalKind, Scope
 from tocsin.kernel.settings import ProcessSettings
 from tocsin.kernel.shared_time import SharedTime
 

@@ -1,6 +1,6 @@
 """The routes of notification-service."""
 
-from tocsin.kernel.auth import Scope
+from tocsin.kernel.principal import Scope
 from tocsin.kernel.routing import get, post
 from tocsin.notifications import handlers
 

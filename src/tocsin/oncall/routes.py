@@ -1,6 +1,6 @@
 """Routes of oncall-service."""
 
-from tocsin.kernel.auth import Scope
+from tocsin.kernel.principal import Scope
 from tocsin.kernel.routing import delete, get, patch, post, put
 from tocsin.oncall import handlers
 

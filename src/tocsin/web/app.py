@@ -7,18 +7,27 @@ from tocsin.clients.incidents import INCIDENTS, IncidentsClient
 from tocsin.clients.notifications import NOTIFICATIONS, NotificationsClient
 from tocsin.clients.oncall import ONCALL, OnCallClient
 from tocsin.contracts.services import WEB_UI
-from tocsin.kernel.app import base_app, with_clients
+from tocsin.kernel.app import base_app, with_clients, with_database
+from tocsin.kernel.authentication import AUTHENTICATOR, TOKENS
 from tocsin.kernel.client_metrics import CLIENT_METRICS
+from tocsin.kernel.errors import ConfigurationError
 from tocsin.kernel.event_streams import STREAM_LIMIT, StreamLimit
+from tocsin.kernel.service_keys import SERVICE_KEYS
+from tocsin.web.access.service import DEPS, Deps
+from tocsin.web.access.service.identities import Identities
+from tocsin.web.access.service.password_hashing import PasswordHashing
+from tocsin.web.access.worker import workers
 from tocsin.web.api_description import API_DESCRIPTION, ApiDescription, get_openapi
+from tocsin.web.authentication import IDENTITIES, SessionAuthenticator
 from tocsin.web.gateway import GATEWAY, Gateway
 from tocsin.web.pages.analytics.handlers import metrics_redirect_middleware
 from tocsin.web.pages.incidents.handlers import SHARED_INCIDENTS
 from tocsin.web.pages.now.handlers import SHARED_NOW
-from tocsin.web.routes import ROUTES, integration_routes
+from tocsin.web.routes import ACCOUNT_ROUTES, ROUTES, integration_routes
 from tocsin.web.settings import SETTINGS, Settings
 from tocsin.web.ui import security_headers, templating
 from tocsin.web.ui.error_page import error_page_middleware
+from tocsin.web.ui.on_behalf import on_behalf_middleware
 from tocsin.web.ui.page_loader import CACHE, Cache
 from tocsin.web.ui.shared_work import SharedWork
 
@@ -27,9 +36,10 @@ def create_app(settings: Settings) -> web.Application:
     """Wire the service; nothing connects until the application starts."""
     app = base_app(settings, service=WEB_UI, middlewares=(error_page_middleware,), get_openapi=get_openapi)
     # Innermost, so that a rejected request becomes a problem document, and the document a page.
-    app.middlewares.append(metrics_redirect_middleware)
+    app.middlewares.extend([on_behalf_middleware, metrics_redirect_middleware])
     app.on_response_prepare.append(security_headers.add_headers)
     app[SETTINGS] = settings
+    _add_accounts(app, settings)
     app[CACHE] = Cache()
     app[SHARED_NOW] = SharedWork()
     app[SHARED_INCIDENTS] = SharedWork()
@@ -46,3 +56,20 @@ def create_app(settings: Settings) -> web.Application:
     app.cleanup_ctx.extend([app[GATEWAY].context, app[SHARED_NOW].context, app[SHARED_INCIDENTS].context])
     app.on_shutdown.append(app[GATEWAY].end_streams)
     return app
+
+
+def _add_accounts(app: web.Application, settings: Settings) -> None:
+    """Add the database of the accounts if there is one, and in closed mode, which requires it, their log-in."""
+    if not settings.database_url.get_secret_value():
+        if settings.access == "closed":
+            msg = "ACCESS is closed, which requires DATABASE_URL: the database has the accounts."
+            raise ConfigurationError(msg)
+        return
+    # Pages are shown while the database is unavailable: whoever has logged in can acknowledge.
+    db = with_database(app, settings, schema="access", is_required=False)
+    if settings.access == "closed":
+        app[DEPS] = Deps(db, settings, PasswordHashing())
+        app[TOKENS] = app[IDENTITIES] = Identities(app[DEPS])
+        app[AUTHENTICATOR] = SessionAuthenticator(app[SERVICE_KEYS])
+        app.add_routes(ACCOUNT_ROUTES)
+        app.cleanup_ctx.extend(workers())

@@ -14,10 +14,11 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from tocsin.kernel import request_id, tasks
-from tocsin.kernel.auth import ACTOR_HEADER, PRINCIPAL, PrincipalKind
+from tocsin.kernel.auth import ACTOR_HEADER, PRINCIPAL
 from tocsin.kernel.body_memory import STREAMED_BODY
 from tocsin.kernel.errors import ClientDisconnectedError, DomainError, NotFoundError, TooLargeError, UpstreamError
 from tocsin.kernel.event_streams import EVENT_STREAM, admit_stream
+from tocsin.kernel.principal import PrincipalKind
 from tocsin.kernel.requests import body_chunks
 from tocsin.kernel.service_keys import SERVICE_KEYS
 from tocsin.kernel.tracing import TRACING

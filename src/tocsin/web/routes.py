@@ -2,9 +2,11 @@
 
 from tocsin.clients import alerts, incidents, notifications, oncall
 from tocsin.integrations import INTEGRATIONS
-from tocsin.kernel.auth import Scope
-from tocsin.kernel.routing import Route, any_method, get, post
-from tocsin.web import gateway, incident_actions
+from tocsin.kernel.principal import Scope
+from tocsin.kernel.routing import Route, any_method, delete, get, patch, post
+from tocsin.web import account_api, gateway, incident_actions
+from tocsin.web.pages.account import handlers as account_page
+from tocsin.web.pages.accounts import handlers as accounts_page
 from tocsin.web.pages.alert import handlers as alert_page
 from tocsin.web.pages.alerts import handlers as alerts_page
 from tocsin.web.pages.analytics import handlers as analytics_page
@@ -12,10 +14,12 @@ from tocsin.web.pages.delivery import handlers as delivery_page
 from tocsin.web.pages.handbook import handlers as handbook_page
 from tocsin.web.pages.incident import handlers as incident_page
 from tocsin.web.pages.incidents import handlers as incidents_page
+from tocsin.web.pages.login import handlers as login_page
 from tocsin.web.pages.new_incident import handlers as new_incident_page
 from tocsin.web.pages.now import handlers as now_page
 from tocsin.web.pages.oncall import handlers as oncall_page
 from tocsin.web.pages.schedule import handlers as schedule_page
+from tocsin.web.pages.setup import handlers as setup_page
 from tocsin.web.ui import assets, preferences
 
 TO_ALERTS = gateway.forward_to(alerts.PEER, lambda settings: settings.alert_ingestion_url)
@@ -66,6 +70,44 @@ ROUTES = [
     any_method("/api/v1/notify", TO_NOTIFICATIONS, scope=Scope.FORWARD),
     any_method("/api/v1/notifications" + REST, TO_NOTIFICATIONS, scope=Scope.FORWARD),
 ]
+
+ACCOUNT = "/api/v1/account"
+ACCOUNTS = "/api/v1/accounts"
+ACCOUNT_ROUTES = [
+    get("/login", login_page.get_login, scope=Scope.PUBLIC),
+    post("/login", login_page.post_login, scope=Scope.PUBLIC),
+    post("/logout", login_page.post_logout, scope=Scope.PUBLIC),
+    get("/setup", setup_page.get_setup, scope=Scope.PUBLIC),
+    post("/setup", setup_page.post_setup, scope=Scope.PUBLIC),
+    get("/choose-password", setup_page.get_choose_password, scope=Scope.PUBLIC),
+    post("/choose-password", setup_page.post_choose_password, scope=Scope.PUBLIC),
+    get("/account", account_page.get_account, scope=Scope.READ),
+    post("/account/sessions/end-others", account_page.post_other_sessions_end, scope=Scope.READ),
+    post("/account/sessions/{session_id}/end", account_page.post_session_end, scope=Scope.READ),
+    post("/account/tokens", account_page.post_token, scope=Scope.READ),
+    post("/account/tokens/{token_id}/revoke", account_page.post_token_revocation, scope=Scope.READ),
+    post("/account/password", account_page.post_password, scope=Scope.READ),
+    get("/accounts", accounts_page.get_accounts, scope=Scope.ADMIN),
+    post("/accounts", accounts_page.post_account, scope=Scope.ADMIN),
+    post("/accounts/{account_id}", accounts_page.post_change, scope=Scope.ADMIN),
+    post("/accounts/{account_id}/link", accounts_page.post_link, scope=Scope.ADMIN),
+    post("/api/v1/login", account_api.post_login, scope=Scope.PUBLIC),
+    get(ACCOUNT, account_api.get_own_account, scope=Scope.FORWARD),
+    get(f"{ACCOUNT}/tokens", account_api.list_tokens, scope=Scope.READ),
+    post(f"{ACCOUNT}/tokens", account_api.post_token, scope=Scope.READ),
+    delete(f"{ACCOUNT}/tokens/{{token_id}}", account_api.delete_token, scope=Scope.READ),
+    get(ACCOUNTS, account_api.list_accounts, scope=Scope.ADMIN),
+    post(ACCOUNTS, account_api.post_account, scope=Scope.ADMIN),
+    get(f"{ACCOUNTS}/{{account_id}}", account_api.get_account, scope=Scope.ADMIN),
+    patch(f"{ACCOUNTS}/{{account_id}}", account_api.patch_account, scope=Scope.ADMIN),
+    post(f"{ACCOUNTS}/{{account_id}}/link", account_api.post_account_link, scope=Scope.ADMIN),
+    get(f"{ACCOUNTS}/{{account_id}}/tokens", account_api.list_tokens, scope=Scope.ADMIN),
+    post(f"{ACCOUNTS}/{{account_id}}/tokens", account_api.post_token, scope=Scope.ADMIN),
+    delete(f"{ACCOUNTS}/{{account_id}}/tokens/{{token_id}}", account_api.delete_token, scope=Scope.ADMIN),
+    post("/api/v1/access/introspect", account_api.post_introspection, scope=Scope.SERVICE),
+    post("/api/v1/access/setup-link", account_api.post_setup_link, scope=Scope.SERVICE),
+]
+"""The addresses of accounts, which exist in closed mode only."""
 
 
 def integration_routes() -> list[Route]:

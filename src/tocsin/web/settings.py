@@ -27,6 +27,14 @@ class Settings(ServiceSettings):
     """Base URL of notification-service."""
     part_seconds: Seconds = 1.5
     """How long a page waits for each service; one that does not respond in time is shown as unavailable."""
+    session_days: Annotated[float, Field(gt=0, le=365)] = 30.0
+    """How long a log-in lasts in days."""
+    session_idle_days: Annotated[float, Field(gt=0, le=365)] = 7.0
+    """After so many days without use, a log-in ends."""
+    login_failures_per_minute: Annotated[int, Field(ge=1, le=1_000)] = 10
+    """How many attempts to log in may fail within a minute, for an account and from a network address."""
+    link_hours: Annotated[float, Field(gt=0, le=8_760)] = 72.0
+    """How long a link to choose a password works."""
     max_streams: MaxStreams = 300
     """The maximum number of clients that follow the event stream of a process; a further one gets 503."""
     gateway_connect_seconds: Seconds = 2.0

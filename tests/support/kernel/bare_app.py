@@ -9,9 +9,10 @@ from pydantic import Field
 
 from tocsin.contracts.model import Instant, Labels, Model, Text
 from tocsin.kernel import errors, requests
-from tocsin.kernel.auth import Scope, actor_of
+from tocsin.kernel.auth import actor_of
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.pagination import ListQuery
+from tocsin.kernel.principal import Scope
 from tocsin.kernel.responses import respond
 from tocsin.kernel.routing import get, post
 

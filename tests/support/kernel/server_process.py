@@ -11,8 +11,8 @@ from aiohttp import web
 from tests.support.waiting import eventually
 from tocsin.kernel import clock, requests
 from tocsin.kernel.app import base_app
-from tocsin.kernel.auth import Scope
 from tocsin.kernel.health import READINESS
+from tocsin.kernel.principal import Scope
 from tocsin.kernel.routing import get, post
 from tocsin.kernel.server import serve
 from tocsin.kernel.settings import ProcessSettings

@@ -3,7 +3,7 @@
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from tocsin.kernel.auth import ON_BEHALF_OF
+from tocsin.kernel.principal import ON_BEHALF_OF
 from tocsin.web.ui.preferences import account_of
 
 

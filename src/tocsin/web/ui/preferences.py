@@ -7,7 +7,8 @@ from urllib.parse import quote, unquote
 
 from aiohttp import web
 
-from tocsin.kernel.auth import PRINCIPAL, Principal
+from tocsin.kernel.auth import PRINCIPAL
+from tocsin.kernel.principal import Principal
 from tocsin.web.ui import forms
 
 ACTOR_COOKIE: Final = "tocsin_actor"

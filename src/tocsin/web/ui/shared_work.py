@@ -13,7 +13,7 @@ from typing import Final, Generic, TypeVar
 from aiohttp import web
 
 from tocsin.kernel import clock, tasks
-from tocsin.kernel.auth import ON_BEHALF_OF
+from tocsin.kernel.principal import ON_BEHALF_OF
 from tocsin.kernel.tasks import create_task
 
 T = TypeVar("T")

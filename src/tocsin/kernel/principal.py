@@ -1,0 +1,83 @@
+"""Who makes a request, and what they may do."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+
+class Scope(StrEnum):
+    """A permission, from least to most privileged. Each route requires exactly one."""
+
+    PUBLIC = "public"
+    """No permission: health, API documentation, static files."""
+    METRICS = "metrics"
+    """Scrape metrics."""
+    FORWARD = "forward"
+    """Use the gateway; the service that it forwards to checks the scope of its own route."""
+    SEND = "send"
+    """Send alerts, but read nothing."""
+    READ = "read"
+    """Read everything except contact addresses and raw alert requests."""
+    RESPOND = "respond"
+    """Open and change incidents, escalate, redeliver messages."""
+    MANAGE = "manage"
+    """Change a team's people, schedules, policy and services."""
+    ADMIN = "admin"
+    """Change accounts, integrations, keys and settings."""
+    SERVICE = "service"
+    """Call the internal endpoints of our services."""
+
+
+class PrincipalKind(StrEnum):
+    """How a principal was authenticated."""
+
+    OPEN = "open"
+    """Not authenticated, which is not required either."""
+    NOBODY = "nobody"
+    """Not authenticated, although that is required."""
+    PERSON = "person"
+    LINK = "link"
+    """By the token in a message's link."""
+    SENDER = "sender"
+    """By an integration's key."""
+    SERVICE = "service"
+    """By the signature of one of our services."""
+    ACCOUNT = "account"
+    """By a service account's token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The identity behind a request."""
+
+    kind: PrincipalKind
+    name: str | None
+    """The display name; None if an open principal gave none."""
+    scopes: frozenset[Scope]
+    id: UUID | None = None
+    """The account; None for principals without one."""
+    credential_id: UUID | None = None
+    """The session or token of the account, where it was checked."""
+
+    @property
+    def key_scope(self) -> str:
+        """Return the namespace of the principal's idempotency keys: two principals may use the same key.
+
+        Services share that of open principals: a release before this one signs nothing, and retries may cross a deploy.
+        """
+        shared = self.kind in {PrincipalKind.OPEN, PrincipalKind.SERVICE}
+        return PrincipalKind.OPEN if shared else f"{self.kind}/{self.id or self.name}"
+
+    @property
+    def may_act_for_others(self) -> bool:
+        """Return whether a body may name another actor: a service reports what a person did."""
+        return self.kind in {PrincipalKind.OPEN, PrincipalKind.SERVICE}
+
+
+NAMELESS: Final = Principal(PrincipalKind.OPEN, None, frozenset(Scope))
+"""The principal of an unauthenticated request without a name."""
+NOBODY: Final = Principal(PrincipalKind.NOBODY, None, frozenset({Scope.PUBLIC, Scope.METRICS}))
+ON_BEHALF_OF: Final[ContextVar[Principal | None]] = ContextVar("ON_BEHALF_OF", default=None)
+"""For whom the web service calls the other services at present; None for itself."""

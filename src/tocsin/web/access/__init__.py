@@ -1,0 +1,1 @@
+"""Accounts: who may log in, by what they prove it, and what they may do."""

@@ -1,0 +1,1 @@
+"""Rules of accounts, which know no database and no HTTP."""

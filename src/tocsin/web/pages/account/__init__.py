@@ -1,0 +1,1 @@
+"""Your account: log-ins, tokens and the password."""

@@ -1,0 +1,1 @@
+"""The page to log in, and log-out."""

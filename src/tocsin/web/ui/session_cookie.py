@@ -1,0 +1,48 @@
+"""The cookie of a log-in."""
+
+from typing import Final
+
+from aiohttp import web
+
+from tocsin.web.access.service.sessions import Browser, NewSession
+from tocsin.web.settings import SETTINGS
+
+NAME: Final = "tocsin_session"
+HOST_PREFIX: Final = "__Host-"
+"""A browser accepts a cookie of this name from this host over https only (RFC 6265bis, section 4.1.3.2)."""
+
+
+def secret_of(request: web.Request) -> str:
+    """Return the secret of the request's session; empty without one."""
+    return request.cookies.get(_name(request), "")
+
+
+def set_session(request: web.Request, response: web.StreamResponse, session: NewSession) -> None:
+    """Let the browser keep the secret of *session* until it expires."""
+    response.set_cookie(
+        _name(request),
+        session.secret,
+        expires=session.expires_at.strftime("%a, %d %b %Y %H:%M:%S GMT"),
+        httponly=True,
+        secure=_is_secure(request),
+        samesite="Lax",
+        path="/",
+    )
+
+
+def delete_session(request: web.Request, response: web.StreamResponse) -> None:
+    """Let the browser forget its session."""
+    response.del_cookie(_name(request), path="/", secure=_is_secure(request), httponly=True, samesite="Lax")
+
+
+def browser_of(request: web.Request) -> Browser:
+    """Return from where somebody logs in."""
+    return Browser(request.remote or "", request.headers.get("User-Agent", ""))
+
+
+def _name(request: web.Request) -> str:
+    return HOST_PREFIX + NAME if _is_secure(request) else NAME
+
+
+def _is_secure(request: web.Request) -> bool:
+    return (request.app[SETTINGS].public_url or "").startswith("https://")
