@@ -271,3 +271,11 @@ async def test_hostile_paths_leave_no_trace_in_the_metrics(api: Api) -> None:
         text = await response.text()
     assert 'route="unmatched"' in text
     assert 'route="/7"' not in text
+
+
+async def test_a_url_in_the_request_line_is_its_path_if_its_host_is_ours(api: Api) -> None:
+    for host, status in (("localhost:8002", 200), ("[::1]:8002", 200), ("evil.example", 421), ("a@localhost", 400)):
+        reader, writer = await asyncio.open_connection(api.client.host, api.client.port)
+        writer.write(f"GET http://{host}{PATH} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        assert int((await reader.read()).split()[1]) == status, host
+        writer.close()

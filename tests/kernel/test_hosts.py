@@ -1,7 +1,7 @@
 """The Host check of every service."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -30,11 +30,18 @@ async def things(start_things: StartThings) -> EdgeClient:
     return await start_things()
 
 
-async def status_for(client: EdgeClient, *hosts: str, target: str = "/health", version: str = "1.1") -> int:
-    """Return the status of a GET with these `Host` headers."""
+async def status_for(
+    client: EdgeClient,
+    *hosts: str,
+    target: str = "/health",
+    version: str = "1.1",
+    method: str = "GET",
+    headers: Sequence[str] = (),
+) -> int:
+    """Return the status of a request with these `Host` headers."""
     reader, writer = await asyncio.open_connection(client.host, client.port)
-    lines = "".join(f"Host: {host}\r\n" for host in hosts)
-    writer.write(f"GET {target} HTTP/{version}\r\n{lines}Connection: close\r\n\r\n".encode())
+    lines = "".join(f"{line}\r\n" for line in [*(f"Host: {host}" for host in hosts), *headers, "Connection: close"])
+    writer.write(f"{method} {target} HTTP/{version}\r\n{lines}\r\n".encode())
     status = (await reader.readline()).split()[1]
     writer.close()
     return int(status)
@@ -50,6 +57,10 @@ FOREIGN = [
     *("localhost@evil.example", "evil.example@localhost", "localhost,evil.example", "localhost evil.example"),
     *("", "[::1", "[evil]", "localhost:80:80", "others", "1.2.3", "0x7f.1", "[::1].evil.example"),
 ]
+
+NOT_IN_URLS = {"", "[::1", "[evil]", "[::1].evil.example", "localhost:80:80"}
+HOSTS_OF_URLS = [host for host in FOREIGN if not set(host) & set("@, ") and host not in NOT_IN_URLS]
+"""Of these, those that a URL can have."""
 
 
 @pytest.mark.parametrize(("host", "status"), [(host, 200) for host in ALLOWED] + [(host, 421) for host in FOREIGN])
@@ -68,10 +79,69 @@ async def test_a_request_has_exactly_one_host(things: EdgeClient, hosts: tuple[s
     assert await status_for(things, *hosts, version=version) == 400
 
 
-async def test_the_host_of_an_absolute_target_is_checked_too(things: EdgeClient) -> None:
+@pytest.mark.parametrize(
+    ("host", "status"), [(host, 200) for host in ALLOWED] + [(host, 421) for host in HOSTS_OF_URLS]
+)
+async def test_the_host_in_the_request_line_is_checked_like_the_header(
+    things: EdgeClient, host: str, status: int
+) -> None:
+    assert await status_for(things, host, target=f"http://{host}/health") == status
+
+
+async def test_the_host_in_the_request_line_replaces_the_header(things: EdgeClient) -> None:
     assert await status_for(things, "localhost", target="http://evil.example/health") == 421
-    assert await status_for(things, "evil.example", target="http://localhost/health") == 421
-    assert await status_for(things, "localhost", target="http://localhost:8080/health") == 200
+    assert await status_for(things, "evil.example", target="http://localhost/health") == 200
+    assert await status_for(things, target="http://localhost/health") == 400
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("HTTPS://localhost/health?x=1#y", 200),
+        ("http://localhost//health", 404),
+        ("http://localhost", 404),
+        ("http://evil.example?localhost/health", 421),
+        ("http://evil.example#localhost/health", 400),
+        ("http://localhost@evil.example/health", 400),
+        ("http://evil.example@localhost/health", 400),
+        ("http://a:b@localhost/health", 400),
+        ("ftp://localhost/health", 400),
+        ("http:///health", 400),
+        ("http:localhost/health", 400),
+        ("http://localhost:99999/health", 400),
+        ("*", 400),
+        ("evil.example:443", 400),
+        ("//evil.example/health", 404),
+        ("//localhost/health", 404),
+        ("/http://localhost/health", 404),
+    ],
+)
+async def test_only_a_path_or_an_http_url_is_a_target(things: EdgeClient, target: str, status: int) -> None:
+    assert await status_for(things, "localhost", target=target) == status
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        ("OPTIONS *", "localhost", 404),
+        ("OPTIONS *", "evil.example", 421),
+        ("OPTIONS http://localhost/health", "localhost", 405),
+        ("OPTIONS http://evil.example/health", "localhost", 421),
+        ("CONNECT localhost:443", "localhost", 404),
+        ("CONNECT evil.example:443", "localhost", 421),
+        ("CONNECT a@localhost:443", "localhost", 421),
+    ],
+)
+async def test_no_other_form_of_a_target_succeeds(things: EdgeClient, target: str, host: str, status: int) -> None:
+    method, _, rest = target.partition(" ")
+    assert await status_for(things, host, target=rest, method=method) == status
+
+
+async def test_the_origin_of_a_change_is_compared_with_the_host_in_the_request_line(things: EdgeClient) -> None:
+    for origin, status in (("http://localhost:8001", 405), ("http://localhost", 403), ("http://evil.example", 403)):
+        headers = (f"Origin: {origin}",)
+        target = "http://localhost:8001/health"
+        assert await status_for(things, "evil.example", target=target, method="POST", headers=headers) == status
 
 
 async def test_configured_names_are_allowed_and_no_others(start_things: StartThings) -> None:

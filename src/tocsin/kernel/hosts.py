@@ -20,6 +20,7 @@ from tocsin.kernel.settings import ProcessSettings
 ALWAYS_ALLOWED: Final = ("localhost", "edge")
 """Loopback, and the edge proxy through which the services of compose call each other."""
 CACHED_HOSTS: Final = 256
+END_OF_AUTHORITY: Final = re.compile("[/?#]")
 HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]*)?")
 
 
@@ -55,20 +56,37 @@ ALLOWED_HOSTS: Final = web.AppKey("ALLOWED_HOSTS", AllowedHosts)
 @web.middleware
 async def host_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse a request for another host (RFC 9110, section 7.4), and one without exactly one `Host` (RFC 9112, 3.2)."""
-    given = request.headers.getall(hdrs.HOST, [])
-    if len(given) != 1:
+    if len(request.headers.getall(hdrs.HOST, [])) != 1:
         msg = "A request must have exactly one Host header."
         raise MalformedRequestError(msg)
-    allowed = request.app[ALLOWED_HOSTS]
-    # `request.host` is the host of the request line if that has one.
-    for host in (given[0], request.host):
-        if host not in allowed:
-            msg = (
-                f"This server does not accept the host {host[:100]!r}. To allow it, add it to ALLOWED_HOSTS, or set "
-                "PUBLIC_URL to the address that people use."
-            )
-            raise MisdirectedRequestError(msg)
+    host = authority_of(request)
+    if host not in request.app[ALLOWED_HOSTS]:
+        msg = (
+            f"This server does not accept the host {host[:100]!r}. To allow it, add it to ALLOWED_HOSTS, or set "
+            "PUBLIC_URL to the address that people use."
+        )
+        raise MisdirectedRequestError(msg)
     return await handler(request)
+
+
+def authority_of(request: web.Request) -> str:
+    """Return the host, with its port, that the request is for.
+
+    It is the one in the request line if that has one, whatever `Host` says (RFC 9112, section 3.2.2). aiohttp's
+    `request.host` lacks its port, and the brackets of an IPv6 address. Raise MalformedRequestError for a scheme other
+    than http and https, and for a user name or password in the request line (RFC 9110, section 4.2.4).
+    """
+    target = request.raw_path
+    if target.startswith("/") or target == "*":
+        return request.headers.get(hdrs.HOST, "")
+    if request.method == hdrs.METH_CONNECT:
+        return target
+    scheme, _, rest = target.partition("://")
+    authority = END_OF_AUTHORITY.split(rest, maxsplit=1)[0]
+    if scheme.lower() not in {"http", "https"} or "@" in authority:
+        msg = "The request line must have a path, or a URL that begins with http:// or https:// and has no user name."
+        raise MalformedRequestError(msg)
+    return authority
 
 
 def _is_address(name: str) -> bool:

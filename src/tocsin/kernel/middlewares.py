@@ -17,6 +17,7 @@ from tocsin.kernel.authentication import AUTHENTICATOR, BEARER
 from tocsin.kernel.connections import CONNECTIONS
 from tocsin.kernel.errors import ForbiddenError, UnauthenticatedError
 from tocsin.kernel.event_streams import EVENT_STREAM, STREAMING
+from tocsin.kernel.hosts import authority_of
 from tocsin.kernel.principal import NOBODY, PrincipalKind, Scope
 from tocsin.kernel.problems import CLIENT_CLOSED
 from tocsin.kernel.request_id import REQUEST_ID
@@ -177,7 +178,7 @@ def _is_foreign(request: web.Request) -> bool:
     if site is not None:
         return site not in OWN_SITES
     # The scheme is not compared: behind a proxy that terminates TLS, this server does not know it.
-    return origin is not None and origin.partition("://")[2].lower() != request.headers.get(hdrs.HOST, "").lower()
+    return origin is not None and origin.partition("://")[2].lower() != authority_of(request).lower()
 
 
 @web.middleware

@@ -127,7 +127,7 @@ def forward_to(peer: str, base_url: Callable[[Settings], str]) -> Handler:
             async with body.deadline():
                 upstream = await gateway.session.request(
                     request.method,
-                    URL(base_url(gateway.settings) + request.raw_path, encoded=True),
+                    upstream_url(base_url(gateway.settings), request.rel_url),
                     headers=_request_headers(request, peer),
                     data=body.chunks() if request.can_read_body else None,
                     allow_redirects=False,
@@ -145,6 +145,15 @@ def forward_to(peer: str, base_url: Callable[[Settings], str]) -> Handler:
             raise _unavailable(peer, "cannot be reached") from exc
 
     return forward
+
+
+def upstream_url(base_url: str, target: URL) -> URL:
+    """Return the address at *base_url* with the path and query of *target*.
+
+    The scheme and host of *target* are left out: a client may name any in the request line (RFC 9112, section 3.2.2).
+    """
+    query = f"?{target.raw_query_string}" if target.raw_query_string else ""
+    return URL(base_url + target.raw_path + query, encoded=True)
 
 
 def _check_path(request: web.Request) -> None:
