@@ -182,13 +182,13 @@ async def test_json_is_the_response_of_the_api(gateway: FakeGateway, arguments: 
 async def test_control_and_format_characters_of_an_alert_are_escaped(gateway: FakeGateway) -> None:
     forged = {
         **INCIDENT,
-        "title": "\u202eslow\n#13 fine",
+        "title": "\u202eslow\n#13 fine :kiss_man_man:",
         "description": "first\n#13 fine\x1b[2J",
         "service": "a\u200bb",
     }
     gateway.responses[f"GET {ONE}"] = (200, forged)
     shown = (await tocsin("incidents", "show", "12")).out
-    assert r"#12 \u202eslow\n#13 fine" in shown.splitlines()
+    assert r"#12 \u202eslow\n#13 fine :kiss_man_man:" in shown.splitlines()
     assert r"    #13 fine\x1b[2J" in shown.splitlines()
     assert r"a\u200bb" in shown
     as_json = (await tocsin("incidents", "show", "12", "--json")).out

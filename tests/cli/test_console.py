@@ -6,12 +6,12 @@ import unicodedata
 from importlib.metadata import version
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.cli.processes import tocsin
-from tocsin.cli import logs
-from tocsin.cli.console import INDENT, UNSAFE, duration
+from tocsin.cli import console, logs
+from tocsin.cli.console import INDENT, UNSAFE, CommandError, Reporter, duration, print_error
 
 
 @pytest.mark.parametrize(
@@ -114,12 +114,61 @@ def test_no_line_of_a_service_can_control_the_terminal_or_forge_another_line(lin
         ("\u202edevloser", r"\u202edevloser"),
         ("\x1b[2J\x9b2J", r"\x1b[2J\x9b2J"),
         ("\u2028next\U000e0041", r"\u2028next\U000e0041"),
+        ("one\r12:00:00 oncall        stopped", r"one\r12:00:00 oncall        stopped"),
+        ("\u2029\u200d\u2066\ufeff\x85\ud800", r"\u2029\u200d\u2066\ufeff\x85\ud800"),
     ],
 )
 def test_an_alert_cannot_forge_a_log_line(message: str, shown: str) -> None:
     line = json.dumps({"event": "alert", "message": message})
     assert logs.render("alerts", line) == f"alerts        alert  message={shown}"
     assert logs.render("alerts", json.dumps({"event": message})) == f"alerts        {shown}"
+
+
+class Terminal:
+    """Collects what is printed."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, line: bytes) -> None:
+        self.text += line.decode()
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    made = Terminal()
+    for module in (logs, console):
+        monkeypatch.setattr(module, "STANDARD_OUTPUT", made)
+    return made
+
+
+@given(line=st.binary() | st.text().map(str.encode), raw=st.booleans())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_output_of_a_service_is_one_line_without_control_characters(
+    terminal: Terminal, line: bytes, *, raw: bool
+) -> None:
+    terminal.text = ""
+    logs.show("web", line.replace(b"\n", b" "), Reporter(raw=raw))
+    assert terminal.text.count("\n") <= 1
+    assert not any(unicodedata.category(character) in UNSAFE for character in terminal.text.replace("\n", ""))
+
+
+def test_a_structured_log_line_is_unchanged_in_raw_output(terminal: Terminal) -> None:
+    line = json.dumps({"event": "alert", "message": "\u202e\r\x1b"}).encode()
+    logs.show("web", line, Reporter(raw=True))
+    assert terminal.text == f"{line.decode()}\n"
+
+
+def test_a_warning_is_one_line(terminal: Terminal) -> None:
+    Reporter().warn("PostgreSQL: a\r\nb\u202e")
+    assert terminal.text == "!! PostgreSQL: a\\r\\nb\\u202e\n"
+
+
+@pytest.mark.parametrize("text", ["a\rb", "a\u202eb", "a\x1b[2Kb", "a\ud800b", ":kiss_man_man:"])
+def test_an_error_that_quotes_another_process_is_escaped(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    print_error(CommandError(f"first\n{text}", text))
+    shown = text.encode("unicode_escape").decode()
+    assert capsys.readouterr().err == f"tocsin: first\n{shown}\n{shown}\n"
 
 
 def test_a_log_line_keeps_letters_of_every_script() -> None:

@@ -13,7 +13,7 @@ import typer
 from tocsin import migrate as migrations
 from tocsin.cli import accounts, alerts, incidents, oncall
 from tocsin.cli.check import check
-from tocsin.cli.console import OUT, PROGRAM, CommandError, print_error, reporter
+from tocsin.cli.console import OUT, PROGRAM, CommandError, escape_control, print_error, reporter
 from tocsin.cli.database import DatabaseSettings, DataOption, data_argument, database
 from tocsin.cli.demo import store
 from tocsin.cli.demo.removal import remove
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print_error(error)
         raise SystemExit(error.status) from error
     except (DomainError, migrations.MigrationError) as error:
-        print_error(CommandError(str(error)))
+        print_error(CommandError(escape_control(str(error))))
         raise SystemExit(1) from error
 
 

@@ -21,8 +21,8 @@ from tocsin.kernel.line_writer import STANDARD_ERROR, STANDARD_OUTPUT
 
 PIPE_WIDTH: Final = 1_000
 """Columns of a table that is not written to a terminal, so that each row stays one line."""
-UNSAFE: Final = frozenset({"Cc", "Cf", "Zl", "Zp"})
-"""Unicode categories that move the cursor, break a line, or change the direction of text."""
+UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories that move the cursor, break a line, change the direction of text, or have no encoding."""
 INDENT: Final = "    "
 SGR: Final = {
     "bold": "1",
@@ -62,19 +62,23 @@ class Output(Console):
             raise CommandError from exc
 
 
-OUT: Final = Output(highlight=False, soft_wrap=True)
+# Without `emoji`: it would turn `:dizzy:` in a sender's text into another character, or into format characters.
+OUT: Final = Output(highlight=False, soft_wrap=True, emoji=False)
 """Results."""
-ERR: Final = Output(stderr=True, highlight=False, soft_wrap=True)
+ERR: Final = Output(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 """Progress, warnings and errors."""
 
 
 def print_error(error: CommandError) -> None:
-    """Print an expected error below the lines that are being written: what happened in red, then what to do."""
+    """Print an expected error below the lines that are being written: what happened in red, then what to do.
+
+    It may contain the output of another process: only line feeds are printed unescaped.
+    """
     line_writer.flush(line_writer.EXIT_SECONDS)
     if str(error):
-        ERR.print(f"tocsin: {error}", style="bold red", markup=False)
+        ERR.print(_escape_lines(f"tocsin: {error}"), style="bold red", markup=False)
     if error.advice:
-        ERR.print(error.advice, markup=False)
+        ERR.print(_escape_lines(error.advice), markup=False)
 
 
 def styled(text: str, style: str) -> str:
@@ -97,8 +101,8 @@ class Reporter:
         self._print(text, "bold")
 
     def warn(self, text: str) -> None:
-        """Print a warning."""
-        self._print(f"!! {text}", "bold red")
+        """Print a warning, in one line."""
+        self._print(f"!! {escape_control(text)}", "bold red")
 
     def _print(self, text: str, style: str) -> None:
         writer = STANDARD_ERROR if self.raw else STANDARD_OUTPUT
@@ -130,7 +134,11 @@ def _escape_character(character: str) -> str:
 
 def indent_lines(text: str) -> str:
     """Return text of several lines, each escaped and indented, so that none can be mistaken for our output."""
-    return "\n".join(INDENT + escape_control(line) for line in text.split("\n"))
+    return INDENT + _escape_lines(text).replace("\n", f"\n{INDENT}")
+
+
+def _escape_lines(text: str) -> str:
+    return "\n".join(map(escape_control, text.split("\n")))
 
 
 def print_json(model: BaseModel) -> None:
@@ -150,7 +158,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Table:
 
 def print_table(made: Table) -> None:
     """Print a table; on a terminal it wraps inside its columns."""
-    console = OUT if OUT.is_terminal else Output(file=sys.stdout, width=PIPE_WIDTH)
+    console = OUT if OUT.is_terminal else Output(file=sys.stdout, width=PIPE_WIDTH, emoji=False)
     console.print(made, soft_wrap=False)
 
 

@@ -24,13 +24,11 @@ SHOWN: Final = frozenset({"timestamp", "level", "service", "instance", "logger",
 
 
 def show(service: str, line: bytes, reporter: Reporter) -> None:
-    """Print one line of a service's output, unchanged if the output is raw."""
-    if reporter.raw:
-        STANDARD_OUTPUT.write(line + b"\n")
-        return
+    """Print one line of a service's output; if the output is raw, only control and format characters are escaped."""
     text = line.decode(errors="replace").rstrip()
     if text:
-        STANDARD_OUTPUT.write(encoded(render(service, text, coloured=reporter.coloured)))
+        shown = escape_control(text) if reporter.raw else render(service, text, coloured=reporter.coloured)
+        STANDARD_OUTPUT.write(encoded(shown))
 
 
 def render(service: str, line: str, *, coloured: bool = False) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from tocsin.cli import logs
-from tocsin.cli.console import CommandError, Reporter, escape_control
+from tocsin.cli.console import CommandError, Reporter, escape_control, indent_lines
 from tocsin.cli.services import Endpoint, Service
 from tocsin.kernel import clock, tasks
 
@@ -63,8 +63,8 @@ class ServiceProcess:
             started = clock.monotonic()
             cause = _cause(await self._run())
             if not self.ready.is_set():
-                tail = [escape_control(line.decode(errors="replace").rstrip()) for line in self._tail]
-                msg = f"{self.service.name} does not start ({cause}):\n" + "\n".join(tail)
+                tail = "\n".join(line.decode(errors="replace").rstrip() for line in self._tail)
+                msg = f"{self.service.name} does not start ({cause}):\n{indent_lines(tail)}"
                 raise CommandError(msg)
             deaths = 0 if clock.monotonic() - started > STEADY_SECONDS else deaths
             pause = BACKOFF_SECONDS[min(deaths, len(BACKOFF_SECONDS) - 1)]

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 from uuid import UUID
 
-from tocsin.cli.console import CommandError
+from tocsin.cli.console import CommandError, escape_control
 from tocsin.cli.demo.dataset import DEMO_INCIDENTS, HISTORY, KEY_PREFIX, TEAMS, DemoIncident
 from tocsin.cli.demo.history import add_history, back_date
 from tocsin.cli.gateway import Gateway, open_gateway
@@ -26,7 +26,7 @@ async def seed(url: str, dsn: str) -> None:
         async with open_gateway(url) as gateway:
             await _seed(gateway, dsn)
     except (UpstreamError, RejectedError) as exc:
-        msg = f"the demo data cannot be added: {exc}"
+        msg = f"the demo data cannot be added: {escape_control(str(exc))}"
         raise CommandError(msg, "Try again: it continues where it stopped. Or start without --demo.") from exc
 
 
