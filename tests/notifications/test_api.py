@@ -209,6 +209,41 @@ async def test_a_page_that_arrives_after_its_cancellation_is_never_sent(
     assert receiver.deliveries == [later]
 
 
+async def test_a_page_that_was_decided_after_a_cancellation_is_sent(
+    service: Service, receiver: Receiver, neighbours: Neighbours
+) -> None:
+    neighbours.status = 503
+    incident_id = str(new_id())
+
+    def paged_at(instant: str | None) -> dict[str, Any]:
+        order = page(receiver.url, incident_id=incident_id)
+        return {**order, "page": {**order["page"], "paged_at": instant}}
+
+    async def cancel(until: str | None) -> None:
+        void = {"incident_id": incident_id, "reason": f"until {until}", "paged_until": until}
+        assert (await service.post("/api/v1/notifications/void", void)).status == 200
+
+    async def status_of(order: dict[str, Any]) -> str:
+        return str((await service.ended(await service.notify(order)))["status"])
+
+    await cancel("2026-10-22T01:00:00.000005Z")
+    assert await status_of(paged_at("2026-10-22T01:00:00.000005Z")) == "voided"
+    assert await status_of(paged_at(None)) == "voided", "by an on-call service that does not date its pages"
+    assert await status_of(paged_at("2026-10-22T01:00:00.000006Z")) == "sent"
+
+    receiver.behaves = answers(503, Retry_After="60")
+    waiting = await service.notify(paged_at("2026-10-22T01:00:00.000007Z"))
+    await service.tried(waiting)
+    await cancel("2026-10-22T00:00:00Z")
+    assert (await service.find(waiting))["status"] == "queued", "a late retry of an earlier cancellation"
+    await cancel("2026-10-22T02:00:00Z")
+    assert (await service.find(waiting))["reason"] == "until 2026-10-22T02:00:00Z"
+    assert await status_of(paged_at("2026-10-22T01:30:00Z")) == "voided"
+    await cancel(None)
+    await cancel("2026-10-22T02:00:00Z")
+    assert await status_of(paged_at("2026-10-22T03:00:00Z")) == "voided", "a release before cancels all pages"
+
+
 async def test_a_cancelled_page_can_be_redelivered(
     service: Service, receiver: Receiver, neighbours: Neighbours
 ) -> None:

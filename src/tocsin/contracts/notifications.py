@@ -152,6 +152,8 @@ class CancelPages(Model):
 
     incident_id: UUID
     reason: Text
+    paged_until: Instant | None = None
+    """Cancel those decided until this instant: paging may be resumed after it. Null cancels all, also later ones."""
 
 
 class PagesCancelled(Model):

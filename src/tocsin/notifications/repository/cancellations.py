@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from tocsin.contracts.notifications import CancelPages
 from tocsin.kernel.db import Cursor, defer, execute, fetch_all, fetch_one, required
 
 
@@ -13,20 +14,23 @@ async def lock_incident(cur: Cursor, incident_id: UUID, *, exclusive: bool) -> N
         await defer(cur, "SELECT pg_advisory_xact_lock_shared(hashtextextended(%(id)s::text, 0))", id=incident_id)
 
 
-async def insert_cancellation(cur: Cursor, incident_id: UUID, *, reason: str) -> None:
-    """Record that an incident's pages are cancelled; an existing record is kept. This is deferred."""
+async def record_cancellation(cur: Cursor, command: CancelPages) -> None:
+    """Record that an incident's pages are cancelled; an existing record of as many pages is kept. This is deferred."""
     await defer(
         cur,
         """
-        INSERT INTO notifications.cancellation (incident_id, reason) VALUES (%(incident_id)s, %(reason)s)
-        ON CONFLICT (incident_id) DO NOTHING
+        INSERT INTO notifications.cancellation AS c (incident_id, reason, paged_until)
+        VALUES (%(incident_id)s, %(reason)s, %(paged_until)s)
+        ON CONFLICT (incident_id) DO UPDATE SET reason = EXCLUDED.reason, paged_until = EXCLUDED.paged_until
+            WHERE COALESCE(EXCLUDED.paged_until, 'infinity') > COALESCE(c.paged_until, 'infinity')
         """,
-        incident_id=incident_id,
-        reason=reason,
+        incident_id=command.incident_id,
+        reason=command.reason,
+        paged_until=command.paged_until,
     )
 
 
-async def cancel_pages(cur: Cursor, incident_id: UUID, *, reason: str) -> list[str]:
+async def cancel_pages(cur: Cursor, command: CancelPages) -> list[str]:
     """Cancel an incident's unfinished pages; return the channel of each."""
     rows = await fetch_all(
         cur,
@@ -34,10 +38,13 @@ async def cancel_pages(cur: Cursor, incident_id: UUID, *, reason: str) -> list[s
         UPDATE notifications.notification
         SET status = 'voided', reason = %(reason)s, next_attempt_at = NULL, finished_at = tocsin.now()
         WHERE incident_id = %(incident_id)s AND status = 'queued' AND kind = 'page'
+            AND COALESCE((page ->> 'paged_at')::timestamptz, '-infinity')
+                <= COALESCE(%(paged_until)s::timestamptz, 'infinity')
         RETURNING channel
         """,
-        incident_id=incident_id,
-        reason=reason,
+        incident_id=command.incident_id,
+        reason=command.reason,
+        paged_until=command.paged_until,
     )
     return [row["channel"] for row in rows]
 

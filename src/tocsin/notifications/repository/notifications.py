@@ -17,9 +17,10 @@ SUMMARY_LIMIT: Final = 10_000
 
 
 async def insert_notification(cur: Cursor, notification_id: UUID, command: Notify, *, request_id: str) -> Row | None:
-    """Queue a message; return None if the id exists. A page of an incident with a cancellation is cancelled at once.
+    """Queue a message; return None if the id exists.
 
-    The caller holds the incident's shared lock.
+    A page that was decided before its incident's pages were cancelled is cancelled at once. The caller holds the
+    incident's shared lock.
     """
     return await fetch_one(
         cur,
@@ -36,6 +37,7 @@ async def insert_notification(cur: Cursor, notification_id: UUID, command: Notif
         FROM (SELECT tocsin.now() AS now) AS clock
         LEFT JOIN notifications.cancellation
             ON cancellation.incident_id = %(incident_id)s AND %(kind)s = 'page'
+                AND %(decided_at)s::timestamptz <= COALESCE(cancellation.paged_until, 'infinity')
         ON CONFLICT (id) DO NOTHING
         RETURNING id, channel, status
         """,
@@ -50,6 +52,7 @@ async def insert_notification(cur: Cursor, notification_id: UUID, command: Notif
         page=None if command.page is None else Json(command.page.model_dump(mode="json")),
         # A page that is stale on arrival is rarely the only one, so it waits for others.
         paged_at=(command.page and command.page.paged_at) or "infinity",
+        decided_at=(command.page and command.page.paged_at) or "-infinity",
         stale=STALE_SECONDS,
         gather=GATHER_SECONDS,
         request_id=request_id,

@@ -12,11 +12,11 @@ CANCEL: Final = Failpoint("notifications.cancel")
 
 
 async def cancel_pages(deps: Deps, command: CancelPages) -> PagesCancelled:
-    """Cancel an incident's unfinished pages, and those that arrive later from oncall-service."""
+    """Cancel an incident's unfinished pages, and those that arrive later but were decided before."""
     async with CANCEL(), transaction(deps.db) as cur:
         await cancellations.lock_incident(cur, command.incident_id, exclusive=True)
-        await cancellations.insert_cancellation(cur, command.incident_id, reason=command.reason)
-        channels = await cancellations.cancel_pages(cur, command.incident_id, reason=command.reason)
+        await cancellations.record_cancellation(cur, command)
+        channels = await cancellations.cancel_pages(cur, command)
         cancelled = await cancellations.count_cancelled(cur, command.incident_id)
     for channel in channels:
         deps.metrics.finished.labels(channel, NotificationStatus.CANCELLED).inc()
