@@ -166,7 +166,12 @@ async def test_a_stop_ends_paging_and_records_the_reason(oncall: OnCall) -> None
     assert stopped["stop_reason"] == "acknowledged"
     assert stopped["pages"] == started["pages"], "a page that was delivered is not cancelled here"
     await eventually(lambda: oncall.notifications.cancelled)
-    assert oncall.notifications.cancelled == [{"incident_id": incident_id, "reason": "acknowledged by Ada"}]
+    cancelled = {
+        "incident_id": incident_id,
+        "reason": "acknowledged by Ada",
+        "paged_until": stopped["stopped_at"],
+    }
+    assert oncall.notifications.cancelled == [cancelled]
     again = await oncall.stop(incident_id, "resolved")
     assert again == stopped, "the first stop counts"
     assert await oncall.start(incident_id) == stopped

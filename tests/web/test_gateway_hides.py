@@ -39,7 +39,7 @@ async def test_internal_endpoints_are_not_found_from_outside(
 
 
 def test_the_services_have_internal_endpoints_to_hide() -> None:
-    assert len(INTERNAL) == 14
+    assert len(INTERNAL) == 15
 
 
 @pytest.mark.parametrize(

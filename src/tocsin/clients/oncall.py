@@ -11,6 +11,8 @@ from tocsin.contracts.escalations import (
     Escalate,
     Escalation,
     Escalations,
+    QueryRunning,
+    RunningEscalations,
     StartedEscalation,
     StartEscalation,
     StopEscalation,
@@ -68,6 +70,14 @@ class OnCallClient(ServiceClient):
         return await self.get(
             "/api/v1/escalations", Escalations, query={"incident_id": list(incident_ids)}, budget=budget
         )
+
+    async def running(
+        self, incident_ids: Sequence[UUID], *, idempotency_key: str, budget: Budget = ONCE
+    ) -> RunningEscalations:
+        """Return those of the incidents whose escalation is running."""
+        body = QueryRunning(incident_ids=list(incident_ids))
+        path = "/api/v1/escalations/running"
+        return await self.post(path, body, RunningEscalations, idempotency_key=idempotency_key, budget=budget)
 
     async def board(self, incident_ids: Sequence[UUID], *, limit: int, budget: Budget) -> OnCallBoard:
         """Return who is on call in the newest *limit* teams, and the escalations of the incidents."""

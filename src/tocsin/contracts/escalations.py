@@ -33,6 +33,8 @@ class StartEscalation(Model):
     service: Line
     severity: Severity
     created_at: Instant
+    resume: bool = False
+    """Whether to page again, at the next level, if paging has been stopped."""
 
 
 class StopEscalation(Model):
@@ -105,6 +107,18 @@ class StartedEscalation(Escalation):
 
     timeline: list[AppendTimelineEntry] = []
     """What its first step adds to the incident's timeline; empty if it was reported to incident-management."""
+
+
+class QueryRunning(Model):
+    """Query for which incidents somebody is paged."""
+
+    incident_ids: Annotated[list[UUID], Field(max_length=1_000, fail_fast=True)]
+
+
+class RunningEscalations(Model):
+    """The incidents whose escalation is running: paging has started and has not been stopped."""
+
+    incident_ids: list[UUID]
 
 
 class Escalations(Model):

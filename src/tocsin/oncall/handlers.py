@@ -12,6 +12,8 @@ from tocsin.contracts.escalations import (
     Escalate,
     Escalation,
     Escalations,
+    QueryRunning,
+    RunningEscalations,
     StartedEscalation,
     StartEscalation,
     StopEscalation,
@@ -24,13 +26,7 @@ from tocsin.kernel.auth import actor_of
 from tocsin.kernel.errors import InvalidRequestError, NotFoundError
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.pagination import ListQuery
-from tocsin.kernel.requests import (
-    idempotent_request,
-    if_match,
-    parse_body,
-    parse_query,
-    path_uuid,
-)
+from tocsin.kernel.requests import idempotent_request, if_match, parse_body, parse_query, path_uuid
 from tocsin.kernel.responses import respond
 from tocsin.kernel.validation import MAX_ERRORS
 from tocsin.oncall.queries import (
@@ -213,7 +209,7 @@ async def post_escalate(request: web.Request) -> web.Response:
 async def post_escalation(request: web.Request) -> web.Response:
     """Start paging for an incident, and return who is paged.
 
-    An incident has one escalation: a repeat is a no-op.
+    An incident has one escalation: a repeat is a no-op. With `resume`, one that was stopped pages its next level.
     """
     query = parse_query(request, StartQuery)
     given = await parse_body(request, StartEscalation)
@@ -224,6 +220,12 @@ async def post_escalation(request: web.Request) -> web.Response:
         report_to_timeline=query.timeline == "report",
     )
     return respond(started)
+
+
+@describes(RunningEscalations, body=QueryRunning, internal=True)
+async def post_running(request: web.Request) -> web.Response:
+    """Return those of up to 1,000 incidents whose escalation is running."""
+    return respond(await escalations.find_running(request.app[DEPS], await parse_body(request, QueryRunning)))
 
 
 @describes(Escalation, body=StopEscalation, problems=(HTTPStatus.NOT_FOUND,), headers=KEY, internal=True)

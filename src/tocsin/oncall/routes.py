@@ -26,6 +26,7 @@ ROUTES = [
     post("/api/v1/escalate", handlers.post_escalate, scope=Scope.RESPOND),
     get("/api/v1/escalations", handlers.list_escalations, scope=Scope.READ),
     post("/api/v1/escalations", handlers.post_escalation, scope=Scope.SERVICE),
+    post("/api/v1/escalations/running", handlers.post_running, scope=Scope.SERVICE),
     get("/api/v1/escalations/{incident_id}", handlers.get_escalation, scope=Scope.READ),
     post("/api/v1/escalations/{incident_id}/stop", handlers.post_stop, scope=Scope.SERVICE),
     post("/api/v1/escalations/{incident_id}/delivery-failed", handlers.post_delivery_failed, scope=Scope.SERVICE),

@@ -64,6 +64,7 @@ INTERNAL: Final = frozenset(
         (hdrs.METH_GET, "incidents", "*", "view"),
         (hdrs.METH_GET, "incidents", "alerts-in-use"),
         (hdrs.METH_POST, "escalations"),
+        (hdrs.METH_POST, "escalations", "running"),
         (hdrs.METH_POST, "escalations", "*", "stop"),
         (hdrs.METH_POST, "escalations", "*", "delivery-failed"),
         (hdrs.METH_GET, "oncall", "board"),

@@ -51,6 +51,20 @@ async def insert_escalation(cur: Cursor, *, incident_id: UUID, start: Escalation
     return row is not None and row["running"]
 
 
+async def resume_escalation(cur: Cursor, incident_id: UUID) -> StoredEscalation | None:
+    """Make a stopped escalation due now, lock it and return it; None if it is running."""
+    resumed = await execute(
+        cur,
+        """
+        UPDATE oncall.escalation
+        SET stopped_at = NULL, stop_reason = NULL, stopped_by = NULL, next_action_at = tocsin.now()
+        WHERE incident_id = %(incident_id)s AND stopped_at IS NOT NULL
+        """,
+        incident_id=incident_id,
+    )
+    return await get_escalation(cur, incident_id) if resumed else None
+
+
 async def mark_stopped(cur: Cursor, *, incident_id: UUID, reason: str, actor: str, timeout_seconds: float) -> bool:
     """Stop an escalation, even one that has not started yet. Return False if it was already stopped."""
     stopped = await execute(
@@ -146,6 +160,16 @@ async def find_escalations(cur: Cursor, incident_ids: Sequence[UUID]) -> list[St
         ids=list(incident_ids),
     )
     return [_escalation(row) for row in rows]
+
+
+async def find_running(cur: Cursor, incident_ids: Sequence[UUID]) -> list[UUID]:
+    """Return those of the incidents whose escalation is running."""
+    rows = await fetch_all(
+        cur,
+        "SELECT incident_id FROM oncall.escalation WHERE incident_id = ANY(%(ids)s::uuid[]) AND stopped_at IS NULL",
+        ids=list(incident_ids),
+    )
+    return [row["incident_id"] for row in rows]
 
 
 async def update_team(cur: Cursor, *, incident_id: UUID, team: str, reason: str) -> None:

@@ -1,6 +1,7 @@
 """Pages: one message to one person over one channel."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -68,6 +69,24 @@ async def find_pages(cur: Cursor, incident_ids: Sequence[UUID]) -> dict[UUID, li
     for row in rows:
         found.setdefault(row["incident_id"], []).append(EscalationPage.model_validate(row))
     return found
+
+
+async def latest_page_at(cur: Cursor, incident_id: UUID) -> datetime:
+    """Return the time of an incident's latest page or of its stop, whichever is later.
+
+    A stop that waited for a step to finish began, and is dated, before it.
+    """
+    row = await fetch_one(
+        cur,
+        """
+        SELECT GREATEST(e.stopped_at, max(page.created_at)) AS at
+        FROM oncall.escalation AS e LEFT JOIN oncall.page USING (incident_id)
+        WHERE e.incident_id = %(incident_id)s GROUP BY e.incident_id
+        """,
+        incident_id=incident_id,
+    )
+    at: datetime = required(row)["at"]
+    return at
 
 
 async def cancel_unsent_pages(cur: Cursor, *, incident_id: UUID) -> int:

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from tocsin.contracts.escalations import Escalation, StartedEscalation, StartEscalation, StopEscalation
+from tocsin.contracts.escalations import (
+    Escalation,
+    QueryRunning,
+    RunningEscalations,
+    StartedEscalation,
+    StartEscalation,
+    StopEscalation,
+)
 from tocsin.contracts.notifications import CancelPages, IncidentBrief
 from tocsin.kernel.db import Cursor, Row, autocommit, transaction
 from tocsin.kernel.failpoints import Failpoint
@@ -18,6 +25,7 @@ from tocsin.oncall.service import Deps
 from tocsin.oncall.service.escalation_steps import DueStep, execute_steps, report_steps
 from tocsin.oncall.service.views import escalation_views, started_view
 
+RESUMED: Final = "paging was stopped although the incident is unacknowledged"
 START: Final = Failpoint("oncall.start")
 STOP: Final = Failpoint("oncall.stop")
 
@@ -26,6 +34,8 @@ async def start(
     deps: Deps, given: StartEscalation, *, request: IdempotentRequest | None, report_to_timeline: bool
 ) -> Escalation:
     """Page level 1 for an incident. A repeat, or a start whose stop arrived first, pages nobody.
+
+    If *given* is to resume paging, an escalation that was stopped pages its next level.
 
     Unless *report_to_timeline*, the result has the entries of the incident's timeline, and the caller adds them.
     """
@@ -44,10 +54,15 @@ async def _start(
         if await replay(cur, request, incident_id) is not None:
             return await view(cur, deps, incident_id)
         route = await _route(cur, deps, given)
-        if not await escalations.insert_escalation(cur, incident_id=incident_id, start=route, timeout_seconds=timeout):
-            return await view(cur, deps, incident_id)
-        inserted = StoredEscalation.started(incident_id, route, timeout_seconds=timeout)
-        due = DueStep(inserted, route, LEVELS[0], reason="")
+        if await escalations.insert_escalation(cur, incident_id=incident_id, start=route, timeout_seconds=timeout):
+            inserted = StoredEscalation.started(incident_id, route, timeout_seconds=timeout)
+            due = DueStep(inserted, route, LEVELS[0], reason="")
+        else:
+            stopped = await escalations.resume_escalation(cur, incident_id) if given.resume else None
+            if stopped is None or stopped.start is None:
+                return await view(cur, deps, incident_id)
+            due = DueStep(stopped, stopped.start, stopped.next_level, RESUMED)
+            report_to_timeline = True
         executed = await execute_steps(cur, deps, [due], report_to_timeline=report_to_timeline)
     report_steps(deps, executed)
     return started_view(executed[0], deps.contacts)
@@ -71,7 +86,11 @@ async def stop(
                 cur,
                 kind="cancel_pages",
                 key=f"cancel:{incident_id}",
-                body=CancelPages(incident_id=incident_id, reason=f"{given.reason} by {given.actor}"),
+                body=CancelPages(
+                    incident_id=incident_id,
+                    reason=f"{given.reason} by {given.actor}",
+                    paged_until=await pages.latest_page_at(cur, incident_id),
+                ),
             )
         result = await view(cur, deps, incident_id)
     deps.notify_channel.notify()
@@ -82,6 +101,12 @@ async def find(deps: Deps, incident_ids: Sequence[UUID]) -> list[Escalation]:
     """Return the escalations of the incidents, without incidents that have none."""
     async with autocommit(deps.db) as cur:
         return await escalation_views(cur, await escalations.find_escalations(cur, incident_ids), deps.contacts)
+
+
+async def find_running(deps: Deps, given: QueryRunning) -> RunningEscalations:
+    """Return those of the incidents whose escalation is running."""
+    async with autocommit(deps.db) as cur:
+        return RunningEscalations(incident_ids=await escalations.find_running(cur, given.incident_ids))
 
 
 async def get(deps: Deps, incident_id: UUID) -> Escalation:

@@ -54,7 +54,7 @@ def started_view(step: ExecutedStep, contacts: ContactResolver) -> Escalation:
     before = step.due.escalation
     after = replace(
         before,
-        assigned_to=step.assignee,
+        assigned_to=before.assigned_to or step.assignee,
         step=step.number,
         level=step.plan.level,
         next_level=step.plan.next_level,
