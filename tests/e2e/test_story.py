@@ -77,6 +77,23 @@ async def test_an_alert_opens_an_incident_that_pages_the_person_on_call_until_it
     assert len({received.delivery_id for received in world.pages_for(incident)}) == len(world.pages_for(incident))
 
 
+async def test_an_escalation_that_somebody_stops_while_its_incident_is_open_pages_again(standing: Standing) -> None:
+    system, world = standing.system, standing.world
+    incident = (await system.send_alert(alert("ledger")))["incident_id"]
+    await world.first_page(incident)
+    stop = {"reason": "resolved", "actor": "somebody"}
+    stopped = await system.post("oncall", f"/api/v1/escalations/{incident}/stop", stop)
+
+    def paged_again() -> bool:
+        return any(page.body["page"]["step"] > stopped["step"] for page in world.pages_for(incident))
+
+    await eventually(paged_again)
+    escalation = await system.get("oncall", f"/api/v1/escalations/{incident}")
+    assert escalation["stopped_at"] is None
+    await system.patch("incidents", f"/api/v1/incidents/{incident}", {"status": "acknowledged"})
+    await eventually(lambda: _stopped(system, incident))
+
+
 async def test_if_a_person_does_not_acknowledge_the_next_person_is_paged_then_everyone(standing: Standing) -> None:
     system, world = standing.system, standing.world
     incident = (await system.send_alert(alert("search")))["incident_id"]

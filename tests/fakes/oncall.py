@@ -8,7 +8,15 @@ from uuid import UUID
 
 from aiohttp import web
 
-from tocsin.contracts.escalations import Escalation, Escalations, StartedEscalation, StartEscalation, StopEscalation
+from tocsin.contracts.escalations import (
+    Escalation,
+    Escalations,
+    QueryRunning,
+    RunningEscalations,
+    StartedEscalation,
+    StartEscalation,
+    StopEscalation,
+)
 from tocsin.kernel.validation import parse_json
 
 if TYPE_CHECKING:
@@ -23,10 +31,12 @@ class FakeOnCall:
         self.person: str | None = "Alice"
         self.status: int | None = None
         """The status code of every response, if set."""
+        self.compares = True
+        """Whether it can say which escalations are running, unlike the release before."""
         self._may_answer = asyncio.Event()
         self._may_answer.set()
         self.calls: list[tuple[str, UUID]] = []
-        """Its calls in order: `start`, `stop` or `ask`, with the incident."""
+        """Its calls in order: `start`, `stop`, `ask` or `compare`, with the incident."""
         self.starts: list[StartEscalation] = []
         self.stops: list[tuple[UUID, StopEscalation]] = []
         self.keys: list[str] = []
@@ -42,6 +52,7 @@ class FakeOnCall:
             [
                 web.post("/api/v1/escalations", self._start),
                 web.get("/api/v1/escalations", self._list),
+                web.post("/api/v1/escalations/running", self._running),
                 web.post("/api/v1/escalations/{incident_id}/stop", self._stop),
             ]
         )
@@ -67,6 +78,8 @@ class FakeOnCall:
             assert request.query == {"timeline": "return"}
             self.starts.append(start)
             known = self.escalations.setdefault(start.incident_id, self.escalation(start.incident_id))
+            if start.resume and known.stopped_at is not None:
+                known = self.escalations[start.incident_id] = self.escalation(start.incident_id)
             return StartedEscalation(**vars(known), timeline=self.timeline)
 
         return self._answer(record)
@@ -80,9 +93,24 @@ class FakeOnCall:
             self.stops.append((incident_id, stop))
             known = self.escalations.get(incident_id) or self.escalation(incident_id)
             update = {"stopped_at": datetime.now(UTC), "stop_reason": stop.reason, "next_action_at": None}
-            return self.escalations.setdefault(incident_id, known).model_copy(update=update)
+            self.escalations[incident_id] = known.model_copy(update=update)
+            return self.escalations[incident_id]
 
         return self._answer(record)
+
+    async def _running(self, request: web.Request) -> web.Response:
+        given = parse_json(await request.read(), QueryRunning)
+        await self._received(request, "compare", given.incident_ids[0])
+        if not self.compares:
+            return web.json_response({"detail": "only GET"}, status=405)
+        known = [self.escalations[item] for item in given.incident_ids if item in self.escalations]
+        running = [item.incident_id for item in known if item.stopped_at is None]
+        return self._answer(lambda: RunningEscalations(incident_ids=running))
+
+    def stop_directly(self, incident_id: UUID) -> None:
+        """Stop an escalation without incident management."""
+        update = {"stopped_at": datetime.now(UTC), "stop_reason": "resolved", "next_action_at": None}
+        self.escalations[incident_id] = self.escalations[incident_id].model_copy(update=update)
 
     async def _list(self, request: web.Request) -> web.Response:
         ids = [UUID(given) for given in request.query.getall("incident_id")]
@@ -116,7 +144,7 @@ class FakeOnCall:
         self.request_ids.append(request.headers.get("X-Request-ID", ""))
         await self._may_answer.wait()
 
-    def _answer(self, record: Callable[[], Escalation | Escalations]) -> web.Response:
+    def _answer(self, record: Callable[[], Escalation | Escalations | RunningEscalations]) -> web.Response:
         if self.status is not None:
             return web.json_response({"detail": "the fake refuses"}, status=self.status)
         return web.Response(body=record().model_dump_json(), content_type="application/json")

@@ -110,7 +110,7 @@ class IncidentMetrics:
             LastDay.register(registry),
             Gauge(
                 "tocsin_incidents_unescalated_incidents",
-                "Unacknowledged incidents without a confirmed or queued escalation. Must be zero.",
+                "Unacknowledged incidents without a running or queued escalation. Must be zero.",
                 registry=registry,
             ),
             Gauge("tocsin_incidents_stream_clients", "Clients connected to the stream.", registry=registry),

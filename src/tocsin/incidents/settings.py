@@ -30,7 +30,8 @@ class Settings(ServiceSettings):
     gauge_seconds: Seconds = 10.0
     """How often the gauges of incidents are updated."""
     reconcile_seconds: Seconds = 10.0
-    """How often incidents without an escalation are searched for; those younger than this are left out."""
+    """How often unacknowledged incidents are compared with the escalations that are running, and missing ones started;
+    incidents younger than this are left out."""
     rollup_seconds: Seconds = 5.0
     """How often the figures over days and weeks are refreshed."""
     rollup_batch_size: Annotated[int, Field(ge=1, le=10_000)] = 500

@@ -37,8 +37,10 @@ async def export_gauges(app: web.Application) -> bool:
 
 
 async def reconcile(app: web.Application) -> bool:
-    """Start the escalations that are missing."""
-    return await escalations.reconcile(app[DEPS], older_than=app[SETTINGS].reconcile_seconds)
+    """Start the escalations that are missing, and resume those that are stopped although nobody has acknowledged."""
+    if await escalations.reconcile(app[DEPS], older_than=app[SETTINGS].reconcile_seconds):
+        return True
+    return await escalations.withdraw_unfounded(app[DEPS]) > 0
 
 
 async def roll_up(app: web.Application) -> bool:

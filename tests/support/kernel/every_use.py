@@ -102,6 +102,7 @@ async def use_everything(services: Services, session: ClientSession, world: Worl
         await _send_alerts(user)
         await _have_an_alert_move(user)
         await _have_a_page_refused(user, world)
+        await _have_an_escalation_stopped(user)
         page = await world.first_page((await user.get("alerts", f"/api/v1/alerts/{fired['alert_id']}"))["incident_id"])
         await eventually(lambda: user.has_followed(str(page.incident_id)))
         await _work_on(user, str(page.incident_id))
@@ -159,6 +160,20 @@ async def _have_an_alert_move(user: User) -> None:
         return (await user.get("incidents", one))["moved_alerts"]
 
     await eventually(moved)
+
+
+async def _have_an_escalation_stopped(user: User) -> None:
+    """Stop an escalation directly, and wait until the reconciliation has resumed it."""
+    body = {"title": "Scanners are offline", "service": "scanners", "severity": "high"}
+    incident = await user.change("incidents", "/api/v1/incidents", body)
+    await eventually(lambda: user.items("oncall", "escalations", incident_id=incident["id"]))
+    stop = {"reason": "resolved", "actor": "somebody"}
+    await user.change("oncall", f"/api/v1/escalations/{incident['id']}/stop", stop)
+
+    async def runs() -> bool:
+        return not await user.stopped(incident["id"])
+
+    await eventually(runs)
 
 
 async def _have_a_page_refused(user: User, world: World) -> None:

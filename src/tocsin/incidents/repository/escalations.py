@@ -1,18 +1,28 @@
 """Whether on-call has confirmed an escalation for each incident."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from tocsin.contracts.escalations import StartEscalation
 from tocsin.incidents.domain.incident import NewTimelineEntry
-from tocsin.kernel.db import Cursor, Json, defer, fetch_all
+from tocsin.kernel.db import Cursor, Json, defer, execute, fetch_all
 from tocsin.kernel.ids import new_id
 
 
+@dataclass(frozen=True, slots=True)
+class ConfirmedIncident:
+    """An incident whose escalation on-call has confirmed."""
+
+    created_at: datetime
+    id: UUID
+
+
 async def confirm_escalation(
-    cur: Cursor, assignment: NewTimelineEntry, *, team: str | None, assigned_to: str | None
+    cur: Cursor, assignment: NewTimelineEntry, *, team: str | None, assigned_to: str | None, running: bool
 ) -> None:
-    """Record that on-call pages for an incident; append *assignment* if this gives it its first assignee.
+    """Record that on-call pages for an incident, if *running*; append *assignment* if it is its first assignee.
 
     A team or assignee that a person has set is kept. The version stays the same: otherwise a person's concurrent change
     would fail its If-Match because of on-call's response. This is deferred.
@@ -28,7 +38,7 @@ async def confirm_escalation(
             UPDATE incidents.incident AS i
             SET team = COALESCE(i.team, %(team)s),
                 assigned_to = COALESCE(before.assigned_to, %(assigned_to)s),
-                escalation_confirmed_at = tocsin.now(),
+                escalation_confirmed_at = CASE WHEN %(running)s THEN tocsin.now() END,
                 updated_at = GREATEST(i.updated_at, tocsin.now())
             FROM before WHERE i.id = before.id
             RETURNING i.id, before.assigned_to IS NULL AND i.assigned_to IS NOT NULL AS assigned)
@@ -38,6 +48,7 @@ async def confirm_escalation(
         incident_id=assignment.incident_id,
         team=team,
         assigned_to=assigned_to,
+        running=running,
         entry_id=new_id(),
         event_type=assignment.event_type.value,
         actor=assignment.actor,
@@ -70,8 +81,41 @@ async def find_unescalated(cur: Cursor, *, older_than: float, limit: int) -> tup
     return [row["id"] for row in rows], rows[0]["total"] if rows else 0
 
 
+async def find_confirmed(cur: Cursor, *, after: ConfirmedIncident | None, limit: int) -> list[ConfirmedIncident]:
+    """Return the oldest *limit* unacknowledged incidents *after* another whose escalation is confirmed."""
+    rows = await fetch_all(
+        cur,
+        """
+        SELECT created_at, id FROM incidents.incident
+        WHERE status = 'open' AND escalation_confirmed_at IS NOT NULL
+          AND (created_at, id) > (%(created_at)s, %(id)s::uuid)
+        ORDER BY created_at, id
+        LIMIT %(limit)s
+        """,
+        created_at=after.created_at if after else "-infinity",
+        id=after.id if after else UUID(int=0),
+        limit=limit,
+    )
+    return [ConfirmedIncident(**row) for row in rows]
+
+
+async def withdraw_confirmations(cur: Cursor, incident_ids: Collection[UUID]) -> int:
+    """Record that on-call does not page for those of the incidents that are unacknowledged; return their number."""
+    return await execute(
+        cur,
+        """
+        UPDATE incidents.incident SET escalation_confirmed_at = NULL
+        WHERE id = ANY(%(incident_ids)s::uuid[]) AND acknowledged_at IS NULL AND escalation_confirmed_at IS NOT NULL
+        """,
+        incident_ids=list(incident_ids),
+    )
+
+
 async def lock_unescalated(cur: Cursor, incident_ids: Collection[UUID]) -> list[StartEscalation]:
-    """Lock and return those of *incident_ids* that still lack an escalation; skip those locked by others."""
+    """Lock those of *incident_ids* that still lack an escalation, and return how to start or resume it.
+
+    Those locked by others are skipped.
+    """
     rows = await fetch_all(
         cur,
         """
@@ -82,7 +126,7 @@ async def lock_unescalated(cur: Cursor, incident_ids: Collection[UUID]) -> list[
         """,
         incident_ids=list(incident_ids),
     )
-    return [StartEscalation(**row) for row in rows]
+    return [StartEscalation(**row, resume=True) for row in rows]
 
 
 async def unpark_starts(cur: Cursor, incident_ids: Collection[UUID]) -> set[UUID]:
