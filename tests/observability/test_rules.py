@@ -28,6 +28,51 @@ def test_prometheus_accepts_its_configuration_and_finds_the_rules_beside_it() ->
     assert sorted(PROMETHEUS.glob(pattern)) == RULES
 
 
+def run_entry_point(folder: Path, **environment: str) -> tuple[list[str], dict[str, Any]]:
+    """Run the entry point of Prometheus's image; return Prometheus's arguments and its configuration."""
+    script = (ROOT / "docker" / "prometheus-entrypoint").read_text()
+    for path, replacement in (
+        ("/bin/prometheus", "printf '%s\\n'"),
+        ("/run/prometheus", str(folder)),
+        ("/etc/prometheus", str(PROMETHEUS)),
+    ):
+        assert path in script
+        script = script.replace(path, replacement)
+    done = subprocess.run(  # noqa: S603
+        ["/bin/sh", "-c", script, "sh", "--storage.tsdb.path=x y"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    config, *arguments = done.stdout.splitlines()
+    return arguments, read_yaml(Path(config.removeprefix("--config.file=")))
+
+
+def test_prometheus_sends_the_token_to_the_services_and_to_nothing_else(tmp_path: Path) -> None:
+    token = r"to ken$'\n"  # noqa: S105
+    arguments, configuration = run_entry_point(tmp_path, METRICS_TOKEN=token)
+    assert arguments == ["--storage.tsdb.path=x y"]
+    file = tmp_path / "metrics_token"
+    assert (file.read_text(), file.stat().st_mode & 0o777) == (token, 0o600)
+    sent = {job["job_name"]: job.pop("authorization", None) for job in configuration["scrape_configs"]}
+    expected = {"credentials_file": str(file)}
+    assert sent == {name: expected if name in SERVICES else None for name in sent}
+    committed = read_yaml(PROMETHEUS / "prometheus.yml")
+    assert configuration == {**committed, "rule_files": [f"{PROMETHEUS}/rules/*.yml"]}
+
+
+def test_without_a_token_prometheus_reads_the_configuration_of_its_image(tmp_path: Path) -> None:
+    assert run_entry_point(tmp_path, METRICS_TOKEN="")[1] == read_yaml(PROMETHEUS / "prometheus.yml")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_prometheus_accepts_its_configuration_with_a_token(tmp_path: Path) -> None:
+    run_entry_point(tmp_path, METRICS_TOKEN="t")  # noqa: S106
+    promtool("check", "config", tmp_path / "prometheus.yml")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
 def test_each_alert_fires_exactly_when_it_should(path: Path) -> None:

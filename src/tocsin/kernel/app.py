@@ -90,7 +90,7 @@ def base_app(
         [
             routing.get("/health", health.get_health, scope=Scope.PUBLIC),
             routing.get("/health/ready", health.get_ready, scope=Scope.PUBLIC),
-            routing.get("/metrics", metrics_handler(registry), scope=Scope.METRICS),
+            routing.get("/metrics", metrics_handler(registry, settings.metrics_token), scope=Scope.METRICS),
             *openapi.documentation_routes(get_openapi),
         ]
     )

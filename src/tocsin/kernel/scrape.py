@@ -1,15 +1,19 @@
 """`GET /metrics`, and the gauges that are read when they are scraped."""
 
+import hmac
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Final, TypeAlias
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
+from pydantic import SecretStr
 
 from tocsin.kernel import tasks
 from tocsin.kernel.errors import UnavailableError
+from tocsin.kernel.problems import problem
 from tocsin.kernel.routing import Handler
 
 log = structlog.get_logger(__name__)
@@ -20,11 +24,15 @@ MAX_SECONDS: Final = 1.0
 """How long a scrape waits for each of them."""
 
 
-def metrics_handler(registry: CollectorRegistry) -> Handler:
-    """Return the handler of `/metrics`."""
+def metrics_handler(registry: CollectorRegistry, token: SecretStr | None) -> Handler:
+    """Return the handler of `/metrics`, which requires *token* as a bearer token (RFC 6750) unless it is None."""
     respond = make_aiohttp_handler(registry)
 
     async def get_metrics(request: web.Request) -> web.StreamResponse:
+        if token is not None and not _has_token(request, token):
+            detail = "This requires the value of METRICS_TOKEN as `Authorization: Bearer`."
+            headers = {str(hdrs.WWW_AUTHENTICATE): "Bearer"}
+            return problem(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, headers=headers)
         for read in request.app[AT_SCRAPE]:
             try:
                 async with tasks.timeout(MAX_SECONDS):
@@ -34,3 +42,10 @@ def metrics_handler(registry: CollectorRegistry) -> Handler:
         return await respond(request)
 
     return get_metrics
+
+
+def _has_token(request: web.Request, token: SecretStr) -> bool:
+    scheme, _, given = ", ".join(request.headers.getall(hdrs.AUTHORIZATION, [])).partition(" ")
+    # aiohttp decodes bytes that are not UTF-8 as lone surrogates.
+    same = hmac.compare_digest(given.strip().encode(errors="surrogateescape"), token.get_secret_value().encode())
+    return same and scheme.lower() == "bearer"

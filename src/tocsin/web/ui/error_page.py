@@ -39,7 +39,7 @@ async def error_page_middleware(request: web.Request, handler: Handler) -> web.S
     problem = Problem.model_validate_json(response.text or "")
     context = {"problem": problem, "heading": HEADINGS.get(problem.status, "Something went wrong")}
     page = templating.render(request, "ui/error.html", blocks=("notices",), context=context, status=problem.status)
-    for name in (hdrs.ALLOW, hdrs.RETRY_AFTER):
+    for name in (hdrs.ALLOW, hdrs.RETRY_AFTER, hdrs.WWW_AUTHENTICATE):
         if name in response.headers:
             page.headers[name] = response.headers[name]
     return page
