@@ -28,8 +28,8 @@ SERVICES = {
     "notification-service": ("tocsin_notifications", 10004),
     "web-ui": ("tocsin_access", 10005),
 }
-MAILERS = {"oncall-service", "notification-service"}
-"""The services that get the mail server: oncall-service checks whether there is one, notification-service uses it."""
+PLACEHOLDER = "smtp://see-notification-service.invalid"
+"""What oncall-service of the release before gets as the mail server: it only checks whether there is one."""
 MAILPIT = "mailpit"
 """The mail catcher of the profile `mail`: used if it is running and no other server is configured."""
 
@@ -49,12 +49,15 @@ def main(arguments: list[str]) -> None:
         role_password = password(f"{role.upper()}_PASSWORD")
         write(FOLDER / service / "database_url", database_url(role, role_password), user)
         write(FOLDER / "migrate" / "roles" / role, role_password, MIGRATE)
-        if service in MAILERS:
+        if service == "notification-service":
             write(FOLDER / service / "smtp_url", server, user)
             write(FOLDER / service / "smtp_from", sender, user)
         private = created(f"{service}_key", lambda: create_key_pair().private)
         write(FOLDER / service / "service_key", private, user)
         write(FOLDER / "service_keys" / f"{service}.json", public_key_of(private), user, mode=0o444)
+        if service == "oncall-service":
+            write(FOLDER / service / "email_enabled", "yes" if server else "", user)
+            write(FOLDER / service / "smtp_url", PLACEHOLDER if server else "", user)
     sys.stdout.write("the secrets are in place\n")
 
 

@@ -100,8 +100,11 @@ async def test_what_became_of_an_escalation_does_not_change_what_its_first_step_
     assert again["timeline"] == started["timeline"] != []
 
 
-async def test_members_without_contacts_are_paged_by_e_mail_only_with_a_mail_server(replica: Replica) -> None:
-    without, with_mail = await replica(), await replica(smtp_url="smtp://mail.example.net")
+@pytest.mark.parametrize("enabled", [{"email_enabled": True}, {"smtp_url": "smtp://mail.example.net"}])
+async def test_members_without_contacts_are_paged_by_e_mail_only_with_a_mail_server(
+    replica: Replica, enabled: dict[str, Any]
+) -> None:
+    without, with_mail = await replica(), await replica(**enabled)
     await without.team("Payments", person("Ada"))
     first, second = await without.start(), await with_mail.start()
     await delivered(without, first["incident_id"], (1, "Ada", "mock"))

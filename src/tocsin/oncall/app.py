@@ -36,7 +36,7 @@ def create_app(settings: Settings) -> web.Application:
         notify_channel=NotifyChannel(db, "oncall"),
         settings=settings,
         metrics=app[METRICS],
-        contacts=ContactResolver(email_enabled=settings.smtp_url is not None, catch_all=settings.catch_all),
+        contacts=ContactResolver(email_enabled=settings.pages_by_email, catch_all=settings.catch_all),
         schedules_changed=Wakeup(),
     )
     app.add_routes(ROUTES)

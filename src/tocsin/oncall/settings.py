@@ -41,8 +41,11 @@ class Settings(ServiceSettings):
     """The team that is paged for services without an owner; if it does not exist, the oldest team."""
     catch_all_contact: Annotated[str, AfterValidator(check_contact)] = "mock:nobody-on-call"
     """The contact, as channel:address, that is paged if nobody is on call or no page can be delivered."""
+    email_enabled: bool = False
+    """Whether notification-service can send e-mail: members without contacts are then paged by it, otherwise on the
+    console."""
     smtp_url: SecretStr | None = None
-    """If set, members without contacts are paged by e-mail, otherwise on the console."""
+    """If set, EMAIL_ENABLED counts as true: for services that share one environment."""
     due_batch_size: Annotated[int, Field(ge=1, le=1_000)] = 100
     """The maximum number of due escalations per transaction."""
     gauge_seconds: Seconds = 10.0
@@ -56,6 +59,11 @@ class Settings(ServiceSettings):
     def timeout_seconds(self) -> float:
         """Time to acknowledge, in seconds."""
         return self.escalation_timeout_minutes * 60
+
+    @property
+    def pages_by_email(self) -> bool:
+        """Whether members without contacts are paged by e-mail."""
+        return self.email_enabled or self.smtp_url is not None
 
     @property
     def catch_all(self) -> Contact:
