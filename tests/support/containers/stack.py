@@ -142,8 +142,8 @@ class Stack(SystemClient):
     def address(self, service: str) -> str:
         """Return the IP address of a service with one replica."""
         (container,) = self.containers(service)
-        (network,) = inspect(container)[0]["NetworkSettings"]["Networks"].values()
-        return str(network["IPAddress"])
+        networks = inspect(container)[0]["NetworkSettings"]["Networks"]
+        return str(networks[f"{self.project}_tocsin"]["IPAddress"])
 
     def all_containers(self) -> list[dict[str, Any]]:
         """Return the engine's description of each container, including exited ones."""
