@@ -41,7 +41,7 @@ USER_OF: Final = {
     "alertmanager": "65534:65534",
 }
 """The images that can be built on any machine, and their users."""
-PUBLISHED: Final = [*SERVICES.values(), "prometheus", "alertmanager", "database"]
+PUBLISHED: Final = [*SERVICES.values(), "web-ui-https", "prometheus", "alertmanager", "database"]
 GRAFANA: Final = "grafana/grafana:11.5.2"
 
 

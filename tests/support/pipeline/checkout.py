@@ -15,7 +15,7 @@ from tests.support.containers.stack import ROOT, SERVICES, docker
 from tests.support.ports import free_port
 
 ADDRESS = "127.0.0.1"
-PUBLISHED = [*SERVICES.values(), "prometheus", "grafana"]
+PUBLISHED = [*SERVICES.values(), "web-ui-https", "prometheus", "grafana"]
 FEW_TESTS = ("tests/kernel/test_pagination.py", "tests/containers/")
 
 
