@@ -19,7 +19,7 @@ def test_every_network_is_declared_and_used() -> None:
 
 
 def test_only_what_needs_the_database_reaches_it() -> None:
-    assert reached_from("database") == SERVICES | {"migrate", "demo", "edge"}, "the edge until ADR 33 is complete"
+    assert reached_from("database") == SERVICES | {"migrate", "demo", "edge"}, "the edge until ADR 34 is complete"
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,12 @@ def base_app(
         [
             routing.get("/health", health.get_health, scope=Scope.PUBLIC),
             routing.get("/health/ready", health.get_ready, scope=Scope.PUBLIC),
-            routing.get("/metrics", metrics_handler(registry, settings.metrics_token), scope=Scope.METRICS),
+            routing.get(
+                "/metrics",
+                metrics_handler(registry, settings.metrics_token),
+                # The handler checks the token, which belongs to no account.
+                scope=Scope.METRICS if settings.metrics_token is None else Scope.PUBLIC,
+            ),
             *openapi.documentation_routes(get_openapi),
         ]
     )

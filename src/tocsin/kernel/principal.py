@@ -78,6 +78,6 @@ class Principal:
 
 NAMELESS: Final = Principal(PrincipalKind.OPEN, None, frozenset(Scope))
 """The principal of an unauthenticated request without a name."""
-NOBODY: Final = Principal(PrincipalKind.NOBODY, None, frozenset({Scope.PUBLIC, Scope.METRICS}))
+NOBODY: Final = Principal(PrincipalKind.NOBODY, None, frozenset({Scope.PUBLIC}))
 ON_BEHALF_OF: Final[ContextVar[Principal | None]] = ContextVar("ON_BEHALF_OF", default=None)
 """For whom the web service calls the other services at present; None for itself."""

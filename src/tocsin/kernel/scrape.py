@@ -2,7 +2,6 @@
 
 import hmac
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import Final, TypeAlias
 
 import structlog
@@ -12,8 +11,7 @@ from prometheus_client.aiohttp import make_aiohttp_handler
 from pydantic import SecretStr
 
 from tocsin.kernel import tasks
-from tocsin.kernel.errors import UnavailableError
-from tocsin.kernel.problems import problem
+from tocsin.kernel.errors import UnauthenticatedError, UnavailableError
 from tocsin.kernel.routing import Handler
 
 log = structlog.get_logger(__name__)
@@ -30,9 +28,8 @@ def metrics_handler(registry: CollectorRegistry, token: SecretStr | None) -> Han
 
     async def get_metrics(request: web.Request) -> web.StreamResponse:
         if token is not None and not _has_token(request, token):
-            detail = "This requires the value of METRICS_TOKEN as `Authorization: Bearer`."
-            headers = {str(hdrs.WWW_AUTHENTICATE): "Bearer"}
-            return problem(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, headers=headers)
+            msg = "This requires the value of METRICS_TOKEN as `Authorization: Bearer`."
+            raise UnauthenticatedError(msg, scheme="Bearer")
         for read in request.app[AT_SCRAPE]:
             try:
                 async with tasks.timeout(MAX_SECONDS):

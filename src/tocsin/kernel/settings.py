@@ -69,7 +69,8 @@ class ProcessSettings(BaseSettings):
     """The folder with the public key of each service in `<service>.json`, to check the signatures of calls. Without it,
     none is checked."""
     metrics_token: SecretStr | None = None
-    """If set, `/metrics` requires it as `Authorization: Bearer`, and otherwise responds with 401."""
+    """If set, `/metrics` requires it as `Authorization: Bearer`. Without it, and with ACCESS `closed`, `/metrics`
+    requires an admin's token."""
     body_timeout_seconds: Seconds = 30.0
     """How long the body of a request may take to arrive; after that, the request is refused with 408."""
     max_connections: Annotated[int, Field(ge=16, le=100_000)] = 4_000
