@@ -17,8 +17,8 @@ class KeyFolder:
     """The folder with a private key for each service, and a folder of their public keys."""
 
     def __init__(self, data: Path) -> None:
-        self._private = data / "keys"
-        self._public = self._private / "public"
+        self.folder: Final = data / "keys"
+        self._public = self.folder / "public"
 
     def create_missing(self) -> None:
         """Create the keys that do not exist yet. Raise CommandError if they cannot be written or read."""
@@ -30,8 +30,8 @@ class KeyFolder:
                     _write(private, create_key_pair().private)
                 _write(self._public / private.name, public_key_of(private.read_text(encoding="utf-8")))
         except (OSError, ValueError) as exc:
-            advice = f"Delete {self._private} if its files are damaged: new ones are made."
-            msg = f"the keys of the services cannot be written to {self._private} or read there: {exc}"
+            advice = f"Delete {self.folder} if its files are damaged: new ones are made."
+            msg = f"the keys of the services cannot be written to {self.folder} or read there: {exc}"
             raise CommandError(msg, advice) from exc
 
     def environment(self, service: Service) -> dict[str, str]:
@@ -46,7 +46,7 @@ class KeyFolder:
             return None
 
     def _file(self, service: Service) -> Path:
-        return self._private / f"{service.identity}.json"
+        return self.folder / f"{service.identity}.json"
 
 
 def _write(path: Path, text: str) -> None:
