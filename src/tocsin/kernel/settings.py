@@ -56,7 +56,7 @@ class ProcessSettings(BaseSettings):
     published_address: str = ""
     """In a container, the address of the machine on which its ports are published; compose passes its BIND_ADDRESS."""
     allow_open_network: bool = False
-    """Whether other machines may reach Tocsin although it has no log-in, so that whoever reaches it may do everything:
+    """Whether other machines may reach Tocsin although ACCESS is `open`, so that whoever reaches it may do everything:
     behind a proxy that authenticates users, for example. Otherwise a process with another than a loopback address in
     BIND_ADDRESS, PUBLISHED_ADDRESS or PUBLIC_URL does not start, and requests that a proxy has forwarded get 403."""
     access: Annotated[str, Field(pattern="^(open|closed)$")] = "open"
