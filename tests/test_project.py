@@ -126,6 +126,7 @@ def test_services_reach_tasks_threads_and_time_through_the_kernel() -> None:
         ("alerts/service/parsing.py", "run_in_executor"),  # computes only
         ("channels/transports/http.py", "run_in_executor"),  # the network, which a simulation replaces
         ("kernel/server.py", "asyncio.to_thread"),  # the end of the process
+        ("web/access/service/passwords.py", "run_in_executor"),  # computes only
     ]
 
 

@@ -25,9 +25,9 @@ def test_only_what_needs_the_database_reaches_it() -> None:
 @pytest.mark.parametrize(
     ("caller", "called"),
     [
-        *(("edge", service) for service in SERVICES),
-        *(("prometheus", name) for name in (*SERVICES, "edge", "grafana", "alertmanager")),
-        *((service, name) for service in SERVICES for name in ("edge", "jaeger")),
+        *(("edge", service) for service in sorted(SERVICES)),
+        *(("prometheus", name) for name in (*sorted(SERVICES), "edge", "grafana", "alertmanager")),
+        *((service, name) for service in sorted(SERVICES) for name in ("edge", "jaeger")),
         ("demo", "edge"),
         ("alertmanager", "edge"),
         ("grafana", "prometheus"),
@@ -49,5 +49,5 @@ def test_the_edge_finds_each_replica_in_one_network() -> None:
 
 def test_replicas_of_the_release_before_reach_what_they_reached() -> None:
     assert COMPOSE["networks"]["tocsin"] is None, "compose would have to remove the network to change it"
-    for name in (*SERVICES, "edge", "database", "migrate", "demo"):
+    for name in (*sorted(SERVICES), "edge", "database", "migrate", "demo"):
         assert "tocsin" in NETWORKS[name]

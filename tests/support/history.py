@@ -8,8 +8,10 @@ import psycopg2
 
 from tests.support.postgres import run
 
-SCHEMAS: Final = ["alerts", "incidents", "oncall", "notifications"]
+SCHEMAS: Final = ["access", "alerts", "incidents", "oncall", "notifications"]
 BOUNDED: Final = {
+    "access.account",
+    "access.link",
     "incidents.correlation_key",
     "incidents.rollup",
     "incidents.stale",
@@ -97,6 +99,8 @@ def _copied(dsn: str, table: str) -> Iterator[tuple[str, str]]:
         name = column["name"]
         if column["type"] == "uuid":
             yield name, _earlier_id(f"row.{name}", step)
+        elif column["type"] == "bytea" and column["in_unique"]:
+            yield name, f"sha256(row.{name} || n::text::bytea)"
         elif column["type"].startswith("timestamp"):
             yield name, f"row.{name} - n * interval '{step}'"
         elif column["type"] == "date":

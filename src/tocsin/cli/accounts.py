@@ -17,6 +17,7 @@ from tocsin.contracts.accounts import (
     AccountIn,
     AccountKind,
     ChangeAccount,
+    CreatedToken,
     InvitedAccount,
     LogIn,
     Role,
@@ -49,7 +50,8 @@ def login(*, url: URLOption = DEFAULT_URL) -> None:
         email = typer.prompt("E-mail", err=True)
         password = typer.prompt("Password", hide_input=True, err=True)
         given = LogIn.model_construct(email=email, password=password, token=LOGIN_NAME)
-        new = call(url, lambda gateway: gateway.accounts.log_in(given, idempotency_key=str(new_id()))).token
+        created = call(url, lambda gateway: gateway.accounts.log_in(given, idempotency_key=str(new_id())))
+        new = _secret_of(created)
     else:
         new = sys.stdin.read().strip()
         if not new.isascii() or not new:
@@ -178,11 +180,11 @@ def create(
     except ValidationError as exc:
         raise usage_error(exc) from exc
 
-    async def apply(gateway: Gateway) -> str:
+    async def apply(gateway: Gateway) -> CreatedToken:
         owner = await _owner(gateway, account)
-        return (await gateway.accounts.create_token(wanted, owner, idempotency_key=str(new_id()))).token
+        return await gateway.accounts.create_token(wanted, owner, idempotency_key=str(new_id()))
 
-    OUT.print(call(url, apply), markup=False)
+    OUT.print(_secret_of(call(url, apply)), markup=False, soft_wrap=True)
 
 
 @tokens.command()
@@ -223,6 +225,14 @@ async def _find(gateway: Gateway, account: str) -> Account:
 
 async def _owner(gateway: Gateway, account: str | None) -> UUID | None:
     return None if account is None else (await _find(gateway, account)).id
+
+
+def _secret_of(created: CreatedToken) -> str:
+    """Return the secret of a token. Raise CommandError if only an earlier response had it, which was lost."""
+    if created.token is None:
+        msg = "the response with the token was lost"
+        raise CommandError(msg, f"Revoke it, and create another one: {PROGRAM} tokens revoke {created.id}")
+    return created.token
 
 
 def _state(account: Account) -> str:

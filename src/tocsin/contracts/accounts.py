@@ -1,10 +1,10 @@
 """The wire models of accounts, their sessions and their tokens."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tocsin.contracts.contact_types import Email
 from tocsin.contracts.model import Instant, Line, Model
@@ -46,16 +46,33 @@ class AccountIn(Model):
     person_id: UUID | None = None
     """The person of the on-call schedules whose account it is."""
 
+    @model_validator(mode="after")
+    def check(self) -> Self:
+        """Check what a person's account has and a program's has not."""
+        person = self.kind is AccountKind.PERSON
+        if person and self.email is None:
+            msg = "a person's account needs an email"
+        elif person and self.role is Role.SENDER:
+            msg = "the role sender is for accounts of the kind service"
+        elif not person and (self.email is not None or self.person_id is not None):
+            msg = "an account of the kind service has neither an email nor a person_id"
+        else:
+            return self
+        raise ValueError(msg)
+
 
 class ChangeAccount(Model):
     """Changes of an account; what is left out stays as it is."""
 
     name: Line | None = None
     email: Email | None = None
+    """The account's link, if it has one, ends: it went to the address before."""
     role: Role | None = None
+    """Another role ends the account's sessions; its tokens have at most the scopes of the new role from then on."""
     person_id: UUID | None = None
+    """null separates the account from the person."""
     disabled: bool | None = None
-    """A disabled account cannot be used; its sessions end."""
+    """A disabled account cannot be used; its sessions and its link end. Its tokens work again once it is enabled."""
 
 
 class Account(Model):
@@ -77,8 +94,12 @@ class Account(Model):
 class InvitedAccount(Account):
     """A new account, or one with a new link."""
 
-    link: str | None
-    """The link with which its person chooses a password; it works once, until it expires. Shown only here."""
+    link: Annotated[str | None, Field(repr=False)]
+    """The link with which its person chooses a password; it works once, until it expires. Shown only here. Null for a
+    program's account, and in the response to a repeated request."""
+    link_expires_at: Instant | None
+    note: str | None = None
+    """Why there is no link, in the response to a repeated request."""
 
 
 class Session(Model):
@@ -119,7 +140,10 @@ class Token(Model):
 class CreatedToken(Token):
     """A new token with its secret, which is shown only here."""
 
-    token: str
+    token: Annotated[str | None, Field(repr=False)]
+    """Null in the response to a repeated request."""
+    note: str | None = None
+    """Why there is no secret, in the response to a repeated request."""
 
 
 class LogIn(Model):
@@ -140,5 +164,5 @@ class OwnAccount(Account):
 class SetupLink(Model):
     """A link with which the account of the first admin is created."""
 
-    url: str
+    url: Annotated[str, Field(repr=False)]
     expires_at: Instant

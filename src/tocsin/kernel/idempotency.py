@@ -10,7 +10,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from tocsin.kernel.db import DB, Cursor, execute, fetch_one, transaction
+from tocsin.kernel.db import DB, Cursor, Database, execute, fetch_one, transaction
 from tocsin.kernel.errors import InvalidRequestError, TransactionConflictError
 from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.workers import Context, worker
@@ -62,8 +62,9 @@ async def replay(cur: Cursor, request: IdempotentRequest | None, resource_id: UU
     return resource
 
 
-async def _delete_expired(app: web.Application) -> bool:
-    async with transaction(app[DB]) as cur:
+async def delete_expired(db: Database) -> bool:
+    """Delete a batch of the keys older than a day. Return whether there may be more."""
+    async with transaction(db) as cur:
         deleted = await execute(
             cur,
             """
@@ -74,6 +75,10 @@ async def _delete_expired(app: web.Application) -> bool:
             hours=KEEP_HOURS,
         )
     return deleted > 0
+
+
+async def _delete_expired(app: web.Application) -> bool:
+    return await delete_expired(app[DB])
 
 
 def delete_expired_keys() -> Context:

@@ -58,8 +58,6 @@ class Principal:
     scopes: frozenset[Scope]
     id: UUID | None = None
     """The account; None for principals without one."""
-    credential_id: UUID | None = None
-    """The session or token of the account, where it was checked."""
 
     @property
     def key_scope(self) -> str:

@@ -14,11 +14,9 @@ from tocsin.kernel.errors import ConfigurationError
 from tocsin.kernel.event_streams import STREAM_LIMIT, StreamLimit
 from tocsin.kernel.service_keys import SERVICE_KEYS
 from tocsin.web.access.service import DEPS, Deps
-from tocsin.web.access.service.identities import Identities
-from tocsin.web.access.service.password_hashing import PasswordHashing
 from tocsin.web.access.worker import workers
 from tocsin.web.api_description import API_DESCRIPTION, ApiDescription, get_openapi
-from tocsin.web.authentication import IDENTITIES, SessionAuthenticator
+from tocsin.web.authentication import AccountTokens, SessionAuthenticator
 from tocsin.web.gateway import GATEWAY, Gateway
 from tocsin.web.pages.analytics.handlers import metrics_redirect_middleware
 from tocsin.web.pages.incidents.handlers import SHARED_INCIDENTS
@@ -68,8 +66,8 @@ def _add_accounts(app: web.Application, settings: Settings) -> None:
     # Pages are shown while the database is unavailable: whoever has logged in can acknowledge.
     db = with_database(app, settings, schema="access", is_required=False)
     if settings.access == "closed":
-        app[DEPS] = Deps(db, settings, PasswordHashing())
-        app[TOKENS] = app[IDENTITIES] = Identities(app[DEPS])
+        app[DEPS] = Deps(db, settings)
+        app[TOKENS] = AccountTokens(app[DEPS])
         app[AUTHENTICATOR] = SessionAuthenticator(app[SERVICE_KEYS])
         app.add_routes(ACCOUNT_ROUTES)
-        app.cleanup_ctx.extend(workers())
+        app.cleanup_ctx.extend(workers(app))

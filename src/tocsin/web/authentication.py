@@ -1,28 +1,65 @@
-"""Who makes a request of the web service in closed mode: whose session it has, else as in every service."""
+"""Who makes a request of the web service in closed mode: whose session or token it has."""
 
 from typing import Final
 
 from aiohttp import web
 
-from tocsin.kernel.authentication import ClosedAuthenticator, credentials_of
-from tocsin.kernel.principal import NOBODY, Principal
-from tocsin.web.access.service.identities import Identities
+from tocsin.contracts.accounts import AccountKind
+from tocsin.kernel.authentication import BEARER, ClosedAuthenticator, Tokens, credentials_of
+from tocsin.kernel.errors import NotFoundError
+from tocsin.kernel.principal import NOBODY, Principal, PrincipalKind
+from tocsin.web.access.domain.identity import Identity
+from tocsin.web.access.service import DEPS, Deps
+from tocsin.web.access.service.identification import identify_session, identify_token
 from tocsin.web.ui import session_cookie
 
-IDENTITIES: Final = web.AppKey("IDENTITIES", Identities)
+IDENTITY: Final = web.RequestKey("IDENTITY", Identity)
+"""The account of the request, and its session or token."""
 
 
 class SessionAuthenticator(ClosedAuthenticator):
-    """Finds the principal of a request by its session."""
+    """Finds the principal of a request by its session or its token, else as every service does."""
 
     async def principal_of(self, request: web.Request) -> Principal:
         """Return the principal, NOBODY for a request that proves none; raises like that of every service.
 
         `Authorization` takes precedence: a browser sends none by itself.
         """
-        scheme, _ = credentials_of(request)
-        if scheme:
+        scheme, token = credentials_of(request)
+        if scheme and scheme != BEARER:
             return await super().principal_of(request)
-        secret = session_cookie.secret_of(request)
-        identity = await request.app[IDENTITIES].of_session(secret) if secret else None
-        return NOBODY if identity is None else identity.principal
+        deps = request.app[DEPS]
+        if scheme:
+            identity = await identify_token(deps, token)
+        else:
+            identity = await identify_session(deps, session_cookie.secret_of(request))
+        if identity is None:
+            return NOBODY
+        request[IDENTITY] = identity
+        return _principal(identity)
+
+
+class AccountTokens(Tokens):
+    """The tokens of accounts, for services that ask whose a token is."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+
+    async def identify(self, token: str) -> Principal | None:
+        """Return the principal of *token*, None if it is not valid. Raise UnavailableError."""
+        identity = await identify_token(self._deps, token)
+        return None if identity is None else _principal(identity)
+
+
+def identity_of(request: web.Request) -> Identity:
+    """Return the account of the request. Raise NotFoundError for one of our services, which has none."""
+    identity: Identity | None = request.get(IDENTITY)
+    if identity is None:
+        msg = "The caller has no account."
+        raise NotFoundError(msg)
+    return identity
+
+
+def _principal(identity: Identity) -> Principal:
+    kind = PrincipalKind.PERSON if identity.kind is AccountKind.PERSON else PrincipalKind.ACCOUNT
+    return Principal(kind, identity.name, identity.scopes, identity.account_id)

@@ -27,14 +27,17 @@ class Settings(ServiceSettings):
     """Base URL of notification-service."""
     part_seconds: Seconds = 1.5
     """How long a page waits for each service; one that does not respond in time is shown as unavailable."""
-    session_days: Annotated[float, Field(gt=0, le=365)] = 30.0
-    """How long a log-in lasts in days."""
-    session_idle_days: Annotated[float, Field(gt=0, le=365)] = 7.0
-    """After so many days without use, a log-in ends."""
-    login_failures_per_minute: Annotated[int, Field(ge=1, le=1_000)] = 10
-    """How many attempts to log in may fail within a minute, for an account and from a network address."""
-    link_hours: Annotated[float, Field(gt=0, le=8_760)] = 72.0
-    """How long a link to choose a password works."""
+    session_idle_days: Annotated[int, Field(ge=1, le=365)] = 7
+    """How many days a log-in lasts without a request."""
+    session_days: Annotated[int, Field(ge=1, le=365)] = 30
+    """How many days a log-in lasts at most."""
+    link_hours: Annotated[int, Field(ge=1, le=8_760)] = 72
+    """How many hours a link to choose a password is valid."""
+    login_failures_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 10
+    """How many log-ins to an account may fail in a minute; further ones are refused until it has passed."""
+    address_failures_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 30
+    """How many log-ins from an address may fail in a minute; further ones are refused until it has passed. The
+    addresses of an IPv6 network (/64) count as one."""
     max_streams: MaxStreams = 300
     """The maximum number of clients that follow the event stream of a process; a further one gets 503."""
     gateway_connect_seconds: Seconds = 2.0

@@ -1,4 +1,4 @@
-"""A client that uses every endpoint, while the services start one after the other."""
+"""A client that uses every endpoint, while the services start one after the other; and every use of accounts."""
 
 import importlib
 from collections import Counter
@@ -17,6 +17,7 @@ from tests.support.ports import free_port
 from tests.support.settings_page import settings_of
 from tests.support.system import QUICK, URL_OF
 from tests.support.waiting import eventually
+from tests.support.web.every_use_of_accounts import use_accounts
 from tocsin.kernel.clock import now
 from tocsin.kernel.ids import new_id
 
@@ -36,7 +37,7 @@ class Services:
     def __init__(self, dsn: str, environment: Mapping[str, str]) -> None:
         self._ports = {service: free_port() for service in URL_OF}
         self.urls = {service: f"http://127.0.0.1:{port}" for service, port in self._ports.items()}
-        self._dsn = dsn
+        self.dsn = dsn
         neighbours = {name: self.urls[service] for service, name in URL_OF.items()}
         self._environment = {**QUICK, **IMPATIENT, **PATIENT, **environment, **neighbours}
 
@@ -44,7 +45,7 @@ class Services:
     async def running(self, service: str) -> AsyncIterator[None]:
         """Run *service* itself."""
         values = {name.lower(): value for name, value in self._environment.items()}
-        own = {"port": self._ports[service], "database_url": make_dsn(self._dsn, options=f"-c role=tocsin_{service}")}
+        own = {"port": self._ports[service], "database_url": make_dsn(self.dsn, options=f"-c role=tocsin_{service}")}
         settings = settings_of(service).model_validate({**values, **own})
         async with self._listening(service, importlib.import_module(f"tocsin.{service}.app").create_app(settings)):
             yield
@@ -117,6 +118,7 @@ async def use_everything(services: Services, session: ClientSession, world: Worl
             **await _have_people(user),
         }
         await _ask(user, samples)
+    await use_accounts(services.dsn)
 
 
 async def _have_people(user: User) -> dict[str, str]:

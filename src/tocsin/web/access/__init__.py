@@ -1,1 +1,1 @@
-"""Accounts: who may log in, by what they prove it, and what they may do."""
+"""Accounts: who may log in, and by what they prove who they are."""

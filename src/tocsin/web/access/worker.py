@@ -1,26 +1,23 @@
-"""The background loops of accounts."""
+"""Background loops of accounts."""
 
-from collections.abc import Sequence
+from typing import Final
 
-import structlog
 from aiohttp import web
 
-from tocsin.kernel.db import transaction
-from tocsin.kernel.idempotency import delete_expired_keys
 from tocsin.kernel.workers import Context, worker
-from tocsin.web.access.repository import expiry
-from tocsin.web.access.service import DEPS
+from tocsin.web.access.service import DEPS, housekeeping
 
-log = structlog.get_logger(__name__)
-SWEEP_SECONDS = 600.0
+SWEEP_SECONDS: Final = 300.0
 
 
-async def _delete_expired(app: web.Application) -> bool:
-    deps = app[DEPS]
-    async with transaction(deps.db) as cur:
-        return await expiry.delete_expired(cur, idle_days=deps.settings.session_idle_days)
+def workers(app: web.Application) -> list[Context]:
+    """Return every background loop of accounts, and what they need, in starting order."""
+    return [
+        app[DEPS].passwords.context,
+        worker("access_expiry", delete_expired, interval=SWEEP_SECONDS),
+    ]
 
 
-def workers() -> Sequence[Context]:
-    """Return the cleanup contexts of every loop."""
-    return [worker("access_expiry", _delete_expired, interval=SWEEP_SECONDS), delete_expired_keys()]
+async def delete_expired(app: web.Application) -> bool:
+    """Delete what has expired."""
+    return await housekeeping.delete_expired(app[DEPS])

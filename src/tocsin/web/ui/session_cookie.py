@@ -2,14 +2,15 @@
 
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
-from tocsin.web.access.service.sessions import Browser, NewSession
+from tocsin.web.access.domain.sessions import NewSession
 from tocsin.web.settings import SETTINGS
 
 NAME: Final = "tocsin_session"
 HOST_PREFIX: Final = "__Host-"
 """A browser accepts a cookie of this name from this host over https only (RFC 6265bis, section 4.1.3.2)."""
+DAY_SECONDS: Final = 86_400
 
 
 def secret_of(request: web.Request) -> str:
@@ -18,11 +19,11 @@ def secret_of(request: web.Request) -> str:
 
 
 def set_session(request: web.Request, response: web.StreamResponse, session: NewSession) -> None:
-    """Let the browser keep the secret of *session* until it expires."""
+    """Let the browser keep the secret of *session* for as long as it can last."""
     response.set_cookie(
         _name(request),
         session.secret,
-        expires=session.expires_at.strftime("%a, %d %b %Y %H:%M:%S GMT"),
+        max_age=request.app[SETTINGS].session_days * DAY_SECONDS,
         httponly=True,
         secure=_is_secure(request),
         samesite="Lax",
@@ -35,9 +36,9 @@ def delete_session(request: web.Request, response: web.StreamResponse) -> None:
     response.del_cookie(_name(request), path="/", secure=_is_secure(request), httponly=True, samesite="Lax")
 
 
-def browser_of(request: web.Request) -> Browser:
-    """Return from where somebody logs in."""
-    return Browser(request.remote or "", request.headers.get("User-Agent", ""))
+def client_of(request: web.Request) -> dict[str, str]:
+    """Return from where somebody logs in: the address and the browser."""
+    return {"address": request.remote or "", "user_agent": request.headers.get(hdrs.USER_AGENT, "")}
 
 
 def _name(request: web.Request) -> str:

@@ -1,1 +1,1 @@
-"""Rules of accounts, which know no database and no HTTP."""
+"""The rules of accounts, without a database."""

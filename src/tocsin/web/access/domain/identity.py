@@ -1,28 +1,48 @@
-"""Whose session or token it is."""
+"""Who makes a request, as a session or a token has proved it, and what they may do."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from tocsin.contracts.accounts import AccountKind, Role
-from tocsin.kernel.principal import Principal, PrincipalKind, Scope
+from tocsin.kernel.principal import Scope
+
+EVERYONE: Final = frozenset({Scope.PUBLIC, Scope.FORWARD})
+"""The scopes of every role and every token."""
+SCOPES: Final[dict[Role, frozenset[Scope]]] = {
+    Role.SENDER: EVERYONE | {Scope.SEND},
+    Role.VIEWER: EVERYONE | {Scope.READ},
+    Role.RESPONDER: EVERYONE | {Scope.SEND, Scope.READ, Scope.RESPOND},
+    Role.ADMIN: frozenset(Scope) - {Scope.SERVICE},
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An account, with what this session or token of it may do."""
+    """An account, and the session or the token by which it was identified."""
 
     account_id: UUID
     kind: AccountKind
     name: str
     email: str | None
     role: Role
-    person_id: UUID | None
     scopes: frozenset[Scope]
-    credential_id: UUID
-    """The session or the token."""
+    person_id: UUID | None
+    session_id: UUID | None = None
+    token_id: UUID | None = None
 
-    @property
-    def principal(self) -> Principal:
-        """Return the principal of its requests."""
-        kind = PrincipalKind.PERSON if self.kind is AccountKind.PERSON else PrincipalKind.ACCOUNT
-        return Principal(kind, self.name, self.scopes, self.account_id, self.credential_id)
+
+def token_scopes(role: Role, scopes: Iterable[str] | None) -> frozenset[Scope]:
+    """Return the scopes of a token of an account with *role*: at most the role's, all of them if *scopes* is None.
+
+    Names that this release does not know give nothing.
+    """
+    if scopes is None:
+        return SCOPES[role]
+    return SCOPES[role] & (EVERYONE | {Scope(name) for name in scopes if name in set(Scope)})
+
+
+def beyond(role: Role, scopes: Iterable[str]) -> dict[int, str]:
+    """Return the positions and names of those *scopes* that a token of an account with *role* cannot have."""
+    return {position: name for position, name in enumerate(scopes) if name not in SCOPES[role]}

@@ -1,34 +1,63 @@
-"""Which passwords are good enough (NIST SP 800-63B, section 5.1.1)."""
+"""Which passwords are accepted (NIST SP 800-63B: length, and no guessable ones; no rules of composition)."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from zxcvbn import zxcvbn
 
 from tocsin.contracts.accounts import MAX_PASSWORD, MIN_PASSWORD
 
-ESTIMATED: Final = 72
-"""Characters of a password that are estimated: the time of an estimate grows with the square of the length."""
-GOOD: Final = 3
-"""zxcvbn's score from which a password withstands guessing at the log-in, which is throttled, and of its slow hash."""
+MIN_SCORE: Final = 3
+"""More than 10^8 guesses; of zxcvbn's scores from 0 to 4."""
+SURE_SCORE: Final = 4
+"""More than 10^10 guesses."""
+BEGINNINGS: Final = (16, 24)
+MAX_CHECKED: Final = 72
+"""zxcvbn takes seconds for 72 random characters, of which the first 16 suffice; for guessable ones, hundredths."""
+SHORT: Final = 4
+"""A name of fewer characters makes little difference where a beginning cuts it."""
+OUR_NAME: Final = "tocsin"
 
 
-def normalised(password: str) -> str:
-    """Return *password* in one Unicode form: keyboards differ in how they compose the same character."""
-    return unicodedata.normalize("NFKC", password)
+def normalized(password: str) -> str:
+    """Return *password* as it is hashed, whatever the keyboard and operating system (RFC 8265, section 4.2.2)."""
+    spaced = "".join(" " if unicodedata.category(letter) == "Zs" else letter for letter in password)
+    return unicodedata.normalize("NFC", spaced)
 
 
-def weakness(password: str, known: Iterable[str]) -> str | None:
-    """Return why *password* cannot be chosen, with what to do; None if it can. It takes some milliseconds.
-
-    *known* is what others know of the person: a password must not consist of it.
-    """
-    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
-        return f"A password has {MIN_PASSWORD} to {MAX_PASSWORD:,} characters."
-    words = [word for text in ("tocsin", *known) for word in (text, *text.replace("@", " ").split())]
-    estimate = zxcvbn(password[:ESTIMATED], user_inputs=words)
-    if estimate["score"] >= GOOD:
+def as_bytes(password: str) -> bytes | None:
+    """Return what is hashed of *password*; None if it is longer than any password."""
+    if len(password) > MAX_PASSWORD:
         return None
-    reason = str(estimate["feedback"]["warning"] or "It can be guessed.").rstrip(".")
-    return f"{reason}. Choose another one: four random words are good."
+    # A form may contain lone surrogates, which UTF-8 does not have.
+    return normalized(password).encode(errors="surrogatepass")
+
+
+def refusal_of(password: str, about: Sequence[str]) -> str | None:
+    """Return why a new password is refused, or None. *about* are words that make it guessable: the person's own.
+
+    This takes hundredths of a second, and seconds for a password that is made to be slow. It is to be called in one
+    thread only, because zxcvbn keeps *about* in a global.
+    """
+    if len(password) > MAX_PASSWORD:
+        return f"The password is too long: use at most {MAX_PASSWORD:,} characters."
+    normal = normalized(password)
+    if len(normal) < MIN_PASSWORD:
+        return f"The password is too short: use at least {MIN_PASSWORD} characters."
+    words = _words(about)
+    own = any(len(text) >= SHORT and text.lower() in normal.lower() for text in about)
+    for length in () if own else BEGINNINGS:  # the beginning of one's own address is not recognised
+        if zxcvbn(normal[:length], user_inputs=words)["score"] >= SURE_SCORE:
+            return None
+    result = zxcvbn(normal[:MAX_CHECKED], user_inputs=words)
+    if result["score"] >= MIN_SCORE:
+        return None
+    reasons = [result["feedback"]["warning"], *result["feedback"]["suggestions"]]
+    return " ".join(["The password is too easy to guess.", *filter(None, reasons)])
+
+
+def _words(about: Sequence[str]) -> list[str]:
+    """Return the words of *about*: as they are, in parts and without anything between the parts."""
+    parts = [text.replace("@", " ").replace(".", " ").split() for text in about]
+    return [*about, *(word for words in parts for word in (*words, "".join(words))), OUR_NAME]

@@ -1,1 +1,1 @@
-"""SQL of the schema access."""
+"""The statements of accounts."""

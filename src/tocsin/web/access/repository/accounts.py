@@ -1,109 +1,177 @@
-"""Statements on accounts."""
+"""Accounts and their passwords."""
 
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 from uuid import UUID
 
 from tocsin.contracts.accounts import Account, AccountIn
 from tocsin.kernel.db import Cursor, defer, execute, fetch_all, fetch_one, required
-from tocsin.kernel.pagination import ListQuery, page_of
+from tocsin.kernel.pagination import page_of
+from tocsin.web.access.queries import AccountsQuery
 
 SELECT_ACCOUNTS: Final = """
     SELECT id, kind, name, email, role, person_id, password_hash IS NOT NULL AS has_password, version, created_at,
            disabled_at
-    FROM account
-    WHERE (%(id)s IS NULL OR id = %(id)s)
-      AND (%(after_at)s IS NULL OR (created_at, id) < (%(after_at)s, %(after_id)s))
-    ORDER BY created_at DESC, id DESC LIMIT %(fetch)s
-    """
+    FROM access.account
+    WHERE (%(id)s::uuid IS NULL OR id = %(id)s)
+      AND (%(email)s::text IS NULL OR lower(email) = lower(%(email)s))
+      AND (%(person_id)s::uuid IS NULL OR person_id = %(person_id)s)
+      AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+      AND (%(role)s::text IS NULL OR role = %(role)s)
+      AND (%(q)s::text IS NULL OR strpos(lower(name || ' ' || COALESCE(email, '')), lower(%(q)s)) > 0)
+      AND (%(after_at)s::timestamptz IS NULL OR (created_at, id) < (%(after_at)s, %(after_id)s::uuid))
+    ORDER BY created_at DESC, id DESC
+    LIMIT %(fetch)s
+"""
+NO_FILTER: Final = dict.fromkeys(
+    ("id", "email", "person_id", "kind", "role", "q", "after_at", "after_id", "fetch"), None
+)
 
 
-async def list_accounts(cur: Cursor, query: ListQuery) -> tuple[list[Account], str | None]:
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a log-in is checked against."""
+
+    account_id: UUID
+    password_hash: str = field(repr=False)
+
+
+async def list_accounts(cur: Cursor, query: AccountsQuery) -> tuple[list[Account], str | None]:
     """Return a page of accounts, newest first, and the cursor of the next page."""
-    rows = await fetch_all(cur, SELECT_ACCOUNTS, id=None, **query.after())
-    return page_of(rows, query.limit, Account.model_validate)
+    filters = {**NO_FILTER, **query.model_dump(include={"q", "kind", "role"}), **query.after()}
+    return page_of(await fetch_all(cur, SELECT_ACCOUNTS, **filters), query.limit, Account.model_validate)
 
 
 async def get_account(cur: Cursor, account_id: UUID) -> Account:
     """Return an account. Raise NotFoundError."""
-    row = await fetch_one(cur, SELECT_ACCOUNTS, id=account_id, after_at=None, after_id=None, fetch=None)
-    return Account.model_validate(required(row, f"There is no account {account_id}."))
+    row = await fetch_one(cur, SELECT_ACCOUNTS, **{**NO_FILTER, "id": account_id})
+    return Account.model_validate(
+        required(row, f"There is no account {account_id}. GET /api/v1/accounts lists the accounts.")
+    )
 
 
-async def find_password(cur: Cursor, email: str) -> tuple[UUID, str] | None:
-    """Return the id and the password hash of the account with *email*; None if it has no password or is disabled."""
+async def find_account(cur: Cursor, *, email: str | None = None, person_id: UUID | None = None) -> Account | None:
+    """Return the account with an e-mail address, whatever the case of its letters, or that of a person."""
+    row = await fetch_one(cur, SELECT_ACCOUNTS, **{**NO_FILTER, "email": email, "person_id": person_id})
+    return Account.model_validate(row) if row else None
+
+
+async def find_credentials(cur: Cursor, email: str) -> Credentials | None:
+    """Return what a log-in is checked against; None if no enabled account with a password has the e-mail address."""
     row = await fetch_one(
         cur,
         """
-        SELECT id, password_hash FROM account
+        SELECT id, password_hash FROM access.account
         WHERE lower(email) = lower(%(email)s) AND disabled_at IS NULL AND password_hash IS NOT NULL
         """,
         email=email,
     )
-    return (row["id"], row["password_hash"]) if row else None
+    return Credentials(row["id"], row["password_hash"]) if row else None
 
 
-async def find_password_of(cur: Cursor, account_id: UUID) -> str | None:
-    """Return the password hash of an account; None without a password."""
-    row = await fetch_one(cur, "SELECT password_hash FROM account WHERE id = %(id)s", id=account_id)
-    return row["password_hash"] if row else None
+async def lock_accounts(cur: Cursor) -> None:
+    """Let nobody else insert or change an account until the end of the transaction. This is deferred.
+
+    A transaction that calls it calls it first: one that already holds a row could wait for one that waits for the row.
+    """
+    await defer(cur, "LOCK TABLE access.account IN SHARE ROW EXCLUSIVE MODE")
 
 
-async def set_password(cur: Cursor, account_id: UUID, password_hash: str) -> None:
-    """Set the password of an account."""
+async def insert_account(cur: Cursor, account_id: UUID, given: AccountIn, *, password_hash: str | None = None) -> None:
+    """Insert an account; the caller has locked the accounts, and knows that no other has the e-mail or the person."""
     await execute(
         cur,
-        "UPDATE account SET password_hash = %(password_hash)s, version = version + 1 WHERE id = %(id)s",
-        id=account_id,
-        password_hash=password_hash,
-    )
-
-
-async def insert_account(cur: Cursor, account_id: UUID, given: AccountIn, password_hash: str | None = None) -> bool:
-    """Insert an account. Return False if another one has the e-mail address or the person."""
-    inserted = await execute(
-        cur,
         """
-        INSERT INTO account (id, kind, name, email, role, person_id, password_hash)
+        INSERT INTO access.account (id, kind, name, email, role, person_id, password_hash)
         VALUES (%(id)s, %(kind)s, %(name)s, %(email)s, %(role)s, %(person_id)s, %(password_hash)s)
-        ON CONFLICT DO NOTHING
         """,
         id=account_id,
         password_hash=password_hash,
-        **given.model_dump(),
+        **_columns(given),
     )
-    return inserted > 0
 
 
-async def update_account(cur: Cursor, account: Account) -> bool:
-    """Store *account*, and increment its version. Return False if another one has its e-mail address or person."""
+async def update_account(cur: Cursor, wanted: Account, *, disabled: bool) -> None:
+    """Change an account; the caller has locked the accounts, and knows that no other has the e-mail or the person."""
+    await execute(
+        cur,
+        """
+        UPDATE access.account
+        SET name = %(name)s, email = %(email)s, role = %(role)s, person_id = %(person_id)s, version = version + 1,
+            disabled_at = CASE WHEN %(disabled)s THEN COALESCE(disabled_at, tocsin.now()) END
+        WHERE id = %(id)s
+        """,
+        id=wanted.id,
+        disabled=disabled,
+        **_columns(wanted),
+    )
+
+
+async def count_admins(cur: Cursor, *, except_for: UUID | None = None) -> int:
+    """Return the number of enabled admins who have a password, and so can log in."""
+    row = required(
+        await fetch_one(
+            cur,
+            """
+            SELECT count(*) AS admins FROM access.account
+            WHERE kind = 'person' AND role = 'admin' AND disabled_at IS NULL AND password_hash IS NOT NULL
+              AND id IS DISTINCT FROM %(except_for)s::uuid
+            """,
+            except_for=except_for,
+        )
+    )
+    return int(row["admins"])
+
+
+async def set_password(cur: Cursor, account_id: UUID, password_hash: str) -> bool:
+    """Set the password of an enabled account. Return False if it is disabled."""
     updated = await execute(
         cur,
         """
-        UPDATE account AS a SET name = %(name)s, email = %(email)s, role = %(role)s, person_id = %(person_id)s,
-            disabled_at = CASE WHEN %(disabled)s THEN COALESCE(disabled_at, tocsin.now()) END, version = version + 1
-        WHERE id = %(id)s AND NOT EXISTS (
-            SELECT FROM account AS o
-            WHERE o.id <> a.id AND (lower(o.email) = lower(%(email)s) OR o.person_id = %(person_id)s))
+        UPDATE access.account SET password_hash = %(password_hash)s, version = version + 1
+        WHERE id = %(id)s AND disabled_at IS NULL
         """,
-        disabled=account.disabled_at is not None,
-        **account.model_dump(include={"id", "name", "email", "role", "person_id"}),
+        id=account_id,
+        password_hash=password_hash,
     )
     return updated > 0
 
 
-async def lock_accounts(cur: Cursor) -> None:
-    """Let nobody else insert or change an account until the end of the transaction. This is deferred."""
-    await defer(cur, "LOCK TABLE account IN SHARE ROW EXCLUSIVE MODE")
+async def renew_hash(cur: Cursor, known: Credentials, password_hash: str) -> bool:
+    """Replace the hash of the same password. Return False if the password has changed or the account is disabled."""
+    updated = await execute(
+        cur,
+        """
+        UPDATE access.account SET password_hash = %(new)s
+        WHERE id = %(id)s AND password_hash = %(known)s AND disabled_at IS NULL
+        """,
+        id=known.account_id,
+        known=known.password_hash,
+        new=password_hash,
+    )
+    return updated > 0
 
 
-async def has_admin(cur: Cursor, *, other_than: UUID | None = None) -> bool:
-    """Return whether an enabled admin has a password, not counting the account *other_than*."""
+async def lock_credentials(cur: Cursor, known: Credentials) -> bool:
+    """Lock an account until the end of the transaction. Return False if the password has changed or it is disabled."""
     row = await fetch_one(
         cur,
         """
-        SELECT EXISTS (SELECT FROM account WHERE role = 'admin' AND disabled_at IS NULL AND password_hash IS NOT NULL
-                       AND id IS DISTINCT FROM %(other_than)s) AS found
+        SELECT id FROM access.account
+        WHERE id = %(id)s AND password_hash = %(known)s AND disabled_at IS NULL
+        FOR SHARE
         """,
-        other_than=other_than,
+        id=known.account_id,
+        known=known.password_hash,
     )
-    return bool(required(row)["found"])
+    return row is not None
+
+
+def _columns(account: AccountIn | Account) -> dict[str, Any]:
+    return {
+        "kind": account.kind.value,
+        "name": account.name,
+        "email": account.email,
+        "role": account.role.value,
+        "person_id": account.person_id,
+    }

@@ -1,42 +1,68 @@
-"""Statements that count failed log-ins, for all replicas."""
+"""Failed log-ins of the last minute, counted for all replicas."""
 
-from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from datetime import datetime
 
-from tocsin.kernel.db import Cursor, execute, fetch_all
-
-WINDOW_SECONDS: Final = 60
+from tocsin.kernel.db import Cursor, defer, fetch_one, required
 
 
-async def count_attempts(cur: Cursor, keys: Sequence[str]) -> list[tuple[int, float]]:
-    """Count an attempt for each key; return how many there were in its minute, and the seconds until it ends.
+@dataclass(frozen=True, slots=True)
+class Count:
+    """An attempt that is counted."""
 
-    The keys are locked in one order, so that concurrent attempts cannot deadlock.
+    key: str
+    expires_at: datetime
+
+
+async def count_attempt(cur: Cursor, kind: str, name: str, *, limit: int) -> Count | None:
+    """Count an attempt, and return it; None if *limit* were counted since the minute began.
+
+    The row is locked until the end of the transaction: concurrent attempts are counted one after the other. The key is
+    a hash, because people type passwords where an e-mail address belongs. The database folds the letters, as where it
+    looks for the account: Python folds some others, and each spelling would have a count of its own.
     """
-    rows = await fetch_all(
+    row = await fetch_one(
         cur,
         """
-        INSERT INTO throttle AS t (key, failures, expires_at)
-        SELECT key, 1, tocsin.now() + %(seconds)s * interval '1 second'
-        FROM unnest(%(keys)s::text[]) AS key ORDER BY key
-        ON CONFLICT (key) DO UPDATE SET
-            failures = CASE WHEN t.expires_at > tocsin.now() THEN t.failures + 1 ELSE 1 END,
-            expires_at = CASE WHEN t.expires_at > tocsin.now() THEN t.expires_at ELSE EXCLUDED.expires_at END
-        RETURNING failures, extract(epoch FROM expires_at - tocsin.now())::float AS seconds_left
+        INSERT INTO access.throttle AS t (key, failures, expires_at)
+        VALUES (%(kind)s || ' ' || encode(sha256(convert_to(lower(%(name)s), 'UTF8')), 'hex'), 1,
+                tocsin.now() + interval '1 minute')
+        ON CONFLICT (key) DO UPDATE
+            SET failures = CASE WHEN t.expires_at > tocsin.now() THEN t.failures + 1 ELSE 1 END,
+                expires_at = CASE WHEN t.expires_at > tocsin.now() THEN t.expires_at ELSE EXCLUDED.expires_at END
+            WHERE t.expires_at <= tocsin.now() OR t.failures < %(limit)s
+        RETURNING key, expires_at
         """,
-        keys=list(keys),
-        seconds=WINDOW_SECONDS,
+        kind=kind,
+        name=name,
+        limit=limit,
     )
-    return [(row["failures"], row["seconds_left"]) for row in rows]
+    return Count(row["key"], row["expires_at"]) if row else None
 
 
-async def forget_attempt(cur: Cursor, keys: Sequence[str]) -> None:
-    """Take back an attempt for each key, because it has succeeded."""
-    await execute(
+async def seconds_left(cur: Cursor, kind: str, name: str) -> int:
+    """Return the seconds until attempts are counted anew, at least 1."""
+    row = await fetch_one(
         cur,
         """
-        UPDATE throttle SET failures = greatest(0, failures - 1)
-        WHERE key IN (SELECT key FROM throttle WHERE key = ANY(%(keys)s) ORDER BY key FOR UPDATE)
+        SELECT ceil(extract(epoch FROM expires_at - tocsin.now())) AS seconds FROM access.throttle
+        WHERE key = %(kind)s || ' ' || encode(sha256(convert_to(lower(%(name)s), 'UTF8')), 'hex')
         """,
-        keys=list(keys),
+        kind=kind,
+        name=name,
     )
+    return max(1, int(required(row)["seconds"]))
+
+
+async def give_back(cur: Cursor, counts: list[Count]) -> None:
+    """Take back counted attempts, which did not fail. This is deferred."""
+    for count in counts:
+        await defer(
+            cur,
+            """
+            UPDATE access.throttle SET failures = failures - 1
+            WHERE key = %(key)s AND expires_at = %(expires_at)s AND failures > 0
+            """,
+            key=count.key,
+            expires_at=count.expires_at,
+        )

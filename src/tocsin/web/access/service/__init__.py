@@ -1,11 +1,13 @@
-"""Use cases of accounts: functions over `Deps`, each in transactions of its own."""
+"""Use cases of accounts: functions over `Deps`, each in transactions of its own. Routes decide who may call them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from tocsin.kernel.db import Database
-from tocsin.web.access.service.password_hashing import PasswordHashing
+from tocsin.web.access.repository.sessions import Lifetime
+from tocsin.web.access.service.passwords import Passwords
+from tocsin.web.access.service.seen_identities import SeenIdentities
 from tocsin.web.settings import Settings
 
 
@@ -14,8 +16,15 @@ class Deps:
     """The dependencies of the use cases."""
 
     db: Database
+    """Of the schema `access`."""
     settings: Settings
-    passwords: PasswordHashing
+    passwords: Passwords = field(default_factory=Passwords)
+    seen: SeenIdentities = field(default_factory=SeenIdentities)
+
+    @property
+    def lifetime(self) -> Lifetime:
+        """How long a session lasts."""
+        return Lifetime(idle_days=self.settings.session_idle_days, days=self.settings.session_days)
 
 
-DEPS = web.AppKey("DEPS", Deps)
+DEPS = web.AppKey("ACCESS_DEPS", Deps)

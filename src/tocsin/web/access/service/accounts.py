@@ -1,31 +1,30 @@
-"""Accounts: add, change and invite."""
+"""Accounts: create, list, change, disable and enable them."""
 
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
 
-from tocsin.contracts.accounts import Account, AccountIn, AccountKind, ChangeAccount, InvitedAccount, Role
+from tocsin.contracts.accounts import Account, AccountIn, AccountKind, ChangeAccount, Role
 from tocsin.contracts.model import Page
-from tocsin.kernel import clock
 from tocsin.kernel.db import Cursor, autocommit, transaction
 from tocsin.kernel.errors import ConflictError, InvalidRequestError, StaleError
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.idempotency import replay
 from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.ids import new_id
-from tocsin.kernel.pagination import ListQuery
+from tocsin.web.access.domain.bearer_secrets import digest, new_secret
+from tocsin.web.access.domain.links import NO_LINK, NewLink
+from tocsin.web.access.queries import AccountsQuery
 from tocsin.web.access.repository import accounts, links, sessions
 from tocsin.web.access.service import Deps
-from tocsin.web.access.service.links import replace_link
 
 log = structlog.get_logger(__name__)
-ADD: Final = Failpoint("access.add_account")
+CREATE: Final = Failpoint("access.create_account")
 CHANGE: Final = Failpoint("access.change_account")
-LAST_ADMIN: Final = "This is the last admin who can log in: make another account an admin first."
 
 
-async def list_accounts(deps: Deps, query: ListQuery) -> Page[Account]:
+async def list_accounts(deps: Deps, query: AccountsQuery) -> Page[Account]:
     """Return a page of accounts, newest first."""
     async with autocommit(deps.db) as cur:
         found, cursor = await accounts.list_accounts(cur, query)
@@ -38,40 +37,40 @@ async def get_account(deps: Deps, account_id: UUID) -> Account:
         return await accounts.get_account(cur, account_id)
 
 
-async def add_account(deps: Deps, given: AccountIn, *, request: IdempotentRequest | None) -> InvitedAccount:
-    """Add an account, for a person with a link to choose a password. A retry returns a new link.
+async def create_account(deps: Deps, given: AccountIn, *, request: IdempotentRequest | None) -> NewLink:
+    """Create an account; a person's gets a link to choose a password.
 
-    Raise InvalidRequestError; ConflictError if another account has the e-mail address or the person.
+    A repeated *request* gets the account without its link, which is shown once, and a note that says so. Raise
+    ConflictError if another account has the e-mail address or the person.
     """
-    _check(given)
-    account_id = new_id()
-    async with ADD(), transaction(deps.db) as cur:
+    account_id, secret = new_id(), new_secret()
+    async with CREATE(), transaction(deps.db) as cur:
+        await accounts.lock_accounts(cur)
         first = await replay(cur, request, account_id)
-        if first is None and not await accounts.insert_account(cur, account_id, given):
-            raise _taken(given.email)
-        added = await accounts.get_account(cur, first or account_id)
-        invites = added.kind is AccountKind.PERSON and not added.has_password
-        link = await replace_link(cur, deps, added.id) if invites else None
-    log.info("account added", account_id=str(added.id), role=added.role)
-    return InvitedAccount(**added.model_dump(), link=link)
-
-
-async def invite_again(deps: Deps, account_id: UUID) -> InvitedAccount:
-    """Replace the link with which a person chooses a password. Raise NotFoundError, ConflictError."""
-    async with transaction(deps.db) as cur:
+        if first is not None:
+            account = await accounts.get_account(cur, first)
+            note = NO_LINK if account.kind is AccountKind.PERSON else None
+            return NewLink(account, None, None, note)
+        await require_unique(cur, account_id, given)
+        await accounts.insert_account(cur, account_id, given)
         account = await accounts.get_account(cur, account_id)
-        if account.kind is not AccountKind.PERSON or account.disabled_at is not None:
-            msg = f"{account.name} cannot log in: it is disabled, or the account of a program."
-            raise ConflictError(msg)
-        link = await replace_link(cur, deps, account_id)
-    return InvitedAccount(**account.model_dump(), link=link)
+        if account.kind is AccountKind.PERSON:
+            expires_at = await links.upsert_link(
+                cur, new_id(), account_id=account_id, secret_hash=digest(secret), hours=deps.settings.link_hours
+            )
+            created = NewLink(account, secret, expires_at)
+        else:
+            created = NewLink(account, None, None)
+    log.info("account created", account_id=str(account_id), kind=account.kind, role=account.role)
+    return created
 
 
-async def change_account(deps: Deps, account_id: UUID, change: ChangeAccount, *, version: int | None = None) -> Account:
-    """Change an account. Equal values are a no-op. A new role, or disabling, ends its sessions.
+async def change_account(deps: Deps, account_id: UUID, change: ChangeAccount, *, version: int | None) -> Account:
+    """Change, disable or enable an account. Equal values are a no-op.
 
-    Raise NotFoundError; StaleError if *version* is given and is not the current one; ConflictError if another account
-    has the e-mail address or the person, or if no admin would be left.
+    Another role, and disabling, end its sessions. Raise NotFoundError; StaleError if *version* is given and is not the
+    current one; InvalidRequestError for what its kind cannot have; ConflictError if another account has the e-mail
+    address or the person, or if no admin could log in afterwards.
     """
     async with CHANGE(), transaction(deps.db) as cur:
         await accounts.lock_accounts(cur)
@@ -79,49 +78,61 @@ async def change_account(deps: Deps, account_id: UUID, change: ChangeAccount, *,
         if version is not None and version != account.version:
             msg = f"{account.name} has changed since version {version}: read the account again and repeat the change."
             raise StaleError(msg)
-        wanted = _changed(account, change)
-        if wanted == account:
+        wanted = account.model_copy(update=_updates(account, change))
+        was_disabled = account.disabled_at is not None
+        disabled = was_disabled if change.disabled is None else change.disabled
+        if wanted == account and disabled == was_disabled:
             return account
-        await _keep_an_admin(cur, account, wanted)
-        if not await accounts.update_account(cur, wanted):
-            raise _taken(wanted.email)
-        if wanted.role is not account.role or wanted.disabled_at is not None:
+        await _require_an_admin(cur, account, wanted, disabled=disabled)
+        await require_unique(cur, account_id, wanted)
+        await accounts.update_account(cur, wanted, disabled=disabled)
+        if disabled or wanted.role is not account.role:
             await sessions.delete_sessions(cur, account_id)
-        if wanted.disabled_at is not None:
+        if disabled or wanted.email != account.email:
             await links.delete_link(cur, account_id)
         changed = await accounts.get_account(cur, account_id)
-    log.info("account changed", account_id=str(account_id), role=changed.role, disabled=changed.disabled_at is not None)
+    deps.seen.forget_account(account_id)
+    log.info("account changed", account_id=str(account_id), role=changed.role, disabled=disabled)
     return changed
 
 
-def _changed(account: Account, change: ChangeAccount) -> Account:
-    """Return *account* with the changes. Raise InvalidRequestError if they do not fit its kind."""
-    values = change.model_dump(exclude_none=True, exclude={"disabled"})
-    if change.disabled is not None:
-        values["disabled_at"] = (account.disabled_at or clock.now()) if change.disabled else None
-    wanted = account.model_copy(update=values)
-    _check(AccountIn.model_construct(**wanted.model_dump(include={"kind", "name", "email", "role", "person_id"})))
-    return wanted
+def _updates(account: Account, change: ChangeAccount) -> dict[str, Any]:
+    """Return the new values of columns. Raise InvalidRequestError for what the account's kind cannot have."""
+    updates = change.model_dump(include={"name", "email", "role"}, exclude_none=True)
+    if "person_id" in change.model_fields_set:
+        updates["person_id"] = change.person_id
+    if account.kind is AccountKind.SERVICE:
+        refused = {name: "only a person's account has it" for name in ("email", "person_id") if updates.get(name)}
+    else:
+        refused = {"role": "it is for accounts of the kind service"} if updates.get("role") is Role.SENDER else {}
+    if refused:
+        raise InvalidRequestError([{"pointer": f"#/{name}", "detail": text} for name, text in refused.items()])
+    return updates
 
 
-def _check(given: AccountIn) -> None:
-    """Raise InvalidRequestError if the fields of an account do not fit its kind."""
-    if given.kind is AccountKind.PERSON and given.email is None:
-        raise InvalidRequestError([{"pointer": "#/email", "detail": "A person logs in with an e-mail address."}])
-    if given.kind is AccountKind.PERSON and given.role is Role.SENDER:
-        raise InvalidRequestError([{"pointer": "#/role", "detail": "Only the account of a program can be a sender."}])
-    if given.kind is AccountKind.SERVICE and (given.email is not None or given.person_id is not None):
-        detail = "The account of a program has no e-mail address and no person: it has tokens, but no log-in."
-        raise InvalidRequestError([{"pointer": "#/kind", "detail": detail}])
+async def _require_an_admin(cur: Cursor, account: Account, wanted: Account, *, disabled: bool) -> None:
+    """Raise ConflictError if *account* is the last admin who can log in, and would not be one as *wanted*."""
+    could = account.role is Role.ADMIN and account.has_password and account.disabled_at is None
+    can = wanted.role is Role.ADMIN and not disabled
+    if could and not can and await accounts.count_admins(cur, except_for=account.id) == 0:
+        msg = f"{account.name} is the last admin who can log in. Let another admin choose a password first."
+        raise ConflictError(msg)
 
 
-async def _keep_an_admin(cur: Cursor, account: Account, wanted: Account) -> None:
-    """Raise ConflictError if *account* is the last admin who can log in, and would no longer be."""
-    was = account.role is Role.ADMIN and account.disabled_at is None and account.has_password
-    stays = wanted.role is Role.ADMIN and wanted.disabled_at is None
-    if was and not stays and not await accounts.has_admin(cur, other_than=account.id):
-        raise ConflictError(LAST_ADMIN)
-
-
-def _taken(email: str | None) -> ConflictError:
-    return ConflictError(f"Another account has the e-mail address {email}, or belongs to the same person.")
+async def require_unique(cur: Cursor, account_id: UUID, wanted: AccountIn | Account) -> None:
+    """Raise ConflictError if another account has the e-mail address or the person; the caller has locked accounts."""
+    other = await accounts.find_account(cur, email=wanted.email) if wanted.email else None
+    if other is not None and other.id != account_id:
+        state = ", but is disabled" if other.disabled_at else ""
+        msg = (
+            f"The account of {other.name} ({other.id}) has the e-mail address {other.email}{state}."
+            " Use that account, or another address."
+        )
+        raise ConflictError(msg)
+    other = await accounts.find_account(cur, person_id=wanted.person_id) if wanted.person_id else None
+    if other is not None and other.id != account_id:
+        msg = (
+            f"The account of {other.name} ({other.id}) belongs to this person."
+            " Change that account, or leave person_id out."
+        )
+        raise ConflictError(msg)

@@ -1,81 +1,62 @@
-"""Sessions: log-ins in browsers."""
+"""Sessions: begin, list and end them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 import structlog
 
 from tocsin.contracts.accounts import Session
+from tocsin.contracts.model import Page
 from tocsin.kernel.db import Cursor, autocommit
 from tocsin.kernel.errors import NotFoundError
 from tocsin.kernel.ids import new_id
-from tocsin.web.access.domain.secret_values import digest_of, new_secret
-from tocsin.web.access.repository import sessions
+from tocsin.web.access.domain.bearer_secrets import digest, new_secret
+from tocsin.web.access.domain.clients import storable
+from tocsin.web.access.domain.identity import Identity
+from tocsin.web.access.domain.sessions import NewSession
+from tocsin.web.access.queries import SessionsQuery
+from tocsin.web.access.repository import accounts, sessions
 from tocsin.web.access.service import Deps
 
 log = structlog.get_logger(__name__)
-MAX_AGENT: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Browser:
-    """From where somebody logs in."""
-
-    address: str
-    user_agent: str
-
-
-@dataclass(frozen=True, slots=True)
-class NewSession:
-    """A session that has just begun."""
-
-    account_id: UUID
-    secret: str = field(repr=False)
-    expires_at: datetime
-
-
-async def start_session(cur: Cursor, deps: Deps, account_id: UUID, browser: Browser) -> NewSession:
-    """Insert a session with a secret of its own: what a browser had before the log-in proves nothing after it."""
-    secret, session_id = new_secret(), new_id()
-    row = await sessions.insert_session(
+async def begin_session(cur: Cursor, deps: Deps, account_id: UUID, *, address: str, user_agent: str) -> NewSession:
+    """Begin a session with a secret of its own, whatever the client had before (session fixation)."""
+    session_id, secret = new_id(), new_secret()
+    expires_at = await sessions.insert_session(
         cur,
         session_id,
         account_id=account_id,
-        secret_hash=digest_of(secret) or b"",
-        address=browser.address,
-        user_agent=browser.user_agent[:MAX_AGENT],
-        days=deps.settings.session_days,
+        secret_hash=digest(secret),
+        address=storable(address),
+        user_agent=storable(user_agent),
+        lifetime=deps.lifetime,
     )
-    log.info("logged in", account_id=str(account_id), session_id=str(session_id))
-    return NewSession(account_id, secret, row["expires_at"])
+    return NewSession(session_id, await accounts.get_account(cur, account_id), secret, expires_at)
 
 
-async def list_sessions(deps: Deps, account_id: UUID, current: UUID | None) -> Sequence[Session]:
-    """Return the valid sessions of an account, newest first; *current* is the one that asks."""
+async def list_sessions(deps: Deps, identity: Identity, query: SessionsQuery) -> Page[Session]:
+    """Return a page of the sessions of one's account, newest first."""
     async with autocommit(deps.db) as cur:
-        rows = await sessions.list_sessions(cur, account_id, idle_days=deps.settings.session_idle_days)
-    return [Session(**row, current=row["id"] == current) for row in rows]
+        found, cursor = await sessions.list_sessions(cur, identity.account_id, query, current=identity.session_id)
+    return Page[Session](items=found, next_cursor=cursor)
 
 
-async def end_session(deps: Deps, account_id: UUID, session_id: UUID) -> None:
-    """End a session of an account. Raise NotFoundError."""
+async def end_session(deps: Deps, identity: Identity, session_id: UUID) -> None:
+    """End a session of one's account, also the present one: that is to log out. Raise NotFoundError."""
     async with autocommit(deps.db) as cur:
-        if not await sessions.delete_sessions(cur, account_id, session_id=session_id):
-            msg = f"This account has no session {session_id}: it may have ended already."
-            raise NotFoundError(msg)
+        ended = await sessions.delete_session(cur, identity.account_id, session_id)
+    deps.seen.forget_account(identity.account_id)
+    if not ended:
+        msg = f"There is no session {session_id} of this account. It may have ended already."
+        raise NotFoundError(msg)
+    log.info("session ended", account_id=str(identity.account_id), session_id=str(session_id))
 
 
-async def end_other_sessions(deps: Deps, account_id: UUID, current: UUID | None) -> int:
-    """End all sessions of an account but *current*; return their number."""
+async def end_other_sessions(deps: Deps, identity: Identity) -> int:
+    """End the sessions of one's account except for the present one. Return how many have ended."""
     async with autocommit(deps.db) as cur:
-        return await sessions.delete_sessions(cur, account_id, but=current)
-
-
-async def log_out(deps: Deps, secret: str) -> None:
-    """End the session with this secret, if there is one."""
-    if digest := digest_of(secret):
-        async with autocommit(deps.db) as cur:
-            await sessions.delete_session(cur, digest)
+        ended = await sessions.delete_sessions(cur, identity.account_id, except_for=identity.session_id)
+    deps.seen.forget_account(identity.account_id)
+    log.info("other sessions ended", account_id=str(identity.account_id), sessions=ended)
+    return ended

@@ -1,16 +1,14 @@
 """One's own account: end log-ins, create and revoke tokens, change the password."""
 
-from uuid import UUID
-
 from aiohttp import web
 from pydantic import ValidationError
 
 from tocsin.contracts.accounts import CreatedToken, TokenIn
-from tocsin.kernel.auth import PRINCIPAL
 from tocsin.kernel.errors import DomainError, InvalidRequestError, ThrottledError, UnauthenticatedError
 from tocsin.kernel.problems import status_of
 from tocsin.kernel.requests import path_uuid
-from tocsin.web.access.service import DEPS, passwords, sessions, tokens
+from tocsin.web.access.service import DEPS, login, sessions, tokens
+from tocsin.web.authentication import identity_of
 from tocsin.web.pages.account.loader import load_account
 from tocsin.web.pages.account.view import EXPIRIES, SCOPES, account_view
 from tocsin.web.ui import forms, session_cookie, templating
@@ -25,14 +23,13 @@ async def get_account(request: web.Request) -> web.Response:
 
 async def post_session_end(request: web.Request) -> web.StreamResponse:
     """End one log-in."""
-    await sessions.end_session(request.app[DEPS], _own_id(request), path_uuid(request, "session_id"))
+    await sessions.end_session(request.app[DEPS], identity_of(request), path_uuid(request, "session_id"))
     return forms.see_other(PAGE)
 
 
 async def post_other_sessions_end(request: web.Request) -> web.StreamResponse:
     """End every log-in but this one."""
-    principal = request[PRINCIPAL]
-    await sessions.end_other_sessions(request.app[DEPS], _own_id(request), principal.credential_id)
+    await sessions.end_other_sessions(request.app[DEPS], identity_of(request))
     return forms.see_other(PAGE)
 
 
@@ -48,14 +45,13 @@ async def post_token(request: web.Request) -> web.StreamResponse:
     except ValidationError:
         detail = "Give the token a name: what will use it."
         return await _show(request, error=InvalidRequestError([{"pointer": "name", "detail": detail}], detail))
-    creator = request[PRINCIPAL].scopes
-    created = await tokens.create_token(request.app[DEPS], _own_id(request), given, creator=creator)
+    created = await tokens.create_personal_token(request.app[DEPS], identity_of(request), given, request=None)
     return await _show(request, created=created)
 
 
 async def post_token_revocation(request: web.Request) -> web.StreamResponse:
     """Revoke a token."""
-    await tokens.revoke_token(request.app[DEPS], _own_id(request), path_uuid(request, "token_id"))
+    await tokens.revoke_token(request.app[DEPS], identity_of(request).account_id, path_uuid(request, "token_id"))
     return forms.see_other(PAGE)
 
 
@@ -63,12 +59,12 @@ async def post_password(request: web.Request) -> web.StreamResponse:
     """Change the password, which ends every other log-in."""
     form = await forms.read_form(request)
     try:
-        session = await passwords.change_password(
+        session = await login.change_password(
             request.app[DEPS],
-            _own_id(request),
+            identity_of(request),
             form.get("present", ""),
             form.get("new", ""),
-            session_cookie.browser_of(request),
+            address=session_cookie.client_of(request)["address"],
         )
     except UnauthenticatedError:
         detail = "The present password is not right; nothing was changed."
@@ -87,8 +83,7 @@ async def _show(
     error: DomainError | None = None,
     refusal: DomainError | None = None,
 ) -> web.Response:
-    principal = request[PRINCIPAL]
-    data = await load_account(request.app, _own_id(request), principal.credential_id)
+    data = await load_account(request.app, identity_of(request))
     context = {
         "view": account_view(data, created=created),
         "error": "" if error is None else str(error),
@@ -98,9 +93,3 @@ async def _show(
     shown = error or refusal
     status = 200 if shown is None else status_of(type(shown))
     return templating.render(request, "pages/account/page.html", blocks=("main",), context=context, status=status)
-
-
-def _own_id(request: web.Request) -> UUID:
-    account_id = request[PRINCIPAL].id
-    assert account_id is not None  # noqa: S101 - the route requires a log-in
-    return account_id

@@ -5,16 +5,18 @@ from collections.abc import Mapping
 from aiohttp import web
 from pydantic import ValidationError
 
-from tocsin.contracts.accounts import AccountIn, AccountKind, ChangeAccount, InvitedAccount, Role
+from tocsin.contracts.accounts import AccountIn, AccountKind, ChangeAccount, Role
 from tocsin.kernel.auth import PRINCIPAL
 from tocsin.kernel.errors import ConflictError, DomainError, InvalidRequestError
 from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.problems import status_of
 from tocsin.kernel.requests import path_uuid
-from tocsin.web.access.service import DEPS, accounts
+from tocsin.web.access.domain.links import NewLink
+from tocsin.web.access.service import DEPS, accounts, links
 from tocsin.web.pages.accounts.loader import load_accounts
 from tocsin.web.pages.accounts.view import accounts_view
 from tocsin.web.ui import forms, templating
+from tocsin.web.ui.account_links import address_of
 
 PAGE = "/accounts"
 
@@ -37,7 +39,7 @@ async def post_account(request: web.Request) -> web.StreamResponse:
         )
         key = forms.idempotency_key(form, "account")
         once = IdempotentRequest(key, "POST", PAGE, repr(sorted(form.items())).encode(), request[PRINCIPAL].key_scope)
-        added = await accounts.add_account(request.app[DEPS], given, request=once)
+        added = await accounts.create_account(request.app[DEPS], given, request=once)
     except (ValidationError, ValueError):
         detail = "Enter a name, and a valid e-mail address or none."
         return await _show(
@@ -45,7 +47,7 @@ async def post_account(request: web.Request) -> web.StreamResponse:
         )
     except (ConflictError, InvalidRequestError) as exc:
         return await _show(request, error=exc, given=form)
-    return await _show(request, invited=added) if added.link else forms.see_other(PAGE)
+    return await _show(request, invited=added) if added.secret else forms.see_other(PAGE)
 
 
 async def post_change(request: web.Request) -> web.StreamResponse:
@@ -69,7 +71,7 @@ async def post_change(request: web.Request) -> web.StreamResponse:
 async def post_link(request: web.Request) -> web.StreamResponse:
     """Create a new link with which a person chooses a password, and show it this once."""
     try:
-        invited = await accounts.invite_again(request.app[DEPS], path_uuid(request, "account_id"))
+        invited = await links.create_link(request.app[DEPS], path_uuid(request, "account_id"))
     except ConflictError as exc:
         return await _show(request, error=exc)
     return await _show(request, invited=invited)
@@ -79,13 +81,14 @@ async def _show(
     request: web.Request,
     *,
     error: DomainError | None = None,
-    invited: InvitedAccount | None = None,
+    invited: NewLink | None = None,
     given: Mapping[str, str] | None = None,
 ) -> web.Response:
     found = await load_accounts(request.app)
     context = {
         "view": accounts_view(found, request[PRINCIPAL].id),
-        "invited": invited,
+        "invited": None if invited is None else invited.account,
+        "link": None if invited is None else address_of(request.app, invited),
         "error": "" if error is None else str(error),
         "given": {"name": "", "email": "", "role": Role.RESPONDER.value, **(given or {})},
         "key": forms.new_key(),

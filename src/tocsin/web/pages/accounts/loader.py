@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from tocsin.contracts.accounts import Account
-from tocsin.kernel.pagination import MAX_LIMIT, ListQuery
+from tocsin.kernel.pagination import MAX_LIMIT
+from tocsin.web.access.queries import AccountsQuery
 from tocsin.web.access.service import DEPS, accounts
 
 MAX_ACCOUNTS = 2_000
@@ -14,9 +15,9 @@ MAX_ACCOUNTS = 2_000
 
 async def load_accounts(app: web.Application) -> Sequence[Account]:
     """Return the accounts, newest first."""
-    page = await accounts.list_accounts(app[DEPS], ListQuery(limit=MAX_LIMIT))
+    page = await accounts.list_accounts(app[DEPS], AccountsQuery(limit=MAX_LIMIT))
     found = list(page.items)
     while page.next_cursor is not None and len(found) < MAX_ACCOUNTS:
-        page = await accounts.list_accounts(app[DEPS], ListQuery(limit=MAX_LIMIT, cursor=page.next_cursor))
+        page = await accounts.list_accounts(app[DEPS], AccountsQuery(limit=MAX_LIMIT, cursor=page.next_cursor))
         found += page.items
     return found

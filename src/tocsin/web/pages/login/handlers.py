@@ -5,9 +5,10 @@ from contextlib import suppress
 from aiohttp import hdrs, web
 
 from tocsin.kernel.authentication import AUTHENTICATOR
-from tocsin.kernel.errors import DomainError, ThrottledError, UnauthenticatedError, UnavailableError
+from tocsin.kernel.errors import DomainError, NotFoundError, ThrottledError, UnauthenticatedError, UnavailableError
 from tocsin.kernel.problems import status_of
-from tocsin.web.access.service import DEPS, log_in, sessions
+from tocsin.web.access.service import DEPS, login, sessions
+from tocsin.web.access.service.identification import identify_session
 from tocsin.web.ui import forms, session_cookie, templating
 
 TEMPLATE = "pages/login/page.html"
@@ -28,8 +29,8 @@ async def post_login(request: web.Request) -> web.StreamResponse:
     form = await forms.read_form(request)
     page, email = forms.return_to(form), form.get("email", "")
     try:
-        session = await log_in.log_in(
-            request.app[DEPS], email, form.get("password", ""), session_cookie.browser_of(request)
+        session = await login.log_in(
+            request.app[DEPS], email, form.get("password", ""), **session_cookie.client_of(request)
         )
     except (UnauthenticatedError, ThrottledError, UnavailableError) as exc:
         return _show(request, page, email=email, error=exc)
@@ -40,7 +41,11 @@ async def post_login(request: web.Request) -> web.StreamResponse:
 
 async def post_logout(request: web.Request) -> web.StreamResponse:
     """End the session, on the server too."""
-    await sessions.log_out(request.app[DEPS], session_cookie.secret_of(request))
+    deps = request.app[DEPS]
+    identity = await identify_session(deps, session_cookie.secret_of(request))
+    if identity is not None and identity.session_id is not None:
+        with suppress(NotFoundError):  # it has just ended elsewhere
+            await sessions.end_session(deps, identity, identity.session_id)
     response = forms.see_other("/login")
     session_cookie.delete_session(request, response)
     return response

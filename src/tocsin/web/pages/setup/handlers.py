@@ -7,8 +7,9 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from tocsin.contracts.accounts import AccountIn, Role
-from tocsin.kernel.errors import ConflictError, DomainError, InvalidRequestError, NotFoundError
+from tocsin.kernel.errors import ConflictError, DomainError, InvalidRequestError
 from tocsin.kernel.problems import status_of
+from tocsin.web.access.domain.links import LinkError
 from tocsin.web.access.service import DEPS, links
 from tocsin.web.ui import forms, session_cookie, templating
 
@@ -18,9 +19,8 @@ CHOOSE = "pages/setup/choose.html"
 
 async def get_setup(request: web.Request) -> web.Response:
     """Show the form for the first account."""
-    found = await links.find_link(request.app[DEPS], request.query.get("key", ""))
-    if found["account_id"] is not None:
-        raise NotFoundError(links.RUN)
+    if (await links.find_link(request.app[DEPS], request.query.get("key", ""))).account is not None:
+        raise LinkError
     return _show(request, SETUP, request.query)
 
 
@@ -33,9 +33,15 @@ async def post_setup(request: web.Request) -> web.StreamResponse:
         field = str(exc.errors(include_url=False)[0]["loc"][0])
         detail = "Enter your name." if field == "name" else "Enter your e-mail address."
         return _show(request, SETUP, form, InvalidRequestError([{"pointer": field, "detail": detail}], detail))
-    browser = session_cookie.browser_of(request)
     try:
-        session = await links.set_up(request.app[DEPS], form.get("key", ""), given, form.get("password", ""), browser)
+        session = await links.redeem_setup_link(
+            request.app[DEPS],
+            form.get("key", ""),
+            given.name,
+            given.email or "",
+            form.get("password", ""),
+            **session_cookie.client_of(request),
+        )
     except (InvalidRequestError, ConflictError) as exc:
         return _show(request, SETUP, form, exc)
     response = forms.see_other("/")
@@ -51,9 +57,10 @@ async def get_choose_password(request: web.Request) -> web.Response:
 async def post_choose_password(request: web.Request) -> web.StreamResponse:
     """Set the password, and begin a session."""
     form = await forms.read_form(request)
-    browser = session_cookie.browser_of(request)
     try:
-        session = await links.choose_password(request.app[DEPS], form.get("key", ""), form.get("password", ""), browser)
+        session = await links.redeem_link(
+            request.app[DEPS], form.get("key", ""), form.get("password", ""), **session_cookie.client_of(request)
+        )
     except InvalidRequestError as exc:
         return await _show_choose(request, form, exc)
     response = forms.see_other("/")
@@ -64,10 +71,10 @@ async def post_choose_password(request: web.Request) -> web.StreamResponse:
 async def _show_choose(
     request: web.Request, given: Mapping[str, str], error: DomainError | None = None
 ) -> web.Response:
-    found = await links.find_link(request.app[DEPS], given.get("key", ""))
-    if found["account_id"] is None:
-        raise NotFoundError(links.ASK)
-    return _show(request, CHOOSE, given, error, name=found["name"], email=found["email"])
+    account = (await links.find_link(request.app[DEPS], given.get("key", ""))).account
+    if account is None:
+        raise LinkError
+    return _show(request, CHOOSE, given, error, name=account.name, email=account.email)
 
 
 def _show(

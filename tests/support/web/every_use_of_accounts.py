@@ -1,0 +1,83 @@
+"""Every use case of accounts, with the rights of their role."""
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import Final
+
+from argon2 import PasswordHasher
+from psycopg2.extensions import make_dsn
+
+from tests.support.kernel.quick_settings import quick_settings
+from tests.support.waiting import PATIENT
+from tocsin.contracts.accounts import AccountIn, AccountKind, ChangeAccount, Role, TokenIn
+from tocsin.kernel.db import Database
+from tocsin.kernel.errors import ThrottledError, UnauthenticatedError
+from tocsin.kernel.idempotent_request import IdempotentRequest
+from tocsin.kernel.ids import new_id
+from tocsin.kernel.pagination import Keyset
+from tocsin.web.access.domain.sessions import NewSession
+from tocsin.web.access.queries import AccountsQuery, SessionsQuery, TokensQuery
+from tocsin.web.access.service import Deps, accounts, housekeeping, identification, links, login, sessions, tokens
+from tocsin.web.access.service.passwords import Passwords
+from tocsin.web.settings import Settings
+
+PASSWORDS: Final = ("kelp-orbit-violet-17", "quartz-ferry-lemon-88")
+FROM: Final = {"address": "192.0.2.7", "user_agent": "Firefox"}
+REQUEST: Final = IdempotentRequest("k", "POST", "/api/v1/accounts", b"{}", scope="person/1")
+
+
+async def use_accounts(dsn: str) -> None:
+    """Run every use case once. A session, a token, a link, a count and an idempotency key remain."""
+    settings = quick_settings(make_dsn(dsn, options="-c role=tocsin_access"), **PATIENT)
+    db = Database(settings.database_config(), schema="access")
+    try:
+        await _use(Deps(db, Settings.model_validate({"login_failures_per_minute": 1})), PasswordHasher(1, 8, 1))
+    finally:
+        await db.close()
+
+
+async def _use(real: Deps, cheap: PasswordHasher) -> None:
+    deps = Deps(real.db, real.settings, Passwords(cheap))
+    setup = await links.create_setup_link(deps)
+    ada = await links.redeem_setup_link(deps, setup.secret or "", "Ada", "ada@example.org", PASSWORDS[0], **FROM)
+    created = await accounts.create_account(deps, AccountIn(name="Bob", email="bob@example.org"), request=REQUEST)
+    assert created.account
+    link = await links.create_link(deps, created.account.id)
+    bob = await links.redeem_link(deps, link.secret or "", PASSWORDS[0], **FROM)
+    page = Keyset(bob.expires_at, new_id()).encode()
+    for query in (AccountsQuery(), AccountsQuery(q="b", kind=AccountKind.PERSON, role=Role.ADMIN, cursor=page)):
+        await accounts.list_accounts(deps, query)
+    bob = await _use_sessions(deps, bob, page)
+    await _use_tokens(deps, bob, page)
+    change = ChangeAccount(role=Role.ADMIN, person_id=new_id())
+    await accounts.change_account(deps, bob.account.id, change, version=None)
+    await accounts.change_account(deps, ada.account.id, ChangeAccount(disabled=True), version=None)
+    renewing = Deps(deps.db, deps.settings, Passwords(PasswordHasher(2, 8, 1)))
+    await login.log_in(renewing, "bob@example.org", PASSWORDS[1], **FROM)
+    for _ in range(2):
+        with suppress(UnauthenticatedError, ThrottledError):
+            await login.log_in(deps, "bob@example.org", "wrong", **FROM)
+    await housekeeping.delete_expired(deps)
+
+
+async def _use_sessions(deps: Deps, bob: NewSession, page: str) -> NewSession:
+    deps.db.set_clock_offset(timedelta(minutes=2))
+    identity = await identification.identify_session(deps, bob.secret)  # which records its use
+    assert identity
+    other = await login.log_in(deps, "bob@example.org", PASSWORDS[0], **FROM)
+    for query in (SessionsQuery(), SessionsQuery(cursor=page)):
+        await sessions.list_sessions(deps, identity, query)
+    await sessions.end_session(deps, identity, other.id)
+    await sessions.end_other_sessions(deps, identity)
+    return await login.change_password(deps, identity, *PASSWORDS, address=FROM["address"])
+
+
+async def _use_tokens(deps: Deps, bob: NewSession, page: str) -> None:
+    identity = await identification.identify_session(deps, bob.secret)
+    assert identity
+    given = TokenIn(name="laptop", scopes=["read"], expires_in_days=30)
+    kept, revoked = [await tokens.create_personal_token(deps, identity, given, request=None) for _ in range(2)]
+    await identification.identify_token(deps, kept.token or "")
+    for query in (TokensQuery(), TokensQuery(cursor=page)):
+        await tokens.list_tokens(deps, identity.account_id, query)
+    await tokens.revoke_token(deps, identity.account_id, revoked.id)
