@@ -8,7 +8,7 @@ import pytest
 from tests.support.containers.stack import Stack
 from tests.support.postgres import run
 
-SCHEMAS = ["alerts", "incidents", "oncall", "notifications"]
+SCHEMAS = ["alerts", "incidents", "oncall", "notifications", "access"]
 
 
 async def test_each_service_is_logged_in_as_its_own_role(stack: Stack) -> None:
