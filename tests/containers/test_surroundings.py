@@ -77,7 +77,7 @@ async def test_a_failing_demo_is_named_and_does_not_block_the_start(small: Stack
 async def test_a_database_of_an_earlier_release_is_migrated_with_its_data(small: Stack, world: World) -> None:
     services = [name for name in SERVICES.values() if name != "web-ui"]
     await beside(small.compose, "stop", *services)
-    run(small.dsn(), "DROP SCHEMA alerts, incidents, oncall, notifications, tocsin, migrations CASCADE")
+    run(small.dsn(), "DROP SCHEMA access, alerts, incidents, oncall, notifications, tocsin, migrations CASCADE")
     output = await beside(migrate_with, small, EARLIER)
     assert f"({EARLIER} applied)" in output
     old = str(new_id())

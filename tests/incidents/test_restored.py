@@ -43,7 +43,7 @@ def database(server: PostgresServer) -> str:
 def restore(dsn: str, server: PostgresServer, dump: Path) -> str:
     """Dump *dsn* and restore it on *server*, as docs/operations.md has it; return the new address."""
     restored = database(server)
-    run(restored, "DROP SCHEMA alerts, incidents, oncall, notifications, tocsin, migrations CASCADE")
+    run(restored, "DROP SCHEMA access, alerts, incidents, oncall, notifications, tocsin, migrations CASCADE")
     for name, *arguments in (
         ("pg_dump", "--format=custom", f"--file={dump}", dsn),
         ("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={restored}", str(dump)),

@@ -78,3 +78,8 @@ async def caught_up(page: Page, services: Services) -> None:
     """Wait until the page has fetched the events from before its stream was open, and refreshes no more by itself."""
     await eventually(lambda: services.incidents.lists >= 2)
     await expect(page.locator("main.htmx-request")).to_have_count(0)
+
+
+async def fits(page: Page) -> None:
+    """Wait until *page* is not wider than its window: it is laid out only after the window has its new width."""
+    await page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth")

@@ -21,7 +21,7 @@ class Lifetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FoundIdentity:
     """An identity as the database has it."""
 
     identity: Identity
@@ -31,7 +31,7 @@ class Seen:
     """Whether its last use was recorded within the last minute."""
 
 
-def seen_of(row: dict[str, Any], *, scopes: frozenset[Any] | None = None) -> Seen:
+def found_identity(row: dict[str, Any], *, scopes: frozenset[Any] | None = None) -> FoundIdentity:
     """Return the identity in a row; *scopes* are those of its role by default."""
     role = Role(row["role"])
     identity = Identity(
@@ -45,10 +45,10 @@ def seen_of(row: dict[str, Any], *, scopes: frozenset[Any] | None = None) -> See
         session_id=row.get("session_id"),
         token_id=row.get("token_id"),
     )
-    return Seen(identity, row["seconds_left"], row["use_is_recorded"])
+    return FoundIdentity(identity, row["seconds_left"], row["use_is_recorded"])
 
 
-async def find_identity(cur: Cursor, secret_hash: bytes) -> Seen | None:
+async def find_identity(cur: Cursor, secret_hash: bytes) -> FoundIdentity | None:
     """Return the identity of a session; None if it is unknown or has ended, or if its account is disabled."""
     row = await fetch_one(
         cur,
@@ -61,7 +61,7 @@ async def find_identity(cur: Cursor, secret_hash: bytes) -> Seen | None:
         """,
         secret_hash=secret_hash,
     )
-    return seen_of(row) if row else None
+    return found_identity(row) if row else None
 
 
 async def insert_session(

@@ -8,7 +8,7 @@ from tocsin.kernel.db import Cursor, execute, fetch_all, fetch_one, required
 from tocsin.kernel.pagination import page_of
 from tocsin.web.access.domain.identity import token_scopes
 from tocsin.web.access.queries import TokensQuery
-from tocsin.web.access.repository.sessions import Seen, seen_of
+from tocsin.web.access.repository.sessions import FoundIdentity, found_identity
 
 SELECT_TOKENS: Final = """
     SELECT id, name, prefix, scopes, created_at, last_used_at, expires_at
@@ -21,7 +21,7 @@ SELECT_TOKENS: Final = """
 NO_FILTER: Final[dict[str, Any]] = {"id": None, "after_at": None, "after_id": None, "fetch": None}
 
 
-async def find_identity(cur: Cursor, secret_hash: bytes) -> Seen | None:
+async def find_identity(cur: Cursor, secret_hash: bytes) -> FoundIdentity | None:
     """Return the identity of a token; None if it is unknown or has expired, or if its account is disabled."""
     row = await fetch_one(
         cur,
@@ -35,7 +35,7 @@ async def find_identity(cur: Cursor, secret_hash: bytes) -> Seen | None:
         """,
         secret_hash=secret_hash,
     )
-    return seen_of(row, scopes=token_scopes(Role(row["role"]), row["scopes"])) if row else None
+    return found_identity(row, scopes=token_scopes(Role(row["role"]), row["scopes"])) if row else None
 
 
 async def record_use(cur: Cursor, token_id: UUID) -> None:

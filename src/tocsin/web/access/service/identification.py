@@ -9,7 +9,7 @@ from tocsin.kernel.errors import UnavailableError
 from tocsin.web.access.domain.bearer_secrets import TOKENS, digest_of_given
 from tocsin.web.access.domain.identity import Identity
 from tocsin.web.access.repository import sessions, tokens
-from tocsin.web.access.repository.sessions import Seen
+from tocsin.web.access.repository.sessions import FoundIdentity
 from tocsin.web.access.service import Deps
 
 log = structlog.get_logger(__name__)
@@ -52,7 +52,7 @@ async def identify_token(deps: Deps, secret: str) -> Identity | None:
 async def _identify(
     deps: Deps,
     secret_hash: bytes,
-    find: Callable[[Cursor, bytes], Awaitable[Seen | None]],
+    find: Callable[[Cursor, bytes], Awaitable[FoundIdentity | None]],
     record_use: Callable[[Cursor, Identity], Awaitable[None]],
 ) -> Identity | None:
     try:

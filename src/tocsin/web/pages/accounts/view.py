@@ -56,7 +56,9 @@ def accounts_view(accounts: Sequence[Account], own_id: UUID | None) -> AccountsV
     waiting = f" {_count(invited, 'person has', 'people have')} not chosen a password yet." if invited else ""
     return AccountsView(
         heading=f"{_count(people, 'person', 'people')} can log in",
-        about=f"{_count(programs, 'program has', 'programs have')} an account, too.{waiting}",
+        about=(
+            f"{_count(programs, 'program has', 'programs have')} an account, too.{waiting}" if programs else waiting
+        ),
         rows=rows,
         roles=ROLES,
         new_roles=[(role.value, label) for role, label in ROLE_LABELS.items()],
