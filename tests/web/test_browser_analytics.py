@@ -26,7 +26,6 @@ async def test_no_chart_is_wider_than_its_window_and_axe_finds_nothing(
     page = await live(await visit.open(PATH, color_scheme=scheme, reduced_motion="reduce"))
     for width in (320, 390, 768, 1280, 1920):
         await page.set_viewport_size({"width": width, "height": 844})
-        await page.wait_for_function(f"window.innerWidth === {width}")
         await fits(page)
     for summary in await page.locator("details.data summary").all():
         await summary.click()

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize, expect
 
-from tests.support.waiting import eventually
+from tests.support.waiting import NotYet, eventually
 from tests.support.web.demo_night import Services
 
 DESKTOP: Final[ViewportSize] = {"width": 1280, "height": 900}
@@ -81,5 +81,14 @@ async def caught_up(page: Page, services: Services) -> None:
 
 
 async def fits(page: Page) -> None:
-    """Wait until *page* is not wider than its window: it is laid out only after the window has its new width."""
-    await page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth")
+    """Wait until *page* is not wider than its window: it is laid out only after the window has its new width.
+
+    By polling from here: playwright's own wait would evaluate a string in the page, which the page's policy forbids.
+    """
+    width = page.viewport_size["width"] if page.viewport_size else 0
+
+    async def is_narrow() -> bool | NotYet:
+        inner, scrolled = await page.evaluate("[window.innerWidth, document.documentElement.scrollWidth]")
+        return (inner == width and scrolled <= inner) or NotYet(f"{page.url} at {width}: {inner}, {scrolled}")
+
+    await eventually(is_narrow)

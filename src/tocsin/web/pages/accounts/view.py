@@ -15,7 +15,7 @@ ROLE_LABELS: Final = {
 }
 ROLES: Final = (
     ("Admin", "Everything: accounts, schedules, settings. The last admin cannot be disabled or get another role."),
-    ("Responder", "Reads everything but contact addresses; handles the incidents of every team."),
+    ("Responder", "Reads everything, sends alerts, and handles the incidents of every team."),
     ("Viewer", "Reads; changes nothing."),
     ("Sender", "Sends alerts and reads nothing; for programs only."),
 )
