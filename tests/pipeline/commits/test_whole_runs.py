@@ -39,7 +39,7 @@ def test_a_commit_that_fails_only_when_deployed_is_rolled_back(checkout: Checkou
     commit, deployed = good
     assert deployed.code == 0, deployed.text
     # Test uses the default port, and Deploy one that the edge does not route to.
-    anchor = "    # It has no secret, and serves pages"
+    anchor = "    # It serves pages while the database"
     checkout.change("compose.yaml", anchor, f"      PORT: ${{PORT_OF_WEB_UI:-8080}}\n{anchor}")
     checkout.settings("PORT_OF_WEB_UI=8099")
     bad = change_little(checkout, "web: Listen elsewhere.")
