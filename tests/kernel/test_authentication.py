@@ -1,18 +1,22 @@
 """Closed mode: who made a request, and how long a service relies on what it was told."""
 
+from asyncio import Event
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientError, web
 from aiohttp.pytest_plugin import AiohttpClient
 
+from tests.support.waiting import eventually
 from tocsin.kernel import clock
 from tocsin.kernel.app import base_app
 from tocsin.kernel.auth import PRINCIPAL, actor_of
 from tocsin.kernel.authentication import TOKENS, RememberedTokens, Tokens
 from tocsin.kernel.errors import ConfigurationError, UpstreamError
+from tocsin.kernel.event_streams import STREAM_LIMIT, StreamLimit, admit_stream, prepare_stream
 from tocsin.kernel.key_pair import create_key_pair
 from tocsin.kernel.principal import ON_BEHALF_OF, Principal, PrincipalKind, Scope
 from tocsin.kernel.routing import get, post
@@ -200,3 +204,46 @@ async def test_many_tokens_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatc
     assert source.asked == 5
     await tokens.identify("good")
     assert source.asked == 6
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await prepare_stream(request, response)
+    async with admit_stream(request):
+        await response.write(b": hello\r\n\r\n")
+        await Event().wait()
+    return response
+
+
+@pytest.mark.parametrize("event", ["revoked", "away, then revoked"])
+async def test_a_stream_ends_with_the_token_that_opened_it(
+    folder: Path, aiohttp_client: AiohttpClient, monkeypatch: pytest.MonkeyPatch, event: str
+) -> None:
+    monkeypatch.setattr("tocsin.kernel.authentication.STREAM_CHECK_SECONDS", 0.01)
+    app = app_of(folder)
+    app[STREAM_LIMIT] = StreamLimit(5)
+    app.add_routes([get("/stream", stream, scope=Scope.READ)])
+    tokens: Any = app[TOKENS]
+    client = await aiohttp_client(app)
+    async with client.get("/stream", headers={"Authorization": "Bearer good"}) as response:
+        assert await response.content.readline() == b": hello\r\n"
+        if event != "revoked":
+            tokens.away, asked = True, tokens.asked
+            await eventually(lambda: tokens.asked > asked + 2)
+            assert not response.content.at_eof()
+            tokens.away = False
+        tokens.valid = False
+        with pytest.raises(ClientError):
+            await response.content.read()
+
+
+async def test_the_stream_of_a_signed_call_is_the_business_of_its_service(
+    folder: Path, aiohttp_client: AiohttpClient
+) -> None:
+    app = app_of(folder)
+    app[STREAM_LIMIT] = StreamLimit(5)
+    app.add_routes([get("/stream", stream, scope=Scope.READ)])
+    client = await aiohttp_client(app)
+    async with client.get("/stream", headers=signed(folder, ADA)) as response:
+        assert await response.content.readline() == b": hello\r\n"
+    assert app[TOKENS].asked == 0  # type: ignore[attr-defined]

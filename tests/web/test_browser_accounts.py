@@ -10,26 +10,18 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
+from tests.support.web.closed import PASSWORD, closed_settings, setup_path
 from tests.support.web.demo_night import Services
 from tests.support.web.visits import DESKTOP, PHONE, Visit, fits, live
 from tests.web.conftest import Client, StartWeb
-from tocsin.cli.service_keys import KeyFolder
-from tocsin.cli.services import WEB
-from tocsin.web.access.service import DEPS
-from tocsin.web.access.service.links import create_setup_link
-from tocsin.web.ui.account_links import address_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.sample("pages in a browser", 45)]
-PASSWORD = "marble tuba canyon seven"  # noqa: S105 - of a made-up account
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def client(start_web: StartWeb, db_dsn: str, tmp_path: Path) -> Client:
     """The web service in closed mode, without an account."""
-    keys = KeyFolder(tmp_path)
-    keys.create_missing()
-    given = {"service_key": keys.private_key(WEB), "service_keys": keys.folder / "public"}
-    return await start_web(access="closed", database_url=db_dsn, **given)
+    return await start_web(**closed_settings(tmp_path, db_dsn))
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -39,12 +31,6 @@ async def visit(browser: Browser, client: Client, services: Services) -> AsyncIt
     await visiting.close()
     services.incidents.cut_streams()
     assert visiting.complaints == []
-
-
-async def setup_path(client: Client) -> str:
-    """Return the path of a new link of the first admin."""
-    app: Any = client.server.app  # type: ignore[attr-defined]
-    return "".join(address_of(app, await create_setup_link(app[DEPS])).partition("/setup")[1:])
 
 
 async def set_up(visit: Visit, client: Client, **context: Any) -> Page:
