@@ -174,7 +174,7 @@ def create(
     ] = None,
     url: URLOption = DEFAULT_URL,
 ) -> None:
-    """Create a token, and print it: it is shown only now."""
+    """Create and print a token of a program's account: it is shown only now. Your own: on the page Your account."""
     try:
         wanted = TokenIn(name=name, scopes=scope or None, expires_in_days=days)
     except ValidationError as exc:
