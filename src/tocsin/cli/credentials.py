@@ -4,11 +4,9 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
 from tocsin.cli.console import CommandError
-
-MODE: Final = 0o600
+from tocsin.cli.private_file import write_private
 
 
 def path() -> Path:
@@ -36,11 +34,7 @@ def keep(new: str) -> None:
     file = path()
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = file.with_name(f".{file.name}")
-        temporary.unlink(missing_ok=True)
-        temporary.touch(mode=MODE, exist_ok=False)
-        temporary.write_text(f"{new}\n", encoding="ascii")
-        temporary.rename(file)
+        write_private(file, f"{new}\n")
     except OSError as exc:
         msg = f"the token cannot be kept in {file}: {exc.strerror}"
         raise CommandError(msg, "Set TOCSIN_TOKEN instead.") from exc

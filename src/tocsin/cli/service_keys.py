@@ -6,10 +6,10 @@ from typing import Final
 from pydantic import SecretStr
 
 from tocsin.cli.console import CommandError
+from tocsin.cli.private_file import write_private
 from tocsin.cli.services import SERVICES, Service
 from tocsin.kernel.key_pair import create_key_pair, public_key_of
 
-PRIVATE_MODE: Final = 0o600
 FOLDER_MODE: Final = 0o700
 
 
@@ -27,8 +27,8 @@ class KeyFolder:
             for service in SERVICES:
                 private = self._file(service)
                 if not private.exists():
-                    _write(private, create_key_pair().private)
-                _write(self._public / private.name, public_key_of(private.read_text(encoding="utf-8")))
+                    write_private(private, create_key_pair().private)
+                write_private(self._public / private.name, public_key_of(private.read_text(encoding="utf-8")))
         except (OSError, ValueError) as exc:
             advice = f"Delete {self.folder} if its files are damaged: new ones are made."
             msg = f"the keys of the services cannot be written to {self.folder} or read there: {exc}"
@@ -47,12 +47,3 @@ class KeyFolder:
 
     def _file(self, service: Service) -> Path:
         return self.folder / f"{service.identity}.json"
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    temporary = path.with_name(f".{path.name}")
-    temporary.unlink(missing_ok=True)
-    temporary.touch(mode=PRIVATE_MODE, exist_ok=False)
-    temporary.write_text(text, encoding="utf-8")
-    temporary.rename(path)

@@ -11,7 +11,6 @@ from tocsin.contracts.model import Instant, Line, Model
 
 MIN_PASSWORD = 12
 MAX_PASSWORD = 1_000
-Password = Annotated[str, Field(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD)]
 
 
 class AccountKind(StrEnum):
@@ -28,7 +27,7 @@ class Role(StrEnum):
     SENDER = "sender"
     """Send alerts, and read nothing; for service accounts."""
     VIEWER = "viewer"
-    """Read everything except contact addresses and raw alert requests."""
+    """Read everything but accounts."""
     RESPONDER = "responder"
     """Handle the incidents of every team."""
     ADMIN = "admin"

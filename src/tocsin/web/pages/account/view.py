@@ -5,15 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tocsin.contracts.accounts import Account, CreatedToken, Role, Session, Token
+from tocsin.contracts.accounts import Account, CreatedToken, Session, Token
 from tocsin.kernel.principal import Scope
+from tocsin.web.ui.roles import ROLE_LABELS
 
-ROLE_LABELS: Final = {
-    Role.SENDER: "Sender",
-    Role.VIEWER: "Viewer",
-    Role.RESPONDER: "Responder",
-    Role.ADMIN: "Admin",
-}
 SCOPES: Final = {
     "read": [Scope.READ.value],
     "respond": [Scope.READ.value, Scope.RESPOND.value],

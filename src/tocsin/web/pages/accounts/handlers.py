@@ -37,14 +37,15 @@ async def post_account(request: web.Request) -> web.StreamResponse:
             email=email,
             role=Role(form.get("role", "")),
         )
-        key = forms.idempotency_key(form, "account")
-        once = IdempotentRequest(key, "POST", PAGE, repr(sorted(form.items())).encode(), request[PRINCIPAL].key_scope)
-        added = await accounts.create_account(request.app[DEPS], given, request=once)
-    except (ValidationError, ValueError):
+    except ValueError:  # of the model, or a role that does not exist
         detail = "Enter a name, and a valid e-mail address or none."
         return await _show(
             request, error=InvalidRequestError([{"pointer": "email", "detail": detail}], detail), given=form
         )
+    key = forms.idempotency_key(form, "account")
+    once = IdempotentRequest(key, "POST", PAGE, repr(sorted(form.items())).encode(), request[PRINCIPAL].key_scope)
+    try:
+        added = await accounts.create_account(request.app[DEPS], given, request=once)
     except (ConflictError, InvalidRequestError) as exc:
         return await _show(request, error=exc, given=form)
     return await _show(request, invited=added) if added.secret else forms.see_other(PAGE)

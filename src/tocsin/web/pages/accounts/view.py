@@ -6,13 +6,8 @@ from typing import Final
 from uuid import UUID
 
 from tocsin.contracts.accounts import Account, AccountKind, Role
+from tocsin.web.ui.roles import ROLE_LABELS
 
-ROLE_LABELS: Final = {
-    Role.RESPONDER: "Responder",
-    Role.VIEWER: "Viewer",
-    Role.ADMIN: "Admin",
-    Role.SENDER: "Sender",
-}
 ROLES: Final = (
     ("Admin", "Everything: accounts, schedules, settings. The last admin cannot be disabled or get another role."),
     ("Responder", "Reads everything, sends alerts, and handles the incidents of every team."),
