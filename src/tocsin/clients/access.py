@@ -9,7 +9,7 @@ from tocsin.kernel.authentication import TOKENS, RememberedTokens, Tokens
 from tocsin.kernel.client_metrics import CLIENT_METRICS
 from tocsin.kernel.http_client import INTERACTIVE, ServiceClient
 from tocsin.kernel.ids import new_id
-from tocsin.kernel.principal import Principal, PrincipalKind, Scope
+from tocsin.kernel.principal import Principal
 from tocsin.kernel.service_settings import ServiceSettings
 
 PEER = WEB_UI
@@ -28,13 +28,7 @@ class AccessClient(ServiceClient, Tokens):
         )
         if not found.active or found.kind is None:
             return None
-        known = {scope.value for scope in Scope}  # a release that knows more may run beside this one
-        return Principal(
-            PrincipalKind(found.kind),
-            found.name,
-            frozenset(Scope(name) for name in found.scopes if name in known),
-            found.id,
-        )
+        return Principal.from_claims(found.model_dump(mode="json"))
 
 
 def with_tokens(app: web.Application, settings: ServiceSettings) -> None:

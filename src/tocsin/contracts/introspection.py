@@ -24,4 +24,6 @@ class Introspection(Model):
     """`person` or `account`."""
     name: str | None = None
     id: UUID | None = None
+    person_id: UUID | None = None
+    credential_id: UUID | None = None
     scopes: list[str] = []

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 from tocsin.kernel import body_memory, clock, request_id
 from tocsin.kernel.auth import ACTOR_HEADER, PRINCIPAL
 from tocsin.kernel.authentication import AUTHENTICATOR, BEARER
+from tocsin.kernel.client_address import client_address
 from tocsin.kernel.connections import CONNECTIONS
 from tocsin.kernel.errors import ForbiddenError, UnauthenticatedError
 from tocsin.kernel.event_streams import EVENT_STREAM, STREAMING
@@ -145,7 +146,7 @@ def _record(request: web.Request, metrics: HTTPMetrics, status: int, seconds: fl
             status=status,
             seconds=round(seconds, 6),
             bytes_in=request.content_length or 0,
-            remote=request.remote,
+            remote=client_address(request),
         )
 
 

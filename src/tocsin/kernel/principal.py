@@ -1,9 +1,10 @@
 """Who makes a request, and what they may do."""
 
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, Self
 from uuid import UUID
 
 
@@ -58,6 +59,38 @@ class Principal:
     scopes: frozenset[Scope]
     id: UUID | None = None
     """The account; None for principals without one."""
+    person_id: UUID | None = None
+    """The person of the on-call schedules whose account it is."""
+    credential_id: UUID | None = None
+    """The session or the token by which the principal was authenticated."""
+
+    @classmethod
+    def from_claims(cls, claims: Mapping[str, Any]) -> Self:
+        """Return the principal that `claims` stated, perhaps in another release, which may know more or fewer scopes.
+
+        Raise KeyError, TypeError or ValueError if *claims* are not those of a principal.
+        """
+        known_scopes, known_kinds = set(Scope), set(PrincipalKind)
+        kind = PrincipalKind(claims["kind"]) if claims["kind"] in known_kinds else PrincipalKind.ACCOUNT
+        scopes = frozenset(Scope(scope) for scope in claims["scopes"] if scope in known_scopes)
+        ids = {name: UUID(claims[name]) for name in ("id", "person_id", "credential_id") if claims.get(name)}
+        return cls(kind, claims["name"], scopes, **ids)
+
+    def claims(self) -> dict[str, Any]:
+        """Return what another service must know of this principal, for JSON."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "scopes": sorted(self.scopes),
+            **{
+                name: str(value) if value else None
+                for name, value in (
+                    ("id", self.id),
+                    ("person_id", self.person_id),
+                    ("credential_id", self.credential_id),
+                )
+            },
+        }
 
     @property
     def key_scope(self) -> str:

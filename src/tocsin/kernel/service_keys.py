@@ -6,10 +6,9 @@ Web Token (RFC 7519) that names the caller, the called service and the time at w
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
-from uuid import UUID
 
 from aiohttp import web
 from joserfc import jwt
@@ -18,7 +17,7 @@ from joserfc.jwk import KeySet, OKPKey
 
 from tocsin.kernel import clock
 from tocsin.kernel.errors import ConfigurationError, UnauthenticatedError
-from tocsin.kernel.principal import ON_BEHALF_OF, Principal, PrincipalKind, Scope
+from tocsin.kernel.principal import ON_BEHALF_OF, Principal, Scope
 from tocsin.kernel.settings import ProcessSettings
 from tocsin.kernel.shared_time import SharedTime
 
@@ -108,7 +107,7 @@ class ServiceKeys:
         if not until - REUSE_SECONDS <= now < until:  # also if the time was set back
             claims: dict[str, Any] = {"iss": self._service, "aud": audience, "exp": int(now) + LIFETIME_SECONDS}
             if principal is not None:
-                claims["act"] = _claim_of(principal)
+                claims["act"] = principal.claims()
             header = {"alg": ALGORITHMS[0], "kid": self._private.kid}
             token, until = jwt.encode(header, claims, self._private, algorithms=list(ALGORITHMS)), now + REUSE_SECONDS
             if len(self._signed) >= MAX_REMEMBERED:
@@ -170,27 +169,16 @@ class ServiceKeys:
         return found.claims
 
 
-def _claim_of(principal: Principal) -> dict[str, Any]:
-    """Return the claim that states on whose behalf a call is made."""
-    return {
-        "kind": principal.kind,
-        "name": principal.name,
-        "id": str(principal.id) if principal.id else None,
-        "scopes": sorted(principal.scopes),
-    }
-
-
 def _principal_in(claims: Mapping[str, Any]) -> Principal | None:
     """Return on whose behalf a call is made. Raise UnauthenticatedError if a release with other claims states it."""
     if "act" not in claims:
         return None
     try:
-        act = claims["act"]
-        # The signature is the service's, which may call the endpoints for services on the way to what a person wants.
-        scopes = frozenset({*(Scope(name) for name in act["scopes"]), Scope.SERVICE})
-        return Principal(PrincipalKind(act["kind"]), act["name"], scopes, UUID(act["id"]) if act["id"] else None)
+        principal = Principal.from_claims(claims["act"])
     except (KeyError, TypeError, ValueError) as exc:
         raise UnauthenticatedError(NOT_VALID.format("it is on behalf of an unknown principal"), scheme=SCHEME) from exc
+    # The signature is the service's, which may call the endpoints for services on the way to what a person wants.
+    return replace(principal, scopes=principal.scopes | {Scope.SERVICE})
 
 
 def _parse(text: str, source: str) -> OKPKey:

@@ -162,7 +162,7 @@ async def post_introspection(request: web.Request) -> web.Response:
     found = await request.app[TOKENS].identify(given.token)
     if found is None:
         return respond(Introspection(active=False), headers=NO_STORE)
-    body = Introspection(active=True, kind=found.kind, name=found.name, id=found.id, scopes=sorted(found.scopes))
+    body = Introspection.model_validate({"active": True, **found.claims()})
     return respond(body, headers=NO_STORE)
 
 

@@ -62,4 +62,11 @@ def identity_of(request: web.Request) -> Identity:
 
 def _principal(identity: Identity) -> Principal:
     kind = PrincipalKind.PERSON if identity.kind is AccountKind.PERSON else PrincipalKind.ACCOUNT
-    return Principal(kind, identity.name, identity.scopes, identity.account_id)
+    return Principal(
+        kind,
+        identity.name,
+        identity.scopes,
+        identity.account_id,
+        identity.person_id,
+        identity.session_id or identity.token_id,
+    )

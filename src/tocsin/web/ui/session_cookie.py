@@ -4,6 +4,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from tocsin.kernel.client_address import client_address
 from tocsin.web.access.domain.sessions import NewSession
 from tocsin.web.settings import SETTINGS
 
@@ -38,7 +39,7 @@ def delete_session(request: web.Request, response: web.StreamResponse) -> None:
 
 def client_of(request: web.Request) -> dict[str, str]:
     """Return from where somebody logs in: the address and the browser."""
-    return {"address": request.remote or "", "user_agent": request.headers.get(hdrs.USER_AGENT, "")}
+    return {"address": client_address(request), "user_agent": request.headers.get(hdrs.USER_AGENT, "")}
 
 
 def _name(request: web.Request) -> str:

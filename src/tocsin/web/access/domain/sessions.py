@@ -2,9 +2,22 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from tocsin.contracts.accounts import Account
+
+
+class LogInMethod(StrEnum):
+    """How somebody proved who they are."""
+
+    PASSWORD = "password"  # noqa: S105 - the name of the method
+    LINK = "link"
+    """By the link with which a password is chosen."""
+    PASSKEY = "passkey"
+    OIDC = "oidc"
+    PROXY = "proxy"
+    """By the header of a trusted proxy."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.ids import new_id
 from tocsin.web.access.domain.bearer_secrets import digest, digest_of_given, new_secret
 from tocsin.web.access.domain.links import Link, LinkError, NewLink
-from tocsin.web.access.domain.sessions import NewSession
+from tocsin.web.access.domain.sessions import LogInMethod, NewSession
 from tocsin.web.access.repository import accounts, links, sessions
 from tocsin.web.access.service import Deps
 from tocsin.web.access.service.accounts import require_unique
@@ -90,7 +90,9 @@ async def redeem_link(deps: Deps, secret: str, password: str, *, address: str, u
         if not used or not await accounts.set_password(cur, account.id, password_hash):
             raise LinkError
         await sessions.delete_sessions(cur, account.id)
-        session = await begin_session(cur, deps, account.id, address=address, user_agent=user_agent)
+        session = await begin_session(
+            cur, deps, account.id, method=LogInMethod.LINK, address=address, user_agent=user_agent
+        )
     deps.seen.forget_account(account.id)
     log.info("password chosen", account_id=str(account.id), session_id=str(session.id))
     return session
@@ -117,7 +119,9 @@ async def redeem_setup_link(
         await _require_no_admin(cur)
         await require_unique(cur, account_id, given)
         await accounts.insert_account(cur, account_id, given, password_hash=password_hash)
-        session = await begin_session(cur, deps, account_id, address=address, user_agent=user_agent)
+        session = await begin_session(
+            cur, deps, account_id, method=LogInMethod.LINK, address=address, user_agent=user_agent
+        )
     log.info("first admin created", account_id=str(account_id), session_id=str(session.id))
     return session
 

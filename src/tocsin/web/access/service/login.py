@@ -11,7 +11,7 @@ from tocsin.kernel.failpoints import Failpoint
 from tocsin.web.access.domain.bearer_secrets import digest, new_secret
 from tocsin.web.access.domain.clients import network_of, storable
 from tocsin.web.access.domain.identity import Identity
-from tocsin.web.access.domain.sessions import NewSession
+from tocsin.web.access.domain.sessions import LogInMethod, NewSession
 from tocsin.web.access.repository import accounts, links, sessions, throttle
 from tocsin.web.access.repository.accounts import Credentials
 from tocsin.web.access.repository.throttle import Count
@@ -37,7 +37,6 @@ async def log_in(deps: Deps, email: str, password: str, *, address: str, user_ag
     session = await begin() or await begin()
     if session is None:
         raise UnauthenticatedError(WRONG, scheme=SCHEME)
-    log.info("logged in", account_id=str(session.account.id), session_id=str(session.id), address=storable(address))
     return session
 
 
@@ -54,7 +53,9 @@ async def _begin(deps: Deps, email: str, password: str, *, address: str, user_ag
         if not await unchanged:
             await throttle.give_back(cur, counts)
             return None
-        session = await begin_session(cur, deps, known.account_id, address=address, user_agent=user_agent)
+        session = await begin_session(
+            cur, deps, known.account_id, method=LogInMethod.PASSWORD, address=address, user_agent=user_agent
+        )
         await throttle.give_back(cur, counts)
     return session
 

@@ -12,7 +12,7 @@ from tocsin.kernel.ids import new_id
 from tocsin.web.access.domain.bearer_secrets import digest, new_secret
 from tocsin.web.access.domain.clients import storable
 from tocsin.web.access.domain.identity import Identity
-from tocsin.web.access.domain.sessions import NewSession
+from tocsin.web.access.domain.sessions import LogInMethod, NewSession
 from tocsin.web.access.queries import SessionsQuery
 from tocsin.web.access.repository import accounts, sessions
 from tocsin.web.access.service import Deps
@@ -20,7 +20,9 @@ from tocsin.web.access.service import Deps
 log = structlog.get_logger(__name__)
 
 
-async def begin_session(cur: Cursor, deps: Deps, account_id: UUID, *, address: str, user_agent: str) -> NewSession:
+async def begin_session(
+    cur: Cursor, deps: Deps, account_id: UUID, *, method: LogInMethod, address: str, user_agent: str
+) -> NewSession:
     """Begin a session with a secret of its own, whatever the client had before (session fixation)."""
     session_id, secret = new_id(), new_secret()
     expires_at = await sessions.insert_session(
@@ -32,7 +34,9 @@ async def begin_session(cur: Cursor, deps: Deps, account_id: UUID, *, address: s
         user_agent=storable(user_agent),
         lifetime=deps.lifetime,
     )
-    return NewSession(session_id, await accounts.get_account(cur, account_id), secret, expires_at)
+    account = await accounts.get_account(cur, account_id)
+    log.info("logged in", account_id=str(account_id), session_id=str(session_id), method=method)
+    return NewSession(session_id, account, secret, expires_at)
 
 
 async def list_sessions(deps: Deps, identity: Identity, query: SessionsQuery) -> Page[Session]:
