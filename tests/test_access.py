@@ -1,12 +1,14 @@
 """Who reaches the five services: no page of another site, and no route without a scope."""
 
 import importlib
+from pathlib import Path
 from typing import Final
 
 import pytest
 from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpClient
 
+from tocsin.kernel.key_pair import create_key_pair
 from tocsin.kernel.openapi import operation_of
 from tocsin.kernel.principal import Scope
 from tocsin.kernel.routing import scope_of
@@ -17,9 +19,9 @@ REBOUND: Final = {"Host": "evil.example", "Origin": "http://evil.example", "Sec-
 """What a browser sends for a page of another site whose name resolves to this machine."""
 
 
-def create(service: str) -> web.Application:
+def create(service: str, **more: object) -> web.Application:
     settings = importlib.import_module(f"tocsin.{service}.settings").Settings
-    given = {"database_url": "host=/nowhere dbname=x", "poll_seconds": 60}
+    given = {"database_url": "host=/nowhere dbname=x", "poll_seconds": 60, **more}
     app: web.Application = importlib.import_module(f"tocsin.{service}.app").create_app(settings.model_validate(given))
     return app
 
@@ -52,6 +54,26 @@ def test_internal_endpoints_have_the_scope_of_services(service: str) -> None:
         operation = operation_of(route.handler)
         internal = operation is not None and operation.internal
         assert (scope_of(route) is Scope.SERVICE) == internal, route
+
+
+@pytest.mark.parametrize("service", [name for name in SERVICES if name not in {"alerts", "web"}])
+async def test_without_log_ins_only_services_reach_an_internal_endpoint(
+    service: str, aiohttp_client: AiohttpClient, tmp_path: Path
+) -> None:
+    pair = create_key_pair()
+    (tmp_path / f"{service}.json").write_text(pair.public)
+    client = await aiohttp_client(create(service, service_key=pair.private, service_keys=tmp_path))
+    asked = 0
+    for route in client.app.router.routes():
+        if route.resource is None or scope_of(route) is not Scope.SERVICE:
+            continue
+        for headers in ({}, {"X-Actor": "incident-management"}, {"Authorization": "Bearer tocsin_pat_x"}):
+            asked += 1
+            async with client.request(route.method, filled(route.resource), headers=headers) as response:
+                assert response.status == 403, (route, response.status)
+                if route.method != "HEAD":
+                    assert "which sign their calls" in (await response.json())["detail"]
+    assert asked > 5
 
 
 @pytest.mark.parametrize("service", SERVICES)

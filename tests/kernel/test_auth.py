@@ -9,7 +9,7 @@ from tocsin.kernel.app import base_app
 from tocsin.kernel.auth import PRINCIPAL, actor_of, open_principal, service_principal
 from tocsin.kernel.authentication import AUTHENTICATOR, Authenticator
 from tocsin.kernel.middlewares import auth_middleware
-from tocsin.kernel.principal import Principal, PrincipalKind, Scope
+from tocsin.kernel.principal import UNSIGNED, Principal, PrincipalKind, Scope
 from tocsin.kernel.routing import any_method, delete, get, patch, post, put, scope_of
 from tocsin.kernel.service_keys import SERVICE_KEYS
 from tocsin.kernel.settings import ProcessSettings
@@ -19,7 +19,7 @@ ADA = Principal(PrincipalKind.PERSON, "Ada", frozenset({Scope.READ}))
 
 def request_of(principal: Principal | None = None, actor: str | None = None) -> web.Request:
     request = make_mocked_request("POST", "/", {} if actor is None else {"X-Actor": actor})
-    request[PRINCIPAL] = principal or open_principal(request)
+    request[PRINCIPAL] = principal or open_principal(request, UNSIGNED)
     return request
 
 
@@ -55,13 +55,15 @@ def test_a_service_that_names_nobody_acts_like_an_unsigned_call() -> None:
 
 
 def test_the_key_of_a_retry_is_the_same_whether_the_release_signs_or_not() -> None:
-    assert service_principal(request_of()).key_scope == open_principal(request_of()).key_scope
+    assert service_principal(request_of()).key_scope == open_principal(request_of(), UNSIGNED).key_scope
 
 
 def test_two_principals_may_use_the_same_idempotency_key() -> None:
     eve = Principal(PrincipalKind.PERSON, "Eve", frozenset())
-    assert len({ADA.key_scope, eve.key_scope, open_principal(request_of()).key_scope}) == 3
-    assert open_principal(request_of(actor="Eve")).key_scope == open_principal(request_of()).key_scope
+    assert len({ADA.key_scope, eve.key_scope, open_principal(request_of(), UNSIGNED).key_scope}) == 3
+    assert (
+        open_principal(request_of(actor="Eve"), UNSIGNED).key_scope == open_principal(request_of(), UNSIGNED).key_scope
+    )
 
 
 async def handler(_request: web.Request) -> web.Response:

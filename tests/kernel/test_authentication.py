@@ -142,10 +142,17 @@ async def test_what_needs_no_permission_works_while_tokens_cannot_be_checked(
         assert response.status == 503
 
 
-@pytest.mark.parametrize("missing", ["service_key", "service_keys"])
-def test_closed_mode_requires_keys(folder: Path, missing: str) -> None:
-    settings = closed("things", folder).model_copy(update={missing: None})
+def test_closed_mode_requires_keys(folder: Path) -> None:
+    settings = closed("things", folder).model_copy(update={"service_key": None, "service_keys": None})
     with pytest.raises(ConfigurationError, match="ACCESS is closed"):
+        base_app(settings, service="things")
+
+
+@pytest.mark.parametrize("access", ["open", "closed"])
+@pytest.mark.parametrize("missing", ["service_key", "service_keys"])
+def test_a_service_has_its_own_key_and_the_public_ones_or_neither(folder: Path, missing: str, access: str) -> None:
+    settings = closed("things", folder).model_copy(update={missing: None, "access": access})
+    with pytest.raises(ConfigurationError, match="both SERVICE_KEY and SERVICE_KEYS, or neither"):
         base_app(settings, service="things")
 
 

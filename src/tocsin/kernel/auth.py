@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from tocsin.kernel.principal import NAMELESS, Principal, PrincipalKind, Scope
+from tocsin.kernel.principal import Principal, PrincipalKind, Scope
 
 ACTOR_HEADER: Final = "X-Actor"
 MAX_ACTOR: Final = 256
@@ -16,10 +16,9 @@ DEFAULT_ACTOR: Final = "api"
 PRINCIPAL: Final = web.RequestKey("PRINCIPAL", Principal)
 
 
-def open_principal(request: web.Request) -> Principal:
-    """Return the principal of an unauthenticated request: the name in `X-Actor` and every scope."""
-    name = _name_in(request)
-    return NAMELESS if name is None else Principal(PrincipalKind.OPEN, name, NAMELESS.scopes)
+def open_principal(request: web.Request, scopes: frozenset[Scope]) -> Principal:
+    """Return the principal of an unauthenticated request: the name in `X-Actor` and *scopes*."""
+    return Principal(PrincipalKind.OPEN, _name_in(request), scopes)
 
 
 def service_principal(request: web.Request) -> Principal:

@@ -1,7 +1,8 @@
 """Find the principal of a request.
 
-In open mode, that is one of our services, by its signature, or the open principal. In closed mode, it is a service, the
-principal for whom the web service makes a signed call, or the account of a token; else nobody.
+In open mode, that is one of our services, by its signature, or the open principal, who may do everything but call the
+endpoints for services. In closed mode, it is a service, the principal for whom the web service makes a signed call, or
+the account of a token; else nobody.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from aiohttp import hdrs, web
 from tocsin.kernel import clock
 from tocsin.kernel.auth import PRINCIPAL, open_principal, service_principal
 from tocsin.kernel.errors import ConfigurationError, UnavailableError
-from tocsin.kernel.principal import NOBODY, Principal, PrincipalKind, Scope
+from tocsin.kernel.principal import NOBODY, UNCHECKED, UNSIGNED, Principal, PrincipalKind, Scope
 from tocsin.kernel.service_keys import SCHEME, ServiceKeys
 from tocsin.kernel.settings import ProcessSettings
 from tocsin.kernel.tasks import cancel, create_task
@@ -34,7 +35,7 @@ MAX_TOKENS: Final = 1_000
 
 
 class Authenticator:
-    """Finds the principal of a request in open mode: whoever reaches the service may do everything."""
+    """Finds the principal of a request in open mode: whoever reaches it may do everything but act as a service."""
 
     def __init__(self, keys: ServiceKeys) -> None:
         self._keys = keys
@@ -42,9 +43,10 @@ class Authenticator:
     async def principal_of(self, request: web.Request) -> Principal:
         """Return the principal. Raise UnauthenticatedError if the request has a signature that is not valid."""
         scheme, token = credentials_of(request)
-        # A release before this one signs nothing: unsigned calls of our services are accepted until the next release.
-        if scheme != SCHEME or not self._keys.checks:
-            return open_principal(request)
+        if not self._keys.checks:
+            return open_principal(request, UNCHECKED)
+        if scheme != SCHEME:
+            return open_principal(request, UNSIGNED)
         self._keys.caller(token)
         return service_principal(request)
 
@@ -70,9 +72,13 @@ AUTHENTICATOR: Final = web.AppKey("AUTHENTICATOR", Authenticator)
 
 def authenticator(settings: ProcessSettings, keys: ServiceKeys) -> Authenticator:
     """Return the authenticator of the mode. Raise ConfigurationError if the keys that it requires are missing."""
+    given = {settings.service_key is not None, settings.service_keys is not None}
+    if len(given) > 1:
+        msg = "Set both SERVICE_KEY and SERVICE_KEYS, or neither: with one alone, calls between services are refused."
+        raise ConfigurationError(msg)
     if settings.access == "open":
         return Authenticator(keys)
-    if settings.service_key is None or settings.service_keys is None:
+    if False in given:
         msg = (
             "ACCESS is closed, which requires SERVICE_KEY and SERVICE_KEYS: the services know each other by their keys."
         )

@@ -193,7 +193,10 @@ async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamR
         if principal.kind is PrincipalKind.NOBODY:
             msg = "Log in, or send a token that is valid: `Authorization: Bearer <token>`."
             raise UnauthenticatedError(msg, scheme=BEARER)
-        msg = f"This requires the scope {scope}, which {principal.name or 'this caller'} does not have."
+        if scope is Scope.SERVICE:
+            msg = "This address is for Tocsin's own services, which sign their calls."
+        else:
+            msg = f"This requires the scope {scope}, which {principal.name or 'this caller'} does not have."
         raise ForbiddenError(msg)
     return await handler(request)
 

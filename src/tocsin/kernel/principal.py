@@ -96,7 +96,7 @@ class Principal:
     def key_scope(self) -> str:
         """Return the namespace of the principal's idempotency keys: two principals may use the same key.
 
-        Services share that of open principals: a release before this one signs nothing, and retries may cross a deploy.
+        Services share that of open principals: a process without keys signs nothing.
         """
         shared = self.kind in {PrincipalKind.OPEN, PrincipalKind.SERVICE}
         return PrincipalKind.OPEN if shared else f"{self.kind}/{self.id or self.name}"
@@ -107,8 +107,10 @@ class Principal:
         return self.kind in {PrincipalKind.OPEN, PrincipalKind.SERVICE}
 
 
-NAMELESS: Final = Principal(PrincipalKind.OPEN, None, frozenset(Scope))
-"""The principal of an unauthenticated request without a name."""
+UNCHECKED: Final = frozenset(Scope)
+"""The scopes of a request to a process that has no keys to check the signatures of services with."""
+UNSIGNED: Final = UNCHECKED - {Scope.SERVICE}
+"""The scopes of a request without a signature in open mode."""
 NOBODY: Final = Principal(PrincipalKind.NOBODY, None, frozenset({Scope.PUBLIC}))
 ON_BEHALF_OF: Final[ContextVar[Principal | None]] = ContextVar("ON_BEHALF_OF", default=None)
 """For whom the web service calls the other services at present; None for itself."""

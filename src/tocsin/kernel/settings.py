@@ -64,10 +64,10 @@ class ProcessSettings(BaseSettings):
     do everything, so it starts on loopback addresses only."""
     service_key: SecretStr | None = None
     """The private Ed25519 key of this service, a JSON Web Key, with which it signs its calls of the other services.
-    Without it, it signs nothing."""
+    Services that check signatures refuse its calls without it."""
     service_keys: DirectoryPath | None = None
-    """The folder with the public key of each service in `<service>.json`, to check the signatures of calls. Without it,
-    none is checked."""
+    """The folder with the public key of each service in `<service>.json`, to check the signatures of calls. Set both or
+    neither: a service without keys accepts every call."""
     metrics_token: SecretStr | None = None
     """If set, `/metrics` requires it as `Authorization: Bearer`. Without it, and with ACCESS `closed`, `/metrics`
     requires an admin's token."""
