@@ -72,7 +72,7 @@ def path_of(resource: web.AbstractResource) -> str:
 async def status_of(closed: Closed, service: str, method: str, path: str, caller: str) -> int:
     headers: Mapping[str, str] = {}
     if caller == "service":
-        headers = closed.signature("oncall-service", IDENTITY[service])
+        headers = closed.system.signature("oncall", service)
     elif caller != "nobody":
         headers = closed.bearer(caller)
     session = closed.system.session

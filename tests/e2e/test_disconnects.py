@@ -79,9 +79,10 @@ async def test_whatever_route_a_client_leaves_within_its_body_is_one_line_and_no
     replica = standing.system[service]
     before = {one: one.log for one in standing.system.everyone}
     sent = list(changes(service))
+    signature = standing.system.signature("oncall", service)["Authorization"]
     for number, (method, path, media_type) in enumerate(sent, start=1):
         head = f"{method} {path} HTTP/1.1\r\nContent-Type: {media_type}\r\nContent-Length: 100\r\nExpect: 100-continue"
-        head += "\r\nIdempotency-Key: once"
+        head += f"\r\nIdempotency-Key: once\r\nAuthorization: {signature}"
         reader, writer = await open_request(replica, head)
         assert b" 100 " in await reader.readline(), path
         writer.write(b"{")

@@ -6,14 +6,13 @@ import pytest
 
 from tests.support.e2e.system import World
 from tests.support.postgres import run
-from tests.support.system import System
+from tests.support.system import WITHOUT_KEYS, System
 from tests.support.waiting import eventually
 from tocsin.cli.service_keys import KeyFolder
 from tocsin.cli.services import SERVICES
 
 pytestmark = pytest.mark.slow
 ALERT = {"service": "checkout", "severity": "critical", "message": "p95 latency above 2 s"}
-WITHOUT_KEYS = {"SERVICE_KEY_FILE": "", "SERVICE_KEYS": ""}
 
 
 def foreign_keys(folder: Path, service: str) -> dict[str, str]:

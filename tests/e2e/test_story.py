@@ -82,7 +82,8 @@ async def test_an_escalation_that_somebody_stops_while_its_incident_is_open_page
     incident = (await system.send_alert(alert("ledger")))["incident_id"]
     await world.first_page(incident)
     stop = {"reason": "resolved", "actor": "somebody"}
-    stopped = await system.post("oncall", f"/api/v1/escalations/{incident}/stop", stop)
+    signature = system.signature("incidents", "oncall")
+    stopped = await system.post("oncall", f"/api/v1/escalations/{incident}/stop", stop, **signature)
 
     def paged_again() -> bool:
         return any(page.body["page"]["step"] > stopped["step"] for page in world.pages_for(incident))

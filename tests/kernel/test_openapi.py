@@ -51,7 +51,7 @@ async def test_an_operation_describes_its_request_and_responses(spec: dict[str, 
     assert operation["description"] == "At length."
     assert operation["tags"] == ["api"]
     assert operation["requestBody"]["required"] is True
-    assert set(operation["responses"]) == {"201", "400", "408", "409", "413", "415", "422", "503"}
+    assert set(operation["responses"]) == {"201", "400", "401", "403", "408", "409", "413", "415", "422", "503"}
     assert {parameter["name"]: parameter["in"] for parameter in operation["parameters"]} == {
         "Idempotency-Key": "header",
         "X-Actor": "header",

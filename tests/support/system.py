@@ -18,6 +18,9 @@ from tests.support.waiting import eventually
 from tocsin.cli.service_keys import KeyFolder
 from tocsin.cli.services import SERVICES as UP_SERVICES
 from tocsin.kernel import tasks
+from tocsin.kernel.service_keys import ServiceKeys
+from tocsin.kernel.settings import ProcessSettings
+from tocsin.kernel.shared_time import SharedTime
 
 EXIT_SECONDS: Final = 60.0
 """Only bounds a process that never exits."""
@@ -35,6 +38,8 @@ QUICK: Final = {
     "DB_POOL_SIZE": "5",
 }
 """Leases, polls, back-off and escalation in tenths of a second."""
+WITHOUT_KEYS: Final = {"SERVICE_KEY_FILE": "", "SERVICE_KEYS": ""}
+"""The environment of a service that neither signs calls nor checks signatures."""
 URL_OF: Final = {
     "alerts": "ALERT_INGESTION_URL",
     "incidents": "INCIDENT_MANAGEMENT_URL",
@@ -207,6 +212,13 @@ class System(SystemClient):
         if service in URL_OF and number == 0:
             self._environment[URL_OF[service]] = replica.url
         return replica
+
+    def signature(self, signer: str, audience: str) -> Mapping[str, str]:
+        """Return the headers of a call that the service *signer* signs; both are names such as `oncall`."""
+        services = {each.name: each for each in UP_SERVICES}
+        settings = ProcessSettings.model_validate({"service_key": self._keys.private_key(services[signer])})
+        keys = ServiceKeys.of(settings, services[signer].identity, SharedTime())
+        return keys.authorization(services[audience].identity)
 
     def __getitem__(self, service: str) -> Replica:
         return self.replicas[service][0]

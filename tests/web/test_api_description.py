@@ -4,6 +4,7 @@ import importlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, Final
 
 import jsonschema_rs
@@ -13,6 +14,7 @@ from aiohttp import web
 from openapi_pydantic import OpenAPI
 
 from tests.fakes.peer import FakePeer
+from tests.support.web.closed import closed_settings
 from tests.web.conftest import Client, StartWeb
 from tocsin.kernel import openapi
 from tocsin.web import api_description
@@ -101,12 +103,27 @@ async def test_each_operation_has_the_description_of_its_service(gateway: Client
     parameters = found["paths"]["/api/v1/notifications"]["get"]["parameters"]
     assert {"channel", "status", "limit"} <= {parameter["name"] for parameter in parameters}
     assert found["info"]["title"] == "Tocsin"
+    assert found["security"] == [{}, {"token": []}]
     assert [tag["name"] for tag in found["tags"]] == [
         "alert-ingestion",
         "incident-management",
         "oncall-service",
         "notification-service",
     ]
+
+
+async def test_with_log_ins_it_describes_accounts_too_and_that_a_token_is_required(
+    start_web: StartWeb, db_dsn: str, tmp_path: Path
+) -> None:
+    found = await read(await start_web(**closed_settings(tmp_path, db_dsn)))
+    OpenAPI.model_validate(found)
+    assert found["security"] == [{"token": []}]
+    assert found["components"]["securitySchemes"] == {"token": {"type": "http", "scheme": "bearer"}}
+    assert {"accounts"} == {tag for path in found["paths"].values() for one in path.values() for tag in one["tags"]}
+    assert "/api/v1/accounts" in found["paths"]
+    assert "/api/v1/access/introspect" not in found["paths"]
+    assert found["paths"]["/api/v1/login"]["post"]["security"] == []
+    assert {"401", "403"} <= found["paths"]["/api/v1/accounts"]["get"]["responses"].keys()
 
 
 async def test_it_is_valid_and_has_the_schemas_that_it_refers_to_and_no_others(gateway: Client) -> None:

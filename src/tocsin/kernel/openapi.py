@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from tocsin.kernel import build_info, routing
+from tocsin.kernel.authentication import AUTHENTICATOR, ClosedAuthenticator
 from tocsin.kernel.health import SERVICE
 from tocsin.kernel.principal import Scope
 from tocsin.kernel.problems import Problem
@@ -22,6 +23,7 @@ Model: TypeAlias = type[BaseModel]
 SchemaRefs: TypeAlias = Mapping[Any, Mapping[str, Any]]
 """References to schemas, by model and mode."""
 REF_TEMPLATE: Final = "#/components/schemas/{model}"
+TOKEN: Final = "token"  # noqa: S105 - the name of the security scheme
 SWAGGER_FILES: Final = {
     file.name: Path(str(file)) for file in (files("tocsin.kernel") / "static" / "swagger-ui").iterdir()
 }
@@ -72,7 +74,10 @@ def describes(
     media_type: str = "application/json",
     internal: bool = False,
 ) -> Callable[[F], F]:
-    """Describe the handler's requests and responses; its docstring is the description. 422 and 503 are implied."""
+    """Describe the handler's requests and responses; its docstring is the description.
+
+    422 and 503 are implied, and 401 and 403 unless everybody may use the route.
+    """
     found = responses if isinstance(responses, Mapping) else {HTTPStatus.OK: responses}
 
     def register(handler: F) -> F:
@@ -107,7 +112,8 @@ def document(app: web.Application) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
-        "components": {"schemas": schemas},
+        "components": {"schemas": schemas, "securitySchemes": {TOKEN: {"type": "http", "scheme": "bearer"}}},
+        "security": [{TOKEN: []}] if isinstance(app[AUTHENTICATOR], ClosedAuthenticator) else [{}, {TOKEN: []}],
     }
 
 
@@ -129,16 +135,20 @@ def _operation(route: web.AbstractRoute, operation: Operation, refs: SchemaRefs)
         "description": description,
         "tags": ["internal" if operation.internal else "api"],
         "parameters": [*_path_parameters(route), *_query_parameters(operation), *_header_parameters(operation)],
-        "responses": _responses(operation, refs),
+        "responses": _responses(route, operation, refs),
     }
+    if routing.scope_of(route) is Scope.PUBLIC:
+        built["security"] = []
     if operation.body is not None:
         schema = refs[operation.body, "validation"]
         built["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     return built
 
 
-def _responses(operation: Operation, refs: SchemaRefs) -> dict[str, Any]:
+def _responses(route: web.AbstractRoute, operation: Operation, refs: SchemaRefs) -> dict[str, Any]:
     problems = [HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE]
+    if routing.scope_of(route) is not Scope.PUBLIC:
+        problems += [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN]
     if operation.body is not None:
         problems += [
             HTTPStatus.BAD_REQUEST,

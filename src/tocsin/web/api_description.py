@@ -23,6 +23,8 @@ MAX_AGE_SECONDS: Final = 60.0
 """How long a document is reused: a service's description changes with its version only."""
 MAX_PARTIAL_AGE_SECONDS: Final = 5.0
 """How long a document is reused that lacks the part of an unavailable service."""
+ACCOUNTS: Final = "accounts"
+"""The tag of this service's own operations, which exist in closed mode."""
 REFERENCE: Final = re.compile(r'"#/components/schemas/([^"]+)"')
 OVERVIEW: Final = (
     "Every operation that the gateway forwards, by service. The handbook shows [examples](/handbook/api.md). "
@@ -79,6 +81,8 @@ def _merged(own: dict[str, Any], parts: dict[str, ServiceDescription | None]) ->
     """Merge *parts* into the gateway's *own* document, without what the gateway hides. None: unavailable."""
     paths: dict[str, dict[str, Any]] = {}
     schemas: dict[str, Any] = {}
+    if own["paths"]:
+        parts = parts | {ACCOUNTS: ServiceDescription.model_validate(own)}
     for peer, part in parts.items():
         if part is None:
             continue
@@ -87,7 +91,7 @@ def _merged(own: dict[str, Any], parts: dict[str, ServiceDescription | None]) ->
             forwarded = {
                 method: operation | {"tags": [peer]}
                 for method, operation in operations.items()
-                if not gateway.is_hidden(method.upper(), path)
+                if "internal" not in operation["tags"] and not gateway.is_hidden(method.upper(), path)
             }
             paths |= {path: forwarded} if forwarded else {}
     notes = [
@@ -99,7 +103,7 @@ def _merged(own: dict[str, Any], parts: dict[str, ServiceDescription | None]) ->
         "info": own["info"] | {"title": "Tocsin", "description": "\n\n".join([OVERVIEW, *notes])},
         "tags": [{"name": peer} for peer in parts],
         "paths": paths,
-        "components": {"schemas": _used(paths, schemas)},
+        "components": own["components"] | {"schemas": _used(paths, schemas)},
     }
 
 

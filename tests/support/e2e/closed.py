@@ -10,10 +10,6 @@ from aiohttp import ClientResponse, ClientSession, CookieJar, DummyCookieJar
 
 from tests.support.system import System, running_system
 from tocsin.cli.service_keys import KeyFolder
-from tocsin.cli.services import SERVICES
-from tocsin.kernel.service_keys import ServiceKeys
-from tocsin.kernel.settings import ProcessSettings
-from tocsin.kernel.shared_time import SharedTime
 
 PASSWORD: Final = "marble tuba canyon seven"  # noqa: S105 - of made-up accounts
 ADMIN: Final = {"name": "Ada", "email": "ada@example.org"}
@@ -30,12 +26,6 @@ class Closed:
     def url(self, service: str, path: str) -> str:
         """Return an address of a service."""
         return self.system.url(service) + path
-
-    def signature(self, signer: str, audience: str) -> Mapping[str, str]:
-        """Return the headers of a call that a service signs, by their names for each other."""
-        service = next(each for each in SERVICES if each.identity == signer)
-        settings = ProcessSettings.model_validate({"service_key": self.keys.private_key(service)})
-        return ServiceKeys.of(settings, signer, SharedTime()).authorization(audience)
 
     def bearer(self, role: str) -> Mapping[str, str]:
         """Return the header with the token of an account that has *role*."""
@@ -64,7 +54,7 @@ class Closed:
 
     async def setup_link(self, *, status: int = 200) -> str:
         """Return a new link of the first admin, as `tocsin setup-link` does."""
-        signature = self.signature("web-ui", "web-ui")
+        signature = self.system.signature("web", "web")
         url = self.url("web", "/api/v1/access/setup-link")
         async with self.system.session.post(url, headers=signature) as response:
             assert response.status == status, await response.text()
