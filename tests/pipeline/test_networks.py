@@ -41,6 +41,14 @@ def test_who_calls_another_container_shares_a_network_with_it(caller: str, calle
     assert called in reached_from(caller)
 
 
+def test_the_database_is_reached_in_a_network_without_a_way_out() -> None:
+    assert COMPOSE["networks"]["database"] == {"internal": True}
+    assert {name for name, networks in NETWORKS.items() if "database" in networks} == {
+        *SERVICES,
+        *("database", "migrate", "demo"),
+    }
+
+
 def test_the_edge_finds_each_replica_in_one_network() -> None:
     """In two, Docker's name server returns the addresses of only one: during a deploy, those of one release."""
     for service in SERVICES:
