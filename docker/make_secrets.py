@@ -28,6 +28,10 @@ SERVICES = {
     "notification-service": ("tocsin_notifications", 10004),
     "web-ui": ("tocsin_access", 10005),
 }
+NOBODY = 65534
+"""The user of Prometheus and of Alertmanager."""
+PROGRAMS = ("alertmanager", "demo", "pipeline")
+"""What has an account in closed mode, as in tocsin.program_accounts."""
 PLACEHOLDER = "smtp://see-notification-service.invalid"
 """What oncall-service of the release before gets as the mail server: it only checks whether there is one."""
 MAILPIT = "mailpit"
@@ -44,6 +48,11 @@ def main(arguments: list[str]) -> None:
     owner = password("DATABASE_PASSWORD")
     write(FOLDER / "database" / "password", owner, DATABASE)
     write(FOLDER / "migrate" / "database_url", database_url("tocsin", owner), MIGRATE)
+    for program in PROGRAMS:
+        write(FOLDER / "migrate" / "tokens" / program, token(program), MIGRATE)
+    write(FOLDER / "alertmanager" / "token", token("alertmanager"), NOBODY)
+    scraper = metrics_token()
+    write(FOLDER / "prometheus" / "metrics_token", scraper, NOBODY)
     server, sender = mail()
     for service, (role, user) in SERVICES.items():
         role_password = password(f"{role.upper()}_PASSWORD")
@@ -52,6 +61,7 @@ def main(arguments: list[str]) -> None:
         if service == "notification-service":
             write(FOLDER / service / "smtp_url", server, user)
             write(FOLDER / service / "smtp_from", sender, user)
+        write(FOLDER / service / "metrics_token", scraper, user)
         private = created(f"{service}_key", lambda: create_key_pair().private)
         write(FOLDER / service / "service_key", private, user)
         write(FOLDER / "service_keys" / f"{service}.json", public_key_of(private), user, mode=0o444)
@@ -84,6 +94,18 @@ def created(name: str, create: Callable[[], str]) -> str:
     if not stored.exists():
         write(stored, create(), 0)
     return stored.read_text(encoding="utf-8")
+
+
+def token(program: str) -> str:
+    """Return the token of a program's account."""
+    return created(f"{program}_token", lambda: f"tocsin_sat_{secrets.token_urlsafe(32)}")
+
+
+def metrics_token() -> str:
+    """Return what `/metrics` requires: the given token, in closed mode else one of its own; empty for nothing."""
+    if found := given("METRICS_TOKEN"):
+        return found
+    return password("METRICS_TOKEN") if os.environ.get("ACCESS") == "closed" else ""
 
 
 def database_url(user: str, user_password: str) -> str:

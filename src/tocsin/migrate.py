@@ -21,6 +21,7 @@ from psycopg2.extensions import encrypt_password, quote_ident
 from pydantic import DirectoryPath, SecretStr
 
 from tocsin.kernel.settings import ProcessSettings, load
+from tocsin.program_accounts import set_program_tokens
 
 OLDEST_SERVER = 17
 """Major version of PostgreSQL; the schema is tested on 17 and 18."""
@@ -78,6 +79,8 @@ class MigrateSettings(ProcessSettings):
     """A libpq connection string, whose user owns everything that the migrations create."""
     role_passwords: DirectoryPath | None = None
     """A folder with a file for each role that may log in: the name is the role, the content the password."""
+    program_tokens: DirectoryPath | None = None
+    """A folder with a file for each program of the installation: the token of its account, if ACCESS is `closed`."""
 
 
 def migrate(dsn: str) -> list[str]:
@@ -154,7 +157,11 @@ def main() -> None:
         applied = migrate(dsn)
         later = inspect(dsn).later
         roles = set_role_passwords(dsn, settings.role_passwords) if settings.role_passwords else []
-    except MigrationError as exc:
+        programs: list[str] = []
+        if settings.access == "closed" and settings.program_tokens is not None:
+            with _connect(dsn) as cursor:
+                programs = set_program_tokens(cursor, settings.program_tokens)
+    except (MigrationError, OSError) as exc:
         sys.exit(f"tocsin.migrate: {exc}")
     for name in applied:
         sys.stdout.write(f"applied {name}\n")
@@ -163,6 +170,8 @@ def main() -> None:
         sys.stdout.write(f"the schema is of a later release ({', '.join(later)}): this release works with it\n")
     if roles:
         sys.stdout.write(f"roles that may log in: {', '.join(roles)}\n")
+    if programs:
+        sys.stdout.write(f"programs with an account: {', '.join(programs)}\n")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.support.cli.processes import tocsin, tocsin_up
+from tests.support.postgres import run
 from tocsin.cli import credentials
 from tocsin.cli.console import CommandError
 from tocsin.cli.services import WEB
@@ -84,6 +85,22 @@ async def test_the_first_admin_is_created_by_the_printed_link_and_the_commands_n
 
         assert "forgotten" in (await tocsin("logout")).out
         assert "There is no token." in (await tocsin("logout")).out
+
+
+@pytest.mark.slow
+async def test_demo_data_is_added_by_an_account_of_its_own(
+    db_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", db_dsn)
+    monkeypatch.setenv("ACCESS", "closed")
+    async with tocsin_up("--demo", "--data", str(tmp_path / "data")) as up:
+        await up.wait_for_output("/setup?key=")
+        assert "The demo data is loaded" in up.output
+    assert [row["name"] for row in run(db_dsn, "SELECT name FROM access.account")] == ["Demo data"]
+    assert run(db_dsn, "SELECT count(*) FROM incidents.incident")[0]["count"] > 10
+    token = tmp_path / "data" / "keys" / "tokens" / "demo"
+    assert token.stat().st_mode & 0o777 == 0o600
+    assert token.read_text() not in up.output
 
 
 async def _invite_and_change(url: str) -> None:

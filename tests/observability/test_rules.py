@@ -50,26 +50,29 @@ def run_entry_point(folder: Path, **environment: str) -> tuple[list[str], dict[s
 
 
 def test_prometheus_sends_the_token_to_the_services_and_to_nothing_else(tmp_path: Path) -> None:
-    token = r"to ken$'\n"  # noqa: S105
-    arguments, configuration = run_entry_point(tmp_path, METRICS_TOKEN=token)
+    token = tmp_path / "token"
+    token.write_text("to ken")
+    arguments, configuration = run_entry_point(tmp_path, METRICS_TOKEN_FILE=str(token))
     assert arguments == ["--storage.tsdb.path=x y"]
-    file = tmp_path / "metrics_token"
-    assert (file.read_text(), file.stat().st_mode & 0o777) == (token, 0o600)
     sent = {job["job_name"]: job.pop("authorization", None) for job in configuration["scrape_configs"]}
-    expected = {"credentials_file": str(file)}
+    expected = {"credentials_file": str(token)}
     assert sent == {name: expected if name in SERVICES else None for name in sent}
     committed = read_yaml(PROMETHEUS / "prometheus.yml")
     assert configuration == {**committed, "rule_files": [f"{PROMETHEUS}/rules/*.yml"]}
 
 
 def test_without_a_token_prometheus_reads_the_configuration_of_its_image(tmp_path: Path) -> None:
-    assert run_entry_point(tmp_path, METRICS_TOKEN="")[1] == read_yaml(PROMETHEUS / "prometheus.yml")
-    assert list(tmp_path.iterdir()) == []
+    empty = tmp_path / "token"
+    empty.touch()
+    for environment in ({}, {"METRICS_TOKEN_FILE": str(empty)}, {"METRICS_TOKEN_FILE": str(tmp_path / "missing")}):
+        assert run_entry_point(tmp_path, **environment)[1] == read_yaml(PROMETHEUS / "prometheus.yml")
+    assert list(tmp_path.iterdir()) == [empty]
 
 
 @pytest.mark.slow
 def test_prometheus_accepts_its_configuration_with_a_token(tmp_path: Path) -> None:
-    run_entry_point(tmp_path, METRICS_TOKEN="t")  # noqa: S106
+    (tmp_path / "token").write_text("t")
+    run_entry_point(tmp_path, METRICS_TOKEN_FILE=str(tmp_path / "token"))
     promtool("check", "config", tmp_path / "prometheus.yml")
 
 

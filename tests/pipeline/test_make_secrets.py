@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tocsin.program_accounts import PROGRAMS
+from tocsin.web.access.domain.bearer_secrets import TOKENS, digest_of_given
+
 SCRIPT = Path(__file__).parents[2] / "docker" / "make_secrets.py"
 URL = "smtp://tocsin:hunter2@mail.example.net:587"
 
@@ -37,3 +40,27 @@ def test_without_a_mail_server_on_call_does_not_page_by_email(tmp_path: Path, mo
     monkeypatch.delenv("SMTP_URL")
     found = secrets_of(tmp_path, monkeypatch)
     assert found["oncall-service/email_enabled"] == found["oncall-service/smtp_url"] == ""
+
+
+def test_programs_have_tokens_which_the_migration_reads_and_only_alertmanager_gets_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = secrets_of(tmp_path, monkeypatch)
+    tokens = {name: found[f"migrate/tokens/{name}"] for name in PROGRAMS}
+    assert len(set(tokens.values())) == len(tokens) == 3
+    assert all(digest_of_given(token, TOKENS) for token in tokens.values())
+    elsewhere = {name for name, text in found.items() if text in tokens.values() and not name.startswith("made/")}
+    assert elsewhere == {"alertmanager/token", *(f"migrate/tokens/{name}" for name in PROGRAMS)}
+    assert found["alertmanager/token"] == tokens["alertmanager"]
+    assert secrets_of(tmp_path, monkeypatch) == found
+
+
+def test_metrics_require_a_token_in_closed_mode_or_if_one_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert secrets_of(tmp_path, monkeypatch)["prometheus/metrics_token"] == ""
+    created = secrets_of(tmp_path, monkeypatch, ACCESS="closed")
+    assert len(created["prometheus/metrics_token"]) > 40
+    assert created["prometheus/metrics_token"] == created["web-ui/metrics_token"]
+    given = secrets_of(tmp_path, monkeypatch, METRICS_TOKEN="given")  # noqa: S106
+    assert {given["prometheus/metrics_token"], given["alert-ingestion/metrics_token"]} == {"given"}

@@ -42,9 +42,11 @@ class RequestLog:
 class ProbeClient:
     """A client of one release."""
 
-    def __init__(self, release: Release) -> None:
+    def __init__(self, release: Release, token: str | None = None) -> None:
+        """Prove who makes the requests by *token*, if the release requires one."""
         self.requests = RequestLog()
         self._release = release
+        self._authorization = {"Authorization": f"Bearer {token}"} if token else {}
 
     def url(self, service: str) -> str:
         """Return the URL of a service, or of Prometheus."""
@@ -65,6 +67,8 @@ class ProbeClient:
         data = None if body is None else json.dumps(body).encode()
         # Under another name, an edge that has a certificate redirects plain HTTP.
         headers = {"Content-Type": "application/json", "X-Actor": "deploy", "Host": "edge"}
+        if service in ENDPOINTS:
+            headers |= self._authorization
         request = urllib.request.Request(self.url(service) + path, data, headers, method=method)  # noqa: S310 - http
         started = time.monotonic()
         try:

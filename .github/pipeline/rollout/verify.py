@@ -17,6 +17,7 @@ from rollout.store import Store
 
 DRILL: Final = "tocsin-drill"
 """The service and team of the drill incident; the team's only member is paged on the console."""
+TOKEN_FILE: Final = "/run/secrets/migrate/tokens/pipeline"  # noqa: S105 - a path
 PAGED_SECONDS: Final = 15.0
 PROMETHEUS_SECONDS: Final = 40.0
 """How long Prometheus may take; it discovers and scrapes its targets every five seconds."""
@@ -32,7 +33,7 @@ API_ROUTES: Final = 'route!~"/health|/health/ready|/metrics|.*/stream"'
 
 def verify(release: Release, docker: Docker, store: Store) -> ExitCode:
     """Run and print all checks, store the figures in verify.json, and return FINDING if one failed."""
-    client = ProbeClient(release)
+    client = ProbeClient(release, _token(release, docker, store))
     figures: dict[str, Any] = {"tag": release.tag, "paged_seconds": None, "error_rate": None, "p95_seconds": None}
     failed: list[CheckError] = []
 
@@ -63,6 +64,14 @@ def verify(release: Release, docker: Docker, store: Store) -> ExitCode:
         services = {error.service for error in failed + client.requests.failed}
         sys.stderr.write(_error_logs(docker, release, services))
     return ExitCode.FINDING if failed else ExitCode.OK
+
+
+def _token(release: Release, docker: Docker, store: Store) -> str | None:
+    """Return the token of the pipeline's account, which a release with log-ins requires."""
+    if release.document["services"]["web-ui"]["environment"].get("ACCESS") != "closed":
+        return None
+    read = ("run", "--rm", "--no-deps", "--no-TTY", "--entrypoint", "cat", "migrate", TOKEN_FILE)
+    return docker.compose(store.compose_file(release.id), *read).strip()
 
 
 def _check_endpoints(client: ProbeClient, release: Release) -> None:

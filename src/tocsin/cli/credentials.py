@@ -15,11 +15,11 @@ def path() -> Path:
 
 
 def token() -> str | None:
-    """Return TOCSIN_TOKEN, else the token that `tocsin login` has kept; None without either."""
+    """Return TOCSIN_TOKEN, else what is in TOCSIN_TOKEN_FILE or what `tocsin login` has kept; None without any."""
     if given := os.environ.get("TOCSIN_TOKEN", "").strip():
         return given
     with suppress(OSError, UnicodeDecodeError):
-        return path().read_text(encoding="ascii").strip() or None
+        return Path(os.environ.get("TOCSIN_TOKEN_FILE") or path()).read_text(encoding="ascii").strip() or None
     return None
 
 

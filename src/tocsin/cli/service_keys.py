@@ -1,5 +1,6 @@
 """The keys of the services that `tocsin up` starts, in the data folder: made once, each readable by its owner only."""
 
+import secrets
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,8 @@ class KeyFolder:
 
     def __init__(self, data: Path) -> None:
         self.folder: Final = data / "keys"
+        self.tokens: Final = self.folder.absolute() / "tokens"
+        """The tokens of programs, for `tocsin.migrate`."""
         self._public = self.folder / "public"
 
     def create_missing(self) -> None:
@@ -37,6 +40,17 @@ class KeyFolder:
     def environment(self, service: Service) -> dict[str, str]:
         """Return the settings that give *service* its keys."""
         return {"SERVICE_KEY_FILE": str(self._file(service).resolve()), "SERVICE_KEYS": str(self._public.resolve())}
+
+    def create_token(self, program: str) -> str:
+        """Create the token of *program*'s account, in place of the one before. Raise CommandError."""
+        token = f"tocsin_sat_{secrets.token_urlsafe(32)}"
+        try:
+            self.tokens.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            write_private(self.tokens / program, token)
+        except OSError as exc:
+            msg = f"the token of {program} cannot be written to {self.tokens}: {exc}"
+            raise CommandError(msg) from exc
+        return token
 
     def private_key(self, service: Service) -> SecretStr | None:
         """Return the private key of *service*; None if there is none that this user can read."""

@@ -42,9 +42,10 @@ async def up(options: Options, settings: DatabaseSettings) -> None:
     stop = _Stop(options.reporter)
     try:
         async with _database(options, settings, stop) as (dsn, server):
-            await _migrate(dsn, options.reporter)
             keys = KeyFolder(options.data)
             keys.create_missing()
+            token = keys.create_token("demo") if options.demo and settings.access == "closed" else None
+            await _migrate(dsn, options.reporter, keys.tokens if token else None)
             existing = await store.inspect(dsn) if options.demo else None
             # Messages link to their incident.
             public_url = os.environ.get("PUBLIC_URL") or options.endpoint.url(WEB)
@@ -65,7 +66,7 @@ async def up(options: Options, settings: DatabaseSettings) -> None:
                 await asyncio.gather(*(process.wait_ready() for process in processes))
                 if existing is not None and existing.allows_demo_data:
                     options.reporter.info("Adding the demo data …")
-                    await seed(options.endpoint.url(WEB), dsn)
+                    await seed(options.endpoint.url(WEB), dsn, token)
                 _announce(options, existing, embedded=server is not None)
                 if settings.access == "closed":
                     await _print_setup_link(options)
@@ -122,14 +123,17 @@ async def _database(
                 options.reporter.info("PostgreSQL is still writing and will stop by itself.")
 
 
-async def _migrate(dsn: str, reporter: Reporter) -> None:
-    """Migrate in a separate process, which can be stopped while it waits for another migration's lock."""
+async def _migrate(dsn: str, reporter: Reporter, tokens: Path | None) -> None:
+    """Migrate in a separate process, which can be stopped while it waits for another migration's lock.
+
+    *tokens* is the folder with those of programs.
+    """
     process = await asyncio.create_subprocess_exec(
         *launch_command("tocsin.migrate"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={**os.environ, "DATABASE_URL": dsn},
+        env={**os.environ, "DATABASE_URL": dsn, "PROGRAM_TOKENS": str(tokens or "")},
     )
     try:
         reporter.info("Migrating the database …")

@@ -20,10 +20,13 @@ RANK: Final = {status: rank for rank, status in enumerate(IncidentStatus)}
 """Incidents move forward through these statuses only."""
 
 
-async def seed(url: str, dsn: str) -> None:
-    """Add the missing demo data; raise CommandError if a service fails or rejects a request."""
+async def seed(url: str, dsn: str, token: str | None = None) -> None:
+    """Add the missing demo data, with *token* or that of the user.
+
+    Raise CommandError if a service fails or rejects a request.
+    """
     try:
-        async with open_gateway(url) as gateway:
+        async with open_gateway(url, token) as gateway:
             await _seed(gateway, dsn)
     except (UpstreamError, RejectedError) as exc:
         msg = f"the demo data cannot be added: {escape_control(str(exc))}"
