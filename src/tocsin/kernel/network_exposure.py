@@ -4,7 +4,6 @@ Whoever reaches a service may do everything. A service that other machines may r
 request that a proxy has forwarded is refused: a proxy in front of the loopback interface lets in whoever reaches it.
 """
 
-import ipaddress
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -12,6 +11,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from tocsin.kernel.errors import ForbiddenError
+from tocsin.kernel.loopback import is_loopback
 from tocsin.kernel.settings import ProcessSettings
 
 ADVICE: Final = (
@@ -25,9 +25,9 @@ def start_refusal(settings: ProcessSettings) -> str | None:
     if settings.access == "closed" or settings.allow_open_network:
         return None
     address = settings.published_address or settings.bind_address
-    if not _is_loopback(address):
+    if not is_loopback(address):
         given = f"{'PUBLISHED_ADDRESS' if settings.published_address else 'BIND_ADDRESS'} is {address}"
-    elif settings.public_url and not _is_loopback(urlsplit(settings.public_url).hostname or ""):
+    elif settings.public_url and not is_loopback(urlsplit(settings.public_url).hostname or ""):
         given = f"PUBLIC_URL is {settings.public_url}"
     else:
         return None
@@ -41,13 +41,3 @@ async def forwarded_middleware(request: web.Request, handler: Handler) -> web.St
         msg = f"A proxy has forwarded this request. {ADVICE}."
         raise ForbiddenError(msg)
     return await handler(request)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host.lower() == "localhost" or host.lower().endswith(".localhost")
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped.is_loopback
-    return address.is_loopback
