@@ -84,6 +84,8 @@ class Account(Model):
     role: Role
     person_id: UUID | None
     has_password: bool
+    is_linked: bool = False
+    """Whether its person can log in by an OpenID provider."""
     version: int
     """Incremented by each change."""
     created_at: Instant

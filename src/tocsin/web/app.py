@@ -13,6 +13,8 @@ from tocsin.kernel.client_metrics import CLIENT_METRICS
 from tocsin.kernel.errors import ConfigurationError
 from tocsin.kernel.event_streams import STREAM_LIMIT, StreamLimit
 from tocsin.kernel.service_keys import SERVICE_KEYS
+from tocsin.kernel.shared_time import SHARED_TIME
+from tocsin.web.access.provider.openid import OpenIDProvider
 from tocsin.web.access.service import DEPS, Deps
 from tocsin.web.access.worker import workers
 from tocsin.web.api_description import API_DESCRIPTION, ApiDescription, get_openapi
@@ -66,8 +68,14 @@ def _add_accounts(app: web.Application, settings: Settings) -> None:
     # Pages are shown while the database is unavailable: whoever has logged in can acknowledge.
     db = with_database(app, settings, schema="access", is_required=False)
     if settings.access == "closed":
-        app[DEPS] = Deps(db, settings)
+        app[DEPS] = Deps(db, settings, provider=_openid_provider(app, settings))
         app[TOKENS] = AccountTokens(app[DEPS])
         app[AUTHENTICATOR] = SessionAuthenticator(app[SERVICE_KEYS])
         app.add_routes(ACCOUNT_ROUTES)
         app.cleanup_ctx.extend(workers(app))
+
+
+def _openid_provider(app: web.Application, settings: Settings) -> OpenIDProvider | None:
+    if not settings.oidc_issuer:
+        return None
+    return OpenIDProvider(settings, app[SHARED_TIME], app[CLIENT_METRICS])

@@ -76,6 +76,8 @@ ACCOUNTS = "/api/v1/accounts"
 ACCOUNT_ROUTES = [
     get("/login", login_page.get_login, scope=Scope.PUBLIC),
     post("/login", login_page.post_login, scope=Scope.PUBLIC),
+    get("/login/oidc", login_page.get_oidc, scope=Scope.PUBLIC, allow_head=False),
+    get("/login/oidc/callback", login_page.get_oidc_callback, scope=Scope.PUBLIC, allow_head=False),
     post("/logout", login_page.post_logout, scope=Scope.PUBLIC),
     get("/setup", setup_page.get_setup, scope=Scope.PUBLIC),
     post("/setup", setup_page.post_setup, scope=Scope.PUBLIC),
@@ -87,6 +89,7 @@ ACCOUNT_ROUTES = [
     post("/account/tokens", account_page.post_token, scope=Scope.READ),
     post("/account/tokens/{token_id}/revoke", account_page.post_token_revocation, scope=Scope.READ),
     post("/account/password", account_page.post_password, scope=Scope.READ),
+    post("/account/oidc/unlink", account_page.post_oidc_unlink, scope=Scope.READ),
     get("/accounts", accounts_page.get_accounts, scope=Scope.ADMIN),
     post("/accounts", accounts_page.post_account, scope=Scope.ADMIN),
     post("/accounts/{account_id}", accounts_page.post_change, scope=Scope.ADMIN),

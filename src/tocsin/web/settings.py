@@ -1,12 +1,43 @@
 """Settings of the web service, read from its environment."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Final, Self
 
 from aiohttp import web
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
+from tocsin.contracts.accounts import Role
+from tocsin.kernel.loopback import secure_url
 from tocsin.kernel.service_settings import ServiceSettings
 from tocsin.kernel.settings import HTTPURL, MaxStreams, Seconds
+
+HOST: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
+
+
+def issuer_url(value: str) -> str:
+    """Return *value* if it can be an issuer (OpenID Connect Core, section 2), or is empty. Raise ValueError."""
+    if "?" in value:
+        msg = "an issuer has no query"
+        raise ValueError(msg)
+    return secure_url(value) if value else value
+
+
+def roles_of_groups(text: str) -> Mapping[str, Role]:
+    """Return the role of each group in `group=role,group=role`. Raise ValueError for what people cannot have."""
+    roles = {}
+    for pair in text.split(",") if text else []:
+        group, _, role = (part.strip() for part in pair.rpartition("="))
+        if not group or role not in set(Role) - {Role.SENDER}:
+            msg = f"use group=role, separated by commas; the roles are {', '.join(sorted(set(Role) - {Role.SENDER}))}"
+            raise ValueError(msg)
+        roles[group] = Role(role)
+    return roles
+
+
+def group_roles(text: str) -> str:
+    """Return *text* as it is. Raise ValueError if it does not map groups to roles."""
+    roles_of_groups(text)
+    return text
 
 
 class Settings(ServiceSettings):
@@ -38,6 +69,26 @@ class Settings(ServiceSettings):
     address_failures_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 30
     """How many log-ins from an address may fail in a minute; further ones are refused until it has passed. The
     addresses of an IPv6 network (/64) count as one."""
+    oidc_issuer: Annotated[str, Field(max_length=512), AfterValidator(issuer_url)] = ""
+    """The issuer of the company's OpenID provider, exactly as it states it. People can then log in by the provider, at
+    which `PUBLIC_URL/login/oidc/callback` is registered. Requires ACCESS `closed`, PUBLIC_URL, OIDC_CLIENT_ID and
+    OIDC_CLIENT_SECRET."""
+    oidc_client_id: Annotated[str, Field(max_length=512)] = ""
+    """The name that the OpenID provider has for Tocsin."""
+    oidc_client_secret: SecretStr | None = None
+    """The password that the OpenID provider has for Tocsin."""
+    oidc_name: Annotated[str, Field(min_length=1, max_length=60)] = "single sign-on"
+    """What people call the OpenID provider; the text of the button on the page to log in."""
+    oidc_scopes: Annotated[str, Field(pattern=r"^openid( [!#-\[\]-~]{1,128}){0,20}$")] = "openid email profile"
+    """What is requested of the OpenID provider, separated by spaces; some providers state groups for one more scope."""
+    oidc_groups_claim: Annotated[str, Field(min_length=1, max_length=128)] = "groups"
+    """The claim in which the OpenID provider states a person's groups."""
+    oidc_roles: Annotated[str, AfterValidator(group_roles)] = ""
+    """Roles of groups of the OpenID provider, such as `sre=responder,platform=admin`; the one that allows most counts.
+    If it is set, each such log-in sets the account's role, and is refused without one of these groups."""
+    oidc_create_accounts_from: Annotated[str, Field(pattern=rf"^({HOST}(,{HOST})*)?$")] = ""
+    """Domains of e-mail addresses, separated by commas. Whoever has a confirmed address of them at the OpenID provider
+    gets an account with the first log-in: as a viewer, unless OIDC_ROLES says otherwise. None by default."""
     max_streams: MaxStreams = 300
     """The maximum number of clients that follow the event stream of a process; a further one gets 503."""
     gateway_connect_seconds: Seconds = 2.0
@@ -54,6 +105,25 @@ class Settings(ServiceSettings):
     def check_database_url(cls, value: SecretStr) -> SecretStr:
         """Raise ValueError for a database address that `check_dsn` refuses; an empty one is allowed here."""
         return ServiceSettings.check_database_url(value) if value.get_secret_value() else value
+
+    @model_validator(mode="after")
+    def check_oidc(self) -> Self:
+        """Raise ValueError if only a part of what the log-in by an OpenID provider needs is set."""
+        given = sorted(name.upper() for name in self.model_fields_set if name.startswith("oidc_"))
+        needed = {
+            "OIDC_ISSUER": self.oidc_issuer,
+            "OIDC_CLIENT_ID": self.oidc_client_id,
+            "OIDC_CLIENT_SECRET": self.oidc_client_secret,
+            "PUBLIC_URL": self.public_url,
+        }
+        missing = [name for name, value in needed.items() if not value]
+        if given and missing:
+            msg = f"{', '.join(missing)} must be set, too, for a log-in by an OpenID provider ({', '.join(given)})"
+            raise ValueError(msg)
+        if given and self.access != "closed":
+            msg = f"{given[0]} is set, but nobody logs in unless ACCESS is closed"
+            raise ValueError(msg)
+        return self
 
 
 SETTINGS = web.AppKey("SETTINGS", Settings)

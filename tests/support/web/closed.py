@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from aiohttp import ClientResponse, web
 
+from tests.fakes.openid_provider import CLIENT_ID, CLIENT_SECRET, FakeOpenIDProvider
 from tests.support.web.server import Client
 from tocsin.cli.service_keys import KeyFolder
 from tocsin.cli.services import WEB
@@ -52,3 +53,16 @@ async def set_up(client: Client) -> None:
     key = (await setup_path(client)).partition("key=")[2]
     response = await post_form(client, "/setup", key=key, password=PASSWORD, **ADA)
     assert (response.status, response.headers["Location"]) == (303, "/")
+
+
+def openid_settings(provider: FakeOpenIDProvider, port: int) -> dict[str, Any]:
+    """Return the settings of a log-in by *provider* for the web service on *port*, which is registered there."""
+    public_url = f"http://127.0.0.1:{port}"
+    provider.redirect_uri = f"{public_url}/login/oidc/callback"
+    return {
+        "public_url": public_url,
+        "oidc_issuer": provider.issuer,
+        "oidc_client_id": CLIENT_ID,
+        "oidc_client_secret": CLIENT_SECRET,
+        "oidc_name": "Halyard",
+    }

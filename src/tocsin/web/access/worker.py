@@ -12,8 +12,10 @@ SWEEP_SECONDS: Final = 300.0
 
 def workers(app: web.Application) -> list[Context]:
     """Return every background loop of accounts, and what they need, in starting order."""
+    deps = app[DEPS]
     return [
-        app[DEPS].passwords.context,
+        deps.passwords.context,
+        *([deps.provider.context] if deps.provider else []),
         worker("access_expiry", delete_expired, interval=SWEEP_SECONDS),
     ]
 

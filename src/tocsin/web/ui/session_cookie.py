@@ -1,4 +1,4 @@
-"""The cookie of a log-in."""
+"""The cookies of a log-in, and of one that goes through the OpenID provider."""
 
 from typing import Final
 
@@ -9,22 +9,38 @@ from tocsin.web.access.domain.sessions import NewSession
 from tocsin.web.settings import SETTINGS
 
 NAME: Final = "tocsin_session"
+PROVIDER: Final = "tocsin_oidc"
 HOST_PREFIX: Final = "__Host-"
 """A browser accepts a cookie of this name from this host over https only (RFC 6265bis, section 4.1.3.2)."""
 DAY_SECONDS: Final = 86_400
+PROVIDER_SECONDS: Final = 600
 
 
 def secret_of(request: web.Request) -> str:
     """Return the secret of the request's session; empty without one."""
-    return request.cookies.get(_name(request), "")
+    return request.cookies.get(_name(request, NAME), "")
 
 
 def set_session(request: web.Request, response: web.StreamResponse, session: NewSession) -> None:
     """Let the browser keep the secret of *session* for as long as it can last."""
+    _set(request, response, NAME, session.secret, seconds=request.app[SETTINGS].session_days * DAY_SECONDS)
+
+
+def provider_secret_of(request: web.Request) -> str:
+    """Return the secret of the browser that has gone to the OpenID provider; empty without one."""
+    return request.cookies.get(_name(request, PROVIDER), "")
+
+
+def set_provider_secret(request: web.Request, response: web.StreamResponse, secret: str) -> None:
+    """Let the browser keep the secret with which it comes back from the OpenID provider."""
+    _set(request, response, PROVIDER, secret, seconds=PROVIDER_SECONDS)
+
+
+def _set(request: web.Request, response: web.StreamResponse, name: str, value: str, *, seconds: int) -> None:
     response.set_cookie(
-        _name(request),
-        session.secret,
-        max_age=request.app[SETTINGS].session_days * DAY_SECONDS,
+        _name(request, name),
+        value,
+        max_age=seconds,
         httponly=True,
         secure=_is_secure(request),
         samesite="Lax",
@@ -34,7 +50,7 @@ def set_session(request: web.Request, response: web.StreamResponse, session: New
 
 def delete_session(request: web.Request, response: web.StreamResponse) -> None:
     """Let the browser forget its session."""
-    response.del_cookie(_name(request), path="/", secure=_is_secure(request), httponly=True, samesite="Lax")
+    response.del_cookie(_name(request, NAME), path="/", secure=_is_secure(request), httponly=True, samesite="Lax")
 
 
 def client_of(request: web.Request) -> dict[str, str]:
@@ -42,8 +58,8 @@ def client_of(request: web.Request) -> dict[str, str]:
     return {"address": client_address(request), "user_agent": request.headers.get(hdrs.USER_AGENT, "")}
 
 
-def _name(request: web.Request) -> str:
-    return HOST_PREFIX + NAME if _is_secure(request) else NAME
+def _name(request: web.Request, name: str) -> str:
+    return HOST_PREFIX + name if _is_secure(request) else name
 
 
 def _is_secure(request: web.Request) -> bool:

@@ -11,7 +11,7 @@ from tocsin.web.access.queries import AccountsQuery
 
 SELECT_ACCOUNTS: Final = """
     SELECT id, kind, name, email, role, person_id, password_hash IS NOT NULL AS has_password, version, created_at,
-           disabled_at
+           disabled_at, EXISTS (SELECT FROM access.external_identity WHERE account_id = account.id) AS is_linked
     FROM access.account
     WHERE (%(id)s::uuid IS NULL OR id = %(id)s)
       AND (%(email)s::text IS NULL OR lower(email) = lower(%(email)s))

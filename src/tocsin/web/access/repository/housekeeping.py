@@ -27,10 +27,18 @@ STATEMENTS: Final = (
         SELECT key FROM access.throttle WHERE expires_at <= tocsin.now() ORDER BY expires_at LIMIT %(batch)s
         FOR UPDATE SKIP LOCKED))
     """,
+    """
+    DELETE FROM access.oidc_flow WHERE state_hash = ANY (ARRAY(
+        SELECT state_hash FROM access.oidc_flow WHERE expires_at <= tocsin.now() ORDER BY expires_at LIMIT %(batch)s
+        FOR UPDATE SKIP LOCKED))
+    """,
 )
 
 
 async def delete_expired(cur: Cursor) -> bool:
-    """Delete a batch of the expired sessions, tokens, links and counts. Return whether there may be more."""
+    """Delete a batch of the expired sessions, tokens, links, counts, and log-ins that did not come back.
+
+    Return whether there may be more.
+    """
     deleted = [await execute(cur, statement, batch=BATCH) for statement in STATEMENTS]
     return max(deleted) == BATCH

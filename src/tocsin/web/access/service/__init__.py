@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from tocsin.kernel.db import Database
+from tocsin.web.access.provider.openid import OpenIDProvider
 from tocsin.web.access.repository.sessions import Lifetime
 from tocsin.web.access.service.passwords import Passwords
 from tocsin.web.access.service.seen_identities import SeenIdentities
@@ -20,6 +21,8 @@ class Deps:
     settings: Settings
     passwords: Passwords = field(default_factory=Passwords)
     seen: SeenIdentities = field(default_factory=SeenIdentities)
+    provider: OpenIDProvider | None = None
+    """The company's, if there is one."""
 
     @property
     def lifetime(self) -> Lifetime:

@@ -83,7 +83,7 @@ async def change_account(deps: Deps, account_id: UUID, change: ChangeAccount, *,
         disabled = was_disabled if change.disabled is None else change.disabled
         if wanted == account and disabled == was_disabled:
             return account
-        await _require_an_admin(cur, account, wanted, disabled=disabled)
+        await require_an_admin(cur, account, wanted, disabled=disabled)
         await require_unique(cur, account_id, wanted)
         await accounts.update_account(cur, wanted, disabled=disabled)
         if disabled or wanted.role is not account.role:
@@ -110,7 +110,7 @@ def _updates(account: Account, change: ChangeAccount) -> dict[str, Any]:
     return updates
 
 
-async def _require_an_admin(cur: Cursor, account: Account, wanted: Account, *, disabled: bool) -> None:
+async def require_an_admin(cur: Cursor, account: Account, wanted: Account, *, disabled: bool) -> None:
     """Raise ConflictError if *account* is the last admin who can log in, and would not be one as *wanted*."""
     could = account.role is Role.ADMIN and account.has_password and account.disabled_at is None
     can = wanted.role is Role.ADMIN and not disabled

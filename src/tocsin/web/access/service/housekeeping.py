@@ -7,7 +7,7 @@ from tocsin.web.access.service import Deps
 
 
 async def delete_expired(deps: Deps) -> bool:
-    """Delete a batch of the expired sessions, tokens, links, counts and idempotency keys.
+    """Delete a batch of what has expired, and of the idempotency keys.
 
     Return whether there may be more.
     """

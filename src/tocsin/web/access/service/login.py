@@ -101,8 +101,8 @@ async def _verify(deps: Deps, email: str, password: str, *, address: str) -> tup
     email = storable(email)
     async with transaction(deps.db) as cur:
         counts = [
-            await _count(cur, "address", network_of(address), limit=deps.settings.address_failures_per_minute),
-            await _count(cur, "account", email, limit=deps.settings.login_failures_per_minute),
+            await count_attempt(cur, "address", network_of(address), limit=deps.settings.address_failures_per_minute),
+            await count_attempt(cur, "account", email, limit=deps.settings.login_failures_per_minute),
         ]
         known = await accounts.find_credentials(cur, email)
     try:
@@ -118,7 +118,8 @@ async def _verify(deps: Deps, email: str, password: str, *, address: str) -> tup
     return known, counts
 
 
-async def _count(cur: Cursor, kind: str, name: str, *, limit: int) -> Count:
+async def count_attempt(cur: Cursor, kind: str, name: str, *, limit: int) -> Count:
+    """Count an attempt to log in, and return it, to be given back if it succeeds. Raise ThrottledError."""
     count = await throttle.count_attempt(cur, kind, name, limit=limit)
     if count is None:
         seconds = await throttle.seconds_left(cur, kind, name)

@@ -7,7 +7,7 @@ from tocsin.contracts.accounts import CreatedToken, TokenIn
 from tocsin.kernel.errors import DomainError, InvalidRequestError, ThrottledError, UnauthenticatedError
 from tocsin.kernel.problems import status_of
 from tocsin.kernel.requests import path_uuid
-from tocsin.web.access.service import DEPS, login, sessions, tokens
+from tocsin.web.access.service import DEPS, login, oidc, sessions, tokens
 from tocsin.web.authentication import identity_of
 from tocsin.web.pages.account.loader import load_account
 from tocsin.web.pages.account.view import EXPIRIES, SCOPES, account_view
@@ -76,6 +76,13 @@ async def post_password(request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def post_oidc_unlink(request: web.Request) -> web.StreamResponse:
+    """Unlink the account from an OpenID provider."""
+    form = await forms.read_form(request)
+    await oidc.unlink(request.app[DEPS], identity_of(request), form.get("issuer", ""))
+    return forms.see_other(PAGE)
+
+
 async def _show(
     request: web.Request,
     *,
@@ -84,8 +91,10 @@ async def _show(
     refusal: DomainError | None = None,
 ) -> web.Response:
     data = await load_account(request.app, identity_of(request))
+    provider = request.app[DEPS].provider
+    names = {provider.issuer: provider.name} if provider else {}
     context = {
-        "view": account_view(data, created=created),
+        "view": account_view(data, created=created, provider_names=names),
         "error": "" if error is None else str(error),
         "refusal": "" if refusal is None else str(refusal),
         "path": PAGE,

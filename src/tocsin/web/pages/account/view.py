@@ -1,12 +1,13 @@
 """What the page of an account shows."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from tocsin.contracts.accounts import Account, CreatedToken, Session, Token
 from tocsin.kernel.principal import Scope
+from tocsin.web.access.domain.openid import ProviderLink
 from tocsin.web.ui.roles import ROLE_LABELS
 
 SCOPES: Final = {
@@ -44,11 +45,20 @@ MOBILE: Final = re.compile("Android|iPhone|iPad|Mobile")
 
 @dataclass(frozen=True, slots=True)
 class AccountData:
-    """An account with its log-ins and its newest tokens."""
+    """An account with its log-ins, its newest tokens, and the providers that it is linked to."""
 
     account: Account
     sessions: Sequence[Session]
     tokens: Sequence[Token]
+    links: Sequence[ProviderLink]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRow:
+    """One provider that the account is linked to."""
+
+    link: ProviderLink
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +88,14 @@ class AccountView:
     sessions: Sequence[SessionRow]
     others: int
     tokens: Sequence[TokenRow]
+    links: Sequence[LinkRow]
     created: CreatedToken | None
     scope_labels: dict[str, str]
     expiry_labels: dict[str, str]
 
 
-def account_view(data: AccountData, *, created: CreatedToken | None) -> AccountView:
-    """Return what the page shows; *created* is a token that was created just now."""
+def account_view(data: AccountData, *, created: CreatedToken | None, provider_names: Mapping[str, str]) -> AccountView:
+    """Return what the page shows; *created* is a token that was created just now, *provider_names* those of issuers."""
     number = len(data.sessions)
     tokens = len(data.tokens)
     heading = "You are logged in on one device" if number == 1 else f"You are logged in on {number} devices"
@@ -99,6 +110,7 @@ def account_view(data: AccountData, *, created: CreatedToken | None) -> AccountV
         ],
         others=sum(not each.current for each in data.sessions),
         tokens=[TokenRow(each, may(each.scopes)) for each in data.tokens],
+        links=[LinkRow(each, provider_names.get(each.issuer, each.issuer)) for each in data.links],
         created=created,
         scope_labels=SCOPE_LABELS,
         expiry_labels=EXPIRY_LABELS,

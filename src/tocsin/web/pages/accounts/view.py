@@ -64,7 +64,8 @@ def state_of(account: Account) -> str:
     """Return whether an account is `active`, `invited` or `disabled`."""
     if account.disabled_at is not None:
         return "disabled"
-    return "invited" if account.kind is AccountKind.PERSON and not account.has_password else "active"
+    can_log_in = account.kind is AccountKind.SERVICE or account.has_password or account.is_linked
+    return "active" if can_log_in else "invited"
 
 
 def _roles(kind: AccountKind) -> Sequence[tuple[str, str]]:

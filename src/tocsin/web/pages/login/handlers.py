@@ -1,27 +1,28 @@
 """Log in and log out."""
 
 from contextlib import suppress
+from typing import Final
+from urllib.parse import urlencode
 
 from aiohttp import hdrs, web
 
 from tocsin.kernel.authentication import AUTHENTICATOR
 from tocsin.kernel.errors import DomainError, NotFoundError, ThrottledError, UnauthenticatedError, UnavailableError
 from tocsin.kernel.problems import status_of
-from tocsin.web.access.service import DEPS, login, sessions
+from tocsin.web.access.domain.openid import LogInRefusedError
+from tocsin.web.access.service import DEPS, login, oidc, sessions
 from tocsin.web.access.service.identification import identify_session
 from tocsin.web.ui import forms, session_cookie, templating
 
 TEMPLATE = "pages/login/page.html"
+SELECT_ACCOUNT: Final = "select_account"
+"""Lets the person choose another account at the provider (OpenID Connect Core, section 3.1.2.1)."""
 
 
 async def get_login(request: web.Request) -> web.StreamResponse:
     """Show the form; whoever has logged in already goes on."""
     page = forms.return_to(request.query)
-    with suppress(UnavailableError):
-        principal = await request.app[AUTHENTICATOR].principal_of(request)
-        if principal.id is not None:
-            return forms.see_other(page)
-    return _show(request, page)
+    return forms.see_other(page) if await _is_logged_in(request) else _show(request, page)
 
 
 async def post_login(request: web.Request) -> web.StreamResponse:
@@ -39,6 +40,45 @@ async def post_login(request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def get_oidc(request: web.Request) -> web.StreamResponse:
+    """Send the browser to the OpenID provider; whoever has logged in already goes on."""
+    page = forms.return_to(request.query)
+    if request.headers.get("Sec-Fetch-Dest", "document") != "document":  # an image or a frame of some page
+        return forms.see_other("/login")
+    if await _is_logged_in(request):
+        return forms.see_other(page)
+    try:
+        begun = await oidc.begin(
+            request.app[DEPS],
+            return_to=page,
+            browser=session_cookie.provider_secret_of(request),
+            address=session_cookie.client_of(request)["address"],
+            select_account=request.query.get("prompt") == SELECT_ACCOUNT,
+        )
+    except (ThrottledError, UnavailableError) as exc:
+        return _show(request, page, error=exc)
+    response = forms.see_other(begun.url)
+    session_cookie.set_provider_secret(request, response, begun.browser)
+    return response
+
+
+async def get_oidc_callback(request: web.Request) -> web.StreamResponse:
+    """Begin a session of whom the OpenID provider has identified, and go on to the page that was requested."""
+    deps, page = request.app[DEPS], "/"
+    try:
+        browser = session_cookie.provider_secret_of(request)
+        taken = await oidc.take(deps, state=request.query.get("state", ""), browser=browser)
+        page = taken.return_to
+        session = await oidc.complete(deps, taken, request.query, **session_cookie.client_of(request))
+    except (LogInRefusedError, UnavailableError) as exc:
+        if isinstance(exc, LogInRefusedError) and await _is_logged_in(request):  # back, or clicked twice
+            return forms.see_other(page)
+        return _show(request, page, error=exc)
+    response = forms.see_other(page)
+    session_cookie.set_session(request, response, session)
+    return response
+
+
 async def post_logout(request: web.Request) -> web.StreamResponse:
     """End the session, on the server too."""
     deps = request.app[DEPS]
@@ -51,9 +91,20 @@ async def post_logout(request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def _is_logged_in(request: web.Request) -> bool:
+    with suppress(UnavailableError):
+        return (await request.app[AUTHENTICATOR].principal_of(request)).id is not None
+    return False
+
+
 def _show(request: web.Request, page: str, *, email: str = "", error: DomainError | None = None) -> web.StreamResponse:
+    deps = request.app[DEPS]
+    query = {"return_to": page} | ({"prompt": SELECT_ACCOUNT} if isinstance(error, LogInRefusedError) else {})
     context = {
         "return_to": page,
+        "provider": deps.provider,
+        # Of PUBLIC_URL, to whose host the provider sends the browser back: the cookie has to be there.
+        "oidc_url": f"{deps.settings.public_url}/login/oidc?{urlencode(query)}",
         "email": email,
         "error": "" if error is None else str(error),
         "wrong": isinstance(error, UnauthenticatedError),
