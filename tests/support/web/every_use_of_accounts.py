@@ -1,6 +1,7 @@
 """Every use case of accounts, with the rights of their role."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -15,9 +16,11 @@ from tocsin.kernel.errors import ThrottledError, UnauthenticatedError
 from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.pagination import Keyset
+from tocsin.web.access.domain.openid import ExternalIdentity, Flow
 from tocsin.web.access.domain.sessions import NewSession
+from tocsin.web.access.provider.openid import OpenIDProvider
 from tocsin.web.access.queries import AccountsQuery, SessionsQuery, TokensQuery
-from tocsin.web.access.service import Deps, accounts, housekeeping, identification, links, login, sessions, tokens
+from tocsin.web.access.service import Deps, accounts, housekeeping, identification, links, login, oidc, sessions, tokens
 from tocsin.web.access.service.passwords import Passwords
 from tocsin.web.settings import Settings
 
@@ -26,8 +29,21 @@ FROM: Final = {"address": "192.0.2.7", "user_agent": "Firefox"}
 REQUEST: Final = IdempotentRequest("k", "POST", "/api/v1/accounts", b"{}", scope="person/1")
 
 
+class Provider(OpenIDProvider):
+    """A provider that is asked nothing, and to which a browser would go with the state alone."""
+
+    def __init__(self) -> None:
+        """It has no settings and makes no request."""
+
+    async def authorization_url(self, flow: Flow, *, select_account: bool) -> str:  # noqa: ARG002 - overrides
+        """Return the state."""
+        return flow.state
+
+
 async def use_accounts(dsn: str) -> None:
-    """Run every use case once. A session, a token, a link, a count and an idempotency key remain."""
+    """Run every use case once. A session, a token, a link, a count and an idempotency key remain, and one of each of
+    what a log-in by the provider stores.
+    """
     settings = quick_settings(make_dsn(dsn, options="-c role=tocsin_access"), **PATIENT)
     db = Database(settings.database_config(), schema="access")
     try:
@@ -57,7 +73,21 @@ async def _use(real: Deps, cheap: PasswordHasher) -> None:
     for _ in range(2):
         with suppress(UnauthenticatedError, ThrottledError):
             await login.log_in(deps, "bob@example.org", "wrong", **FROM)
+    await _use_provider(deps)
     await housekeeping.delete_expired(deps)
+
+
+async def _use_provider(deps: Deps) -> None:
+    deps = replace(deps, provider=Provider())
+    person = ExternalIdentity("https://id.example", "bob", "bob@example.org", "Bob", frozenset())
+    begun = [await oidc.begin(deps, return_to="/", browser="", address=FROM["address"]) for _ in range(2)]
+    taken = await oidc.take(deps, state=begun[0].url, browser=begun[0].browser)
+    session = await oidc.log_in(deps, person, taken, **FROM)
+    identity = await identification.identify_session(deps, session.secret)
+    assert identity
+    await oidc.list_links(deps, identity.account_id)
+    await oidc.unlink(deps, identity, person.issuer)
+    await oidc.log_in(deps, person, taken, **FROM)
 
 
 async def _use_sessions(deps: Deps, bob: NewSession, page: str) -> NewSession:

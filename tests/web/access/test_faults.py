@@ -1,29 +1,34 @@
 """Failures before and after each step of accounts: a retry leads to the same result."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import TypeVar
 
 import pytest
 
 from tests.web.access.conftest import FROM, PASSWORD, Access, Arm
+from tests.web.access.test_oidc import ISSUER, begin, log_in, with_provider
 from tocsin.contracts.accounts import AccountIn, ChangeAccount, TokenIn
-from tocsin.kernel.errors import UnauthenticatedError
+from tocsin.kernel.errors import NotFoundError, UnauthenticatedError
 from tocsin.kernel.failpoints import POINTS, FaultInjectedError
 from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.web.access.domain.links import LinkError
-from tocsin.web.access.service import accounts, links, login, tokens
+from tocsin.web.access.service import accounts, links, login, oidc, tokens
 
 T = TypeVar("T")
 KINDS = ["raise", "execute_then_raise"]
 TESTED = [
+    "access.begin_oidc",
     "access.change_account",
     "access.change_password",
     "access.create_account",
     "access.create_link",
     "access.create_token",
     "access.log_in",
+    "access.log_in_oidc",
     "access.redeem_link",
     "access.redeem_setup_link",
+    "access.unlink_oidc",
 ]
 NEW = "quartz-ferry-lemon-88"
 
@@ -83,6 +88,19 @@ async def test_a_log_in_retried_after_a_failure_begins_a_session(access: Access,
     await access.person("Bob")
     session = await fail_and_repeat(arm, f"access.log_in:{kind}", lambda: access.log_in("bob@example.org"))
     assert await access.is_valid(session)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_log_in_by_the_provider_that_failed_begins_anew(access: Access, kind: str, arm: Arm) -> None:
+    bob = await access.person("Bob")
+    access = with_provider(access)
+    await fail_and_repeat(arm, f"access.begin_oidc:{kind}", lambda: begin(access))
+    session = await fail_and_repeat(arm, f"access.log_in_oidc:{kind}", lambda: log_in(access))
+    assert session.account.id == bob.account.id
+    identity = await access.identity(session)
+    await fail_once(arm, f"access.unlink_oidc:{kind}", lambda: oidc.unlink(access.deps, identity, ISSUER))
+    with pytest.raises(NotFoundError) if kind == "execute_then_raise" else nullcontext():
+        await oidc.unlink(access.deps, identity, ISSUER)
 
 
 async def test_a_link_or_password_whose_use_failed_before_its_effect_works_again(access: Access, arm: Arm) -> None:

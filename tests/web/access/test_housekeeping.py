@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry
 
 from tests.support.waiting import eventually
 from tests.web.access.conftest import Access
+from tests.web.access.test_oidc import begin, with_provider
 from tocsin.contracts.accounts import TokenIn
 from tocsin.kernel.errors import UnauthenticatedError
 from tocsin.kernel.idempotent_request import IdempotentRequest
@@ -14,7 +15,7 @@ from tocsin.web.access import worker
 from tocsin.web.access.repository import housekeeping as statements
 from tocsin.web.access.service import DEPS, housekeeping, links, tokens
 
-TABLES = ("session", "token", "link", "throttle", "idempotency")
+TABLES = ("session", "token", "link", "throttle", "oidc_flow", "idempotency")
 
 
 def counts(access: Access) -> dict[str, int]:
@@ -31,17 +32,18 @@ async def fill(access: Access) -> None:
     await links.create_link(access.deps, bob.account_id)
     with pytest.raises(UnauthenticatedError):
         await access.log_in("bob@example.org", "wrong")
+    await begin(with_provider(access))
 
 
 async def test_only_what_has_expired_is_deleted(access: Access) -> None:
     await fill(access)
-    before = {"session": 1, "token": 2, "link": 1, "throttle": 2, "idempotency": 1}
+    before = {"session": 1, "token": 2, "link": 1, "throttle": 3, "oidc_flow": 1, "idempotency": 1}
     assert counts(access) == before
     await housekeeping.delete_expired(access.deps)
     assert counts(access) == before
     access.after(days=91)
     await housekeeping.delete_expired(access.deps)
-    assert counts(access) == {"session": 0, "token": 1, "link": 0, "throttle": 0, "idempotency": 0}
+    assert counts(access) == {"session": 0, "token": 1, "link": 0, "throttle": 0, "oidc_flow": 0, "idempotency": 0}
     assert not await housekeeping.delete_expired(access.deps)
 
 
