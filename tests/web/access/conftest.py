@@ -1,6 +1,6 @@
 """The accounts of the web service on a database of the test's own, with hashes that cost nothing."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,15 +8,21 @@ from typing import Any, TypeAlias
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from argon2 import PasswordHasher
+from prometheus_client import CollectorRegistry
 
+from tests.fakes.openid_provider import CLIENT_ID, CLIENT_SECRET, FakeOpenIDProvider
 from tests.support.kernel.quick_settings import quick_settings
 from tests.support.postgres import run
 from tests.support.waiting import PATIENT
 from tocsin.contracts.accounts import Account, AccountIn, AccountKind, Role
+from tocsin.kernel.client_metrics import ClientMetrics
 from tocsin.kernel.db import Database
+from tocsin.kernel.shared_time import SharedTime
 from tocsin.web.access.domain.identity import Identity
 from tocsin.web.access.domain.sessions import NewSession
+from tocsin.web.access.provider.openid import OpenIDProvider
 from tocsin.web.access.service import Deps, accounts, identification, links, login
 from tocsin.web.access.service.passwords import Passwords
 from tocsin.web.settings import Settings
@@ -24,6 +30,7 @@ from tocsin.web.settings import Settings
 PASSWORD = "kelp-orbit-violet-17"  # noqa: S105 - that of every account here
 FROM = {"address": "192.0.2.7", "user_agent": "Firefox on a phone"}
 Arm: TypeAlias = Callable[[str], None]
+Connect: TypeAlias = Callable[..., Awaitable[OpenIDProvider]]
 
 
 @dataclass
@@ -117,3 +124,50 @@ def access(open_access: OpenAccess) -> Access:
 def arm(monkeypatch: pytest.MonkeyPatch) -> Arm:
     """Arm a failpoint for one failure."""
     return lambda point: monkeypatch.setenv("FAILPOINT", point)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def fake() -> AsyncIterator[FakeOpenIDProvider]:
+    async with FakeOpenIDProvider(redirect_uri="https://tocsin.example/login/oidc/callback").serving() as serving:
+        yield serving
+
+
+@pytest.fixture
+def shared_time() -> SharedTime:
+    return SharedTime()
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def connect(
+    fake: FakeOpenIDProvider, shared_time: SharedTime, registry: CollectorRegistry
+) -> AsyncIterator[Connect]:
+    """Connect to the fake provider, with the given settings."""
+    opened = []
+    metrics = ClientMetrics.register(registry)
+
+    async def connected(**given: Any) -> OpenIDProvider:
+        settings = {
+            "access": "closed",
+            "public_url": "https://tocsin.example",
+            "oidc_issuer": fake.issuer,
+            "oidc_client_id": CLIENT_ID,
+            "oidc_client_secret": CLIENT_SECRET,
+        }
+        provider = OpenIDProvider(Settings.model_validate(settings | given), shared_time, metrics)
+        opened.append(provider.context(web.Application()))
+        await anext(opened[-1])
+        return provider
+
+    yield connected
+    for context in opened:
+        assert await anext(context, "closed") == "closed"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def provider(connect: Connect) -> OpenIDProvider:
+    return await connect()
