@@ -13,6 +13,8 @@ from aiohttp import CookieJar
 
 from tests.fakes.openid_provider import FakeOpenIDProvider, returns, without_end
 from tests.support.ports import free_port
+from tests.support.tcp_proxy import proxied_database
+from tests.support.waiting import eventually
 from tests.support.web.closed import ADA, PASSWORD, closed_settings, openid_settings, post_form, set_up
 from tests.web.conftest import Client, StartWeb
 from tocsin.web.access.service import DEPS
@@ -183,6 +185,25 @@ async def test_without_the_provider_the_page_says_so(start_web: StartWeb, db_dsn
     assert status == 503
     assert "it cannot be reached" in text
     assert 'value="/alerts"' in text
+
+
+async def test_without_the_database_the_page_says_so_and_the_next_log_in_works(
+    start_web: StartWeb, db_dsn: str, tmp_path: Path, provider: FakeOpenIDProvider
+) -> None:
+    async with proxied_database(db_dsn) as (proxy, dsn):
+        client = await start(start_web, dsn, tmp_path, provider)
+        callback = await back(client)
+        await proxy.stop()
+        for url in (str(client.make_url("/login/oidc")), callback):
+            status, _, text = await follow(client, url)
+            assert status == 503
+            assert 'name="password"' in text
+        await proxy.start()
+
+        async def works() -> bool:
+            return (await follow(client, callback))[:2] == (303, "/incidents/7")
+
+        await eventually(works)
 
 
 async def test_too_many_log_ins_that_do_not_come_back_have_to_wait(
