@@ -12,6 +12,7 @@ SCHEMAS: Final = ["access", "alerts", "incidents", "oncall", "notifications"]
 BOUNDED: Final = {
     "access.account",
     "access.link",
+    "access.passkey",
     "incidents.correlation_key",
     "incidents.rollup",
     "incidents.stale",

@@ -238,7 +238,8 @@ def _secret_of(created: CreatedToken) -> str:
 def _state(account: Account) -> str:
     if account.disabled_at is not None:
         return "disabled"
-    return "invited" if account.kind is AccountKind.PERSON and not account.has_password else "active"
+    has_log_in = account.kind is AccountKind.SERVICE or account.has_password or account.passkeys
+    return "active" if has_log_in else "invited"
 
 
 def _row(token: Token) -> tuple[str, ...]:

@@ -86,6 +86,8 @@ class Account(Model):
     has_password: bool
     is_linked: bool = False
     """Whether its person can log in by an OpenID provider."""
+    passkeys: int = 0
+    """How many passkeys it has."""
     version: int
     """Incremented by each change."""
     created_at: Instant
@@ -145,6 +147,22 @@ class CreatedToken(Token):
     """Null in the response to a repeated request."""
     note: str | None = None
     """Why there is no secret, in the response to a repeated request."""
+
+
+class PasskeyIn(Model):
+    """A new passkey."""
+
+    name: Line
+
+
+class Passkey(Model):
+    """A passkey of an account."""
+
+    id: UUID
+    name: str
+    created_at: Instant
+    last_used_at: Instant | None
+    """Null until somebody has logged in with it."""
 
 
 class LogIn(Model):

@@ -12,6 +12,7 @@ from tocsin.contracts.accounts import (
     InvitedAccount,
     LogIn,
     OwnAccount,
+    Passkey,
     SetupLink,
     Token,
     TokenIn,
@@ -25,7 +26,7 @@ from tocsin.kernel.requests import idempotent_request, if_match, parse_body, par
 from tocsin.kernel.responses import respond
 from tocsin.web.access.domain.links import NewLink
 from tocsin.web.access.queries import AccountsQuery, TokensQuery
-from tocsin.web.access.service import DEPS, accounts, links, login, tokens
+from tocsin.web.access.service import DEPS, accounts, links, login, passkeys, tokens
 from tocsin.web.authentication import identity_of
 from tocsin.web.ui.account_links import address_of
 from tocsin.web.ui.session_cookie import client_of
@@ -125,6 +126,26 @@ async def delete_own_token(request: web.Request) -> web.Response:
     """Revoke a token of the caller's account: within 30 seconds it is valid nowhere."""
     token_id = path_uuid(request, "token_id")
     return respond(await tokens.revoke_token(request.app[DEPS], identity_of(request).account_id, token_id))
+
+
+@describes(Page[Passkey])
+async def list_own_passkeys(request: web.Request) -> web.Response:
+    """List the passkeys of the caller's account, newest first: all of them, on one page."""
+    found = await passkeys.list_passkeys(request.app[DEPS], identity_of(request).account_id)
+    return respond(Page[Passkey](items=found, next_cursor=None))
+
+
+@describes(Passkey, problems=(HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
+async def delete_own_passkey(request: web.Request) -> web.Response:
+    """Remove a passkey of the caller's account; this requires a session. 409 if it is the only way to log in."""
+    passkey_id = path_uuid(request, "passkey_id")
+    return respond(await passkeys.remove_passkey(request.app[DEPS], identity_of(request), passkey_id))
+
+
+@describes(Account, problems=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
+async def delete_passkeys(request: web.Request) -> web.Response:
+    """Remove every passkey of an account and end its sessions, as after a loss. 409 if no admin could log in."""
+    return respond(await passkeys.remove_passkeys(request.app[DEPS], path_uuid(request, "account_id")))
 
 
 @describes(Page[Token], query=TokensQuery, problems=(HTTPStatus.NOT_FOUND,))

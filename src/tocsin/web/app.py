@@ -14,8 +14,9 @@ from tocsin.kernel.errors import ConfigurationError
 from tocsin.kernel.event_streams import STREAM_LIMIT, StreamLimit
 from tocsin.kernel.service_keys import SERVICE_KEYS
 from tocsin.kernel.shared_time import SHARED_TIME
+from tocsin.web.access.domain.passkeys import load_library
 from tocsin.web.access.provider.openid import OpenIDProvider
-from tocsin.web.access.service import DEPS, Deps
+from tocsin.web.access.service import DEPS, Deps, passkeys
 from tocsin.web.access.worker import workers
 from tocsin.web.api_description import API_DESCRIPTION, ApiDescription, get_openapi
 from tocsin.web.authentication import AccountTokens, SessionAuthenticator
@@ -69,6 +70,8 @@ def _add_accounts(app: web.Application, settings: Settings) -> None:
     db = with_database(app, settings, schema="access", is_required=False)
     if settings.access == "closed":
         app[DEPS] = Deps(db, settings, provider=_openid_provider(app, settings))
+        if passkeys.origin_of(app[DEPS]) is not None:
+            load_library()
         app[TOKENS] = AccountTokens(app[DEPS])
         app[AUTHENTICATOR] = SessionAuthenticator(app[SERVICE_KEYS])
         app.add_routes(ACCOUNT_ROUTES)

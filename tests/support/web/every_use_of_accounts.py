@@ -10,6 +10,7 @@ from psycopg2.extensions import make_dsn
 
 from tests.support.kernel.quick_settings import quick_settings
 from tests.support.waiting import PATIENT
+from tests.support.web.authenticator import ORIGIN, Device
 from tocsin.contracts.accounts import AccountIn, AccountKind, ChangeAccount, Role, TokenIn
 from tocsin.kernel.db import Database
 from tocsin.kernel.errors import ThrottledError, UnauthenticatedError
@@ -20,7 +21,19 @@ from tocsin.web.access.domain.openid import ExternalIdentity, Flow
 from tocsin.web.access.domain.sessions import NewSession
 from tocsin.web.access.provider.openid import OpenIDProvider
 from tocsin.web.access.queries import AccountsQuery, SessionsQuery, TokensQuery
-from tocsin.web.access.service import Deps, accounts, housekeeping, identification, links, login, oidc, sessions, tokens
+from tocsin.web.access.service import (
+    Deps,
+    accounts,
+    housekeeping,
+    identification,
+    links,
+    login,
+    oidc,
+    passkey_login,
+    passkeys,
+    sessions,
+    tokens,
+)
 from tocsin.web.access.service.passwords import Passwords
 from tocsin.web.settings import Settings
 
@@ -41,13 +54,18 @@ class Provider(OpenIDProvider):
 
 
 async def use_accounts(dsn: str) -> None:
-    """Run every use case once. A session, a token, a link, a count and an idempotency key remain, and one of each of
-    what a log-in by the provider stores.
+    """Run every use case once.
+
+    A session, a token, a link, a challenge, a count and an idempotency key remain, and one of each of what a log-in by
+    the provider stores.
     """
     settings = quick_settings(make_dsn(dsn, options="-c role=tocsin_access"), **PATIENT)
     db = Database(settings.database_config(), schema="access")
     try:
-        await _use(Deps(db, Settings.model_validate({"login_failures_per_minute": 1})), PasswordHasher(1, 8, 1))
+        await _use(
+            Deps(db, Settings.model_validate({"login_failures_per_minute": 1, "public_url": ORIGIN})),
+            PasswordHasher(1, 8, 1),
+        )
     finally:
         await db.close()
 
@@ -65,6 +83,8 @@ async def _use(real: Deps, cheap: PasswordHasher) -> None:
         await accounts.list_accounts(deps, query)
     bob = await _use_sessions(deps, bob, page)
     await _use_tokens(deps, bob, page)
+    await _use_passkeys(deps, bob)
+    await passkeys.remove_passkeys(deps, ada.account.id)
     change = ChangeAccount(role=Role.ADMIN, person_id=new_id())
     await accounts.change_account(deps, bob.account.id, change, version=None)
     await accounts.change_account(deps, ada.account.id, ChangeAccount(disabled=True), version=None)
@@ -111,3 +131,16 @@ async def _use_tokens(deps: Deps, bob: NewSession, page: str) -> None:
     for query in (TokensQuery(), TokensQuery(cursor=page)):
         await tokens.list_tokens(deps, identity.account_id, query)
     await tokens.revoke_token(deps, identity.account_id, revoked.id)
+
+
+async def _use_passkeys(deps: Deps, bob: NewSession) -> None:
+    identity = await identification.identify_session(deps, bob.secret)
+    assert identity
+    device = Device()
+    for name, each in (("phone", Device()), ("key", device)):
+        begun = await passkeys.begin_adding(deps, identity, PASSWORDS[1], address=FROM["address"])
+        await passkeys.add_passkey(deps, identity, name, each.create(begun.options), secret=begun.secret)
+    await passkey_login.begin_log_in(deps, address=FROM["address"])  # which is not finished
+    challenge = await passkey_login.begin_log_in(deps, address=FROM["address"])
+    await passkey_login.log_in(deps, device.get(challenge.options), secret=challenge.secret, **FROM)
+    await passkeys.remove_passkey(deps, identity, (await passkeys.list_passkeys(deps, identity.account_id))[0].id)

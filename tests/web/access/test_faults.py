@@ -6,18 +6,21 @@ from typing import TypeVar
 
 import pytest
 
-from tests.web.access.conftest import FROM, PASSWORD, Access, Arm
+from tests.support.web.authenticator import ORIGIN, Device
+from tests.web.access.conftest import FROM, PASSWORD, Access, Arm, OpenAccess
 from tests.web.access.test_oidc import ISSUER, begin, log_in, with_provider
+from tests.web.access.test_passkeys import add as add_passkey
 from tocsin.contracts.accounts import AccountIn, ChangeAccount, TokenIn
-from tocsin.kernel.errors import NotFoundError, UnauthenticatedError
+from tocsin.kernel.errors import ConflictError, NotFoundError, UnauthenticatedError
 from tocsin.kernel.failpoints import POINTS, FaultInjectedError
 from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.web.access.domain.links import LinkError
-from tocsin.web.access.service import accounts, links, login, oidc, tokens
+from tocsin.web.access.service import accounts, links, login, oidc, passkey_login, passkeys, tokens
 
 T = TypeVar("T")
 KINDS = ["raise", "execute_then_raise"]
 TESTED = [
+    "access.add_passkey",
     "access.begin_oidc",
     "access.change_account",
     "access.change_password",
@@ -26,8 +29,10 @@ TESTED = [
     "access.create_token",
     "access.log_in",
     "access.log_in_oidc",
+    "access.log_in_with_passkey",
     "access.redeem_link",
     "access.redeem_setup_link",
+    "access.remove_passkey",
     "access.unlink_oidc",
 ]
 NEW = "quartz-ferry-lemon-88"
@@ -101,6 +106,33 @@ async def test_a_log_in_by_the_provider_that_failed_begins_anew(access: Access, 
     await fail_once(arm, f"access.unlink_oidc:{kind}", lambda: oidc.unlink(access.deps, identity, ISSUER))
     with pytest.raises(NotFoundError) if kind == "execute_then_raise" else nullcontext():
         await oidc.unlink(access.deps, identity, ISSUER)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_passkey_is_added_used_and_removed_once_if_each_step_is_repeated_after_a_failure(
+    open_access: OpenAccess, kind: str, arm: Arm
+) -> None:
+    access, device = open_access(public_url=ORIGIN), Device()
+    executed = kind == "execute_then_raise"
+    bob = await access.identity(await access.person("Bob"))
+
+    async def use() -> None:
+        begun = await passkey_login.begin_log_in(access.deps, address=FROM["address"])
+        await passkey_login.log_in(access.deps, device.get(begun.options), secret=begun.secret, **FROM)
+
+    async def remove() -> None:
+        for each in await passkeys.list_passkeys(access.deps, bob.account_id):
+            await passkeys.remove_passkey(access.deps, bob, each.id)
+
+    await fail_once(arm, f"access.add_passkey:{kind}", lambda: add_passkey(access, bob, device))
+    if executed:
+        with pytest.raises(ConflictError, match="added already"):
+            await add_passkey(access, bob, device)
+    else:
+        await add_passkey(access, bob, device)
+    await fail_and_repeat(arm, f"access.log_in_with_passkey:{kind}", use)
+    await fail_and_repeat(arm, f"access.remove_passkey:{kind}", remove)
+    assert await passkeys.list_passkeys(access.deps, bob.account_id) == []
 
 
 async def test_a_link_or_password_whose_use_failed_before_its_effect_works_again(access: Access, arm: Arm) -> None:

@@ -5,7 +5,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from tests.support.waiting import eventually
-from tests.web.access.conftest import Access
+from tests.support.web.authenticator import ORIGIN
+from tests.web.access.conftest import Access, OpenAccess
 from tests.web.access.test_oidc import begin, with_provider
 from tocsin.contracts.accounts import TokenIn
 from tocsin.kernel.errors import UnauthenticatedError
@@ -13,9 +14,14 @@ from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.workers import WORKER_METRICS, WorkerMetrics
 from tocsin.web.access import worker
 from tocsin.web.access.repository import housekeeping as statements
-from tocsin.web.access.service import DEPS, housekeeping, links, tokens
+from tocsin.web.access.service import DEPS, housekeeping, links, passkey_login, tokens
 
-TABLES = ("session", "token", "link", "throttle", "oidc_flow", "idempotency")
+TABLES = ("session", "token", "link", "challenge", "throttle", "oidc_flow", "idempotency")
+
+
+@pytest.fixture
+def access(open_access: OpenAccess) -> Access:
+    return open_access(public_url=ORIGIN)
 
 
 def counts(access: Access) -> dict[str, int]:
@@ -33,17 +39,26 @@ async def fill(access: Access) -> None:
     with pytest.raises(UnauthenticatedError):
         await access.log_in("bob@example.org", "wrong")
     await begin(with_provider(access))
+    await passkey_login.begin_log_in(access.deps, address="192.0.2.7")
 
 
 async def test_only_what_has_expired_is_deleted(access: Access) -> None:
     await fill(access)
-    before = {"session": 1, "token": 2, "link": 1, "throttle": 3, "oidc_flow": 1, "idempotency": 1}
+    before = {
+        "session": 1,
+        "token": 2,
+        "link": 1,
+        "challenge": 1,
+        "throttle": 4,
+        "oidc_flow": 1,
+        "idempotency": 1,
+    }
     assert counts(access) == before
     await housekeeping.delete_expired(access.deps)
     assert counts(access) == before
     access.after(days=91)
     await housekeeping.delete_expired(access.deps)
-    assert counts(access) == {"session": 0, "token": 1, "link": 0, "throttle": 0, "oidc_flow": 0, "idempotency": 0}
+    assert counts(access) == {name: int(name == "token") for name in TABLES}
     assert not await housekeeping.delete_expired(access.deps)
 
 

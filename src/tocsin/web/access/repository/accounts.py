@@ -11,7 +11,8 @@ from tocsin.web.access.queries import AccountsQuery
 
 SELECT_ACCOUNTS: Final = """
     SELECT id, kind, name, email, role, person_id, password_hash IS NOT NULL AS has_password, version, created_at,
-           disabled_at, EXISTS (SELECT FROM access.external_identity WHERE account_id = account.id) AS is_linked
+           disabled_at, EXISTS (SELECT FROM access.external_identity WHERE account_id = account.id) AS is_linked,
+           (SELECT count(*) FROM access.passkey WHERE account_id = account.id) AS passkeys
     FROM access.account
     WHERE (%(id)s::uuid IS NULL OR id = %(id)s)
       AND (%(email)s::text IS NULL OR lower(email) = lower(%(email)s))
@@ -108,13 +109,15 @@ async def update_account(cur: Cursor, wanted: Account, *, disabled: bool) -> Non
 
 
 async def count_admins(cur: Cursor, *, except_for: UUID | None = None) -> int:
-    """Return the number of enabled admins who have a password, and so can log in."""
+    """Return the number of enabled admins who have a password or a passkey, and so can log in."""
     row = required(
         await fetch_one(
             cur,
             """
             SELECT count(*) AS admins FROM access.account
-            WHERE kind = 'person' AND role = 'admin' AND disabled_at IS NULL AND password_hash IS NOT NULL
+            WHERE kind = 'person' AND role = 'admin' AND disabled_at IS NULL
+              AND (password_hash IS NOT NULL
+                   OR EXISTS (SELECT FROM access.passkey WHERE account_id = account.id))
               AND id IS DISTINCT FROM %(except_for)s::uuid
             """,
             except_for=except_for,

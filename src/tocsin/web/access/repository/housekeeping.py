@@ -23,6 +23,11 @@ STATEMENTS: Final = (
         FOR UPDATE SKIP LOCKED))
     """,
     """
+    DELETE FROM access.challenge WHERE challenge = ANY (ARRAY(
+        SELECT challenge FROM access.challenge WHERE expires_at <= tocsin.now() ORDER BY expires_at LIMIT %(batch)s
+        FOR UPDATE SKIP LOCKED))
+    """,
+    """
     DELETE FROM access.throttle WHERE key = ANY (ARRAY(
         SELECT key FROM access.throttle WHERE expires_at <= tocsin.now() ORDER BY expires_at LIMIT %(batch)s
         FOR UPDATE SKIP LOCKED))
@@ -36,7 +41,7 @@ STATEMENTS: Final = (
 
 
 async def delete_expired(cur: Cursor) -> bool:
-    """Delete a batch of the expired sessions, tokens, links, counts, and log-ins that did not come back.
+    """Delete a batch of the expired sessions, tokens, links, challenges, counts, and log-ins that did not come back.
 
     Return whether there may be more.
     """

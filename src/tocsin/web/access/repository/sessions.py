@@ -129,6 +129,18 @@ async def rotate_secret(cur: Cursor, session_id: UUID, secret_hash: bytes) -> da
     return row["expires_at"] if row else None
 
 
+async def is_recent(cur: Cursor, session_id: UUID) -> bool:
+    """Return whether a session was begun within the last ten minutes."""
+    row = await fetch_one(
+        cur,
+        """
+        SELECT id FROM access.session WHERE id = %(id)s AND created_at > tocsin.now() - interval '10 minutes'
+        """,
+        id=session_id,
+    )
+    return row is not None
+
+
 async def list_sessions(
     cur: Cursor, account_id: UUID, query: SessionsQuery, *, current: UUID | None
 ) -> tuple[list[Session], str | None]:

@@ -45,7 +45,7 @@ async def _begin(deps: Deps, email: str, password: str, *, address: str, user_ag
 
     Raise what `log_in` raises.
     """
-    known, counts = await _verify(deps, email, password, address=address)
+    known, counts = await verify(deps, email, password, address=address)
     outdated = deps.passwords.is_outdated(known.password_hash)
     renewed = await deps.passwords.hash(password) if outdated else None
     async with LOG_IN(), transaction(deps.db) as cur:
@@ -72,7 +72,7 @@ async def change_password(
         msg = "Log in to change the password: a token cannot."
         raise ForbiddenError(msg)
     await deps.passwords.check(new_password, [identity.name, identity.email], pointer="#/new_password")
-    known, counts = await _verify(deps, identity.email, current_password, address=address)
+    known, counts = await verify(deps, identity.email, current_password, address=address)
     password_hash = await deps.passwords.hash(new_password)
     secret = new_secret()
     async with CHANGE_PASSWORD(), transaction(deps.db) as cur:
@@ -92,11 +92,11 @@ async def change_password(
     return NewSession(identity.session_id, account, secret, expires_at)
 
 
-async def _verify(deps: Deps, email: str, password: str, *, address: str) -> tuple[Credentials, list[Count]]:
+async def verify(deps: Deps, email: str, password: str, *, address: str) -> tuple[Credentials, list[Count]]:
     """Return the account with an e-mail address and a password, and the counts to give back once that has an effect.
 
     Each attempt is counted before its password is checked, so that concurrent ones cannot exceed the limit. No
-    connection is held meanwhile.
+    connection is held meanwhile. Raise UnauthenticatedError, ThrottledError and UnavailableError as `log_in` does.
     """
     email = storable(email)
     async with transaction(deps.db) as cur:

@@ -128,8 +128,8 @@ async def list_links(deps: Deps, account_id: UUID) -> list[ProviderLink]:
 async def unlink(deps: Deps, identity: Identity, issuer: str) -> None:
     """Unlink one's account from a provider.
 
-    Raise ForbiddenError without a session; ConflictError if the account has no password, with which its person could
-    log in afterwards; NotFoundError if it is not linked.
+    Raise ForbiddenError without a session; ConflictError if the account has neither a password nor a passkey, with
+    which its person could log in afterwards; NotFoundError if it is not linked.
     """
     if identity.session_id is None:
         msg = "Log in to unlink the account: a token cannot."
@@ -137,7 +137,7 @@ async def unlink(deps: Deps, identity: Identity, issuer: str) -> None:
     async with UNLINK(), transaction(deps.db) as cur:
         await accounts.lock_accounts(cur)
         account = await accounts.get_account(cur, identity.account_id)
-        if not account.has_password:
+        if not account.has_password and not account.passkeys:
             msg = "Nothing was changed: without a password, you could not log in any more. Ask an admin for a link."
             raise ConflictError(msg)
         if not await external_identities.delete_link(cur, account.id, issuer=issuer):

@@ -1,17 +1,25 @@
 """One's own account: end log-ins, create and revoke tokens, change the password."""
 
+from collections.abc import Mapping
+
 from aiohttp import web
 from pydantic import ValidationError
 
-from tocsin.contracts.accounts import CreatedToken, TokenIn
-from tocsin.kernel.errors import DomainError, InvalidRequestError, ThrottledError, UnauthenticatedError
+from tocsin.contracts.accounts import CreatedToken, PasskeyIn, TokenIn
+from tocsin.kernel.errors import (
+    ConflictError,
+    DomainError,
+    InvalidRequestError,
+    ThrottledError,
+    UnauthenticatedError,
+)
 from tocsin.kernel.problems import status_of
 from tocsin.kernel.requests import path_uuid
-from tocsin.web.access.service import DEPS, login, oidc, sessions, tokens
+from tocsin.web.access.service import DEPS, login, oidc, passkeys, sessions, tokens
 from tocsin.web.authentication import identity_of
 from tocsin.web.pages.account.loader import load_account
 from tocsin.web.pages.account.view import EXPIRIES, SCOPES, account_view
-from tocsin.web.ui import forms, session_cookie, templating
+from tocsin.web.ui import challenge_cookie, forms, session_cookie, templating
 
 PAGE = "/account"
 
@@ -55,6 +63,51 @@ async def post_token_revocation(request: web.Request) -> web.StreamResponse:
     return forms.see_other(PAGE)
 
 
+async def post_passkey_options(request: web.Request) -> web.Response:
+    """Return what the browser is asked for to create a passkey."""
+    form = await forms.read_form(request)
+    _passkey_name(form)
+    address = session_cookie.client_of(request)["address"]
+    try:
+        challenge = await passkeys.begin_adding(
+            request.app[DEPS], identity_of(request), form.get("password", ""), address=address
+        )
+    except UnauthenticatedError:
+        detail = "The password is not right."
+        raise InvalidRequestError([{"pointer": "password", "detail": detail}], detail) from None
+    return challenge_cookie.challenge_response(request, challenge)
+
+
+async def post_passkey(request: web.Request) -> web.StreamResponse:
+    """Add the passkey that the browser has created."""
+    form = await forms.read_form(request)
+    response: web.StreamResponse
+    try:
+        await passkeys.add_passkey(
+            request.app[DEPS],
+            identity_of(request),
+            _passkey_name(form),
+            form.get("credential", ""),
+            secret=challenge_cookie.secret_of(request),
+        )
+    except (InvalidRequestError, ConflictError) as exc:
+        response = await _show(request, passkey_error=exc)
+    else:
+        response = forms.see_other(PAGE)
+    challenge_cookie.delete_challenge(request, response)
+    return response
+
+
+async def post_passkey_removal(request: web.Request) -> web.StreamResponse:
+    """Remove a passkey."""
+    passkey_id = path_uuid(request, "passkey_id")
+    try:
+        await passkeys.remove_passkey(request.app[DEPS], identity_of(request), passkey_id)
+    except ConflictError as exc:
+        return await _show(request, passkey_error=exc)
+    return forms.see_other(PAGE)
+
+
 async def post_password(request: web.Request) -> web.StreamResponse:
     """Change the password, which ends every other log-in."""
     form = await forms.read_form(request)
@@ -83,12 +136,21 @@ async def post_oidc_unlink(request: web.Request) -> web.StreamResponse:
     return forms.see_other(PAGE)
 
 
+def _passkey_name(form: Mapping[str, str]) -> str:
+    try:
+        return PasskeyIn(name=form.get("name", "")).name
+    except ValidationError:
+        detail = "Give the passkey a name: the device that has it."
+        raise InvalidRequestError([{"pointer": "name", "detail": detail}], detail) from None
+
+
 async def _show(
     request: web.Request,
     *,
     created: CreatedToken | None = None,
     error: DomainError | None = None,
     refusal: DomainError | None = None,
+    passkey_error: DomainError | None = None,
 ) -> web.Response:
     data = await load_account(request.app, identity_of(request))
     provider = request.app[DEPS].provider
@@ -97,8 +159,9 @@ async def _show(
         "view": account_view(data, created=created, provider_names=names),
         "error": "" if error is None else str(error),
         "refusal": "" if refusal is None else str(refusal),
+        "passkey_error": "" if passkey_error is None else str(passkey_error),
         "path": PAGE,
     }
-    shown = error or refusal
+    shown = error or refusal or passkey_error
     status = 200 if shown is None else status_of(type(shown))
     return templating.render(request, "pages/account/page.html", blocks=("main",), context=context, status=status)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tocsin.contracts.accounts import Account, CreatedToken, Session, Token
+from tocsin.contracts.accounts import Account, CreatedToken, Passkey, Session, Token
 from tocsin.kernel.principal import Scope
 from tocsin.web.access.domain.openid import ProviderLink
 from tocsin.web.ui.roles import ROLE_LABELS
@@ -45,12 +45,17 @@ MOBILE: Final = re.compile("Android|iPhone|iPad|Mobile")
 
 @dataclass(frozen=True, slots=True)
 class AccountData:
-    """An account with its log-ins, its newest tokens, and the providers that it is linked to."""
+    """An account with its log-ins, its newest tokens and its passkeys, and the providers that it is linked to."""
 
     account: Account
     sessions: Sequence[Session]
     tokens: Sequence[Token]
     links: Sequence[ProviderLink]
+    passkeys: Sequence[Passkey]
+    passkey_origin: str | None
+    """The only origin whose pages can add passkeys."""
+    no_passkeys: str | None
+    """Why there can be no passkeys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,9 @@ class AccountView:
     tokens: Sequence[TokenRow]
     links: Sequence[LinkRow]
     created: CreatedToken | None
+    passkeys: Sequence[Passkey]
+    passkey_origin: str | None
+    no_passkeys: str | None
     scope_labels: dict[str, str]
     expiry_labels: dict[str, str]
 
@@ -112,6 +120,9 @@ def account_view(data: AccountData, *, created: CreatedToken | None, provider_na
         tokens=[TokenRow(each, may(each.scopes)) for each in data.tokens],
         links=[LinkRow(each, provider_names.get(each.issuer, each.issuer)) for each in data.links],
         created=created,
+        passkeys=data.passkeys,
+        passkey_origin=data.passkey_origin,
+        no_passkeys=data.no_passkeys,
         scope_labels=SCOPE_LABELS,
         expiry_labels=EXPIRY_LABELS,
     )

@@ -12,7 +12,7 @@ from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.problems import status_of
 from tocsin.kernel.requests import path_uuid
 from tocsin.web.access.domain.links import NewLink
-from tocsin.web.access.service import DEPS, accounts, links
+from tocsin.web.access.service import DEPS, accounts, links, passkeys
 from tocsin.web.pages.accounts.loader import load_accounts
 from tocsin.web.pages.accounts.view import accounts_view
 from tocsin.web.ui import forms, templating
@@ -65,6 +65,15 @@ async def post_change(request: web.Request) -> web.StreamResponse:
         detail = "Choose a role."
         return await _show(request, error=InvalidRequestError([{"pointer": "role", "detail": detail}], detail))
     except DomainError as exc:
+        return await _show(request, error=exc)
+    return forms.see_other(PAGE)
+
+
+async def post_passkeys_removal(request: web.Request) -> web.StreamResponse:
+    """Remove the passkeys of an account, and end its log-ins."""
+    try:
+        await passkeys.remove_passkeys(request.app[DEPS], path_uuid(request, "account_id"))
+    except ConflictError as exc:
         return await _show(request, error=exc)
     return forms.see_other(PAGE)
 

@@ -64,7 +64,7 @@ def state_of(account: Account) -> str:
     """Return whether an account is `active`, `invited` or `disabled`."""
     if account.disabled_at is not None:
         return "disabled"
-    can_log_in = account.kind is AccountKind.SERVICE or account.has_password or account.is_linked
+    can_log_in = account.kind is AccountKind.SERVICE or account.has_password or account.is_linked or account.passkeys
     return "active" if can_log_in else "invited"
 
 

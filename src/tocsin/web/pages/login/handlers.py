@@ -10,9 +10,9 @@ from tocsin.kernel.authentication import AUTHENTICATOR
 from tocsin.kernel.errors import DomainError, NotFoundError, ThrottledError, UnauthenticatedError, UnavailableError
 from tocsin.kernel.problems import status_of
 from tocsin.web.access.domain.openid import LogInRefusedError
-from tocsin.web.access.service import DEPS, login, oidc, sessions
+from tocsin.web.access.service import DEPS, login, oidc, passkey_login, passkeys, sessions
 from tocsin.web.access.service.identification import identify_session
-from tocsin.web.ui import forms, session_cookie, templating
+from tocsin.web.ui import challenge_cookie, forms, session_cookie, templating
 
 TEMPLATE = "pages/login/page.html"
 SELECT_ACCOUNT: Final = "select_account"
@@ -79,6 +79,31 @@ async def get_oidc_callback(request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def post_passkey_options(request: web.Request) -> web.Response:
+    """Return what the browser is asked for to log in with a passkey."""
+    address = session_cookie.client_of(request)["address"]
+    challenge = await passkey_login.begin_log_in(request.app[DEPS], address=address)
+    return challenge_cookie.challenge_response(request, challenge)
+
+
+async def post_passkey(request: web.Request) -> web.StreamResponse:
+    """Begin a session with the passkey that the browser proves; show the form again, with the reason, if refused."""
+    form = await forms.read_form(request)
+    page, secret = forms.return_to(form), challenge_cookie.secret_of(request)
+    response: web.StreamResponse
+    try:
+        session = await passkey_login.log_in(
+            request.app[DEPS], form.get("credential", ""), secret=secret, **session_cookie.client_of(request)
+        )
+    except (UnauthenticatedError, UnavailableError) as exc:
+        response = _show(request, page, passkey_error=exc)
+    else:
+        response = forms.see_other(page)
+        session_cookie.set_session(request, response, session)
+    challenge_cookie.delete_challenge(request, response)
+    return response
+
+
 async def post_logout(request: web.Request) -> web.StreamResponse:
     """End the session, on the server too."""
     deps = request.app[DEPS]
@@ -97,8 +122,15 @@ async def _is_logged_in(request: web.Request) -> bool:
     return False
 
 
-def _show(request: web.Request, page: str, *, email: str = "", error: DomainError | None = None) -> web.StreamResponse:
-    deps = request.app[DEPS]
+def _show(
+    request: web.Request,
+    page: str,
+    *,
+    email: str = "",
+    error: DomainError | None = None,
+    passkey_error: DomainError | None = None,
+) -> web.StreamResponse:
+    deps, shown = request.app[DEPS], error or passkey_error
     query = {"return_to": page} | ({"prompt": SELECT_ACCOUNT} if isinstance(error, LogInRefusedError) else {})
     context = {
         "return_to": page,
@@ -108,8 +140,11 @@ def _show(request: web.Request, page: str, *, email: str = "", error: DomainErro
         "email": email,
         "error": "" if error is None else str(error),
         "wrong": isinstance(error, UnauthenticatedError),
+        "locked": isinstance(error, ThrottledError),
+        "passkey_origin": passkeys.origin_of(request.app[DEPS]),
+        "passkey_error": "" if passkey_error is None else str(passkey_error),
     }
-    status = 200 if error is None else status_of(type(error))
+    status = 200 if shown is None else status_of(type(shown))
     response = templating.render(request, TEMPLATE, blocks=("main",), context=context, status=status)
     if isinstance(error, ThrottledError):
         response.headers[hdrs.RETRY_AFTER] = str(error.retry_after)
