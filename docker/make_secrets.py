@@ -3,9 +3,11 @@
 It runs as root before every other container, at each start. The value of a secret is the first of these that exists:
 its environment variable, the file that `<NAME>_FILE` names, the value created at an earlier start, 256 random bits.
 The keys with which the services sign their calls are always created here; the public ones can be read by every service.
+So is the key with which the edge signs the address of its client.
 The argument `rotate` creates new values. No secret is ever printed.
 """
 
+import base64
 import os
 import secrets
 import socket
@@ -21,6 +23,7 @@ CREATED = FOLDER / "made"
 """The created values, readable by root only; all other files are derived from them at each start."""
 DATABASE = 999
 MIGRATE = 10006
+EDGE = 99
 SERVICES = {
     "alert-ingestion": ("tocsin_alerts", 10001),
     "incident-management": ("tocsin_incidents", 10002),
@@ -53,11 +56,14 @@ def main(arguments: list[str]) -> None:
     write(FOLDER / "alertmanager" / "token", token("alertmanager"), NOBODY)
     scraper = metrics_token()
     write(FOLDER / "prometheus" / "metrics_token", scraper, NOBODY)
+    edge_key = created("edge_key", lambda: base64.b64encode(secrets.token_bytes(32)).decode("ascii"))
+    write(FOLDER / "edge" / "edge_key", edge_key, EDGE)
     server, sender = mail()
     for service, (role, user) in SERVICES.items():
         role_password = password(f"{role.upper()}_PASSWORD")
         write(FOLDER / service / "database_url", database_url(role, role_password), user)
         write(FOLDER / "migrate" / "roles" / role, role_password, MIGRATE)
+        write(FOLDER / service / "edge_key", edge_key, user)
         if service == "notification-service":
             write(FOLDER / service / "smtp_url", server, user)
             write(FOLDER / service / "smtp_from", sender, user)

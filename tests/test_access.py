@@ -7,7 +7,11 @@ from typing import Final
 import pytest
 from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpClient
+from structlog.testing import capture_logs
 
+from tocsin.cli.service_keys import KeyFolder
+from tocsin.cli.services import SERVICES as UP_SERVICES
+from tocsin.cli.services import Service
 from tocsin.kernel.key_pair import create_key_pair
 from tocsin.kernel.openapi import operation_of
 from tocsin.kernel.principal import Scope
@@ -19,9 +23,9 @@ REBOUND: Final = {"Host": "evil.example", "Origin": "http://evil.example", "Sec-
 """What a browser sends for a page of another site whose name resolves to this machine."""
 
 
-def create(service: str, **more: object) -> web.Application:
+def create(service: str, **settings_given: object) -> web.Application:
     settings = importlib.import_module(f"tocsin.{service}.settings").Settings
-    given = {"database_url": "host=/nowhere dbname=x", "poll_seconds": 60, **more}
+    given = {"database_url": "host=/nowhere dbname=x", "poll_seconds": 60, **settings_given}
     app: web.Application = importlib.import_module(f"tocsin.{service}.app").create_app(settings.model_validate(given))
     return app
 
@@ -46,6 +50,26 @@ async def test_a_page_of_another_site_reaches_nothing_by_dns_rebinding(
         for verb in ("GET", "POST", "PATCH") if method == "*" else (method,):
             async with client.request(verb, path, headers=REBOUND) as response:
                 assert response.status == 421, (verb, path)
+
+
+@pytest.mark.parametrize("service", UP_SERVICES, ids=lambda service: service.name)
+@pytest.mark.parametrize("access", ["open", "closed"])
+async def test_nobody_chooses_the_address_that_a_service_sees(
+    service: Service, access: str, aiohttp_client: AiohttpClient, tmp_path: Path
+) -> None:
+    keys = KeyFolder(tmp_path)
+    keys.create_missing()
+    own = {"service_key": keys.private_key(service), "service_keys": keys.folder / "public"}
+    proxies = {"trusted_proxies": "10.0.0.0/8"} if access == "closed" else {}
+    edge = {"edge_key": 43 * "A" + "="} if access == "closed" else {}
+    client = await aiohttp_client(create(service.name, access=access, **own, **proxies, **edge))
+    with capture_logs() as events:
+        for header in ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Tocsin-Client-Address"):
+            for value in ("10.0.0.7", "for=10.0.0.7", f"10.0.0.7 {64 * '0'}", 900 * "10.0.0.7,"):
+                async with client.get("/nowhere", headers={header: value}) as response:
+                    refused = access == "open" and "Forwarded" in header
+                    assert response.status == (403 if refused else 404)
+    assert [event["remote"] for event in events if event["event"] == "request"] == ["127.0.0.1"] * 16
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -19,6 +19,9 @@ FILES = {
     "web-ui/database_url": "10005 400",
     "made/database_password": "0 400",
     "made/web-ui_key": "0 400",
+    "made/edge_key": "0 400",
+    "edge/edge_key": "99 400",
+    "web-ui/edge_key": "10005 400",
     "web-ui/service_key": "10005 400",
     "oncall-service/service_key": "10003 400",
     "service_keys/oncall-service.json": "10003 444",
@@ -31,7 +34,7 @@ def service_of(container: dict[str, Any]) -> str:
 
 def secrets_of(stack: Stack) -> list[str]:
     roles = ("access" if name == "web" else name for name in SERVICES)
-    names = ["database_password", *(f"tocsin_{role}_password" for role in roles)]
+    names = ["database_password", "edge_key", *(f"tocsin_{role}_password" for role in roles)]
     private = [json.loads(stack.secret(f"made/{name}_key"))["d"] for name in SERVICES.values()]
     return [stack.secret(f"made/{name}") for name in names] + private
 
@@ -104,7 +107,7 @@ async def test_each_secret_is_a_file_that_one_user_can_read(stack: Stack) -> Non
 
 async def test_no_secret_is_exposed_by_the_engine_the_images_the_logs_or_the_configuration(stack: Stack) -> None:
     secrets = secrets_of(stack)
-    assert len({secret for secret in secrets if len(secret) > 40}) == 11
+    assert len({secret for secret in secrets if len(secret) > 40}) == 12
     images = [f"tocsin/{name}:{TAG}" for name in USER_OF]
     exposed = {
         "inspect": json.dumps(

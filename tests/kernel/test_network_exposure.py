@@ -47,6 +47,7 @@ def test_a_process_that_only_its_own_machine_reaches_starts(settings: dict[str, 
         ({"published_address": "10.0.0.7"}, "PUBLISHED_ADDRESS is 10.0.0.7"),
         ({"public_url": "https://pager.example"}, "PUBLIC_URL is https://pager.example"),
         ({"public_url": "http://10.0.0.7:8080"}, "PUBLIC_URL is http://10.0.0.7:8080"),
+        ({"trusted_proxies": "127.0.0.1,10.0.0.0/8"}, "TRUSTED_PROXIES is 127.0.0.1,10.0.0.0/8"),
     ],
 )
 def test_a_process_that_other_machines_may_reach_is_refused_unless_that_is_meant(
@@ -57,6 +58,7 @@ def test_a_process_that_other_machines_may_reach_is_refused_unless_that_is_meant
     assert line.startswith(f"{named}: other machines may reach Tocsin.")
     assert "ALLOW_OPEN_NETWORK=yes" in line
     assert refusal(**settings, allow_open_network="yes") is None
+    assert refusal(**settings, access="closed") is None
 
 
 @pytest.mark.slow

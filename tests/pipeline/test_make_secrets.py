@@ -1,5 +1,6 @@
 """docker/make_secrets.py: each container gets the secrets that it needs, and no others."""
 
+import base64
 import os
 import runpy
 from pathlib import Path
@@ -64,3 +65,21 @@ def test_metrics_require_a_token_in_closed_mode_or_if_one_is_given(
     assert created["prometheus/metrics_token"] == created["web-ui/metrics_token"]
     given = secrets_of(tmp_path, monkeypatch, METRICS_TOKEN="given")  # noqa: S106
     assert {given["prometheus/metrics_token"], given["alert-ingestion/metrics_token"]} == {"given"}
+
+
+def test_the_edge_and_every_service_get_the_key_by_which_they_believe_the_edge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = secrets_of(tmp_path, monkeypatch)
+    key = found["edge/edge_key"]
+    assert len(base64.b64decode(key, validate=True)) == 32
+    assert {name for name, text in found.items() if key in text} == {
+        "made/edge_key",
+        "edge/edge_key",
+        "alert-ingestion/edge_key",
+        "incident-management/edge_key",
+        "oncall-service/edge_key",
+        "notification-service/edge_key",
+        "web-ui/edge_key",
+    }
+    assert secrets_of(tmp_path, monkeypatch)["web-ui/edge_key"] == key, "it is kept"

@@ -63,6 +63,7 @@ async def test_hop_by_hop_and_forwarding_headers_are_dropped(door: Client, upstr
         "X-Forwarded-For": "10.0.0.1",
         "X-Forwarded-Host": "evil.example",
         "Forwarded": "for=10.0.0.1",
+        "Tocsin-Client-Address": "10.0.0.1",
         "Cookie": "tocsin_actor=ann",
         "Sec-Fetch-Site": "same-origin",
         "Origin": f"http://{door.host}:{door.port}",

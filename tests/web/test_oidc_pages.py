@@ -232,6 +232,25 @@ async def test_who_has_a_password_can_unlink_and_who_has_none_cannot(
     assert (await post_form(client, "/account/oidc/unlink", issuer=provider.issuer)).status == 404
 
 
+async def test_an_account_that_the_provider_created_is_active_and_cannot_unlink(
+    start_web: StartWeb, db_dsn: str, tmp_path: Path, provider: FakeOpenIDProvider
+) -> None:
+    client = await start(start_web, db_dsn, tmp_path, provider, oidc_create_accounts_from="example.org")
+    provider.person |= {"sub": "eve", "email": "eve@example.org", "name": "Eve"}
+    assert (await follow(client, await back(client)))[0] == 303
+    text = await account_text(client)
+    assert "your only way to log in" in text
+    assert "Unlink" not in text
+    assert (await post_form(client, "/account/oidc/unlink", issuer=provider.issuer)).status == 409
+    own = await (await client.get("/api/v1/account")).json()
+    assert (own["name"], own["role"], own["has_password"], own["is_linked"]) == ("Eve", "viewer", False, True)
+    await post_form(client, "/logout")
+    await post_form(client, "/login", email=ADA["email"], password=PASSWORD)
+    _, _, text = await follow(client, str(client.make_url("/accounts")))
+    assert "2 people can log in" in text
+    assert "has no password yet" not in text
+
+
 async def test_without_a_provider_there_is_no_button_and_nothing_at_its_addresses(
     start_web: StartWeb, db_dsn: str, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import structlog
@@ -25,6 +26,7 @@ from tocsin.cli.up import Options
 from tocsin.cli.up import up as run_up
 from tocsin.kernel.build_info import VERSION
 from tocsin.kernel.errors import DomainError
+from tocsin.kernel.loopback import loopback_of
 from tocsin.kernel.network_exposure import start_refusal
 from tocsin.kernel.settings import load
 
@@ -82,13 +84,30 @@ def up(
         typer.Option(min=0, max=HIGHEST_OFFSET, help="Added to each port, to run a second Tocsin on this machine."),
     ] = 0,
     demo: Annotated[bool, typer.Option("--demo", help="Add demo data to an empty system.")] = False,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Serve over TLS at port 8443, with a certificate that is made here.")
+    ] = False,
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option(envvar="TLS_CERTIFICATE", help="Serve over TLS with this certificate: a PEM file with its chain."),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(envvar="TLS_KEY", help="PEM file of its key.", show_default="in the same file"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the services' log lines as JSON, unchanged.")] = False,
 ) -> None:
     """Run everything on this machine until Ctrl-C: database, migrations, the five services."""
     settings = load(DatabaseSettings)
     if refusal := start_refusal(settings):
         raise CommandError(refusal, status=os.EX_CONFIG)
-    options = Options(Endpoint(settings.bind_address, port_offset), data, demo, reporter(raw=as_json))
+    if tls_key is not None and tls_certificate is None:
+        msg = "--tls-key or TLS_KEY is given without its certificate"
+        raise CommandError(msg, "Add --tls-certificate FILE.", status=os.EX_USAGE)
+    endpoint = Endpoint(settings.bind_address, port_offset)
+    if tls or tls_certificate is not None:
+        endpoint = Endpoint(loopback_of(settings.bind_address), port_offset, tls_address=settings.bind_address)
+    options = Options(endpoint, data, demo, reporter(raw=as_json), tls_certificate, tls_key)
     asyncio.run(run_up(options, settings))
 
 

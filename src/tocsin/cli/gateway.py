@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Annotated, Final, TypeVar
 
 import typer
-from aiohttp import web
+from aiohttp import ClientConnectorCertificateError, ClientConnectorSSLError, ServerDisconnectedError, web
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
@@ -97,6 +97,14 @@ def call(url: str, use: Callable[[Gateway], Awaitable[T]], *, token: str | None 
 def _unavailable(url: str, error: UpstreamError) -> CommandError:
     """Return the error to print: nothing responds, the server is not Tocsin, or a service behind it is down."""
     reason = error.reason if isinstance(error, TransientError) else None
+    if isinstance(error.__cause__, ClientConnectorCertificateError):
+        return CommandError(
+            f"the certificate of {url} is not trusted ({error.__cause__.certificate_error})",
+            "Set SSL_CERT_FILE to the certificate of its authority: `tocsin up --tls` names the one that it has made.",
+        )
+    if isinstance(error.__cause__, ClientConnectorSSLError | ServerDisconnectedError):
+        scheme = "http" if url.startswith("https:") else "https"
+        return CommandError(f"nothing responds at {url}", f"Perhaps the address begins with {scheme}://")
     if reason in NO_RESPONSE:
         fault = "in time" if reason == "timeout" else f"({_reason(error)})"
         return CommandError(

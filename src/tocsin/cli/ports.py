@@ -8,17 +8,20 @@ from typing import Final
 import psutil
 
 from tocsin.cli.console import PROGRAM, CommandError
-from tocsin.cli.services import SERVICES, Endpoint
+from tocsin.cli.services import SERVICES, TLS_PORT, Endpoint
 
-HIGHEST_OFFSET: Final = 65_535 - max(service.port for service in SERVICES)
+HIGHEST_OFFSET: Final = 65_535 - max(TLS_PORT, *(service.port for service in SERVICES))
 
 
 def require_free(endpoint: Endpoint) -> None:
     """Raise CommandError with each port that is taken and the process that uses it."""
+    wanted = [(service.name, endpoint.address, endpoint.port(service)) for service in SERVICES]
+    if endpoint.tls_address:
+        wanted.append(("TLS", endpoint.tls_address, endpoint.tls_port))
     taken = [
-        f"port {endpoint.port(service)} ({service.name}) is taken by {owner(endpoint.port(service))}"
-        for service in SERVICES
-        if not _is_free(endpoint.address, endpoint.port(service))
+        f"port {port} ({name}) is taken by {owner(port)}"
+        for name, address, port in wanted
+        if not _is_free(address, port)
     ]
     if taken:
         raise CommandError(

@@ -1,9 +1,10 @@
 """The five services: name, module, port and address."""
 
-import ipaddress
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import Final
 
 from tocsin.contracts.services import (
@@ -46,6 +47,10 @@ SERVICES: Final = (
 )
 
 
+TLS_PORT: Final = 8443
+"""The port of the web service with TLS."""
+
+
 class ServiceName(StrEnum):
     """The services that `tocsin serve` accepts."""
 
@@ -62,25 +67,45 @@ class Endpoint:
 
     address: str = "127.0.0.1"
     offset: int = 0
+    tls_address: str = ""
+    """Where the web service listens with TLS; all services then listen without it at `address`, a loopback one."""
 
     def port(self, service: Service) -> int:
         """Return the port of *service*."""
         return service.port + self.offset
 
+    @property
+    def tls_port(self) -> int:
+        """The port of the web service with TLS."""
+        return TLS_PORT + self.offset
+
     def url(self, service: Service) -> str:
         """Return the URL of *service* from this machine."""
-        host = self.address
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
-            pass  # a name, such as localhost
-        else:
-            loopback = "127.0.0.1" if address.version == 4 else "::1"  # noqa: PLR2004
-            host = loopback if address.is_unspecified else host
-            host = f"[{host}]" if ":" in host else host
-        return f"http://{host}:{self.port(service)}"
+        return f"http://{_host(self.address)}:{self.port(service)}"
+
+    @property
+    def tls_host(self) -> str:
+        """The name or address, without brackets, of the web service with TLS from this machine."""
+        return _host(self.tls_address).strip("[]")
+
+    @property
+    def public_url(self) -> str:
+        """The URL of the pages from this machine."""
+        return f"https://{_host(self.tls_address)}:{self.tls_port}" if self.tls_address else self.url(WEB)
 
     def environment(self, service: Service) -> Mapping[str, str]:
         """Return the settings of *service* for its own address and the URLs of the others."""
         others = {other.url_variable: self.url(other) for other in SERVICES if other.url_variable}
-        return {"BIND_ADDRESS": self.address, "PORT": str(self.port(service)), **others}
+        own = {"BIND_ADDRESS": self.address, "PORT": str(self.port(service))}
+        if service is WEB and self.tls_address:
+            own |= {"BIND_ADDRESS": self.tls_address, "TLS_PORT": str(self.tls_port)}
+        return own | others
+
+
+def _host(host: str) -> str:
+    """Return how a URL names *host* on this machine."""
+    with suppress(ValueError):  # a name, such as localhost
+        address = ip_address(host)
+        if address.is_unspecified:
+            return "127.0.0.1" if address.version == 4 else "[::1]"  # noqa: PLR2004
+    return f"[{host}]" if ":" in host else host

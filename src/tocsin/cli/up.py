@@ -2,13 +2,15 @@
 
 import asyncio
 import os
+import shlex
 import signal
 from asyncio import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from tocsin.cli import ports, postgres
 from tocsin.cli.console import PROGRAM, CommandError, Reporter
@@ -19,6 +21,10 @@ from tocsin.cli.service_keys import KeyFolder
 from tocsin.cli.services import SERVICES, WEB, Endpoint
 from tocsin.cli.supervisor import ServiceProcess, launch_command
 from tocsin.kernel import clock, tasks
+from tocsin.kernel.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from tocsin.cli.certificates import LocalCertificate
 
 DATABASE_POLL_SECONDS: Final = 0.25
 """How often the server's process is checked."""
@@ -34,26 +40,37 @@ class Options:
     data: Path
     demo: bool
     reporter: Reporter
+    certificate: Path | None = None
+    """The certificate of TLS; without one, it is made if the endpoint has TLS."""
+    key: Path | None = None
+    """Its key, if that is in another file."""
 
 
 async def up(options: Options, settings: DatabaseSettings) -> None:
     """Run Tocsin until SIGINT, SIGTERM or SIGHUP. Raise CommandError when it cannot start."""
     ports.require_free(options.endpoint)
+    # Messages link to their incident.
+    public_url = settings.public_url or options.endpoint.public_url
+    _check_tls(options, public_url)
     stop = _Stop(options.reporter)
     try:
         async with _database(options, settings, stop) as (dsn, server):
             keys = KeyFolder(options.data)
             keys.create_missing()
-            token = keys.create_token("demo") if options.demo and settings.access == "closed" else None
+            token = _demo_token(options, settings, keys)
             await _migrate(dsn, options.reporter, keys.tokens if token else None)
             existing = await store.inspect(dsn) if options.demo else None
-            # Messages link to their incident.
-            public_url = os.environ.get("PUBLIC_URL") or options.endpoint.url(WEB)
+            tls = _tls_settings(options, public_url)
             environment = {"DATABASE_URL": dsn, "PUBLIC_URL": public_url}
             if server is not None and "DISK_PATH" not in os.environ:
                 environment["DISK_PATH"] = str(options.data)
             processes = [
-                ServiceProcess(service, options.endpoint, options.reporter, environment | keys.environment(service))
+                ServiceProcess(
+                    service,
+                    options.endpoint,
+                    options.reporter,
+                    environment | keys.environment(service) | (tls if service is WEB else {}),
+                )
                 for service in SERVICES
             ]
             stop.kills = [process.kill for process in processes]
@@ -67,9 +84,8 @@ async def up(options: Options, settings: DatabaseSettings) -> None:
                 if existing is not None and existing.allows_demo_data:
                     options.reporter.info("Adding the demo data …")
                     await seed(options.endpoint.url(WEB), dsn, token)
-                _announce(options, existing, embedded=server is not None)
-                if settings.access == "closed":
-                    await _print_setup_link(options)
+                _announce(options, public_url, existing, embedded=server is not None)
+                await _print_setup_link(options, settings)
     except asyncio.CancelledError:
         if not stop.signals:
             raise
@@ -79,6 +95,45 @@ async def up(options: Options, settings: DatabaseSettings) -> None:
             raise
         raise _first(expected) from None
     options.reporter.info("Stopped.")
+
+
+def _demo_token(options: Options, settings: DatabaseSettings, keys: KeyFolder) -> str | None:
+    """Return the token with which the demo data is added, if log-ins are required."""
+    return keys.create_token("demo") if options.demo and settings.access == "closed" else None
+
+
+def _check_tls(options: Options, public_url: str) -> None:
+    """Raise CommandError if TLS is wanted with a certificate that cannot be used, or without a URL that uses it."""
+    if not options.endpoint.tls_address:
+        return
+    if not public_url.startswith("https://"):
+        msg = f"PUBLIC_URL is {public_url}, which people cannot use if Tocsin is served over TLS"
+        raise CommandError(msg, "Let it begin with https://, or unset it.", status=os.EX_CONFIG)
+    if options.certificate is not None:
+        from tocsin.kernel.tls import server_context  # noqa: PLC0415 - it would delay every command
+
+        try:
+            server_context(options.certificate, options.key)
+        except ConfigurationError as exc:
+            raise CommandError(str(exc), status=os.EX_CONFIG) from exc
+
+
+def _tls_settings(options: Options, public_url: str) -> dict[str, str]:
+    """Return the settings of the web service for TLS. A certificate that was not given is made, or renewed."""
+    if not options.endpoint.tls_address:
+        return {}
+    certificate, key = options.certificate, options.key
+    if certificate is None:
+        local = _local_certificate(options)
+        local.renew(filter(None, (urlsplit(public_url).hostname, options.endpoint.tls_host)))
+        certificate = local.certificate
+    return {"TLS_CERTIFICATE": str(certificate.resolve()), "TLS_KEY": str(key.resolve()) if key else ""}
+
+
+def _local_certificate(options: Options) -> "LocalCertificate":
+    from tocsin.cli.certificates import LocalCertificate  # noqa: PLC0415 - it would delay every command
+
+    return LocalCertificate(options.data)
 
 
 class _Stop:
@@ -145,8 +200,10 @@ async def _migrate(dsn: str, reporter: Reporter, tokens: Path | None) -> None:
         raise CommandError(output.decode(errors="replace").strip())
 
 
-async def _print_setup_link(options: Options) -> None:
-    """Print the link with which the account of the first admin is created, unless there is one already."""
+async def _print_setup_link(options: Options, settings: DatabaseSettings) -> None:
+    """Print the link with which the first admin's account is created, if log-ins are required and there is none."""
+    if settings.access == "open":
+        return
     process = await asyncio.create_subprocess_exec(
         *launch_command("tocsin.cli.setup_link"),
         options.endpoint.url(WEB),
@@ -178,16 +235,24 @@ def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-def _announce(options: Options, existing: store.ExistingData | None, *, embedded: bool) -> None:
+def _announce(options: Options, public_url: str, existing: store.ExistingData | None, *, embedded: bool) -> None:
     endpoint = options.endpoint
-    gateway = endpoint.url(WEB)
+    gateway = public_url if endpoint.tls_address else endpoint.url(WEB)
+    trust = ""
     where = f"embedded PostgreSQL, data in {options.data.resolve()}" if embedded else "DATABASE_URL"
     lines = ["", f"Tocsin is up: {gateway}", ""]
     lines += [f"  {'API':<14} {gateway}/docs"]
     lines += [f"  {service.name:<14} {endpoint.url(service)}/docs" for service in SERVICES if service is not WEB]
-    lines += [f"  {'database':<14} {where}", "", "Send the first alert:", ""]
+    lines += [f"  {'database':<14} {where}", ""]
+    if endpoint.tls_address:
+        lines += [f"Without TLS, from this machine only: {endpoint.url(WEB)} and the services above.", ""]
+        if options.certificate is None:
+            authority = _local_certificate(options).authority
+            trust = f"--cacert {shlex.quote(str(authority))} "
+            lines += [f"Browsers and programs that use {gateway} have to trust {authority}", ""]
+    lines += ["Send the first alert:", ""]
     lines += [
-        f"  curl {gateway}/api/v1/alerts -H 'Content-Type: application/json' \\",
+        f"  curl {trust}{gateway}/api/v1/alerts -H 'Content-Type: application/json' \\",
         """    -d '{"service": "checkout", "severity": "critical", "message": "p95 latency above 2 s"}'""",
         "",
     ]

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, disable_created_metrics
 from tocsin.kernel import allocator, health, openapi, process_metrics, routing
 from tocsin.kernel.authentication import AUTHENTICATOR, authenticator
 from tocsin.kernel.body_memory import BODY_MEMORY, BodyMemory
+from tocsin.kernel.client_address import CLIENT_ADDRESSES, ClientAddresses
 from tocsin.kernel.client_metrics import CLIENT_METRICS, ClientMetrics
 from tocsin.kernel.connections import CONNECTIONS, Connections
 from tocsin.kernel.db import DB, Database, database
@@ -80,6 +81,7 @@ def base_app(
     app[BODY_SECONDS] = settings.body_timeout_seconds
     app[SHARED_TIME] = SharedTime()
     app[SERVICE_KEYS] = ServiceKeys.of(settings, service, app[SHARED_TIME])
+    app[CLIENT_ADDRESSES] = ClientAddresses.of(settings, app[SERVICE_KEYS])
     app[AUTHENTICATOR] = authenticator(settings, app[SERVICE_KEYS])
     app[ALLOWED_HOSTS] = AllowedHosts.of(settings, service=service)
     app.on_startup.append(routing.require_scopes)

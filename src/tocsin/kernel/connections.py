@@ -7,6 +7,7 @@ is idle. If all are in use, the new one is refused.
 import asyncio
 import json
 import resource
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -21,6 +22,9 @@ from tocsin.kernel.problems import RETRY_AFTER_SECONDS
 log = structlog.get_logger(__name__)
 OTHER_FILES: Final = 64
 """Open files that are not connections of clients: the database's, logs, the event loop's own."""
+
+HANDSHAKE_SECONDS: Final = 5.0
+"""How long a client may take for the handshake of TLS."""
 
 
 class Connections:
@@ -44,8 +48,10 @@ class Connections:
             registry=registry,
         )
 
-    async def listen(self, server: web.Server, address: str, port: int) -> asyncio.Server:
-        """Accept connections for *server*. Raise OSError if the address cannot be used."""
+    async def listen(
+        self, server: web.Server, address: str, port: int, *, tls: ssl.SSLContext | None = None
+    ) -> asyncio.Server:
+        """Accept connections for *server*, with TLS if given. Raise OSError if the address cannot be used."""
         self._server = server
         allowed = allow_files(self._most)
         if allowed < self._most:
@@ -55,7 +61,10 @@ class Connections:
                 max_connections=self._most,
             )
             self._most = allowed
-        return await asyncio.get_running_loop().create_server(self._accept, address, port, backlog=self._most)
+        handshake = None if tls is None else HANDSHAKE_SECONDS
+        return await asyncio.get_running_loop().create_server(
+            self._accept, address, port, backlog=self._most, ssl=tls, ssl_handshake_timeout=handshake
+        )
 
     @contextmanager
     def using(self, request: web.Request) -> Iterator[None]:

@@ -15,6 +15,11 @@ def is_loopback(host: str) -> bool:
     return address.is_loopback
 
 
+def loopback_of(address: str) -> str:
+    """Return the address for what only this machine may reach of a process that listens on *address*."""
+    return address if is_loopback(address) else "127.0.0.1"
+
+
 def secure_url(value: str) -> str:
     """Return *value* as it is. Raise ValueError if it is not an https URL, or an http URL of this machine."""
     parts = urlsplit(value)

@@ -29,6 +29,8 @@ def start_refusal(settings: ProcessSettings) -> str | None:
         given = f"{'PUBLISHED_ADDRESS' if settings.published_address else 'BIND_ADDRESS'} is {address}"
     elif settings.public_url and not is_loopback(urlsplit(settings.public_url).hostname or ""):
         given = f"PUBLIC_URL is {settings.public_url}"
+    elif settings.trusted_proxies:
+        given = f"TRUSTED_PROXIES is {settings.trusted_proxies}"
     else:
         return None
     return f"{given}: other machines may reach Tocsin. {ADVICE}. Otherwise, use 127.0.0.1."

@@ -114,3 +114,5 @@ UNSIGNED: Final = UNCHECKED - {Scope.SERVICE}
 NOBODY: Final = Principal(PrincipalKind.NOBODY, None, frozenset({Scope.PUBLIC}))
 ON_BEHALF_OF: Final[ContextVar[Principal | None]] = ContextVar("ON_BEHALF_OF", default=None)
 """For whom the web service calls the other services at present; None for itself."""
+CLIENT_ADDRESS: Final[ContextVar[str]] = ContextVar("CLIENT_ADDRESS", default="")
+"""From where the principal of ON_BEHALF_OF made the request; empty if that is not known."""

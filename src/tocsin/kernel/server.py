@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Callable
 from typing import Final, TypeVar
@@ -17,9 +18,11 @@ from tocsin.kernel import build_info, clock, line_writer, logs, tasks
 from tocsin.kernel.connections import CONNECTIONS
 from tocsin.kernel.errors import ConfigurationError
 from tocsin.kernel.health import READINESS, SERVICE
+from tocsin.kernel.loopback import loopback_of
 from tocsin.kernel.network_exposure import start_refusal
 from tocsin.kernel.settings import ProcessSettings, load
 from tocsin.kernel.tasks import create_task
+from tocsin.kernel.tls import TLS_LISTENER
 from tocsin.kernel.tracing import TRACING
 
 S = TypeVar("S", bound=ProcessSettings)
@@ -67,14 +70,37 @@ def serve(create_app: Callable[[S], web.Application], settings_type: type[S]) ->
         uvloop.run(_run(app, settings))
     except _CannotListenError as exc:
         sys.stderr.write(
-            f"{app[SERVICE]} cannot listen on {settings.bind_address}:{settings.port} ({exc}). "
-            "Stop what uses the port, or set PORT or BIND_ADDRESS to another.\n"
+            f"{app[SERVICE]} cannot listen on {exc}. "
+            "Stop what uses the port, or set PORT, TLS_PORT or BIND_ADDRESS to another.\n"
         )
         raise SystemExit(1) from exc
 
 
 class _CannotListenError(Exception):
     """The address is in use, or this machine does not have it."""
+
+
+def _listeners(app: web.Application, settings: ProcessSettings) -> list[tuple[str, int, ssl.SSLContext | None]]:
+    """Return the addresses and ports to listen on. With TLS, plain HTTP does not leave this machine."""
+    tls = app.get(TLS_LISTENER)
+    if tls is None:
+        return [(settings.bind_address, settings.port, None)]
+    return [
+        (loopback_of(settings.bind_address), settings.port, None),
+        (settings.bind_address, tls.port, tls.context),
+    ]
+
+
+async def _listen(
+    app: web.Application, server: web.Server, address: str, port: int, tls: ssl.SSLContext | None
+) -> asyncio.Server:
+    try:
+        return await app[CONNECTIONS].listen(server, address, port, tls=tls)
+    except OSError as exc:
+        # uvloop's message is long; for a name that does not resolve, errno is negative.
+        reason = os.strerror(exc.errno) if exc.errno and exc.errno > 0 else exc.strerror
+        msg = f"{address}:{port} ({reason})"
+        raise _CannotListenError(msg) from exc
 
 
 async def _run(app: web.Application, settings: ProcessSettings) -> None:
@@ -99,18 +125,17 @@ async def _run(app: web.Application, settings: ProcessSettings) -> None:
         gc.set_threshold(*GC_THRESHOLDS)
         gc.freeze()  # full collections skip objects that live as long as the process
         assert runner.server is not None  # noqa: S101 # since setup
-        try:
-            listening = await app[CONNECTIONS].listen(runner.server, settings.bind_address, settings.port)
-        except OSError as exc:
-            # uvloop's message is long; for a name that does not resolve, errno is negative.
-            raise _CannotListenError(os.strerror(exc.errno) if exc.errno and exc.errno > 0 else exc.strerror) from exc
-        addresses = [listener.getsockname() for listener in listening.sockets]
+        listening = [
+            await _listen(app, runner.server, address, port, tls) for address, port, tls in _listeners(app, settings)
+        ]
+        addresses = [listener.getsockname() for each in listening for listener in each.sockets]
         log.info("listening", addresses=[f"{address[0]}:{address[1]}" for address in addresses])
         await stop.wait()
         log.info("stopping")
         app[READINESS].stopping = True
         await clock.sleep(settings.drain_seconds)
-        listening.close()
+        for each in listening:
+            each.close()
     finally:
         exit_at = clock.monotonic() + SHUTDOWN_SECONDS
         # Not a time limit: aiohttp catches a cancellation, and goes on with the next cleanup.

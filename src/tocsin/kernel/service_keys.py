@@ -17,7 +17,8 @@ from joserfc.jwk import KeySet, OKPKey
 
 from tocsin.kernel import clock
 from tocsin.kernel.errors import ConfigurationError, UnauthenticatedError
-from tocsin.kernel.principal import ON_BEHALF_OF, Principal, Scope
+from tocsin.kernel.ip_addresses import parse_address
+from tocsin.kernel.principal import CLIENT_ADDRESS, ON_BEHALF_OF, Principal, Scope
 from tocsin.kernel.settings import ProcessSettings
 from tocsin.kernel.shared_time import SharedTime
 
@@ -49,6 +50,8 @@ class Caller:
     service: str
     on_behalf_of: Principal | None
     """For whom the service makes the call; None for itself."""
+    client: str = ""
+    """The network address from which that principal made its request; empty if it is not stated."""
 
 
 class ServiceKeys:
@@ -65,8 +68,8 @@ class ServiceKeys:
         self._public: dict[str, OKPKey] = {}
         """The public key of each service."""
         self._reload_at = 0.0
-        self._signed: dict[tuple[str, Principal | None], tuple[str, float]] = {}
-        """The token for each called service and principal, and until when it is reused."""
+        self._signed: dict[tuple[str, Principal | None, str], tuple[str, float]] = {}
+        """The token for each called service, principal and its address, and until when it is reused."""
         self._checked: dict[str, tuple[Caller, float]] = {}
         """The caller of each token that was checked, and when the token expires."""
 
@@ -98,21 +101,22 @@ class ServiceKeys:
     def authorization(self, audience: str) -> Mapping[str, str]:
         """Return the header that signs a call to the service *audience*; nothing without a key.
 
-        The call is made on behalf of the principal `ON_BEHALF_OF`.
+        The call is made on behalf of the principal `ON_BEHALF_OF`, at the address `CLIENT_ADDRESS`.
         """
         if self._private is None:
             return {}
         now, principal = self._time.seconds(), ON_BEHALF_OF.get()
-        token, until = self._signed.get((audience, principal), ("", 0.0))
+        client = "" if principal is None else CLIENT_ADDRESS.get()
+        token, until = self._signed.get((audience, principal, client), ("", 0.0))
         if not until - REUSE_SECONDS <= now < until:  # also if the time was set back
             claims: dict[str, Any] = {"iss": self._service, "aud": audience, "exp": int(now) + LIFETIME_SECONDS}
             if principal is not None:
-                claims["act"] = principal.claims()
+                claims |= {"act": principal.claims(), "client": client}
             header = {"alg": ALGORITHMS[0], "kid": self._private.kid}
             token, until = jwt.encode(header, claims, self._private, algorithms=list(ALGORITHMS)), now + REUSE_SECONDS
             if len(self._signed) >= MAX_REMEMBERED:
                 self._signed.clear()
-            self._signed[audience, principal] = token, until
+            self._signed[audience, principal, client] = token, until
         return {"Authorization": f"{SCHEME} {token}"}
 
     def caller(self, token: str) -> "Caller":
@@ -137,7 +141,7 @@ class ServiceKeys:
             raise UnauthenticatedError(NOT_VALID.format("it is for another service"), scheme=SCHEME)
         if not isinstance(service, str) or type(expires) is not int:
             raise UnauthenticatedError(NOT_VALID.format("it has no issuer or no expiry"), scheme=SCHEME)
-        return Caller(service, _principal_in(claims)), float(expires)
+        return Caller(service, _principal_in(claims), _client_in(claims)), float(expires)
 
     def _claims(self, token: str) -> Mapping[str, Any]:
         """Return the claims of a token that the service signed which it names as its issuer."""
@@ -179,6 +183,13 @@ def _principal_in(claims: Mapping[str, Any]) -> Principal | None:
         raise UnauthenticatedError(NOT_VALID.format("it is on behalf of an unknown principal"), scheme=SCHEME) from exc
     # The signature is the service's, which may call the endpoints for services on the way to what a person wants.
     return replace(principal, scopes=principal.scopes | {Scope.SERVICE})
+
+
+def _client_in(claims: Mapping[str, Any]) -> str:
+    """Return the address of the client; empty if the claims, of a release before this one perhaps, have none."""
+    stated = claims.get("client")
+    address = parse_address(stated) if isinstance(stated, str) else None
+    return "" if address is None else str(address)
 
 
 def _parse(text: str, source: str) -> OKPKey:

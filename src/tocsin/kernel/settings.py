@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, DirectoryPath, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from tocsin.kernel.ip_addresses import parse_networks
+
 S = TypeVar("S", bound=BaseSettings)
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 MaxStreams = Annotated[int, Field(ge=1, le=100_000)]
@@ -29,7 +31,14 @@ def http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def networks(value: str) -> str:
+    """Return *value*; raise ValueError if it is not a list of networks."""
+    parse_networks(value)
+    return value
+
+
 HTTPURL = Annotated[str, AfterValidator(http_url)]
+Networks = Annotated[str, AfterValidator(networks)]
 
 
 class ProcessSettings(BaseSettings):
@@ -62,6 +71,13 @@ class ProcessSettings(BaseSettings):
     access: Annotated[str, Field(pattern="^(open|closed)$")] = "open"
     """`closed`: people log in, programs have tokens, and services sign their calls. `open`: whoever reaches Tocsin may
     do everything, so it starts on loopback addresses only."""
+    trusted_proxies: Networks = ""
+    """Addresses and networks, separated by commas, of the proxies in front of Tocsin, or of its edge, that append their
+    client to `X-Forwarded-For`. From others, this header is not read. If ACCESS is `open`, ALLOW_OPEN_NETWORK is
+    required."""
+    edge_key: SecretStr | None = None
+    """The key, in Base64, with which the edge of the containers signs the address of its client. If set, only a client
+    that the edge states can be one of TRUSTED_PROXIES."""
     service_key: SecretStr | None = None
     """The private Ed25519 key of this service, a JSON Web Key, with which it signs its calls of the other services.
     Services that check signatures refuse its calls without it."""

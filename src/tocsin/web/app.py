@@ -1,5 +1,7 @@
 """The web service, wired."""
 
+from urllib.parse import urlsplit
+
 from aiohttp import web
 
 from tocsin.clients.alerts import ALERTS, AlertsClient
@@ -12,8 +14,10 @@ from tocsin.kernel.authentication import AUTHENTICATOR, TOKENS
 from tocsin.kernel.client_metrics import CLIENT_METRICS
 from tocsin.kernel.errors import ConfigurationError
 from tocsin.kernel.event_streams import STREAM_LIMIT, StreamLimit
+from tocsin.kernel.loopback import is_loopback
 from tocsin.kernel.service_keys import SERVICE_KEYS
 from tocsin.kernel.shared_time import SHARED_TIME
+from tocsin.kernel.tls import TLS_LISTENER, TLSListener, server_context
 from tocsin.web.access.domain.passkeys import load_library
 from tocsin.web.access.provider.openid import OpenIDProvider
 from tocsin.web.access.service import DEPS, Deps, passkeys
@@ -26,7 +30,7 @@ from tocsin.web.pages.incidents.handlers import SHARED_INCIDENTS
 from tocsin.web.pages.now.handlers import SHARED_NOW
 from tocsin.web.routes import ACCOUNT_ROUTES, ROUTES, integration_routes
 from tocsin.web.settings import SETTINGS, Settings
-from tocsin.web.ui import security_headers, templating
+from tocsin.web.ui import https, security_headers, templating
 from tocsin.web.ui.error_page import error_page_middleware
 from tocsin.web.ui.on_behalf import on_behalf_middleware
 from tocsin.web.ui.page_loader import CACHE, Cache
@@ -41,6 +45,7 @@ def create_app(settings: Settings) -> web.Application:
     app.on_response_prepare.append(security_headers.add_headers)
     app[SETTINGS] = settings
     _add_accounts(app, settings)
+    _add_tls(app, settings)
     app[CACHE] = Cache()
     app[SHARED_NOW] = SharedWork()
     app[SHARED_INCIDENTS] = SharedWork()
@@ -57,6 +62,17 @@ def create_app(settings: Settings) -> web.Application:
     app.cleanup_ctx.extend([app[GATEWAY].context, app[SHARED_NOW].context, app[SHARED_INCIDENTS].context])
     app.on_shutdown.append(app[GATEWAY].end_streams)
     return app
+
+
+def _add_tls(app: web.Application, settings: Settings) -> None:
+    """Let the service listen with TLS, if there is a certificate. Raise ConfigurationError if it cannot be used."""
+    if settings.tls_certificate is None:
+        return
+    context = server_context(settings.tls_certificate, settings.tls_key)
+    app[TLS_LISTENER] = TLSListener(context, settings.tls_port)
+    app.middlewares.append(https.https_middleware)
+    if not is_loopback(urlsplit(settings.public_url or "").hostname or ""):
+        app.on_response_prepare.append(https.add_strict_transport_security)
 
 
 def _add_accounts(app: web.Application, settings: Settings) -> None:

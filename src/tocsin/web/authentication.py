@@ -8,10 +8,14 @@ from tocsin.contracts.accounts import AccountKind
 from tocsin.kernel.authentication import BEARER, ClosedAuthenticator, Tokens, credentials_of
 from tocsin.kernel.errors import NotFoundError
 from tocsin.kernel.principal import NOBODY, Principal, PrincipalKind
+from tocsin.kernel.service_keys import SCHEME
+from tocsin.web.access.domain.bearer_secrets import PROXY_SESSION
 from tocsin.web.access.domain.identity import Identity
+from tocsin.web.access.domain.sessions import is_same_address
 from tocsin.web.access.service import DEPS, Deps
 from tocsin.web.access.service.identification import identify_session, identify_token
 from tocsin.web.ui import session_cookie
+from tocsin.web.ui.remote_user import remote_user_of
 
 IDENTITY: Final = web.RequestKey("IDENTITY", Identity)
 """The account of the request, and its session or token."""
@@ -23,20 +27,29 @@ class SessionAuthenticator(ClosedAuthenticator):
     async def principal_of(self, request: web.Request) -> Principal:
         """Return the principal, NOBODY for a request that proves none; raises like that of every service.
 
-        `Authorization` takes precedence: a browser sends none by itself.
+        `Authorization` takes precedence: a browser sends none by itself. A proxy that authenticates people may send its
+        own there, which is none of ours.
         """
         scheme, token = credentials_of(request)
-        if scheme and scheme != BEARER:
+        if scheme == BEARER:
+            identity = await identify_token(request.app[DEPS], token)
+        elif scheme == SCHEME or (scheme and not remote_user_of(request)):
             return await super().principal_of(request)
-        deps = request.app[DEPS]
-        if scheme:
-            identity = await identify_token(deps, token)
         else:
-            identity = await identify_session(deps, session_cookie.secret_of(request))
+            identity = await _identify_by_session(request)
         if identity is None:
             return NOBODY
         request[IDENTITY] = identity
         return _principal(identity)
+
+
+async def _identify_by_session(request: web.Request) -> Identity | None:
+    """Return the identity of the session, None for one of another account than a trusted proxy states."""
+    secret, user = session_cookie.secret_of(request), remote_user_of(request)
+    if not user and secret.startswith(PROXY_SESSION):
+        return None
+    identity = await identify_session(request.app[DEPS], secret)
+    return None if identity is None or (user and not is_same_address(user, identity.email)) else identity
 
 
 class AccountTokens(Tokens):

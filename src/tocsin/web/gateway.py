@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from tocsin.kernel import request_id, tasks
+from tocsin.kernel import client_address, request_id, tasks
 from tocsin.kernel.auth import ACTOR_HEADER, PRINCIPAL
 from tocsin.kernel.body_memory import STREAMED_BODY
 from tocsin.kernel.errors import ClientDisconnectedError, DomainError, NotFoundError, TooLargeError, UpstreamError
@@ -22,7 +22,7 @@ from tocsin.kernel.principal import PrincipalKind
 from tocsin.kernel.requests import body_chunks
 from tocsin.kernel.service_keys import SERVICE_KEYS
 from tocsin.kernel.tracing import TRACING
-from tocsin.web.settings import Settings
+from tocsin.web.settings import SETTINGS, Settings
 
 log = structlog.get_logger(__name__)
 MAX_BODY: Final = 8 * 1024 * 1024
@@ -50,6 +50,7 @@ NOT_FORWARDED: Final = HOP_BY_HOP | {
     "sec-fetch-site",
     "forwarded",
     "x-real-ip",
+    client_address.HEADER.lower(),
 }
 """Headers for this service alone, or claims about the client that a service must not trust, like `X-Forwarded-*`."""
 CLIENT_HEADERS: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
@@ -221,6 +222,7 @@ def _request_headers(request: web.Request, peer: str) -> CIMultiDict[str]:
         headers.popall(hdrs.AUTHORIZATION, None)
         headers.popall(ACTOR_HEADER, None)
         headers.update(request.app[SERVICE_KEYS].authorization(peer))
+    headers.popall(request.app[SETTINGS].remote_user_header, None)
     headers[request_id.HEADER] = request_id.REQUEST_ID.get()
     if (trace_context := TRACING.context()) is not None:
         headers["traceparent"] = trace_context

@@ -1,6 +1,7 @@
 """Settings of the web service, read from its environment."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Final, Self
 
 from aiohttp import web
@@ -11,6 +12,8 @@ from tocsin.kernel.loopback import secure_url
 from tocsin.kernel.service_settings import ServiceSettings
 from tocsin.kernel.settings import HTTPURL, MaxStreams, Seconds
 
+NOT_REMOTE_USER: Final = frozenset({"authorization", "cookie", "forwarded", "host", "origin", "x-forwarded-for"})
+"""Headers that have another meaning for Tocsin."""
 HOST: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
 
 
@@ -56,6 +59,10 @@ class Settings(ServiceSettings):
     """Base URL of oncall-service."""
     notification_service_url: HTTPURL = "http://127.0.0.1:8004"
     """Base URL of notification-service."""
+    remote_user_header: Annotated[str, Field(pattern="^([A-Za-z][A-Za-z0-9-]{0,63})?$")] = ""
+    """The header in which a proxy of TRUSTED_PROXIES states the e-mail address of whom it has authenticated, such as
+    `X-Forwarded-Email`: that is the log-in. The proxy must replace what its clients send in this header. It requires
+    that ACCESS is `closed`."""
     part_seconds: Seconds = 1.5
     """How long a page waits for each service; one that does not respond in time is shown as unavailable."""
     session_idle_days: Annotated[int, Field(ge=1, le=365)] = 7
@@ -89,6 +96,14 @@ class Settings(ServiceSettings):
     oidc_create_accounts_from: Annotated[str, Field(pattern=rf"^({HOST}(,{HOST})*)?$")] = ""
     """Domains of e-mail addresses, separated by commas. Whoever has a confirmed address of them at the OpenID provider
     gets an account with the first log-in: as a viewer, unless OIDC_ROLES says otherwise. None by default."""
+    tls_certificate: Path | None = None
+    """A PEM file with a certificate, its chain, and its key unless TLS_KEY names another file. With it, the pages and
+    the API of all services are served over TLS at TLS_PORT, and over plain HTTP, at PORT, on the loopback interface
+    only. PUBLIC_URL has to begin with https://. In containers, the edge has the certificate instead."""
+    tls_key: Path | None = None
+    """A PEM file with the key of TLS_CERTIFICATE, without a password."""
+    tls_port: Annotated[int, Field(ge=0, le=65_535)] = 8443
+    """The port to listen on with TLS."""
     max_streams: MaxStreams = 300
     """The maximum number of clients that follow the event stream of a process; a further one gets 503."""
     gateway_connect_seconds: Seconds = 2.0
@@ -122,6 +137,31 @@ class Settings(ServiceSettings):
             raise ValueError(msg)
         if given and self.access != "closed":
             msg = f"{given[0]} is set, but nobody logs in unless ACCESS is closed"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def check_public_url(self) -> Self:
+        """Raise ValueError for a certificate without a URL that uses it."""
+        if self.tls_certificate is not None and not (self.public_url or "").startswith("https://"):
+            msg = "TLS_CERTIFICATE requires a PUBLIC_URL that begins with https://, the address that people use."
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def check_remote_user_header(self) -> Self:
+        """Raise ValueError for a header of somebody whom nobody authenticates, or that is not for that."""
+        if self.remote_user_header.lower() in NOT_REMOTE_USER:
+            msg = f"REMOTE_USER_HEADER cannot be {self.remote_user_header}, which is for something else."
+            raise ValueError(msg)
+        if self.remote_user_header and not self.trusted_proxies:
+            msg = (
+                "REMOTE_USER_HEADER requires TRUSTED_PROXIES, the addresses of the proxies that set this header: from"
+                " others, it is ignored."
+            )
+            raise ValueError(msg)
+        if self.remote_user_header and self.access != "closed":
+            msg = "REMOTE_USER_HEADER requires ACCESS=closed: otherwise nobody has to log in."
             raise ValueError(msg)
         return self
 

@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import pytest
@@ -111,6 +111,16 @@ async def test_a_response_is_used_once_by_its_account_in_its_browser_within_five
     assert await listed(access, eve) == []
 
 
+async def test_a_response_longer_than_any_is_not_even_parsed(access: Access) -> None:
+    bob = await access.identity(await access.person("Bob"))
+    for padding, added in ((20_000, 0), (10_000, 1)):
+        begun = await passkeys.begin_adding(access.deps, bob, PASSWORD, address=FROM["address"])
+        response = f'{Device().create(begun.options)[:-1]}, "padding": "{padding * "x"}"}}'
+        with nullcontext() if added else pytest.raises(InvalidRequestError):
+            await passkeys.add_passkey(access.deps, bob, "Phone", response, secret=begun.secret)
+        assert len(await listed(access, bob)) == added
+
+
 async def test_the_same_passkey_is_added_once_whoever_adds_it(access: Access) -> None:
     bob, eve = [await access.identity(await access.person(name)) for name in ("Bob", "Eve")]
     device = Device()
@@ -124,8 +134,15 @@ async def test_of_concurrent_additions_as_many_succeed_as_there_is_room_for(acce
     bob = await access.identity(await access.person("Bob"))
     for number in range(MAX_PASSKEYS - 1):
         await add(access, bob, Device(), str(number))
-    results = await asyncio.gather(*(add(access, bob, Device()) for _ in range(2)), return_exceptions=True)
-    assert sorted(type(result).__name__ for result in results) == ["ConflictError", "NoneType"]
+    begun = [await passkeys.begin_adding(access.deps, bob, PASSWORD, address=FROM["address"]) for _ in range(6)]
+    results = await asyncio.gather(
+        *(
+            passkeys.add_passkey(access.deps, bob, "Key", Device().create(each.options), secret=each.secret)
+            for each in begun
+        ),
+        return_exceptions=True,
+    )
+    assert sorted(type(result).__name__ for result in results) == ["ConflictError"] * 5 + ["NoneType"]
     assert len(await listed(access, bob)) == MAX_PASSKEYS
     with pytest.raises(ConflictError, match="at most"):
         await passkeys.begin_adding(access.deps, bob, PASSWORD, address=FROM["address"])

@@ -3,15 +3,20 @@
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from tocsin.kernel.principal import ON_BEHALF_OF
+from tocsin.kernel.client_address import client_address
+from tocsin.kernel.principal import CLIENT_ADDRESS, ON_BEHALF_OF
 from tocsin.web.ui.preferences import account_of
 
 
 @web.middleware
 async def on_behalf_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let the services know the account of the request; without one, the calls are the web service's own."""
-    token = ON_BEHALF_OF.set(account_of(request))
+    """Let the services know the account of the request and its address; without one, the calls are our own."""
+    account = account_of(request)
+    if account is None:
+        return await handler(request)
+    principal, client = ON_BEHALF_OF.set(account), CLIENT_ADDRESS.set(client_address(request))
     try:
         return await handler(request)
     finally:
-        ON_BEHALF_OF.reset(token)  # one task serves every request of a connection
+        CLIENT_ADDRESS.reset(client)
+        ON_BEHALF_OF.reset(principal)  # one task serves every request of a connection

@@ -14,7 +14,12 @@ SERVICE_TOKEN: Final = "tocsin_sat_"  # noqa: S105 - what such a token begins wi
 TOKENS: Final = (PERSONAL_TOKEN, SERVICE_TOKEN)
 """Prefixes, by which scanners of source code find a token that was committed."""
 PLAIN: Final = ("",)
-"""Sessions and links have no prefix."""
+"""Links have no prefix."""
+PROXY_SESSION: Final = "proxy."
+"""Of the sessions that are only valid while a trusted proxy states their account. It is part of what is hashed, so that
+nobody can make another session of one."""
+SESSIONS: Final = ("", PROXY_SESSION)
+"""Other sessions have no prefix."""
 BYTES: Final = 32
 SHOWN: Final = 5
 """How many characters after the prefix are kept in clear, to recognise a token by."""

@@ -53,7 +53,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class StoredPasskey:
-    """A passkey of an account that is enabled, for a log-in."""
+    """What a log-in with a passkey is checked against."""
 
     id: UUID
     account_id: UUID
@@ -149,7 +149,7 @@ def new_credential(response: str, party: RelyingParty, challenge: bytes) -> Cred
             supported_pub_key_algs=[COSEAlgorithmIdentifier(number) for number in ALGORITHMS],
         )
         decoded_public_key_to_cryptography(decode_credential_public_key(verified.credential_public_key))
-        if not 0 < len(verified.credential_id) <= MAX_CREDENTIAL_ID:
+        if len(verified.credential_id) > MAX_CREDENTIAL_ID:
             msg = f"a credential id of {len(verified.credential_id)} bytes"
             raise ValueError(msg)
         transports = [transport.value for transport in given.response.transports or []]

@@ -20,6 +20,11 @@ class LogInMethod(StrEnum):
     """By the header of a trusted proxy."""
 
 
+def is_same_address(stated: str, email: str | None) -> bool:
+    """Return whether a proxy *stated* the e-mail address of an account, whatever the case of its letters."""
+    return email is not None and stated.lower() == email.lower()
+
+
 @dataclass(frozen=True, slots=True)
 class NewSession:
     """A session with its secret, which replaces the one that the client may have."""

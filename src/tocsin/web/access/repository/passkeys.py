@@ -87,14 +87,10 @@ async def list_credentials(cur: Cursor, account_id: UUID) -> list[Credential]:
 
 
 async def find_passkey(cur: Cursor, credential_id: bytes) -> StoredPasskey | None:
-    """Return the passkey with a credential id; None if it is unknown, or if its account is disabled."""
+    """Return the passkey with a credential id; None if it is unknown."""
     row = await fetch_one(
         cur,
-        """
-        SELECT p.id, p.account_id, p.public_key
-        FROM access.passkey AS p JOIN access.account AS a ON a.id = p.account_id
-        WHERE p.credential_id = %(credential_id)s AND a.disabled_at IS NULL
-        """,
+        "SELECT id, account_id, public_key FROM access.passkey WHERE credential_id = %(credential_id)s",
         credential_id=credential_id,
     )
     return StoredPasskey(row["id"], row["account_id"], bytes(row["public_key"])) if row else None

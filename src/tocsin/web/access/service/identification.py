@@ -6,7 +6,7 @@ import structlog
 
 from tocsin.kernel.db import Cursor, autocommit
 from tocsin.kernel.errors import UnavailableError
-from tocsin.web.access.domain.bearer_secrets import TOKENS, digest_of_given
+from tocsin.web.access.domain.bearer_secrets import SESSIONS, TOKENS, digest_of_given
 from tocsin.web.access.domain.identity import Identity
 from tocsin.web.access.repository import sessions, tokens
 from tocsin.web.access.repository.sessions import FoundIdentity
@@ -21,7 +21,7 @@ async def identify_session(deps: Deps, secret: str) -> Identity | None:
     While the database is unavailable, return what this process saw in the last five minutes; without that, raise
     UnavailableError.
     """
-    secret_hash = digest_of_given(secret)
+    secret_hash = digest_of_given(secret, SESSIONS)
     if secret_hash is None:
         return None
 

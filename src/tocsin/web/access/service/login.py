@@ -11,7 +11,7 @@ from tocsin.kernel.failpoints import Failpoint
 from tocsin.web.access.domain.bearer_secrets import digest, new_secret
 from tocsin.web.access.domain.clients import network_of, storable
 from tocsin.web.access.domain.identity import Identity
-from tocsin.web.access.domain.sessions import LogInMethod, NewSession
+from tocsin.web.access.domain.sessions import LogInMethod, NewSession, is_same_address
 from tocsin.web.access.repository import accounts, links, sessions, throttle
 from tocsin.web.access.repository.accounts import Credentials
 from tocsin.web.access.repository.throttle import Count
@@ -24,6 +24,9 @@ CHANGE_PASSWORD: Final = Failpoint("access.change_password")
 SCHEME: Final = "Session"
 """The name of logging in, which has no authentication scheme of HTTP."""
 WRONG: Final = "The e-mail address or the password is wrong."
+NO_ACCOUNT: Final = (
+    "Nobody with this e-mail address has an account that can be used. An admin can add one on the page Accounts."
+)
 ENDED: Final = "Your session has ended. Log in again."
 
 
@@ -58,6 +61,22 @@ async def _begin(deps: Deps, email: str, password: str, *, address: str, user_ag
         )
         await throttle.give_back(cur, counts)
     return session
+
+
+async def log_in_by_proxy(deps: Deps, email: str, *, address: str, user_agent: str) -> NewSession:
+    """Begin a session of the account with the e-mail address that a trusted proxy states.
+
+    Raise ForbiddenError if there is no such account, or if it is disabled; UnavailableError.
+    """
+    email = storable(email)
+    async with transaction(deps.db) as cur:
+        account = await accounts.find_account(cur, email=email)
+        if account is None or account.disabled_at is not None or not is_same_address(email, account.email):
+            log.info("log-in by proxy refused", account_id=str(account.id) if account else None)
+            raise ForbiddenError(NO_ACCOUNT)
+        return await begin_session(
+            cur, deps, account.id, method=LogInMethod.PROXY, address=address, user_agent=user_agent
+        )
 
 
 async def change_password(

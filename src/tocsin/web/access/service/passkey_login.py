@@ -68,7 +68,7 @@ async def log_in(deps: Deps, response: str, *, secret: str, address: str, user_a
         async with autocommit(deps.db) as cur:
             passkey = await passkeys.find_passkey(cur, assertion.raw_id)
         if passkey is None:
-            raise _refused(None, address, "unknown, or of a disabled account")
+            raise _refused(None, address, "it is unknown")
         sign_count = sign_count_of(assertion, passkey, party_of(deps), challenge)
     except PasskeyRefusedError as exc:
         raise _refused(passkey, address, str(exc)) from exc

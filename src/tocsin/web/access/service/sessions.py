@@ -9,7 +9,7 @@ from tocsin.contracts.model import Page
 from tocsin.kernel.db import Cursor, autocommit
 from tocsin.kernel.errors import NotFoundError
 from tocsin.kernel.ids import new_id
-from tocsin.web.access.domain.bearer_secrets import digest, new_secret
+from tocsin.web.access.domain.bearer_secrets import PROXY_SESSION, digest, new_secret
 from tocsin.web.access.domain.clients import storable
 from tocsin.web.access.domain.identity import Identity
 from tocsin.web.access.domain.sessions import LogInMethod, NewSession
@@ -24,7 +24,7 @@ async def begin_session(
     cur: Cursor, deps: Deps, account_id: UUID, *, method: LogInMethod, address: str, user_agent: str
 ) -> NewSession:
     """Begin a session with a secret of its own, whatever the client had before (session fixation)."""
-    session_id, secret = new_id(), new_secret()
+    session_id, secret = new_id(), new_secret(PROXY_SESSION if method is LogInMethod.PROXY else "")
     expires_at = await sessions.insert_session(
         cur,
         session_id,

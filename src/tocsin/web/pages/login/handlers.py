@@ -7,22 +7,36 @@ from urllib.parse import urlencode
 from aiohttp import hdrs, web
 
 from tocsin.kernel.authentication import AUTHENTICATOR
-from tocsin.kernel.errors import DomainError, NotFoundError, ThrottledError, UnauthenticatedError, UnavailableError
+from tocsin.kernel.errors import (
+    DomainError,
+    ForbiddenError,
+    NotFoundError,
+    ThrottledError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from tocsin.kernel.problems import status_of
 from tocsin.web.access.domain.openid import LogInRefusedError
 from tocsin.web.access.service import DEPS, login, oidc, passkey_login, passkeys, sessions
 from tocsin.web.access.service.identification import identify_session
 from tocsin.web.ui import challenge_cookie, forms, session_cookie, templating
+from tocsin.web.ui.remote_user import remote_user_of
 
 TEMPLATE = "pages/login/page.html"
 SELECT_ACCOUNT: Final = "select_account"
 """Lets the person choose another account at the provider (OpenID Connect Core, section 3.1.2.1)."""
+PROXY_TEMPLATE = "pages/login/proxy.html"
+NAVIGATION = "navigate"
+"""`Sec-Fetch-Mode` of a page that is opened (Fetch Metadata, section 2.3)."""
 
 
 async def get_login(request: web.Request) -> web.StreamResponse:
     """Show the form; whoever has logged in already goes on."""
     page = forms.return_to(request.query)
-    return forms.see_other(page) if await _is_logged_in(request) else _show(request, page)
+    if await _is_logged_in(request):
+        return forms.see_other(page)
+    user = remote_user_of(request)
+    return await _log_in_by_proxy(request, page, user) if user else _show(request, page)
 
 
 async def post_login(request: web.Request) -> web.StreamResponse:
@@ -120,6 +134,24 @@ async def _is_logged_in(request: web.Request) -> bool:
     with suppress(UnavailableError):
         return (await request.app[AUTHENTICATOR].principal_of(request)).id is not None
     return False
+
+
+async def _log_in_by_proxy(request: web.Request, page: str, user: str) -> web.StreamResponse:
+    """Log in whom a trusted proxy states, on the way to a page; otherwise, as after a log-out, offer that."""
+    error: DomainError | None = None
+    # Not for what a page of another site includes: each request would begin a session.
+    if "return_to" in request.query and request.headers.get("Sec-Fetch-Mode", NAVIGATION) == NAVIGATION:
+        try:
+            session = await login.log_in_by_proxy(request.app[DEPS], user, **session_cookie.client_of(request))
+        except (ForbiddenError, UnavailableError) as exc:
+            error = exc
+        else:
+            response = forms.see_other(page)
+            session_cookie.set_session(request, response, session)
+            return response
+    context = {"return_to": page, "user": user, "error": "" if error is None else str(error)}
+    status = 200 if error is None else status_of(type(error))
+    return templating.render(request, PROXY_TEMPLATE, blocks=("main",), context=context, status=status)
 
 
 def _show(
