@@ -15,6 +15,7 @@ from tocsin.contracts.oncall import OnCall, Schedule, ScheduleIn, Upcoming
 from tocsin.contracts.overview import OnCallOverview  # noqa: TC001 - beside what is needed at run time
 from tocsin.contracts.people import Person
 from tocsin.kernel.ids import new_id
+from tocsin.oncall.domain.authority import Authority
 from tocsin.oncall.domain.schedule import StoredSchedule, anchor_of
 from tocsin.oncall.service.views import schedule_view, shift_view
 
@@ -38,7 +39,7 @@ def made_of(given: ScheduleIn) -> Schedule:
     """Return the schedule that results from *given* now."""
     now = datetime.now(UTC)
     made = Schedule(**dict(given), id=new_id(), anchor=anchor_of(given, now), created_at=now)
-    return schedule_view(stored(made))
+    return schedule_view(stored(made), Authority(everything=True))
 
 
 class FakeSchedules(FakePeer):

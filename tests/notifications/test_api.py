@@ -22,7 +22,7 @@ async def test_a_message_to_the_console_is_printed_logged_and_sent(
     assert found["status"] == "sent"
     printed = capfd.readouterr()
     (line,) = printed.err.splitlines()
-    assert line.startswith("PAGE to Priya Raman <priya [2J x>: #2481 critical: Payments fail yyy")
+    assert line.startswith("PAGE to Priya Raman <p…>: #2481 critical: Payments fail yyy")
     assert len(line) == 400
     assert order["notification_id"] in printed.out
 

@@ -1,11 +1,14 @@
 """The reports of a delivery to other services, and its metrics."""
 
+import pytest
+
 from tests.fakes.receiver import Receiver, answers, open_receiver
 from tests.notifications.conftest import Start
 from tests.support.notifications.api import Service, message, page
 from tests.support.notifications.neighbours import Neighbours
 from tests.support.postgres import run
 from tests.support.waiting import eventually
+from tocsin.contracts.contact_types import masked
 
 
 async def test_a_delivery_is_reported_to_the_incident(
@@ -21,7 +24,7 @@ async def test_a_delivery_is_reported_to_the_incident(
         "event_key": f"{order['notification_id']}:delivered",
         "event_type": "delivered",
         "actor": "notification-service",
-        "detail": f"Webhook to Priya Raman ({shown}) delivered.",
+        "detail": f"Webhook to Priya Raman ({receiver.url.replace('/page', '/…')}) delivered.",
         "data": {
             "notification_id": order["notification_id"],
             "channel": "webhook",
@@ -39,7 +42,7 @@ async def test_a_dead_letter_is_reported_to_the_incident_and_a_failed_page_to_on
 ) -> None:
     receiver.behaves = answers(410, b"gone\nfor good")
     order, plain = page(receiver.url), message(receiver.url)
-    shown = receiver.url.replace("/page", "/***")
+    shown = receiver.url.replace("/page", "/…")
     await service.notify(order)
     await service.notify(plain)
     await eventually(lambda: len(neighbours.timeline) == 2 and neighbours.failed)
@@ -53,6 +56,20 @@ async def test_a_dead_letter_is_reported_to_the_incident_and_a_failed_page_to_on
     )
     report = {"notification_id": order["notification_id"], "detail": "HTTP 410: gone\nfor good"}
     assert neighbours.failed == [(order["incident_id"], report)]
+
+
+async def test_a_provider_that_repeats_the_address_reveals_it_neither_in_the_log_nor_to_other_services(
+    service: Service, receiver: Receiver, neighbours: Neighbours, capfd: pytest.CaptureFixture[str]
+) -> None:
+    address = receiver.url + "/c4nary"
+    receiver.behaves = answers(410, f"there is no {address.upper()} here".encode())
+    await service.notify(page(address))
+    await eventually(lambda: neighbours.timeline and neighbours.failed)
+    (listed,) = (await service.listed())[:1]
+    assert listed["attempts"][0]["answer"] == f"HTTP 410: there is no {masked(address)} here"
+    found = "".join((*capfd.readouterr(), str(neighbours.timeline), str(neighbours.failed), str(listed)))
+    assert "dead letter" in found
+    assert "c4nary" not in found.lower()
 
 
 async def test_nothing_is_reported_for_an_unknown_incident(

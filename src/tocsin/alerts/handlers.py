@@ -64,4 +64,4 @@ async def get_summary(request: web.Request) -> web.Response:
 @describes(AlertDetail, problems=(HTTPStatus.NOT_FOUND,))
 async def get_alert(request: web.Request) -> web.Response:
     """Return one alert with the request of its newest report."""
-    return respond(await search.get_alert(request.app[DEPS], path_uuid(request, "alert_id")))
+    return respond(await search.get_alert(request.app[DEPS], path_uuid(request, "alert_id"), request[PRINCIPAL]))

@@ -1,11 +1,12 @@
 """A message for a channel to send, and the outcome of an attempt to send it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from tocsin.contracts.contact_types import masked_in
 from tocsin.contracts.notifications import AttemptOutcome, DigestEntry, NotificationKind, PageDetails
 
 MAX_DETAIL_BYTES: Final = 2_048
@@ -49,6 +50,10 @@ class Outcome:
     """The provider's status code, if any."""
     retry_after: float = 0.0
     """The seconds that the provider requests between this attempt and the next one."""
+
+    def without(self, address: str) -> "Outcome":
+        """Return this outcome with *address* masked in its detail, which is logged, and shown to others."""
+        return replace(self, detail=storable(masked_in(self.detail, address)))
 
     @classmethod
     def sent(cls, detail: str, code: int | None = None) -> "Outcome":

@@ -27,9 +27,9 @@ class Role(StrEnum):
     SENDER = "sender"
     """Send alerts, and read nothing; for service accounts."""
     VIEWER = "viewer"
-    """Read everything but accounts."""
+    """Read everything but accounts, contact addresses and raw alert requests."""
     RESPONDER = "responder"
-    """Handle the incidents of every team."""
+    """Handle the incidents of every team, and change the teams of which one is a manager."""
     ADMIN = "admin"
     """Do everything."""
 

@@ -150,4 +150,6 @@ class AlertDetail(Alert):
     """An alert with the request of its newest report."""
 
     request: RawRequest | None
-    """Null once it is older than the retention of raw requests."""
+    """Null once it is older than the retention of raw requests, and for callers who may not see it."""
+    request_withheld: str | None = None
+    """Why the caller may not see the request; null if they may."""

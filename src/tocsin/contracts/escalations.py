@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from tocsin.contracts.contact_types import ChannelName
+from tocsin.contracts.contact_types import ChannelName, Reported
 from tocsin.contracts.incidents import AppendTimelineEntry
 from tocsin.contracts.model import Instant, Line, Model, Severity, Text
 
@@ -76,7 +76,7 @@ class EscalationPage(Model):
     voided_at: Instant | None
     """When it was cancelled, because paging stopped before it was sent."""
     failed_at: Instant | None
-    failure: str | None
+    failure: Reported | None
 
 
 class Escalation(Model):

@@ -1,12 +1,13 @@
 """The wire models of incident-management."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, StringConstraints
 
 from tocsin.contracts.alerts import AlertAction, AlertStatus
+from tocsin.contracts.delivery_report import DeliveryReport
 from tocsin.contracts.model import Document, Instant, Labels, Line, Model, Severity, SeverityIn, Text, without_nul
 
 Title = Annotated[
@@ -154,14 +155,12 @@ class Note(Model):
     created_at: Instant
 
 
-class TimelineEntry(Model):
+class TimelineEntry(DeliveryReport):
     """An event in the life of an incident."""
 
     id: UUID
     event_type: EventType
     actor: str
-    detail: str
-    data: dict[str, Any]
     created_at: Instant
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import StringConstraints, model_validator
 
-from tocsin.contracts.contact_types import Address, ChannelName
+from tocsin.contracts.contact_types import ChannelName, Recipient, Reported, ShownAddress
 from tocsin.contracts.model import Instant, Line, Model, Severity, Text
 
 
@@ -65,7 +65,7 @@ class Notify(Model):
 
     incident_id: UUID
     channel: ChannelName
-    recipient: Address
+    recipient: Recipient
     message: Annotated[Text, StringConstraints(min_length=1, max_length=16_384)]
     kind: NotificationKind = NotificationKind.MESSAGE
     page: PageDetails | None = None
@@ -95,7 +95,7 @@ class Attempt(Model):
     outcome: AttemptOutcome
     code: int | None
     """The provider's status code, if it has one."""
-    answer: str
+    answer: Reported
     started_at: Instant
     seconds: float
 
@@ -107,12 +107,12 @@ class Notification(Model):
     incident_id: UUID
     kind: NotificationKind
     channel: ChannelName
-    recipient: str
+    recipient: ShownAddress
     """The address, without the password of a URL."""
     person: str | None
     message: str
     status: NotificationStatus
-    reason: str | None
+    reason: Reported | None
     """Why it has this status: the last error, or why it was cancelled."""
     attempts: list[Attempt]
     """The newest 100."""

@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
-from tocsin.contracts.contact_types import Address, ChannelName, Email
+from tocsin.contracts.contact_types import Address, ChannelName, Email, ShownAddress
 from tocsin.contracts.model import Instant, Line, Model
 
 ZONES = frozenset(available_timezones()) - {"localtime", "Factory"}
@@ -152,13 +152,15 @@ class Schedule(ScheduleIn):
     created_at: Instant
     version: int = 1
     """Incremented by each change."""
+    may_manage: bool = True
+    """Whether the caller may change it, as a manager of the team or an admin."""
 
 
 class PersonOnCall(Model):
     """A person on call."""
 
     name: str
-    email: str
+    email: ShownAddress
 
 
 class OnCall(Model):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from tocsin.contracts.contact_types import Email
+from tocsin.contracts.contact_types import Email, ShownAddress
 from tocsin.contracts.model import Instant, Line, Model
 
 
@@ -54,7 +54,7 @@ class Person(Model):
 
     id: UUID
     name: str
-    email: str
+    email: ShownAddress
     version: int
     """Incremented by each change."""
     created_at: Instant
@@ -66,7 +66,7 @@ class TeamPerson(Model):
 
     id: UUID
     name: str
-    email: str
+    email: ShownAddress
     role: TeamRole
 
 

@@ -21,6 +21,7 @@ from tocsin.kernel.event_streams import EVENT_STREAM, STREAMING
 from tocsin.kernel.hosts import authority_of
 from tocsin.kernel.principal import NOBODY, PrincipalKind, Scope
 from tocsin.kernel.problems import CLIENT_CLOSED
+from tocsin.kernel.reader import READER, Reader
 from tocsin.kernel.request_id import REQUEST_ID
 from tocsin.kernel.routing import scope_of
 from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
@@ -184,11 +185,12 @@ def _is_foreign(request: web.Request) -> bool:
 
 @web.middleware
 async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Set the request's principal; refuse the request if it lacks the route's scope."""
+    """Set the request's principal and the reader of its response; refuse the request if it lacks the route's scope."""
     scope = scope_of(request.match_info.route)
     # What needs no permission works while nobody can be authenticated.
     principal = NOBODY if scope is Scope.PUBLIC else await request.app[AUTHENTICATOR].principal_of(request)
     request[PRINCIPAL] = principal
+    READER.set(Reader.of(principal))
     if scope is not None and scope not in principal.scopes:
         if principal.kind is PrincipalKind.NOBODY:
             msg = "Log in, or send a token that is valid: `Authorization: Bearer <token>`."

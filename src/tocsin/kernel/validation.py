@@ -7,6 +7,8 @@ from pydantic import BaseModel, ValidationError
 from tocsin.kernel.errors import FieldError, InvalidRequestError, MalformedRequestError, TooLargeError
 
 M = TypeVar("M", bound=BaseModel)
+REQUEST: Final = {"source": "request"}
+"""The context of validation by which types know a value that a caller sent from one that is stored."""
 BODY_LIMIT: Final = 512 * 1024
 """The maximum size in bytes of a body from outside."""
 MAX_VALUES: Final = 30_000
@@ -27,7 +29,7 @@ def parse_json(body: bytes, model: type[M], *, max_values: int = MAX_VALUES) -> 
     """
     refuse_too_many_values(body, max_values)
     try:
-        return model.model_validate_json(body)
+        return model.model_validate_json(body, context=REQUEST)
     except ValidationError as exc:
         if exc.error_count() > MAX_BUILT_ERRORS:
             detail = f"There are {exc.error_count()} errors, too many to list."

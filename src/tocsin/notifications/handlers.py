@@ -15,8 +15,9 @@ from tocsin.contracts.notifications import (
     Notify,
     PagesCancelled,
 )
-from tocsin.kernel.errors import InvalidRequestError
+from tocsin.kernel.errors import ForbiddenError, InvalidRequestError
 from tocsin.kernel.openapi import describes
+from tocsin.kernel.reader import READER
 from tocsin.kernel.requests import idempotent_request, parse_body, parse_query, path_uuid
 from tocsin.kernel.responses import respond
 from tocsin.notifications.queries import BoardQuery, NotificationQuery, SummaryQuery
@@ -37,10 +38,13 @@ async def post_notify(request: web.Request) -> web.Response:
     return respond(queued, status=HTTPStatus.ACCEPTED)
 
 
-@describes(Page[Notification], query=NotificationQuery)
+@describes(Page[Notification], query=NotificationQuery, problems=(HTTPStatus.FORBIDDEN,))
 async def list_notifications(request: web.Request) -> web.Response:
     """List messages with every attempt to deliver them, newest first."""
     query = parse_query(request, NotificationQuery)
+    if query.recipient is not None and not READER.get().sees(query.recipient):
+        msg = "Only admins may search for an address, because others could find out addresses by guessing."
+        raise ForbiddenError(msg)
     items, cursor = await search.list_page(request.app[DEPS], query.filters(), limit=query.limit)
     return respond(Page[Notification](items=items, next_cursor=cursor))
 

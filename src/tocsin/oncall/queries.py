@@ -57,7 +57,7 @@ class PeopleQuery(ListQuery):
     """Parameters of `GET /api/v1/people`."""
 
     q: Annotated[Text, Field(min_length=1, max_length=256)] | None = None
-    """A part of the name or the e-mail address."""
+    """A part of the name; for callers who may see every e-mail address, also of that."""
     team: Line | None = None
 
 

@@ -34,7 +34,7 @@ from tocsin.web.ui import https, security_headers, templating
 from tocsin.web.ui.error_page import error_page_middleware
 from tocsin.web.ui.on_behalf import on_behalf_middleware
 from tocsin.web.ui.page_loader import CACHE, Cache
-from tocsin.web.ui.shared_work import SharedWork
+from tocsin.web.ui.shared_work import EVERYBODY, SharedWork
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -47,8 +47,9 @@ def create_app(settings: Settings) -> web.Application:
     _add_accounts(app, settings)
     _add_tls(app, settings)
     app[CACHE] = Cache()
-    app[SHARED_NOW] = SharedWork()
-    app[SHARED_INCIDENTS] = SharedWork()
+    everybody = EVERYBODY if settings.access == "closed" else None
+    app[SHARED_NOW] = SharedWork(everybody)
+    app[SHARED_INCIDENTS] = SharedWork(everybody)
     app[GATEWAY] = Gateway(settings)
     app[STREAM_LIMIT] = StreamLimit(settings.max_streams)
     app[API_DESCRIPTION] = ApiDescription()

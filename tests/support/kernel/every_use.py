@@ -13,6 +13,7 @@ from psycopg2.extensions import make_dsn
 
 from tests.support.e2e.system import PRIMARY, World
 from tests.support.kernel.user import User
+from tests.support.oncall.every_use_of_managers import use_managers
 from tests.support.ports import free_port
 from tests.support.settings_page import settings_of
 from tests.support.system import QUICK, URL_OF
@@ -118,6 +119,7 @@ async def use_everything(services: Services, session: ClientSession, world: Worl
             **await _have_people(user),
         }
         await _ask(user, samples)
+    await use_managers(services.dsn, samples["person_id"])
     await use_accounts(services.dsn)
 
 

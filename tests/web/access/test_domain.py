@@ -22,7 +22,7 @@ def test_each_role_has_its_scopes_and_none_has_that_of_our_services() -> None:
     assert own == {
         Role.SENDER: {"send"},
         Role.VIEWER: {"read"},
-        Role.RESPONDER: {"send", "read", "respond"},
+        Role.RESPONDER: {"send", "read", "respond", "manage"},
         Role.ADMIN: {"metrics", "send", "read", "respond", "manage", "admin"},
     }
 

@@ -27,7 +27,7 @@ async def test_a_log_in_begins_a_session_with_the_rights_of_the_role(access: Acc
     assert session.account == bob.account
     found = await access.identity(session)
     assert (found.account_id, found.session_id, found.name) == (bob.account.id, session.id, "Bob")
-    assert found.scopes == {Scope.PUBLIC, Scope.FORWARD, Scope.SEND, Scope.READ, Scope.RESPOND}
+    assert found.scopes == {Scope.PUBLIC, Scope.FORWARD, Scope.SEND, Scope.READ, Scope.RESPOND, Scope.MANAGE}
 
 
 async def test_each_log_in_has_a_secret_of_its_own(access: Access) -> None:

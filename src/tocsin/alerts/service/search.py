@@ -1,5 +1,6 @@
 """Read alerts: lists, single alerts and summaries."""
 
+from typing import Final
 from uuid import UUID
 
 from tocsin.alerts.queries import AlertQuery, SummaryQuery
@@ -10,6 +11,9 @@ from tocsin.contracts.model import Page
 from tocsin.kernel.db import Row, autocommit
 from tocsin.kernel.errors import NotFoundError
 from tocsin.kernel.pagination import page_of
+from tocsin.kernel.principal import Principal, Scope
+
+WITHHELD: Final = "Only responders and admins see raw requests, which may contain secrets of the sender."
 
 
 async def list_alerts(deps: Deps, query: AlertQuery) -> Page[Alert]:
@@ -34,8 +38,8 @@ async def summarise(deps: Deps, query: SummaryQuery) -> AlertSummary:
     )
 
 
-async def get_alert(deps: Deps, alert_id: UUID) -> AlertDetail:
-    """Return an alert with the request of its newest report. Raise NotFoundError."""
+async def get_alert(deps: Deps, alert_id: UUID, by: Principal) -> AlertDetail:
+    """Return an alert, with the request of its newest report if *by* may see it. Raise NotFoundError."""
     async with autocommit(deps.db) as cur:
         found = await queries.find_alert(cur, alert_id)
     if found is None:
@@ -44,6 +48,8 @@ async def get_alert(deps: Deps, alert_id: UUID) -> AlertDetail:
             msg += f" Alerts are kept for {days} days."
         raise NotFoundError(msg)
     alert, request = found
+    if Scope.RESPOND not in by.scopes:
+        return AlertDetail.model_validate({**_wire(alert), "request": None, "request_withheld": WITHHELD})
     return AlertDetail.model_validate({**_wire(alert), "request": request and _request(request)})
 
 

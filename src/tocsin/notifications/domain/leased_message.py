@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from tocsin.channels.message import Message
+from tocsin.contracts.contact_types import masked
 from tocsin.contracts.notifications import NotificationKind, PageDetails
 
 
@@ -63,5 +64,6 @@ class LeasedMessage:
         )
 
     def addressee(self) -> str:
-        """Return the recipient for use within a sentence."""
-        return f"{self.page.person} ({self.recipient})" if self.page is not None else self.recipient
+        """Return the recipient for use within a sentence, which is copied to other services: masked for everybody."""
+        address = masked(self.address)
+        return f"{self.page.person} ({address})" if self.page is not None else address

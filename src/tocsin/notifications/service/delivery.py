@@ -102,7 +102,8 @@ async def _send(deps: Deps, transports: Transports, group: Sequence[LeasedMessag
                 return None
             async with tasks.timeout(min(left * LEASE_SHARE, settings.send_timeout_seconds)):
                 message_to_send = digest.compose(group, public_url=settings.public_url)
-                return await CHANNELS[message.channel].send(message_to_send, settings, transports)
+                outcome = await CHANNELS[message.channel].send(message_to_send, settings, transports)
+                return outcome.without(message.address)
     except TimeoutError:
         return Outcome.retry("no response in time")
     except Exception as exc:

@@ -19,7 +19,8 @@ SELECT_PEOPLE: Final = """
       AND (%(team)s::text IS NULL OR p.id IN (
           SELECT m.person_id FROM oncall.membership AS m JOIN oncall.team AS t ON t.id = m.team_id
           WHERE t.name = %(team)s))
-      AND (%(q)s::text IS NULL OR strpos(lower(p.name || ' ' || p.email), lower(%(q)s)) > 0)
+      AND (%(q)s::text IS NULL OR strpos(lower(CASE WHEN %(by_email)s THEN p.name || ' ' || p.email ELSE p.name END),
+                                          lower(%(q)s)) > 0)
       AND (%(after_at)s::timestamptz IS NULL OR (p.created_at, p.id) < (%(after_at)s, %(after_id)s::uuid))
     ORDER BY p.created_at DESC, p.id DESC
     LIMIT %(fetch)s
@@ -38,13 +39,14 @@ SELECT_TEAMS: Final = """
     LIMIT %(fetch)s
 """
 NO_FILTER: Final[dict[str, Any]] = {
-    "id": None, "email": None, "team": None, "q": None, "after_at": None, "after_id": None, "fetch": None,
+    "id": None, "email": None, "team": None, "q": None, "by_email": True,
+    "after_at": None, "after_id": None, "fetch": None,
 }  # fmt: skip
 
 
-async def list_people(cur: Cursor, query: PeopleQuery) -> tuple[list[Person], str | None]:
-    """Return a page of people, newest first, and the cursor of the next page."""
-    filters = {**NO_FILTER, **query.model_dump(include={"q", "team"}), **query.after()}
+async def list_people(cur: Cursor, query: PeopleQuery, *, by_email: bool) -> tuple[list[Person], str | None]:
+    """Return a page of people, newest first, and the cursor of the next page; *by_email* includes e-mail in `q`."""
+    filters = {**NO_FILTER, **query.model_dump(include={"q", "team"}), "by_email": by_email, **query.after()}
     return page_of(await fetch_all(cur, SELECT_PEOPLE, **filters), query.limit, Person.model_validate)
 
 

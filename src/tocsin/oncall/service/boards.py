@@ -8,9 +8,11 @@ from tocsin.contracts.escalations import Escalation
 from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import Schedule
 from tocsin.kernel.db import Cursor, autocommit
+from tocsin.kernel.principal import Principal
 from tocsin.oncall.queries import BoardQuery
 from tocsin.oncall.repository import escalations, schedules
 from tocsin.oncall.service import Deps
+from tocsin.oncall.service.authority import find_authority
 from tocsin.oncall.service.shifts import on_call_view
 from tocsin.oncall.service.views import escalation_views, schedule_view
 
@@ -26,12 +28,13 @@ async def get_board(deps: Deps, query: BoardQuery) -> OnCallBoard:
     )
 
 
-async def get_listing(deps: Deps, query: BoardQuery) -> OnCallListing:
+async def get_listing(deps: Deps, query: BoardQuery, by: Principal) -> OnCallListing:
     """Return the newest schedules, and escalations."""
     async with autocommit(deps.db) as cur:
         stored, cursor = await schedules.list_schedules(cur, query)
         found = await _escalations(cur, deps, query.incident_id)
-    page = Page[Schedule](items=[schedule_view(item) for item in stored], next_cursor=cursor)
+        authority = await find_authority(cur, by)
+    page = Page[Schedule](items=[schedule_view(item, authority) for item in stored], next_cursor=cursor)
     return OnCallListing(schedules=page, escalations=found)
 
 

@@ -13,9 +13,12 @@ from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.idempotency import replay
 from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.ids import new_id
+from tocsin.kernel.principal import Principal
+from tocsin.kernel.reader import Reader
 from tocsin.oncall.queries import PeopleQuery, TeamsQuery
 from tocsin.oncall.repository import people
 from tocsin.oncall.service import Deps
+from tocsin.oncall.service.authority import find_authority
 
 log = structlog.get_logger(__name__)
 ADD: Final = Failpoint("oncall.add_person")
@@ -23,10 +26,13 @@ CHANGE: Final = Failpoint("oncall.change_person")
 JOIN: Final = Failpoint("oncall.join_team")
 
 
-async def list_people(deps: Deps, query: PeopleQuery) -> Page[Person]:
-    """Return a page of people, newest first."""
+async def list_people(deps: Deps, query: PeopleQuery, by: Principal) -> Page[Person]:
+    """Return a page of people, newest first.
+
+    Only who sees every e-mail address can search for one: who does not could find one out letter by letter.
+    """
     async with autocommit(deps.db) as cur:
-        found, cursor = await people.list_people(cur, query)
+        found, cursor = await people.list_people(cur, query, by_email=Reader.of(by).sees_all)
     return Page[Person](items=found, next_cursor=cursor)
 
 
@@ -36,10 +42,11 @@ async def get_person(deps: Deps, person_id: UUID) -> Person:
         return await people.get_person(cur, person_id)
 
 
-async def add_person(deps: Deps, given: PersonIn, *, request: IdempotentRequest | None) -> Person:
-    """Add a person. Raise ConflictError if another one has the e-mail address."""
+async def add_person(deps: Deps, given: PersonIn, *, by: Principal, request: IdempotentRequest | None) -> Person:
+    """Add a person. Raise ForbiddenError, or ConflictError if another one has the e-mail address."""
     person_id = new_id()
     async with ADD(), transaction(deps.db) as cur:
+        (await find_authority(cur, by, lock=True)).require_new_person()
         first = await replay(cur, request, person_id)
         if first is not None:
             return await people.get_person(cur, first)
@@ -50,15 +57,18 @@ async def add_person(deps: Deps, given: PersonIn, *, request: IdempotentRequest 
     return added
 
 
-async def change_person(deps: Deps, person_id: UUID, change: ChangePerson, *, version: int | None) -> Person:
+async def change_person(
+    deps: Deps, person_id: UUID, change: ChangePerson, *, by: Principal, version: int | None
+) -> Person:
     """Change a person. Equal values are a no-op.
 
-    Raise NotFoundError; StaleError if *version* is given and is not the current one; ConflictError if another person
-    has the e-mail address, or if a schedule names the present one.
+    Raise NotFoundError; ForbiddenError; StaleError if *version* is given and is not the current one; ConflictError if
+    another person has the e-mail address, or if a schedule names the present one.
     """
     async with CHANGE(), transaction(deps.db) as cur:
         await people.lock_people(cur)
         person = await people.get_person(cur, person_id)
+        (await find_authority(cur, by, lock=True)).require_change(person, change)
         if version is not None and version != person.version:
             msg = f"{person.name} has changed since version {version}: read the person again and repeat the change."
             raise StaleError(msg)
@@ -73,11 +83,15 @@ async def change_person(deps: Deps, person_id: UUID, change: ChangePerson, *, ve
         return await people.get_person(cur, person_id)
 
 
-async def delete_person(deps: Deps, person_id: UUID) -> Person:
-    """Delete a person, and return who that was. Raise NotFoundError, or ConflictError if a schedule names them."""
+async def delete_person(deps: Deps, person_id: UUID, *, by: Principal) -> Person:
+    """Delete a person, and return who that was.
+
+    Raise NotFoundError; ForbiddenError; ConflictError if a schedule names them.
+    """
     async with CHANGE(), transaction(deps.db) as cur:
         await people.lock_people(cur)
         person = await people.get_person(cur, person_id)
+        (await find_authority(cur, by, lock=True)).require_deletion(person)
         await _require_in_no_rotation(cur, person, "They are in the schedule of")
         await people.delete_person(cur, person_id)
     log.info("person deleted", person_id=str(person_id))
@@ -97,10 +111,11 @@ async def get_team(deps: Deps, team_id: UUID) -> Team:
         return await people.get_team(cur, team_id)
 
 
-async def join_team(deps: Deps, team_id: UUID, person_id: UUID, role: TeamRole) -> Team:
-    """Add a person to a team, or change their role there. Raise NotFoundError."""
+async def join_team(deps: Deps, team_id: UUID, person_id: UUID, role: TeamRole, *, by: Principal) -> Team:
+    """Add a person to a team, or change their role there. Raise NotFoundError, ForbiddenError."""
     async with JOIN(), transaction(deps.db) as cur:
-        await people.get_team(cur, team_id)
+        team = await people.get_team(cur, team_id)
+        (await find_authority(cur, by, lock=True)).require_team(team.name)
         await people.get_person(cur, person_id)
         await people.upsert_membership(cur, team_id=team_id, person_id=person_id, role=role)
         team = await people.get_team(cur, team_id)
@@ -108,10 +123,14 @@ async def join_team(deps: Deps, team_id: UUID, person_id: UUID, role: TeamRole) 
     return team
 
 
-async def leave_team(deps: Deps, team_id: UUID, person_id: UUID) -> Team:
-    """Remove a person from a team. Raise NotFoundError, or ConflictError if the team's schedule names them."""
+async def leave_team(deps: Deps, team_id: UUID, person_id: UUID, *, by: Principal) -> Team:
+    """Remove a person from a team.
+
+    Raise NotFoundError; ForbiddenError; ConflictError if the team's schedule names them.
+    """
     async with JOIN(), transaction(deps.db) as cur:
         team = await people.get_team(cur, team_id)
+        (await find_authority(cur, by, lock=True)).require_team(team.name)
         person = await people.get_person(cur, person_id)
         await _require_in_no_rotation(cur, person, "They are in the schedule of", team_id=team_id)
         if not await people.delete_membership(cur, team_id=team_id, person_id=person_id):

@@ -17,9 +17,11 @@ from tocsin.kernel.idempotency import replay
 from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.pagination import ListQuery
+from tocsin.kernel.principal import Principal
 from tocsin.oncall.domain.schedule import StoredSchedule, anchor_of
 from tocsin.oncall.repository import schedules
 from tocsin.oncall.service import Deps
+from tocsin.oncall.service.authority import find_authority
 from tocsin.oncall.service.views import schedule_view
 
 log = structlog.get_logger(__name__)
@@ -27,13 +29,18 @@ CREATE: Final = Failpoint("oncall.create_schedule")
 REPLACE: Final = Failpoint("oncall.replace_schedule")
 
 
-async def create(deps: Deps, given: ScheduleIn, *, request: IdempotentRequest | None) -> Schedule:
-    """Create a team with its schedule. Raise ConflictError if the team exists or another team owns a service."""
+async def create(deps: Deps, given: ScheduleIn, *, by: Principal, request: IdempotentRequest | None) -> Schedule:
+    """Create a team with its schedule.
+
+    Raise ForbiddenError; ConflictError if the team exists or another team owns a service.
+    """
     schedule_id = new_id()
     async with CREATE(), transaction(deps.db) as cur:
+        authority = await find_authority(cur, by, lock=True)
+        authority.require_new_team()
         first = await replay(cur, request, schedule_id)
         if first is not None:
-            return schedule_view(await schedules.get_schedule(cur, first))
+            return schedule_view(await schedules.get_schedule(cur, first), authority)
         anchor = anchor_of(given, await schedules.select_now(cur))
         if not await schedules.insert_schedule(
             cur, schedule_id=schedule_id, team_id=new_id(), given=given, anchor=anchor
@@ -48,24 +55,26 @@ async def create(deps: Deps, given: ScheduleIn, *, request: IdempotentRequest | 
         stored = await schedules.get_schedule(cur, schedule_id)
     log.info("schedule created", team=given.team, members=len(given.members))
     deps.schedules_changed.set()
-    return schedule_view(stored)
+    return schedule_view(stored, authority)
 
 
-async def replace(deps: Deps, schedule_id: UUID, given: ScheduleIn, *, version: int | None) -> Schedule:
+async def replace(deps: Deps, schedule_id: UUID, given: ScheduleIn, *, by: Principal, version: int | None) -> Schedule:
     """Replace a team's schedule; equal values are a no-op.
 
-    Running escalations use the new schedule from their next step on. Raise NotFoundError; InvalidRequestError if the
-    team's name differs; StaleError if *version* is given and is not the current one; ConflictError if another team
-    owns a service.
+    Running escalations use the new schedule from their next step on. Raise NotFoundError; ForbiddenError;
+    InvalidRequestError if the team's name differs; StaleError if *version* is given and is not the current one;
+    ConflictError if another team owns a service.
     """
     async with REPLACE(), transaction(deps.db) as cur:
         stored = await schedules.get_schedule(cur, schedule_id)
+        authority = await find_authority(cur, by, lock=True)
+        authority.require_team(stored.team)
         if given.team != stored.team:
             detail = f"A team cannot be renamed: send {stored.team!r}."
             raise InvalidRequestError([{"pointer": "#/team", "detail": detail}])
         anchor = anchor_of(given, await schedules.select_now(cur))
         if _changed(stored, given, anchor=anchor) == stored:
-            return schedule_view(stored)
+            return schedule_view(stored, authority)
         if not await schedules.update_schedule(
             cur, schedule_id=schedule_id, given=given, anchor=anchor, version=version
         ):
@@ -79,20 +88,22 @@ async def replace(deps: Deps, schedule_id: UUID, given: ScheduleIn, *, version: 
         stored = await schedules.get_schedule(cur, schedule_id)
     log.info("schedule changed", team=given.team, members=len(given.members), version=stored.version)
     deps.schedules_changed.set()
-    return schedule_view(stored)
+    return schedule_view(stored, authority)
 
 
-async def get(deps: Deps, schedule_id: UUID) -> Schedule:
+async def get(deps: Deps, schedule_id: UUID, by: Principal) -> Schedule:
     """Return a schedule. Raise NotFoundError."""
     async with transaction(deps.db) as cur:
-        return schedule_view(await schedules.get_schedule(cur, schedule_id))
+        stored = await schedules.get_schedule(cur, schedule_id)
+        return schedule_view(stored, await find_authority(cur, by))
 
 
-async def list_page(deps: Deps, query: ListQuery) -> Page[Schedule]:
+async def list_page(deps: Deps, query: ListQuery, by: Principal) -> Page[Schedule]:
     """Return a page of schedules, newest first."""
     async with transaction(deps.db) as cur:
         found, cursor = await schedules.list_schedules(cur, query)
-    return Page[Schedule](items=[schedule_view(stored) for stored in found], next_cursor=cursor)
+        authority = await find_authority(cur, by)
+    return Page[Schedule](items=[schedule_view(stored, authority) for stored in found], next_cursor=cursor)
 
 
 def _changed(stored: StoredSchedule, given: ScheduleIn, *, anchor: datetime) -> StoredSchedule:

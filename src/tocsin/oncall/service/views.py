@@ -7,6 +7,7 @@ from datetime import timedelta
 from tocsin.contracts.escalations import Escalation, EscalationPage
 from tocsin.contracts.oncall import Member, PersonOnCall, Schedule, Shift
 from tocsin.kernel.db import Cursor
+from tocsin.oncall.domain.authority import Authority
 from tocsin.oncall.domain.contact_resolver import ContactResolver
 from tocsin.oncall.domain.escalation import StoredEscalation, plan_step
 from tocsin.oncall.domain.schedule import ScheduledShift, StoredSchedule, handoff_of
@@ -14,8 +15,11 @@ from tocsin.oncall.repository import pages, schedules
 from tocsin.oncall.service.escalation_steps import ExecutedStep
 
 
-def schedule_view(stored: StoredSchedule) -> Schedule:
-    """Return a schedule for the API. Creating another team from it results in the same shifts."""
+def schedule_view(stored: StoredSchedule, authority: Authority) -> Schedule:
+    """Return a schedule for the API, for a caller with *authority*.
+
+    Creating another team from it results in the same shifts.
+    """
     handoff_time, handoff_weekday = handoff_of(stored.anchor, stored.rotation_type)
     return Schedule(
         id=stored.id,
@@ -30,6 +34,7 @@ def schedule_view(stored: StoredSchedule) -> Schedule:
         anchor=stored.anchor,
         created_at=stored.created_at,
         version=stored.version,
+        may_manage=authority.manages(stored.team),
     )
 
 

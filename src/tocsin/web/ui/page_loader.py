@@ -11,6 +11,7 @@ from aiohttp import web
 from tocsin.kernel import clock, tasks
 from tocsin.kernel.errors import RejectedError, UpstreamError
 from tocsin.kernel.http_client import Budget
+from tocsin.kernel.principal import ON_BEHALF_OF, Principal, Scope
 from tocsin.web.settings import SETTINGS
 from tocsin.web.ui.cached import Cached
 from tocsin.web.ui.outages import Outages, outages_of
@@ -42,6 +43,16 @@ class Cache:
 
 
 CACHE = web.AppKey("CACHE", Cache)
+EVERYBODY: Final = "everybody"
+
+
+def _reader(principal: Principal | None) -> str:
+    """Return for whom the services respond alike: they mask addresses, but for admins, their owners and managers."""
+    if principal is None or Scope.ADMIN in principal.scopes:
+        return "all"
+    if principal.person_id is None:
+        return EVERYBODY
+    return f"{principal.person_id} {Scope.MANAGE in principal.scopes}"
 
 
 class PageLoader:
@@ -52,6 +63,7 @@ class PageLoader:
         self.at: Final = clock.now()
         self.budget: Final = Budget(attempts=1, seconds=seconds, attempt_seconds=seconds)
         self._cache = app[CACHE]
+        self._reader = _reader(ON_BEHALF_OF.get())
         self._requested: set[str] = set()
         self._failed: set[str] = set()
 
@@ -71,10 +83,11 @@ class PageLoader:
         return self.remember(key, await self.fetch(peer, response))
 
     def remember(self, key: str, value: T | None) -> Cached[T]:
-        """Cache *value* under *key*; if it could not be loaded, return what is cached."""
+        """Cache *value* under *key*; if it could not be loaded, return what is cached for readers who see the same."""
         if value is None:
-            return self._cache.get(key) or Cached(None, self.at, fresh=False)
-        self._cache.put(key, Cached(value, self.at, fresh=False))
+            found = self._cache.get(f"{self._reader} {key}") or self._cache.get(f"{EVERYBODY} {key}")
+            return found or Cached(None, self.at, fresh=False)
+        self._cache.put(f"{self._reader} {key}", Cached(value, self.at, fresh=False))
         return Cached(value, self.at, fresh=True)
 
     async def is_soon_done(self, task: asyncio.Task[Any]) -> bool:

@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 from aiohttp import web
 
 from tocsin.kernel.auth import PRINCIPAL
-from tocsin.kernel.principal import Principal
+from tocsin.kernel.principal import Principal, Scope
 from tocsin.web.ui import forms
 
 ACTOR_COOKIE: Final = "tocsin_actor"
@@ -31,6 +31,16 @@ class Visitor:
     """Whether single-key shortcuts are on: speech input and accidental typing need them off (WCAG 2.1.4)."""
     account: Principal | None = None
     """Who has logged in."""
+
+    @property
+    def may_create_teams(self) -> bool:
+        """Whether the visitor may create teams with their schedules."""
+        return self.account is None or Scope.ADMIN in self.account.scopes
+
+    @property
+    def may_manage(self) -> bool:
+        """Whether the visitor may change the teams of which they are a manager."""
+        return self.account is None or Scope.MANAGE in self.account.scopes
 
     @property
     def actor(self) -> str:

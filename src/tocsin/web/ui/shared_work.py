@@ -13,7 +13,7 @@ from typing import Final, Generic, TypeVar
 from aiohttp import web
 
 from tocsin.kernel import clock, tasks
-from tocsin.kernel.principal import ON_BEHALF_OF
+from tocsin.kernel.principal import ON_BEHALF_OF, Principal, PrincipalKind, Scope
 from tocsin.kernel.tasks import create_task
 
 T = TypeVar("T")
@@ -21,6 +21,8 @@ INTERVAL_SECONDS: Final = 1.0
 """The interval of the work while many browsers refresh."""
 CROWD: Final = 5
 """So many requests within an interval are many."""
+EVERYBODY: Final = Principal(PrincipalKind.ACCOUNT, None, frozenset({Scope.PUBLIC, Scope.FORWARD, Scope.READ}))
+"""On behalf of whom that is loaded in closed mode which several accounts see: it has what each of them may see."""
 
 
 class _Round(Generic[T]):
@@ -57,7 +59,9 @@ class _Thing(Generic[T]):
 class SharedWork(Generic[T]):
     """Does the work for each thing once for all requests that wait for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_behalf_of: Principal | None = None) -> None:
+        """*on_behalf_of* is for whom the work calls the other services; None for this one."""
+        self._on_behalf_of = on_behalf_of
         self._things: dict[Hashable, _Thing[T]] = {}
 
     async def get(self, key: Hashable, work: Callable[[], Awaitable[T]], *, patient: bool) -> T:
@@ -84,7 +88,7 @@ class SharedWork(Generic[T]):
 
     async def _run(self, key: Hashable, thing: _Thing[T]) -> None:
         """Do the work as long as there are requests; forget the thing once there was none for an interval."""
-        ON_BEHALF_OF.set(None)  # the task has it from the first request, but the work is for all of them
+        ON_BEHALF_OF.set(self._on_behalf_of)  # the task has that of the first request, but the work is for all of them
         try:
             while await _is_set(thing.requested, thing.seconds_left):
                 thing.requested.clear()

@@ -13,7 +13,7 @@ EVERYONE: Final = frozenset({Scope.PUBLIC, Scope.FORWARD})
 SCOPES: Final[dict[Role, frozenset[Scope]]] = {
     Role.SENDER: EVERYONE | {Scope.SEND},
     Role.VIEWER: EVERYONE | {Scope.READ},
-    Role.RESPONDER: EVERYONE | {Scope.SEND, Scope.READ, Scope.RESPOND},
+    Role.RESPONDER: EVERYONE | {Scope.SEND, Scope.READ, Scope.RESPOND, Scope.MANAGE},
     Role.ADMIN: frozenset(Scope) - {Scope.SERVICE},
 }
 

@@ -45,6 +45,8 @@ class Team:
     name: str
     zone: ZoneInfo
     assignments: list[Assignment]
+    may_manage: bool
+    """Whether the visitor is a manager of the team, or an admin."""
 
     def assigned_to(self, name: str) -> Assignment | None:
         """Return the role that *name* has now, primary first."""
@@ -173,7 +175,8 @@ def _team(schedule: Schedule, shifts: Sequence[Shift]) -> Team:
             role, people[0], changed.starts_at if changed else None, following.name if following else None
         )
 
-    return Team(schedule.id, schedule.team, ZoneInfo(schedule.time_zone), [assignment(role) for role in Role])
+    assignments = [assignment(role) for role in Role]
+    return Team(schedule.id, schedule.team, ZoneInfo(schedule.time_zone), assignments, schedule.may_manage)
 
 
 def _gap(role: Role, teams: Sequence[Team]) -> Gap | None:

@@ -6,12 +6,13 @@ from typing import Final
 from aiohttp import web
 
 from tocsin.clients.oncall import ONCALL
-from tocsin.kernel.errors import RejectedError, UpstreamError
+from tocsin.kernel.errors import ForbiddenError, RejectedError, UpstreamError
 from tocsin.web.pages.schedule.loader import load_schedule
 from tocsin.web.pages.schedule.schedule_form import MAX_FIELDS, InvalidFormError, ScheduleForm, schedule_of
 from tocsin.web.pages.schedule.view import ScheduleData, schedule_view
-from tocsin.web.ui import forms, templating
+from tocsin.web.ui import forms, preferences, templating
 
+FORBIDDEN: Final = 403
 UNPROCESSABLE: Final = 422
 UNAVAILABLE: Final = 503
 
@@ -19,6 +20,7 @@ UNAVAILABLE: Final = 503
 async def get_schedule(request: web.Request) -> web.Response:
     """Show the form: an empty one, or that of a team."""
     data = await load_schedule(request.app, request.match_info["schedule"])
+    _require_manager(request, data)
     form = ScheduleForm.of(data.stored) if data.stored else ScheduleForm()
     return _show(request, data, form.with_spare_rows())
 
@@ -30,6 +32,7 @@ async def post_schedule(request: web.Request) -> web.StreamResponse:
     data = ScheduleData(request.match_info["schedule"], None)
     try:
         data = await load_schedule(request.app, data.schedule_id)
+        _require_manager(request, data)
         if "more" in fields:
             return _show(request, data, form.with_spare_rows())
         client, stored = request.app[ONCALL], data.stored
@@ -43,11 +46,25 @@ async def post_schedule(request: web.Request) -> web.StreamResponse:
     except InvalidFormError as exc:
         return _show(request, data, form, errors=exc.errors, status=UNPROCESSABLE)
     except RejectedError as exc:
+        if exc.status == FORBIDDEN:
+            raise ForbiddenError(str(exc)) from exc
         return _show(request, data, form, errors={"": str(exc)}, status=exc.status)
     except UpstreamError as exc:
         detail = f"It may or may not have been saved: {exc} Save again; your entries are kept."
         return _show(request, data, form, errors={"": detail}, key=fields.get("key"), status=UNAVAILABLE)
     return forms.see_other(str(request.app.router["oncall"].url_for().with_query(team=given.team)))
+
+
+def _require_manager(request: web.Request, data: ScheduleData) -> None:
+    """Raise ForbiddenError unless the visitor may change the schedule: others see no form, as addresses are masked."""
+    visitor = preferences.of(request)
+    if data.stored is None:
+        if not visitor.may_create_teams:
+            msg = "Only admins may create a team with its schedule."
+            raise ForbiddenError(msg)
+    elif not (visitor.may_manage and data.stored.may_manage):
+        msg = f"Only the managers of {data.stored.team} and admins may change its schedule."
+        raise ForbiddenError(msg)
 
 
 def _show(
