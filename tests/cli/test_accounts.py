@@ -116,3 +116,22 @@ def test_a_token_that_cannot_be_kept_is_reported(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("XDG_CONFIG_HOME", "/dev/null")
     with pytest.raises(Exception, match="cannot be kept"):
         credentials.keep("tocsin_pat_x")
+
+
+async def test_the_audit_is_a_table_of_what_matches(gateway: FakeGateway) -> None:
+    entry = {
+        "id": ID,
+        "at": AT,
+        "service": "web-ui",
+        "action": "request.refused",
+        "principal": {"kind": "nobody"},
+        "address": "192.0.2.7",
+        "object": {"kind": "route", "id": "r", "name": "PATCH /api/v1/incidents/{incident_id}"},
+        "count": 17,
+        "request_id": "r",
+    }
+    gateway.responses["GET /api/v1/accounts"] = 200, {"items": [ADA], "next_cursor": None}
+    gateway.responses["GET /api/v1/audit"] = 200, {"items": [entry], "next_cursor": None}
+    printed = (await tocsin("audit", "--account", "Ada", "--action", "request.refused", "--object", "PATCH")).out
+    assert all(word in printed for word in ("nobody known", "192.0.2.7", "request.refused", "17 times"))
+    assert '"count": 17' in (await tocsin("audit", "--json")).out

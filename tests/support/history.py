@@ -37,7 +37,7 @@ OVER: Final = {
     "alerts.correlation": "forwarded_version = version",
 }
 """One row in two hundred is of something that is not finished."""
-STEP: Final = {"outbox": "1 second", "idempotency": "1 second", "cancellation": "10 seconds"}
+STEP: Final = {"outbox": "1 second", "audit_queue": "1 second", "idempotency": "1 second", "cancellation": "10 seconds"}
 """How far apart the copies are in tables whose old rows are deleted; in the others, 20 minutes: two years in all."""
 SPREAD: Final = {"service", "team", "assigned_to", "person", "recipient", "address", "rate_limit_key", "fingerprint"}
 """Columns that have some hundred values rather than the few of the rows copied."""

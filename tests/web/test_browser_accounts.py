@@ -10,10 +10,12 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
+from tests.support.web.audit import app_of, given_entry
 from tests.support.web.closed import PASSWORD, closed_settings, setup_path
 from tests.support.web.demo_night import Services
 from tests.support.web.visits import DESKTOP, PHONE, Visit, fits, live
 from tests.web.conftest import Client, StartWeb
+from tocsin.web.access.service import DEPS, audit
 
 pytestmark = [pytest.mark.slow, pytest.mark.sample("pages in a browser", 45)]
 
@@ -91,6 +93,44 @@ async def test_every_page_of_accounts_is_accessible_in_every_state(
     await guest.keyboard.press("Enter")
     await expect(guest.get_by_role("alert")).to_be_visible()
     await is_sound(guest)
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_audit_is_accessible_and_shows_what_has_changed(
+    visit: Visit, client: Client, viewport: Any, scheme: str
+) -> None:
+    look = {"viewport": viewport, "color_scheme": scheme, "reduced_motion": "reduce"}
+    page = await set_up(visit, client, **look)
+    refused = given_entry(
+        action="request.refused",
+        principal={"kind": "nobody"},
+        object={"kind": "route", "id": "r", "name": "PATCH /api/v1/incidents/{incident_id:[0-9A-Fa-f-]+}"},
+        before=None,
+        after={"status": 401},
+        count=1_234,
+    )
+    long = given_entry(after={"title": 300 * "W"}, object={"kind": "incident", "id": "x", "name": "#7 " + 200 * "w"})
+    await audit.store(app_of(client)[DEPS], [given_entry(), refused, long])
+    await page.locator("header details.menu summary").click()
+    await page.get_by_role("link", name="Audit").click()
+    await expect(page.get_by_role("heading", name="Who changed what")).to_be_visible()
+    await expect(page.get_by_role("row", name="1,234 times")).to_be_visible()
+    for summary in await page.locator("details.data > summary").all():
+        await summary.focus()
+        await page.keyboard.press("Enter")
+    await expect(page.locator(".diff ins").first).to_be_visible()
+    await is_sound(page)
+    await page.get_by_role("combobox", name="Action").select_option("incident.acknowledge")
+    await page.get_by_role("button", name="Filter").click()
+    await expect(page.locator("table.audit tbody tr")).to_have_count(2)
+    await is_sound(page)
+    async with page.expect_download() as started:
+        await page.get_by_role("link", name="As CSV").click()
+    assert (await started.value).suggested_filename.endswith(".csv")
+    await page.goto(visit.url + "/audit?q=nothing+has+this+name")
+    await expect(page.get_by_text("No entry matches this filter.")).to_be_visible()
+    await is_sound(page)
 
 
 async def test_from_log_in_to_resolved_with_the_keyboard_alone(

@@ -122,7 +122,7 @@ def change(
         raise usage_error(exc) from exc
 
     async def apply(gateway: Gateway) -> Account:
-        found = await _find(gateway, account)
+        found = await find_account(gateway, account)
         return await gateway.accounts.change(found.id, wanted, idempotency_key=str(new_id()))
 
     changed = call(url, apply)
@@ -138,7 +138,7 @@ def link(*, account: AccountArgument, as_json: JSONOption = False, url: URLOptio
     """Create a new link with which the account's person chooses a password; the one before stops working."""
 
     async def replace(gateway: Gateway) -> InvitedAccount:
-        found = await _find(gateway, account)
+        found = await find_account(gateway, account)
         return await gateway.accounts.new_link(found.id, idempotency_key=str(new_id()))
 
     replaced = call(url, replace)
@@ -208,7 +208,7 @@ def setup_link(*, data: DataOption, url: URLOption = DEFAULT_URL) -> None:
     os.execv(sys.executable, command)  # noqa: S606 - without a shell
 
 
-async def _find(gateway: Gateway, account: str) -> Account:
+async def find_account(gateway: Gateway, account: str) -> Account:
     """Return the account with that id, e-mail address or name. Raise CommandError if there is not exactly one."""
     page = await gateway.accounts.list(limit=MAX_LIMIT)
     known = list(page.items)
@@ -224,7 +224,7 @@ async def _find(gateway: Gateway, account: str) -> Account:
 
 
 async def _owner(gateway: Gateway, account: str | None) -> UUID | None:
-    return None if account is None else (await _find(gateway, account)).id
+    return None if account is None else (await find_account(gateway, account)).id
 
 
 def _secret_of(created: CreatedToken) -> str:

@@ -12,7 +12,7 @@ import structlog
 import typer
 
 from tocsin import migrate as migrations
-from tocsin.cli import accounts, alerts, incidents, oncall
+from tocsin.cli import accounts, alerts, audit, incidents, oncall
 from tocsin.cli.check import check
 from tocsin.cli.console import OUT, PROGRAM, CommandError, escape_control, print_error, reporter
 from tocsin.cli.database import DatabaseSettings, DataOption, data_argument, database
@@ -173,4 +173,5 @@ app.command()(accounts.login)
 app.command()(accounts.logout)
 app.add_typer(accounts.accounts, name="accounts")
 app.add_typer(accounts.tokens, name="tokens")
+app.command()(audit.audit)
 app.command("setup-link")(accounts.setup_link)

@@ -1,13 +1,19 @@
-"""Ask the web service whose token it is that a caller sent."""
+"""Ask the web service whose token it is that a caller sent, and tell it what belongs in the audit."""
+
+import json
+from typing import Final
 
 from aiohttp import web
 
+from tocsin.contracts.audit import EntriesStored
 from tocsin.contracts.introspection import MAX_TOKEN, Introspect, Introspection
 from tocsin.contracts.services import WEB_UI
 from tocsin.kernel.app import with_clients
+from tocsin.kernel.audit_entry import Entry
+from tocsin.kernel.audit_refusals import refusals_worker
 from tocsin.kernel.authentication import TOKENS, RememberedTokens, Tokens
 from tocsin.kernel.client_metrics import CLIENT_METRICS
-from tocsin.kernel.http_client import INTERACTIVE, ServiceClient
+from tocsin.kernel.http_client import INTERACTIVE, ONCE, ServiceClient
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.principal import Principal
 from tocsin.kernel.service_settings import ServiceSettings
@@ -30,10 +36,23 @@ class AccessClient(ServiceClient, Tokens):
             return None
         return Principal.from_claims(found.model_dump(mode="json"))
 
+    async def store_audit(self, entries: list[Entry]) -> None:
+        """Store *entries* in the audit; those that it has already are ignored. Raise UpstreamError, RejectedError."""
+        body = json.dumps({"entries": entries}, ensure_ascii=False).encode()
+        await self.post("/api/v1/access/audit", body, EntriesStored, idempotency_key=str(new_id()), budget=ONCE)
+
+
+ACCESS: Final = web.AppKey("ACCESS", AccessClient)
+
 
 def with_tokens(app: web.Application, settings: ServiceSettings) -> None:
-    """Let *app* accept tokens of accounts, if its mode is closed."""
+    """Let *app* accept tokens of accounts, and report what it refuses, if its mode is closed."""
     if settings.access == "closed":
-        client = AccessClient(settings.web_ui_url, app[CLIENT_METRICS], peer=PEER)
+        app[ACCESS] = client = AccessClient(settings.web_ui_url, app[CLIENT_METRICS], peer=PEER)
         app[TOKENS] = RememberedTokens(client)
         with_clients(app, client)
+        app.cleanup_ctx.append(refusals_worker(_report))
+
+
+async def _report(app: web.Application, entries: list[Entry]) -> None:
+    await app[ACCESS].store_audit(entries)

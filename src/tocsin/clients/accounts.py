@@ -15,6 +15,7 @@ from tocsin.contracts.accounts import (
     Token,
     TokenIn,
 )
+from tocsin.contracts.audit import AuditEntry
 from tocsin.contracts.model import Page
 from tocsin.contracts.services import WEB_UI
 from tocsin.kernel.client_metrics import ClientMetrics
@@ -40,6 +41,10 @@ class AccountsClient(ServiceClient):
     async def list(self, **page: object) -> Page[Account]:
         """Return a page of accounts, newest first."""
         return await self.get("/api/v1/accounts", Page[Account], query=page)
+
+    async def audit(self, **query: object) -> Page[AuditEntry]:
+        """Return a page of the audit, newest first."""
+        return await self.get("/api/v1/audit", Page[AuditEntry], query=query)
 
     async def add(self, account: AccountIn, *, idempotency_key: str) -> InvitedAccount:
         """Add an account."""

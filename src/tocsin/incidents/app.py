@@ -6,6 +6,7 @@ from datetime import timedelta
 from aiohttp import web
 
 from tocsin.clients.access import with_tokens
+from tocsin.clients.audit import with_audit
 from tocsin.clients.oncall import ONCALL, OnCallClient
 from tocsin.contracts.services import INCIDENT_MANAGEMENT
 from tocsin.incidents.metrics import METRICS, IncidentMetrics
@@ -58,5 +59,6 @@ def create_app(settings: Settings) -> web.Application:
     app.on_shutdown.append(hub.close)
     with_clients(app, oncall)
     with_tokens(app, settings)
+    with_audit(app, settings)
     app.cleanup_ctx.extend(workers(app))
     return app

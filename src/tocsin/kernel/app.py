@@ -5,6 +5,8 @@ from aiohttp.typedefs import Middleware
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from tocsin.kernel import allocator, health, openapi, process_metrics, routing
+from tocsin.kernel.audit import caller_middleware
+from tocsin.kernel.audit_refusals import REFUSALS, Refusals, refusals_middleware
 from tocsin.kernel.authentication import AUTHENTICATOR, authenticator
 from tocsin.kernel.body_memory import BODY_MEMORY, BodyMemory
 from tocsin.kernel.client_address import CLIENT_ADDRESSES, ClientAddresses
@@ -54,6 +56,7 @@ def base_app(
     origins = frozenset(filter(None, settings.cors_origins.split(",")))
     cors = [cors_middleware] if origins else []
     private = [forwarded_middleware] if settings.access == "open" and not settings.allow_open_network else []
+    closed = settings.access == "closed"
     app = web.Application(
         middlewares=[
             request_middleware,
@@ -63,7 +66,9 @@ def base_app(
             host_middleware,
             *private,
             cross_site_middleware,
+            *([refusals_middleware] if closed else []),
             auth_middleware,
+            *([caller_middleware] if closed else []),
         ],
         client_max_size=INTERNAL_BODY_LIMIT,
     )
@@ -83,6 +88,8 @@ def base_app(
     app[SERVICE_KEYS] = ServiceKeys.of(settings, service, app[SHARED_TIME])
     app[CLIENT_ADDRESSES] = ClientAddresses.of(settings, app[SERVICE_KEYS])
     app[AUTHENTICATOR] = authenticator(settings, app[SERVICE_KEYS])
+    if closed:
+        app[REFUSALS] = Refusals.of(service, app[SHARED_TIME], registry)
     app[ALLOWED_HOSTS] = AllowedHosts.of(settings, service=service)
     app.on_startup.append(routing.require_scopes)
     app[health.SERVICE] = service

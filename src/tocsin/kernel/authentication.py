@@ -50,6 +50,10 @@ class Authenticator:
         self._keys.caller(token)
         return service_principal(request)
 
+    def has_credential(self, request: web.Request) -> bool:
+        """Return whether the request claims to be somebody's, valid or not."""
+        return bool(credentials_of(request)[0])
+
 
 class ClosedAuthenticator(Authenticator):
     """Finds the principal of a request in closed mode: a caller proves who it is by a signature or a token."""

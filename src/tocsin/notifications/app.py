@@ -4,6 +4,7 @@ from aiohttp import web
 
 from tocsin.channels import CHANNELS
 from tocsin.clients.access import with_tokens
+from tocsin.clients.audit import with_audit
 from tocsin.clients.incidents import INCIDENTS, IncidentsClient
 from tocsin.clients.oncall import ONCALL, OnCallClient
 from tocsin.contracts.services import NOTIFICATION_SERVICE
@@ -40,5 +41,6 @@ def create_app(settings: Settings) -> web.Application:
     app.add_routes(ROUTES)
     with_clients(app, app[INCIDENTS], app[ONCALL])
     with_tokens(app, settings)
+    with_audit(app, settings)
     app.cleanup_ctx.extend(workers(app))
     return app

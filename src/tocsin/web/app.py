@@ -9,7 +9,7 @@ from tocsin.clients.incidents import INCIDENTS, IncidentsClient
 from tocsin.clients.notifications import NOTIFICATIONS, NotificationsClient
 from tocsin.clients.oncall import ONCALL, OnCallClient
 from tocsin.contracts.services import WEB_UI
-from tocsin.kernel.app import base_app, with_clients, with_database
+from tocsin.kernel.app import REGISTRY, base_app, with_clients, with_database
 from tocsin.kernel.authentication import AUTHENTICATOR, TOKENS
 from tocsin.kernel.client_metrics import CLIENT_METRICS
 from tocsin.kernel.errors import ConfigurationError
@@ -20,7 +20,7 @@ from tocsin.kernel.shared_time import SHARED_TIME
 from tocsin.kernel.tls import TLS_LISTENER, TLSListener, server_context
 from tocsin.web.access.domain.passkeys import load_library
 from tocsin.web.access.provider.openid import OpenIDProvider
-from tocsin.web.access.service import DEPS, Deps, passkeys
+from tocsin.web.access.service import DEPS, Deps, deleted_rows, passkeys
 from tocsin.web.access.worker import workers
 from tocsin.web.api_description import API_DESCRIPTION, ApiDescription, get_openapi
 from tocsin.web.authentication import AccountTokens, SessionAuthenticator
@@ -86,7 +86,7 @@ def _add_accounts(app: web.Application, settings: Settings) -> None:
     # Pages are shown while the database is unavailable: whoever has logged in can acknowledge.
     db = with_database(app, settings, schema="access", is_required=False)
     if settings.access == "closed":
-        app[DEPS] = Deps(db, settings, provider=_openid_provider(app, settings))
+        app[DEPS] = Deps(db, settings, provider=_openid_provider(app, settings), deleted=deleted_rows(app[REGISTRY]))
         if passkeys.origin_of(app[DEPS]) is not None:
             load_library()
         app[TOKENS] = AccountTokens(app[DEPS])

@@ -4,10 +4,10 @@ from typing import Final
 
 from aiohttp import web
 
-from tocsin.contracts.accounts import AccountKind
 from tocsin.kernel.authentication import BEARER, ClosedAuthenticator, Tokens, credentials_of
 from tocsin.kernel.errors import NotFoundError
-from tocsin.kernel.principal import NOBODY, Principal, PrincipalKind
+from tocsin.kernel.middlewares import SAFE_METHODS
+from tocsin.kernel.principal import NOBODY, Principal
 from tocsin.kernel.service_keys import SCHEME
 from tocsin.web.access.domain.bearer_secrets import PROXY_SESSION
 from tocsin.web.access.domain.identity import Identity
@@ -40,7 +40,15 @@ class SessionAuthenticator(ClosedAuthenticator):
         if identity is None:
             return NOBODY
         request[IDENTITY] = identity
-        return _principal(identity)
+        return identity.principal
+
+    def has_credential(self, request: web.Request) -> bool:
+        """Return whether the request has a token, valid or not, or requests a change in a session.
+
+        A page that stays open after the end of its log-in repeats its other requests.
+        """
+        is_change = request.method not in SAFE_METHODS and bool(session_cookie.secret_of(request))
+        return is_change or super().has_credential(request)
 
 
 async def _identify_by_session(request: web.Request) -> Identity | None:
@@ -61,7 +69,7 @@ class AccountTokens(Tokens):
     async def identify(self, token: str) -> Principal | None:
         """Return the principal of *token*, None if it is not valid. Raise UnavailableError."""
         identity = await identify_token(self._deps, token)
-        return None if identity is None else _principal(identity)
+        return None if identity is None else identity.principal
 
 
 def identity_of(request: web.Request) -> Identity:
@@ -71,15 +79,3 @@ def identity_of(request: web.Request) -> Identity:
         msg = "The caller has no account."
         raise NotFoundError(msg)
     return identity
-
-
-def _principal(identity: Identity) -> Principal:
-    kind = PrincipalKind.PERSON if identity.kind is AccountKind.PERSON else PrincipalKind.ACCOUNT
-    return Principal(
-        kind,
-        identity.name,
-        identity.scopes,
-        identity.account_id,
-        identity.person_id,
-        identity.session_id or identity.token_id,
-    )

@@ -4,12 +4,13 @@ from tocsin.clients import alerts, incidents, notifications, oncall
 from tocsin.integrations import INTEGRATIONS
 from tocsin.kernel.principal import Scope
 from tocsin.kernel.routing import Route, any_method, delete, get, patch, post
-from tocsin.web import account_api, gateway, incident_actions
+from tocsin.web import account_api, audit_api, gateway, incident_actions
 from tocsin.web.pages.account import handlers as account_page
 from tocsin.web.pages.accounts import handlers as accounts_page
 from tocsin.web.pages.alert import handlers as alert_page
 from tocsin.web.pages.alerts import handlers as alerts_page
 from tocsin.web.pages.analytics import handlers as analytics_page
+from tocsin.web.pages.audit import handlers as audit_page
 from tocsin.web.pages.delivery import handlers as delivery_page
 from tocsin.web.pages.handbook import handlers as handbook_page
 from tocsin.web.pages.incident import handlers as incident_page
@@ -116,6 +117,10 @@ ACCOUNT_ROUTES = [
     post(f"{ACCOUNTS}/{{account_id}}/tokens", account_api.post_token, scope=Scope.ADMIN),
     delete(f"{ACCOUNTS}/{{account_id}}/tokens/{{token_id}}", account_api.delete_token, scope=Scope.ADMIN),
     delete(f"{ACCOUNTS}/{{account_id}}/passkeys", account_api.delete_passkeys, scope=Scope.ADMIN),
+    get("/audit", audit_page.get_audit, scope=Scope.ADMIN),
+    get("/audit/audit.csv", audit_page.get_file, scope=Scope.ADMIN),
+    get("/api/v1/audit", audit_api.list_audit, scope=Scope.ADMIN),
+    post("/api/v1/access/audit", audit_api.post_entries, scope=Scope.SERVICE),
     post("/api/v1/access/introspect", account_api.post_introspection, scope=Scope.SERVICE),
     post("/api/v1/access/setup-link", account_api.post_setup_link, scope=Scope.SERVICE),
 ]

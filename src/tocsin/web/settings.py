@@ -10,7 +10,10 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 from tocsin.contracts.accounts import Role
 from tocsin.kernel.loopback import secure_url
 from tocsin.kernel.service_settings import ServiceSettings
-from tocsin.kernel.settings import HTTPURL, MaxStreams, Seconds
+from tocsin.kernel.settings import HTTPURL, MaxStreams, RetentionDays, Seconds
+
+MIN_AUDIT_DAYS: Final = 30
+"""As in sql/0019: whoever breaks into the web service cannot delete what it did lately."""
 
 NOT_REMOTE_USER: Final = frozenset({"authorization", "cookie", "forwarded", "host", "origin", "x-forwarded-for"})
 """Headers that have another meaning for Tocsin."""
@@ -104,6 +107,8 @@ class Settings(ServiceSettings):
     """A PEM file with the key of TLS_CERTIFICATE, without a password."""
     tls_port: Annotated[int, Field(ge=0, le=65_535)] = 8443
     """The port to listen on with TLS."""
+    audit_days: RetentionDays = 400
+    """How many days entries of the audit are kept, at least 30; 0 keeps them for ever."""
     max_streams: MaxStreams = 300
     """The maximum number of clients that follow the event stream of a process; a further one gets 503."""
     gateway_connect_seconds: Seconds = 2.0
@@ -114,6 +119,15 @@ class Settings(ServiceSettings):
     """How long a forwarded response may send no data. The event stream sends a line at least every 15 seconds."""
     gateway_write_seconds: Seconds = 10.0
     """How long a client may stop reading a forwarded response before its connection is closed."""
+
+    @field_validator("audit_days")
+    @classmethod
+    def check_audit_days(cls, value: int) -> int:
+        """Raise ValueError for fewer days than the database keeps the audit."""
+        if 0 < value < MIN_AUDIT_DAYS:
+            msg = f"must be 0 or at least {MIN_AUDIT_DAYS}"
+            raise ValueError(msg)
+        return value
 
     @field_validator("database_url")
     @classmethod

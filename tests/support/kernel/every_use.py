@@ -12,6 +12,7 @@ from aiohttp import ClientSession, web
 from psycopg2.extensions import make_dsn
 
 from tests.support.e2e.system import PRIMARY, World
+from tests.support.kernel.every_use_of_audit import use_audit
 from tests.support.kernel.user import User
 from tests.support.oncall.every_use_of_managers import use_managers
 from tests.support.ports import free_port
@@ -121,6 +122,7 @@ async def use_everything(services: Services, session: ClientSession, world: Worl
         await _ask(user, samples)
     await use_managers(services.dsn, samples["person_id"])
     await use_accounts(services.dsn)
+    await use_audit(services.dsn)
 
 
 async def _have_people(user: User) -> dict[str, str]:

@@ -12,18 +12,22 @@ from tests.support.kernel.quick_settings import quick_settings
 from tests.support.waiting import PATIENT
 from tests.support.web.authenticator import ORIGIN, Device
 from tocsin.contracts.accounts import AccountIn, AccountKind, ChangeAccount, Role, TokenIn
+from tocsin.contracts.services import WEB_UI
+from tocsin.kernel.audit import CALLER, Caller
 from tocsin.kernel.db import Database
 from tocsin.kernel.errors import ThrottledError, UnauthenticatedError
 from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.pagination import Keyset
+from tocsin.kernel.principal import Principal, PrincipalKind
 from tocsin.web.access.domain.openid import ExternalIdentity, Flow
 from tocsin.web.access.domain.sessions import NewSession
 from tocsin.web.access.provider.openid import OpenIDProvider
-from tocsin.web.access.queries import AccountsQuery, SessionsQuery, TokensQuery
+from tocsin.web.access.queries import AccountsQuery, AuditQuery, SessionsQuery, TokensQuery
 from tocsin.web.access.service import (
     Deps,
     accounts,
+    audit,
     housekeeping,
     identification,
     links,
@@ -39,6 +43,7 @@ from tocsin.web.settings import Settings
 
 PASSWORDS: Final = ("kelp-orbit-violet-17", "quartz-ferry-lemon-88")
 FROM: Final = {"address": "192.0.2.7", "user_agent": "Firefox"}
+ADMIN: Final = Principal(PrincipalKind.PERSON, "Ada", frozenset(), id=new_id())
 REQUEST: Final = IdempotentRequest("k", "POST", "/api/v1/accounts", b"{}", scope="person/1")
 
 
@@ -61,12 +66,14 @@ async def use_accounts(dsn: str) -> None:
     """
     settings = quick_settings(make_dsn(dsn, options="-c role=tocsin_access"), **PATIENT)
     db = Database(settings.database_config(), schema="access")
+    known = CALLER.set(Caller(ADMIN, FROM["address"], WEB_UI))
     try:
         await _use(
             Deps(db, Settings.model_validate({"login_failures_per_minute": 1, "public_url": ORIGIN})),
             PasswordHasher(1, 8, 1),
         )
     finally:
+        CALLER.reset(known)
         await db.close()
 
 
@@ -95,6 +102,22 @@ async def _use(real: Deps, cheap: PasswordHasher) -> None:
             await login.log_in(deps, "bob@example.org", "wrong", **FROM)
     await _use_provider(deps)
     await housekeeping.delete_expired(deps)
+    await _use_audit(deps, page)
+
+
+async def _use_audit(deps: Deps, page: str) -> None:
+    [entry] = (await audit.list_entries(deps, AuditQuery(limit=1))).items
+    await audit.store(deps, [entry.model_dump(mode="json")])
+    until, since = entry.at, entry.at - timedelta(days=7)
+    for query in (
+        AuditQuery(since=since, until=until, cursor=page),
+        AuditQuery(account_id=new_id()),
+        AuditQuery(action="account.create", cursor=page),
+        AuditQuery(kind="account", since=since),
+        AuditQuery(object="no such thing"),
+    ):
+        await audit.list_entries(deps, query)
+    await housekeeping.delete_old_entries(deps)
 
 
 async def _use_provider(deps: Deps) -> None:

@@ -9,6 +9,7 @@ from tocsin.incidents.domain.changes import PlannedChange, plan_change
 from tocsin.incidents.domain.incident import NewTimelineEntry
 from tocsin.incidents.repository import incidents, locking, timeline
 from tocsin.incidents.service import Deps
+from tocsin.incidents.service.audit import record_changes, record_open
 from tocsin.incidents.service.escalations import enqueue_starts, enqueue_stops
 from tocsin.incidents.service.incidents import Reference, get_detail, get_id, not_found
 from tocsin.kernel.db import Cursor, autocommit, transaction
@@ -41,6 +42,7 @@ async def open_incident(
             entries.append(NewTimelineEntry(incident_id, EventType.ASSIGNED, actor, detail, data))
         await timeline.insert_entries(cur, entries)
         [message_id] = await enqueue_starts(cur, deps.outbox, [start])
+        await record_open(cur, incident_id, row["number"], given)
     deps.metrics.created.labels(given.severity).inc()
     deps.notify_channel.notify()
     await deps.outbox.wait_until_delivered(message_id, deps.assign_seconds)
@@ -110,5 +112,6 @@ async def _write(
     if wanted.notes is not None:
         await incidents.insert_note(cur, incident.id, note_id=note_id, text=wanted.notes, author=actor)
     await timeline.insert_entries(cur, change.entries)
+    await record_changes(cur, incident, change.entries)
     if change.transition is not None and change.transition.stops_paging:
         await enqueue_stops(cur, deps.outbox, {incident.id: StopEscalation(reason=incident.status, actor=actor)})

@@ -5,8 +5,10 @@ from uuid import UUID
 
 import structlog
 
+from tocsin.contracts.audit import AuditAction
 from tocsin.contracts.notifications import NotificationQueued, NotificationStatus, Notify
-from tocsin.kernel import request_id
+from tocsin.kernel import audit, request_id
+from tocsin.kernel.audit_entry import Subject
 from tocsin.kernel.db import Cursor, Row, transaction
 from tocsin.kernel.errors import ConflictError, InvalidRequestError
 from tocsin.kernel.failpoints import Failpoint
@@ -43,6 +45,9 @@ async def _queue(deps: Deps, command: Notify, request: IdempotentRequest | None)
         )
         if inserted is None:
             return await _same_command(cur, notification_id, command)
+        to = {"channel": command.channel, "recipient": command.recipient, "incident_id": str(command.incident_id)}
+        subject = Subject("message", notification_id, f"{command.channel} message")
+        await audit.record(cur, AuditAction.MESSAGE_SEND, subject, after=to)
     status = NotificationStatus(inserted["status"])
     if status is NotificationStatus.CANCELLED:
         deps.metrics.finished.labels(command.channel, status).inc()
@@ -67,8 +72,13 @@ async def redeliver(deps: Deps, notification_id: UUID, *, request: IdempotentReq
     """Queue a failed or cancelled message again. Raise NotFoundError, ConflictError."""
     async with REDELIVER(), transaction(deps.db) as cur:
         first = await replay(cur, request, notification_id)
-        if first is None and not await notifications.requeue(cur, notification_id):
-            raise ConflictError(_conflict_detail(await notifications.get_notification(cur, notification_id)))
+        if first is None:
+            row = await notifications.get_notification(cur, notification_id)
+            if not await notifications.requeue(cur, notification_id):
+                raise ConflictError(_conflict_detail(await notifications.get_notification(cur, notification_id)))
+            subject = Subject("message", notification_id, f"{row['channel']} message")
+            change = {"before": {"status": row["status"]}, "after": {"status": NotificationStatus.QUEUED}}
+            await audit.record(cur, AuditAction.MESSAGE_REDELIVER, subject, **change)
     deps.queue.notify()
     return NotificationQueued(notification_id=notification_id, status=NotificationStatus.QUEUED)
 

@@ -3,7 +3,10 @@
 from typing import Final
 from uuid import UUID
 
+from tocsin.contracts.audit import AuditAction
 from tocsin.contracts.escalations import DeliveryFailed, Escalate, Escalation
+from tocsin.kernel import audit
+from tocsin.kernel.audit_entry import Subject
 from tocsin.kernel.db import Cursor, transaction
 from tocsin.kernel.errors import ConflictError
 from tocsin.kernel.failpoints import Failpoint
@@ -34,7 +37,12 @@ async def escalate(deps: Deps, given: Escalate, *, actor: str, request: Idempote
     async with ESCALATE(), transaction(deps.db) as cur:
         if await replay(cur, request, incident_id) is None:
             stored = await escalations.lock_escalation(cur, incident_id)
-            executed = await execute_steps(cur, deps, [await _requested_step(cur, stored, given, actor)])
+            step = await _requested_step(cur, stored, given, actor)
+            executed = await execute_steps(cur, deps, [step])
+            incident = step.start.incident
+            subject = Subject("incident", incident_id, f"#{incident.number} {incident.title}")
+            after = {"team": step.start.team, "level": step.level, "reason": given.reason}
+            await audit.record(cur, AuditAction.INCIDENT_ESCALATE, subject, after=after)
         result = await view(cur, deps, incident_id)
     report_steps(deps, executed)
     return result

@@ -1,12 +1,15 @@
 """People and teams: add, change and remove people, and give them a role in a team."""
 
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
 
+from tocsin.contracts.audit import AuditAction
 from tocsin.contracts.model import Page
 from tocsin.contracts.people import ChangePerson, Person, PersonIn, Team, TeamRole
+from tocsin.kernel import audit
+from tocsin.kernel.audit_entry import Subject
 from tocsin.kernel.db import Cursor, autocommit, transaction
 from tocsin.kernel.errors import ConflictError, NotFoundError, StaleError
 from tocsin.kernel.failpoints import Failpoint
@@ -53,6 +56,7 @@ async def add_person(deps: Deps, given: PersonIn, *, by: Principal, request: Ide
         if not await people.insert_person(cur, person_id, given):
             raise await _taken(cur, given.email)
         added = await people.get_person(cur, person_id)
+        await audit.record(cur, AuditAction.PERSON_CREATE, _subject(added), after=_fields(added))
     log.info("person added", person_id=str(person_id))
     return added
 
@@ -80,7 +84,10 @@ async def change_person(
             if await people.find_by_email(cur, wanted.email) is not None:
                 raise await _taken(cur, wanted.email)
         await people.update_person(cur, person_id, change)
-        return await people.get_person(cur, person_id)
+        changed = await people.get_person(cur, person_id)
+        fields = {"before": _fields(person), "after": _fields(changed)}
+        await audit.record(cur, AuditAction.PERSON_CHANGE, _subject(changed), **fields)
+        return changed
 
 
 async def delete_person(deps: Deps, person_id: UUID, *, by: Principal) -> Person:
@@ -94,6 +101,7 @@ async def delete_person(deps: Deps, person_id: UUID, *, by: Principal) -> Person
         (await find_authority(cur, by, lock=True)).require_deletion(person)
         await _require_in_no_rotation(cur, person, "They are in the schedule of")
         await people.delete_person(cur, person_id)
+        await audit.record(cur, AuditAction.PERSON_DELETE, _subject(person), before=_fields(person))
     log.info("person deleted", person_id=str(person_id))
     return person
 
@@ -114,11 +122,12 @@ async def get_team(deps: Deps, team_id: UUID) -> Team:
 async def join_team(deps: Deps, team_id: UUID, person_id: UUID, role: TeamRole, *, by: Principal) -> Team:
     """Add a person to a team, or change their role there. Raise NotFoundError, ForbiddenError."""
     async with JOIN(), transaction(deps.db) as cur:
-        team = await people.get_team(cur, team_id)
-        (await find_authority(cur, by, lock=True)).require_team(team.name)
+        before = await people.get_team(cur, team_id)
+        (await find_authority(cur, by, lock=True)).require_team(before.name)
         await people.get_person(cur, person_id)
         await people.upsert_membership(cur, team_id=team_id, person_id=person_id, role=role)
         team = await people.get_team(cur, team_id)
+        await _record_membership(cur, before, team, person_id)
     log.info("team joined", team=team.name, person_id=str(person_id), role=role)
     return team
 
@@ -136,9 +145,29 @@ async def leave_team(deps: Deps, team_id: UUID, person_id: UUID, *, by: Principa
         if not await people.delete_membership(cur, team_id=team_id, person_id=person_id):
             msg = f"{person.name} does not belong to {team.name}."
             raise NotFoundError(msg)
-        team = await people.get_team(cur, team_id)
+        before, team = team, await people.get_team(cur, team_id)
+        await _record_membership(cur, before, team, person_id)
     log.info("team left", team=team.name, person_id=str(person_id))
     return team
+
+
+async def _record_membership(cur: Cursor, before: Team, after: Team, person_id: UUID) -> None:
+    """Record the role of a person before and after a change, unless it is the same."""
+    old, new = (
+        {each.name: each.role.value for each in team.people if each.id == person_id} for team in (before, after)
+    )
+    action = AuditAction.MEMBERSHIP_CHANGE if new else AuditAction.MEMBERSHIP_DELETE
+    if old != new:
+        await audit.record(cur, action, Subject("team", after.id, after.name), before=old, after=new)
+
+
+def _subject(person: Person) -> Subject:
+    return Subject("person", person.id, person.name)
+
+
+def _fields(person: Person) -> dict[str, Any]:
+    """Return what the audit compares."""
+    return person.model_dump(mode="json", include={"name", "email"})
 
 
 async def _taken(cur: Cursor, email: str) -> ConflictError:

@@ -2,14 +2,17 @@
 
 import dataclasses
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import structlog
 
+from tocsin.contracts.audit import AuditAction
 from tocsin.contracts.model import Page
 from tocsin.contracts.oncall import Schedule, ScheduleIn
+from tocsin.kernel import audit
+from tocsin.kernel.audit_entry import Subject
 from tocsin.kernel.db import Cursor, transaction
 from tocsin.kernel.errors import ConflictError, InvalidRequestError, StaleError
 from tocsin.kernel.failpoints import Failpoint
@@ -18,6 +21,7 @@ from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.pagination import ListQuery
 from tocsin.kernel.principal import Principal
+from tocsin.oncall.domain.authority import Authority
 from tocsin.oncall.domain.schedule import StoredSchedule, anchor_of
 from tocsin.oncall.repository import schedules
 from tocsin.oncall.service import Deps
@@ -26,6 +30,9 @@ from tocsin.oncall.service.views import schedule_view
 
 log = structlog.get_logger(__name__)
 CREATE: Final = Failpoint("oncall.create_schedule")
+AUDITED: Final = frozenset(
+    {"rotation_type", "members", "services", "time_zone", "handoff_time", "handoff_weekday", "start"}
+)
 REPLACE: Final = Failpoint("oncall.replace_schedule")
 
 
@@ -53,6 +60,7 @@ async def create(deps: Deps, given: ScheduleIn, *, by: Principal, request: Idemp
             raise ConflictError(msg)
         await _assign_services(cur, given)
         stored = await schedules.get_schedule(cur, schedule_id)
+        await audit.record(cur, AuditAction.SCHEDULE_CREATE, _subject(stored), after=_fields(stored))
     log.info("schedule created", team=given.team, members=len(given.members))
     deps.schedules_changed.set()
     return schedule_view(stored, authority)
@@ -85,7 +93,9 @@ async def replace(deps: Deps, schedule_id: UUID, given: ScheduleIn, *, by: Princ
             raise StaleError(msg)
         await schedules.delete_other_services(cur, team=given.team, services=given.services)
         await _assign_services(cur, given)
-        stored = await schedules.get_schedule(cur, schedule_id)
+        before, stored = stored, await schedules.get_schedule(cur, schedule_id)
+        fields = {"before": _fields(before), "after": _fields(stored)}
+        await audit.record(cur, AuditAction.SCHEDULE_CHANGE, _subject(stored), **fields)
     log.info("schedule changed", team=given.team, members=len(given.members), version=stored.version)
     deps.schedules_changed.set()
     return schedule_view(stored, authority)
@@ -104,6 +114,16 @@ async def list_page(deps: Deps, query: ListQuery, by: Principal) -> Page[Schedul
         found, cursor = await schedules.list_schedules(cur, query)
         authority = await find_authority(cur, by)
     return Page[Schedule](items=[schedule_view(stored, authority) for stored in found], next_cursor=cursor)
+
+
+def _subject(stored: StoredSchedule) -> Subject:
+    return Subject("schedule", stored.id, stored.team)
+
+
+def _fields(stored: StoredSchedule) -> dict[str, Any]:
+    """Return what the audit compares."""
+    view = schedule_view(stored, Authority(everything=True)).model_dump(mode="json")
+    return {name: value for name, value in view.items() if name in AUDITED}
 
 
 def _changed(stored: StoredSchedule, given: ScheduleIn, *, anchor: datetime) -> StoredSchedule:

@@ -36,6 +36,7 @@ SHEETS: Final = {
     "lists": ("lists", "selection"),
     "account": ("account",),
     "analytics": ("analytics",),
+    "audit": ("lists", "audit"),
     "door": ("door",),
     "now": ("now", "incident_cards"),
     "oncall": ("oncall",),

@@ -16,7 +16,7 @@ MAX_FORM: Final = 256 * 1024
 """Bytes: enough for a note of 16,384 characters of four bytes each, percent-encoded."""
 MAX_FIELDS: Final = 20
 OWN_PAGE: Final = re.compile(
-    r"/(?:(?:account|accounts|incidents|alerts|oncall|notifications|analytics|metrics-overview)(?:/[0-9a-z-]{1,64}){0,2})?"
+    r"/(?:(?:account|accounts|audit|incidents|alerts|oncall|notifications|analytics|metrics-overview)(?:/[0-9a-z-]{1,64}){0,2})?"
     r"(?:\?[A-Za-z0-9%~._=&+:,-]{0,2000})?"
 )
 """A page with its filters. No dots, no `//`, nothing that a browser could interpret as another host."""

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -44,11 +44,16 @@ class Table:
 
     def as_csv(self) -> str:
         """Return the table as CSV (RFC 4180), with formulas escaped."""
-        text = io.StringIO()
-        writer = csv.writer(text)
-        writer.writerow([column.name for column in self.columns])
-        writer.writerows([_escape_formula(cell.value) for cell in row] for row in self.rows)
-        return text.getvalue()
+        return csv_lines(
+            [[column.name for column in self.columns], *([cell.value for cell in row] for row in self.rows)]
+        )
+
+
+def csv_lines(rows: Iterable[Sequence[Value]]) -> str:
+    """Return *rows* as CSV (RFC 4180), with formulas escaped."""
+    text = io.StringIO()
+    csv.writer(text).writerows([_escape_formula(value) for value in row] for row in rows)
+    return text.getvalue()
 
 
 def _escape_formula(value: Value) -> Value:

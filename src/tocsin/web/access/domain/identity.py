@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from tocsin.contracts.accounts import AccountKind, Role
-from tocsin.kernel.principal import Scope
+from tocsin.kernel.principal import Principal, PrincipalKind, Scope
 
 EVERYONE: Final = frozenset({Scope.PUBLIC, Scope.FORWARD})
 """The scopes of every role and every token."""
@@ -16,6 +16,8 @@ SCOPES: Final[dict[Role, frozenset[Scope]]] = {
     Role.RESPONDER: EVERYONE | {Scope.SEND, Scope.READ, Scope.RESPOND, Scope.MANAGE},
     Role.ADMIN: frozenset(Scope) - {Scope.SERVICE},
 }
+
+KINDS: Final = {AccountKind.PERSON: PrincipalKind.PERSON, AccountKind.SERVICE: PrincipalKind.ACCOUNT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,14 @@ class Identity:
     person_id: UUID | None
     session_id: UUID | None = None
     token_id: UUID | None = None
+
+    @property
+    def principal(self) -> Principal:
+        """The principal of a request of this identity."""
+        credential = self.session_id or self.token_id
+        return Principal(
+            KINDS[self.kind], self.name, self.scopes, self.account_id, self.person_id, credential_id=credential
+        )
 
 
 def token_scopes(role: Role, scopes: Iterable[str] | None) -> frozenset[Scope]:

@@ -35,6 +35,7 @@ class Credentials:
 
     account_id: UUID
     password_hash: str = field(repr=False)
+    name: str = ""
 
 
 async def list_accounts(cur: Cursor, query: AccountsQuery) -> tuple[list[Account], str | None]:
@@ -62,12 +63,12 @@ async def find_credentials(cur: Cursor, email: str) -> Credentials | None:
     row = await fetch_one(
         cur,
         """
-        SELECT id, password_hash FROM access.account
+        SELECT id, password_hash, name FROM access.account
         WHERE lower(email) = lower(%(email)s) AND disabled_at IS NULL AND password_hash IS NOT NULL
         """,
         email=email,
     )
-    return Credentials(row["id"], row["password_hash"]) if row else None
+    return Credentials(row["id"], row["password_hash"], row["name"]) if row else None
 
 
 async def lock_accounts(cur: Cursor) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter
 
 from tocsin.kernel.db import Database
 from tocsin.web.access.provider.openid import OpenIDProvider
@@ -10,6 +11,18 @@ from tocsin.web.access.repository.sessions import Lifetime
 from tocsin.web.access.service.passwords import Passwords
 from tocsin.web.access.service.seen_identities import SeenIdentities
 from tocsin.web.settings import Settings
+
+
+def deleted_rows(registry: CollectorRegistry) -> Counter:
+    """Declare the counter of the rows that the retention deletes."""
+    counter = Counter(
+        "tocsin_retention_deleted_rows_total",
+        "Rows deleted one by one because they were past the retention.",
+        ["table"],
+        registry=registry,
+    )
+    counter.labels("audit")
+    return counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +36,8 @@ class Deps:
     seen: SeenIdentities = field(default_factory=SeenIdentities)
     provider: OpenIDProvider | None = None
     """The company's, if there is one."""
+    deleted: Counter = field(default_factory=lambda: deleted_rows(CollectorRegistry()))
+    """Rows past the retention."""
 
     @property
     def lifetime(self) -> Lifetime:

@@ -6,6 +6,7 @@ from uuid import UUID
 import structlog
 
 from tocsin.contracts.accounts import Account, AccountIn, AccountKind, ChangeAccount, Role
+from tocsin.contracts.audit import AuditAction
 from tocsin.contracts.model import Page
 from tocsin.kernel.db import Cursor, autocommit, transaction
 from tocsin.kernel.errors import ConflictError, InvalidRequestError, StaleError
@@ -17,7 +18,7 @@ from tocsin.web.access.domain.bearer_secrets import digest, new_secret
 from tocsin.web.access.domain.links import NO_LINK, NewLink
 from tocsin.web.access.queries import AccountsQuery
 from tocsin.web.access.repository import accounts, links, sessions
-from tocsin.web.access.service import Deps
+from tocsin.web.access.service import Deps, audit
 
 log = structlog.get_logger(__name__)
 CREATE: Final = Failpoint("access.create_account")
@@ -61,6 +62,7 @@ async def create_account(deps: Deps, given: AccountIn, *, request: IdempotentReq
             created = NewLink(account, secret, expires_at)
         else:
             created = NewLink(account, None, None)
+        await audit.record(cur, AuditAction.ACCOUNT_CREATE, audit.about(account), after=audit.fields_of(account))
     log.info("account created", account_id=str(account_id), kind=account.kind, role=account.role)
     return created
 
@@ -91,9 +93,18 @@ async def change_account(deps: Deps, account_id: UUID, change: ChangeAccount, *,
         if disabled or wanted.email != account.email:
             await links.delete_link(cur, account_id)
         changed = await accounts.get_account(cur, account_id)
+        await _record_change(cur, account, changed)
     deps.seen.forget_account(account_id)
     log.info("account changed", account_id=str(account_id), role=changed.role, disabled=disabled)
     return changed
+
+
+async def _record_change(cur: Cursor, before: Account, after: Account) -> None:
+    action = AuditAction.ACCOUNT_CHANGE
+    if (before.disabled_at is None) != (after.disabled_at is None):
+        action = AuditAction.ACCOUNT_ENABLE if after.disabled_at is None else AuditAction.ACCOUNT_DISABLE
+    old, new = audit.fields_of(before), audit.fields_of(after)
+    await audit.record(cur, action, audit.about(after), before=old, after=new)
 
 
 def _updates(account: Account, change: ChangeAccount) -> dict[str, Any]:

@@ -6,15 +6,19 @@ from uuid import UUID
 import structlog
 
 from tocsin.contracts.accounts import AccountIn, AccountKind, Role
+from tocsin.contracts.audit import AuditAction
+from tocsin.contracts.services import WEB_UI
+from tocsin.kernel.audit_entry import Subject
 from tocsin.kernel.db import Cursor, autocommit, transaction
 from tocsin.kernel.errors import ConflictError
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.ids import new_id
+from tocsin.kernel.principal import Principal, PrincipalKind
 from tocsin.web.access.domain.bearer_secrets import digest, digest_of_given, new_secret
 from tocsin.web.access.domain.links import Link, LinkError, NewLink
 from tocsin.web.access.domain.sessions import LogInMethod, NewSession
 from tocsin.web.access.repository import accounts, links, sessions
-from tocsin.web.access.service import Deps
+from tocsin.web.access.service import Deps, audit
 from tocsin.web.access.service.accounts import require_unique
 from tocsin.web.access.service.sessions import begin_session
 
@@ -22,6 +26,10 @@ log = structlog.get_logger(__name__)
 CREATE: Final = Failpoint("access.create_link")
 REDEEM: Final = Failpoint("access.redeem_link")
 REDEEM_SETUP: Final = Failpoint("access.redeem_setup_link")
+
+FIRST_ADMIN: Final = Subject("account", "", "the first admin")
+KEY_HOLDER: Final = Principal(PrincipalKind.SERVICE, WEB_UI, frozenset())
+"""Whoever can read the key of the web service: `tocsin setup-link`."""
 
 
 async def create_link(deps: Deps, account_id: UUID) -> NewLink:
@@ -43,6 +51,8 @@ async def create_link(deps: Deps, account_id: UUID) -> NewLink:
         expires_at = await links.upsert_link(
             cur, new_id(), account_id=account_id, secret_hash=digest(secret), hours=deps.settings.link_hours
         )
+        after = {"expires_at": expires_at.isoformat()}
+        await audit.record(cur, AuditAction.LINK_CREATE, audit.about(account), after=after)
     log.info("link created", account_id=str(account_id))
     return NewLink(account, secret, expires_at)
 
@@ -59,6 +69,8 @@ async def create_setup_link(deps: Deps) -> NewLink:
         expires_at = await links.upsert_link(
             cur, new_id(), account_id=None, secret_hash=digest(secret), hours=deps.settings.link_hours
         )
+        after = {"expires_at": expires_at.isoformat()}
+        await audit.record(cur, AuditAction.LINK_CREATE, FIRST_ADMIN, after=after, by=KEY_HOLDER)
     log.info("setup link created")
     return NewLink(None, secret, expires_at)
 
@@ -90,6 +102,8 @@ async def redeem_link(deps: Deps, secret: str, password: str, *, address: str, u
         if not used or not await accounts.set_password(cur, account.id, password_hash):
             raise LinkError
         await sessions.delete_sessions(cur, account.id)
+        by = audit.principal_of(account)
+        await audit.record(cur, AuditAction.PASSWORD_CHANGE, audit.about(account), after={"by": "link"}, by=by)
         session = await begin_session(
             cur, deps, account.id, method=LogInMethod.LINK, address=address, user_agent=user_agent
         )
@@ -119,6 +133,9 @@ async def redeem_setup_link(
         await _require_no_admin(cur)
         await require_unique(cur, account_id, given)
         await accounts.insert_account(cur, account_id, given, password_hash=password_hash)
+        account = await accounts.get_account(cur, account_id)
+        by, after = audit.principal_of(account), audit.fields_of(account)
+        await audit.record(cur, AuditAction.ACCOUNT_SETUP, audit.about(account), after=after, by=by)
         session = await begin_session(
             cur, deps, account_id, method=LogInMethod.LINK, address=address, user_agent=user_agent
         )

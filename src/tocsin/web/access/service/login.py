@@ -5,6 +5,8 @@ from typing import Final
 
 import structlog
 
+from tocsin.contracts.audit import AuditAction
+from tocsin.kernel.audit_entry import Subject
 from tocsin.kernel.db import Cursor, transaction
 from tocsin.kernel.errors import ForbiddenError, ThrottledError, UnauthenticatedError, UnavailableError
 from tocsin.kernel.failpoints import Failpoint
@@ -15,7 +17,7 @@ from tocsin.web.access.domain.sessions import LogInMethod, NewSession, is_same_a
 from tocsin.web.access.repository import accounts, links, sessions, throttle
 from tocsin.web.access.repository.accounts import Credentials
 from tocsin.web.access.repository.throttle import Count
-from tocsin.web.access.service import Deps
+from tocsin.web.access.service import Deps, audit
 from tocsin.web.access.service.sessions import begin_session
 
 log = structlog.get_logger(__name__)
@@ -106,6 +108,8 @@ async def change_password(
         await links.delete_link(cur, known.account_id)
         await throttle.give_back(cur, counts)
         account = await accounts.get_account(cur, known.account_id)
+        after = {"by": "the password before"}
+        await audit.record(cur, AuditAction.PASSWORD_CHANGE, audit.about(account), after=after, by=identity.principal)
     deps.seen.forget_account(account.id)
     log.info("password changed", account_id=str(account.id))
     return NewSession(identity.session_id, account, secret, expires_at)
@@ -131,6 +135,8 @@ async def verify(deps: Deps, email: str, password: str, *, address: str) -> tupl
             await throttle.give_back(cur, counts)
         raise
     if known is None or not matches:
+        account = None if known is None else Subject("account", known.account_id, known.name)
+        audit.refuse_log_in(account, "wrong password")
         account_id = str(known.account_id) if known else None
         log.info("log-in refused", account_id=account_id, address=storable(address))
         raise UnauthenticatedError(WRONG, scheme=SCHEME)
@@ -141,6 +147,7 @@ async def count_attempt(cur: Cursor, kind: str, name: str, *, limit: int) -> Cou
     """Count an attempt to log in, and return it, to be given back if it succeeds. Raise ThrottledError."""
     count = await throttle.count_attempt(cur, kind, name, limit=limit)
     if count is None:
+        audit.refuse_log_in(None, f"too many failures by {kind}")
         seconds = await throttle.seconds_left(cur, kind, name)
         log.info("log-in throttled", by=kind, seconds=seconds)
         msg = f"Too many log-ins failed. Try again in {seconds} seconds."

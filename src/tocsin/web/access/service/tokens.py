@@ -5,20 +5,23 @@ from uuid import UUID
 
 import structlog
 
-from tocsin.contracts.accounts import AccountKind, CreatedToken, Token, TokenIn
+from tocsin.contracts.accounts import Account, AccountKind, CreatedToken, Token, TokenIn
+from tocsin.contracts.audit import AuditAction
 from tocsin.contracts.model import Page
-from tocsin.kernel.db import autocommit, transaction
+from tocsin.kernel.audit_entry import Subject
+from tocsin.kernel.db import Cursor, autocommit, transaction
 from tocsin.kernel.errors import ConflictError, ForbiddenError, InvalidRequestError
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.idempotency import replay
 from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.ids import new_id
+from tocsin.kernel.principal import Principal
 from tocsin.web.access.domain.bearer_secrets import PERSONAL_TOKEN, SERVICE_TOKEN, digest, new_secret, shown_part
 from tocsin.web.access.domain.identity import Identity, beyond
 from tocsin.web.access.domain.sessions import NewSession
 from tocsin.web.access.queries import TokensQuery
 from tocsin.web.access.repository import accounts, tokens
-from tocsin.web.access.service import Deps
+from tocsin.web.access.service import Deps, audit
 from tocsin.web.access.service.identification import identify_session
 from tocsin.web.access.service.sessions import end_session
 
@@ -48,7 +51,7 @@ async def create_personal_token(
     if identity.session_id is None:
         msg = "Log in to create a token: a token cannot create another one."
         raise ForbiddenError(msg)
-    return await _create(deps, identity.account_id, given, AccountKind.PERSON, request)
+    return await _create(deps, identity.account_id, given, AccountKind.PERSON, request, by=identity.principal)
 
 
 async def exchange_session(deps: Deps, session: NewSession, given: TokenIn) -> CreatedToken:
@@ -78,14 +81,22 @@ async def revoke_token(deps: Deps, account_id: UUID, token_id: UUID) -> Token:
     """Revoke a token of an account, and return it. Raise NotFoundError."""
     async with transaction(deps.db) as cur:
         revoked = await tokens.get_token(cur, account_id, token_id)
-        await tokens.delete_token(cur, account_id, token_id)
+        if await tokens.delete_token(cur, account_id, token_id):
+            account = await accounts.get_account(cur, account_id)
+            await _record(cur, AuditAction.TOKEN_REVOKE, account, revoked)
     deps.seen.forget_account(account_id)
     log.info("token revoked", account_id=str(account_id), token_id=str(token_id))
     return revoked
 
 
 async def _create(
-    deps: Deps, account_id: UUID, given: TokenIn, kind: AccountKind, request: IdempotentRequest | None
+    deps: Deps,
+    account_id: UUID,
+    given: TokenIn,
+    kind: AccountKind,
+    request: IdempotentRequest | None,
+    *,
+    by: Principal | None = None,
 ) -> CreatedToken:
     token_id = new_id()
     secret = new_secret(PERSONAL_TOKEN if kind is AccountKind.PERSON else SERVICE_TOKEN)
@@ -114,5 +125,14 @@ async def _create(
             cur, token_id, given, account_id=account_id, secret_hash=digest(secret), prefix=shown_part(secret)
         )
         token = await tokens.get_token(cur, account_id, token_id)
+        await _record(cur, AuditAction.TOKEN_CREATE, account, token, by=by)
     log.info("token created", account_id=str(account_id), token_id=str(token_id))
     return CreatedToken(**token.model_dump(), token=secret)
+
+
+async def _record(
+    cur: Cursor, action: AuditAction, account: Account, token: Token, *, by: Principal | None = None
+) -> None:
+    fields = {"account": account.name, **token.model_dump(mode="json", include={"name", "scopes", "expires_at"})}
+    kept = {"after": fields} if action is AuditAction.TOKEN_CREATE else {"before": fields}
+    await audit.record(cur, action, Subject("token", token.id, token.name), **kept, by=by)
