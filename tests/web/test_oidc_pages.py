@@ -13,6 +13,7 @@ from aiohttp import CookieJar
 
 from tests.fakes.openid_provider import FakeOpenIDProvider, returns, without_end
 from tests.support.ports import free_port
+from tests.support.postgres import run
 from tests.support.tcp_proxy import proxied_database
 from tests.support.waiting import eventually
 from tests.support.web.closed import ADA, PASSWORD, closed_settings, openid_settings, post_form, set_up
@@ -260,3 +261,21 @@ async def test_without_a_provider_there_is_no_button_and_nothing_at_its_addresse
     assert "Continue with" not in await (await client.get("/login")).text()
     for path in ("/login/oidc", "/login/oidc/callback?code=x&state=y"):
         assert (await follow(client, str(client.make_url(path))))[0] == 404
+
+
+async def test_links_accounts_and_roles_of_the_provider_are_in_the_audit(
+    start_web: StartWeb, db_dsn: str, tmp_path: Path, provider: FakeOpenIDProvider
+) -> None:
+    given = {"oidc_roles": "sre=responder", "oidc_create_accounts_from": "example.org"}
+    client = await start(start_web, db_dsn, tmp_path, provider, **given)
+    provider.person |= {"sub": "bob", "email": "bob@example.org", "name": "Bob", "groups": ["sre"]}
+    status, _, text = await follow(client, await back(client))
+    assert status == 303, text
+    found = run(db_dsn, "SELECT action, object_name, principal_name, after FROM access.audit ORDER BY id DESC LIMIT 3")
+    assert [(row["action"], row["object_name"], row["principal_name"]) for row in reversed(found)] == [
+        ("account.create", "Bob", "Bob"),
+        ("provider.link", "Bob", "Bob"),
+        ("log-in", "Bob", "Bob"),
+    ]
+    assert found[0]["after"] == {"method": "oidc"}
+    assert found[1]["after"] == {"issuer": provider.issuer, "subject": "bob"}

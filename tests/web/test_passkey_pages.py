@@ -239,3 +239,23 @@ async def test_while_the_database_is_away_a_log_in_says_so_and_works_afterwards(
             return (await post_form(client, "/login/passkey", credential=credential)).status == 303
 
         await eventually(logs_in)
+
+
+async def test_adding_using_and_removing_a_passkey_is_in_the_audit(client: Client, db_dsn: str) -> None:
+    device = device_of(client)
+    await add(client, device)
+    await post_form(client, "/logout")
+    options = await options_of(client, "/login/passkey")
+    await post_form(client, "/login/passkey", credential=device.get(options))
+    removal = re.search("/account/passkeys/[^/]+/remove", await text_of(client, "/account"))
+    assert removal
+    await post_form(client, removal[0])
+    found = run(db_dsn, "SELECT action, object_name, principal_name, after FROM access.audit ORDER BY id DESC LIMIT 4")
+    assert [(row["action"], row["object_name"]) for row in reversed(found)] == [
+        ("passkey.add", "Phone"),
+        ("log-out", "session of Ada"),
+        ("log-in", "Ada"),
+        ("passkey.remove", "Phone"),
+    ]
+    assert {row["principal_name"] for row in found} == {"Ada"}
+    assert found[1]["after"] == {"method": "passkey"}

@@ -50,13 +50,19 @@ class AuditAction(StrEnum):
     """A link to choose a password, or that of the first admin, was created."""
     PASSWORD_CHANGE = "password.change"  # noqa: S105 - the name of the action
     """A password was chosen by a link, or changed."""
+    PASSKEY_ADD = "passkey.add"
+    PASSKEY_REMOVE = "passkey.remove"
+    PROVIDER_LINK = "provider.link"
+    """An account was linked to a person of the OpenID provider."""
+    PROVIDER_UNLINK = "provider.unlink"
     TOKEN_CREATE = "token.create"  # noqa: S105 - the name of the action
     TOKEN_REVOKE = "token.revoke"  # noqa: S105 - the name of the action
     SESSION_END = "session.end"
     """Another session of the account, or all others, were ended."""
     LOG_IN = "log-in"
     LOG_IN_REFUSED = "log-in.refused"
-    """Log-ins were refused: a wrong password, an unknown address or too many failures."""
+    """Log-ins were refused: a wrong password, an unknown address or passkey, too many failures, or a person of the
+    OpenID provider or a trusted proxy without an account that can be used."""
     LOG_OUT = "log-out"
     REQUEST_REFUSED = "request.refused"
     """Requests with an invalid token or signature, and changes in a session that has ended (401); requests without the
@@ -77,7 +83,7 @@ class AuditObject(Model):
     """What something was done to."""
 
     kind: Annotated[str, Field(max_length=32)]
-    """`incident`, `message`, `schedule`, `person`, `team`, `account`, `token`, `session` or `route`."""
+    """`incident`, `message`, `schedule`, `person`, `team`, `account`, `token`, `passkey`, `session` or `route`."""
     id: Annotated[Text, Field(max_length=256)]
     name: Annotated[Text, Field(max_length=256)]
     """As it was then."""

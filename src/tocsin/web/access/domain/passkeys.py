@@ -57,6 +57,7 @@ class StoredPasskey:
 
     id: UUID
     account_id: UUID
+    account_name: str
     public_key: bytes
 
 

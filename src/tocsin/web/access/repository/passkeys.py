@@ -90,10 +90,14 @@ async def find_passkey(cur: Cursor, credential_id: bytes) -> StoredPasskey | Non
     """Return the passkey with a credential id; None if it is unknown."""
     row = await fetch_one(
         cur,
-        "SELECT id, account_id, public_key FROM access.passkey WHERE credential_id = %(credential_id)s",
+        """
+        SELECT p.id, p.account_id, a.name, p.public_key
+        FROM access.passkey AS p JOIN access.account AS a ON a.id = p.account_id
+        WHERE p.credential_id = %(credential_id)s
+        """,
         credential_id=credential_id,
     )
-    return StoredPasskey(row["id"], row["account_id"], bytes(row["public_key"])) if row else None
+    return StoredPasskey(row["id"], row["account_id"], row["name"], bytes(row["public_key"])) if row else None
 
 
 async def lock_account(cur: Cursor, account_id: UUID) -> bool:

@@ -74,6 +74,7 @@ async def log_in_by_proxy(deps: Deps, email: str, *, address: str, user_agent: s
     async with transaction(deps.db) as cur:
         account = await accounts.find_account(cur, email=email)
         if account is None or account.disabled_at is not None or not is_same_address(email, account.email):
+            audit.refuse_log_in(audit.about(account) if account else None, "no such account, stated by a proxy")
             log.info("log-in by proxy refused", account_id=str(account.id) if account else None)
             raise ForbiddenError(NO_ACCOUNT)
         return await begin_session(

@@ -9,6 +9,7 @@ import structlog
 from pydantic import ValidationError
 
 from tocsin.contracts.accounts import Account, AccountIn, Role
+from tocsin.contracts.audit import AuditAction
 from tocsin.kernel.db import Cursor, autocommit, transaction
 from tocsin.kernel.errors import ConflictError, ForbiddenError, NotFoundError
 from tocsin.kernel.failpoints import Failpoint
@@ -33,7 +34,7 @@ from tocsin.web.access.domain.sessions import LogInMethod, NewSession
 from tocsin.web.access.provider.openid import OpenIDProvider
 from tocsin.web.access.repository import accounts, external_identities, sessions, throttle
 from tocsin.web.access.repository.external_identities import TakenFlow
-from tocsin.web.access.service import Deps
+from tocsin.web.access.service import Deps, audit
 from tocsin.web.access.service.accounts import require_an_admin
 from tocsin.web.access.service.login import count_attempt
 from tocsin.web.access.service.sessions import begin_session
@@ -104,8 +105,7 @@ async def log_in(
     roles = roles_of_groups(deps.settings.oidc_roles)
     role = strongest_role(identity.groups, roles)
     if roles and role is None:
-        log.info("log-in refused", reason="no group with a role", subject=identity.subject)
-        raise LogInRefusedError(NO_ROLE)
+        _refuse("no group with a role", NO_ROLE)
     async with LOG_IN(), transaction(deps.db) as cur:
         await accounts.lock_accounts(cur)
         account = await _linked_account(cur, identity) or await _created_account(cur, deps, identity, role)
@@ -143,6 +143,7 @@ async def unlink(deps: Deps, identity: Identity, issuer: str) -> None:
         if not await external_identities.delete_link(cur, account.id, issuer=issuer):
             msg = "This account is not linked to this provider. It may have been unlinked already."
             raise NotFoundError(msg)
+        await audit.record(cur, AuditAction.PROVIDER_UNLINK, audit.about(account), before={"issuer": issuer})
     log.info("account unlinked", account_id=str(account.id), issuer=issuer)
 
 
@@ -186,6 +187,8 @@ async def _created_account(cur: Cursor, deps: Deps, identity: ExternalIdentity, 
         _refuse("no account can have this name", NO_ACCOUNT)
     await accounts.insert_account(cur, account_id, given)
     account = await accounts.get_account(cur, account_id)
+    by, after = audit.principal_of(account), audit.fields_of(account)
+    await audit.record(cur, AuditAction.ACCOUNT_CREATE, audit.about(account), after=after, by=by)
     log.info("account created", account_id=str(account_id), kind=account.kind, role=account.role)
     await _link(cur, account, identity)
     return account
@@ -197,6 +200,8 @@ async def _link(cur: Cursor, account: Account, identity: ExternalIdentity) -> No
     )
     if not linked:
         _refuse("the account is linked to another person of the provider", NO_ACCOUNT, account)
+    by, after = audit.principal_of(account), {"issuer": identity.issuer, "subject": identity.subject}
+    await audit.record(cur, AuditAction.PROVIDER_LINK, audit.about(account), after=after, by=by)
     log.info("account linked", account_id=str(account.id), issuer=identity.issuer, subject=identity.subject)
 
 
@@ -210,9 +215,18 @@ async def _set_role(cur: Cursor, account: Account, role: Role) -> None:
         return
     await accounts.update_account(cur, wanted, disabled=False)
     await sessions.delete_sessions(cur, account.id)
+    await audit.record(
+        cur,
+        AuditAction.ACCOUNT_CHANGE,
+        audit.about(account),
+        before=audit.fields_of(account),
+        after=audit.fields_of(wanted),
+        by=audit.principal_of(account),
+    )
     log.info("account changed", account_id=str(account.id), role=role, disabled=False)
 
 
 def _refuse(reason: str, message: str, account: Account | None = None) -> NoReturn:
+    audit.refuse_log_in(audit.about(account) if account else None, reason)
     log.info("log-in refused", reason=reason, account_id=str(account.id) if account else None)
     raise LogInRefusedError(message)

@@ -4,6 +4,7 @@ from typing import Final
 
 import structlog
 
+from tocsin.kernel.audit_entry import Subject
 from tocsin.kernel.db import autocommit, transaction
 from tocsin.kernel.errors import ThrottledError, UnauthenticatedError
 from tocsin.kernel.failpoints import Failpoint
@@ -19,7 +20,7 @@ from tocsin.web.access.domain.passkeys import (
 )
 from tocsin.web.access.domain.sessions import LogInMethod, NewSession
 from tocsin.web.access.repository import passkeys, throttle
-from tocsin.web.access.service import Deps
+from tocsin.web.access.service import Deps, audit
 from tocsin.web.access.service.login import SCHEME
 from tocsin.web.access.service.passkeys import TOO_LATE, party_of
 from tocsin.web.access.service.sessions import begin_session
@@ -46,6 +47,7 @@ async def begin_log_in(deps: Deps, *, address: str) -> NewChallenge:
         if count is None:
             seconds = await throttle.seconds_left(cur, COUNTED, network)
             log.info("log-in throttled", by=COUNTED, seconds=seconds)
+            audit.refuse_log_in(None, f"too many begun with a {COUNTED}")
             msg = f"Too many log-ins were begun from your network. Try again in {seconds} seconds."
             raise ThrottledError(msg, retry_after=seconds)
         await passkeys.insert_challenge(cur, digest(secret), account_id=None)
@@ -84,6 +86,8 @@ async def log_in(deps: Deps, response: str, *, secret: str, address: str, user_a
 
 
 def _refused(passkey: StoredPasskey | None, address: str, reason: str) -> UnauthenticatedError:
+    account = None if passkey is None else Subject("account", passkey.account_id, passkey.account_name)
+    audit.refuse_log_in(account, "passkey not accepted")
     known = {"account_id": str(passkey.account_id), "passkey_id": str(passkey.id)} if passkey else {}
     log.warning(
         "log-in refused", method=LogInMethod.PASSKEY, reason=storable(reason), address=storable(address), **known

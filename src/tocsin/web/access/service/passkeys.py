@@ -6,6 +6,8 @@ from uuid import UUID
 import structlog
 
 from tocsin.contracts.accounts import Account, AccountKind, Passkey, Role
+from tocsin.contracts.audit import AuditAction
+from tocsin.kernel.audit_entry import Subject
 from tocsin.kernel.db import Cursor, autocommit, transaction
 from tocsin.kernel.errors import ConflictError, ForbiddenError, InvalidRequestError, NotFoundError, UnauthenticatedError
 from tocsin.kernel.failpoints import Failpoint
@@ -23,7 +25,7 @@ from tocsin.web.access.domain.passkeys import (
     relying_party_of,
 )
 from tocsin.web.access.repository import accounts, passkeys, sessions, throttle
-from tocsin.web.access.service import Deps
+from tocsin.web.access.service import Deps, audit
 from tocsin.web.access.service.login import SCHEME, WRONG, verify
 
 log = structlog.get_logger(__name__)
@@ -120,6 +122,7 @@ async def add_passkey(deps: Deps, identity: Identity, name: str, response: str, 
             raise ConflictError(FULL)
         if not await passkeys.insert_passkey(cur, passkey_id, new, account_id=account.id, name=name):
             raise ConflictError(EXISTS)
+        await audit.record(cur, AuditAction.PASSKEY_ADD, Subject("passkey", passkey_id, name))
     log.info("passkey added", account_id=str(account.id), passkey_id=str(passkey_id))
 
 
@@ -144,6 +147,7 @@ async def remove_passkey(deps: Deps, identity: Identity, passkey_id: UUID) -> Pa
             )
             raise ConflictError(msg)
         await passkeys.delete_passkey(cur, account.id, passkey_id)
+        await audit.record(cur, AuditAction.PASSKEY_REMOVE, Subject("passkey", found.id, found.name))
     log.info("passkey removed", account_id=str(account.id), passkey_id=str(passkey_id))
     return found
 
@@ -157,6 +161,9 @@ async def remove_passkeys(deps: Deps, account_id: UUID) -> Account:
         await accounts.lock_accounts(cur)
         account = await accounts.get_account(cur, account_id)
         await _require_an_admin(cur, account)
+        for each in await passkeys.list_passkeys(cur, account_id):
+            subject, before = Subject("passkey", each.id, each.name), {"account": account.name}
+            await audit.record(cur, AuditAction.PASSKEY_REMOVE, subject, before=before)
         removed = await passkeys.delete_passkeys(cur, account_id)
         await sessions.delete_sessions(cur, account_id)
     deps.seen.forget_account(account_id)

@@ -37,6 +37,10 @@ LABELS: Final[Mapping[str, str]] = {
     AuditAction.ACCOUNT_ENABLE: "Enabled the account of",
     AuditAction.LINK_CREATE: "Created a link to choose a password for",
     AuditAction.PASSWORD_CHANGE: "Changed the password of",
+    AuditAction.PASSKEY_ADD: "Added the passkey",
+    AuditAction.PASSKEY_REMOVE: "Removed the passkey",
+    AuditAction.PROVIDER_LINK: "Linked an OpenID provider to the account of",
+    AuditAction.PROVIDER_UNLINK: "Unlinked an OpenID provider from the account of",
     AuditAction.TOKEN_CREATE: "Created the token",
     AuditAction.TOKEN_REVOKE: "Revoked the token",
     AuditAction.SESSION_END: "Ended a",
@@ -48,7 +52,7 @@ LABELS: Final[Mapping[str, str]] = {
 REFUSED: Final = frozenset({AuditAction.LOG_IN_REFUSED, AuditAction.REQUEST_REFUSED})
 PATHS: Final = {"incident": "/incidents/{}", "schedule": "/oncall/{}", "account": "/accounts"}
 """The pages of objects."""
-KINDS: Final = ("incident", "message", "schedule", "person", "team", "account", "token", "session", "route")
+KINDS: Final = ("incident", "message", "schedule", "person", "team", "account", "token", "passkey", "session", "route")
 COLUMNS: Final = (
     "at", "who", "kind_of_principal", "account_id", "session_or_token", "address", "action", "kind", "object_id",
     "object", "before", "after", "count", "service", "request_id",
