@@ -26,6 +26,7 @@ from tocsin.kernel.validation import parse_json
 ADDRESS_LIKE: Final = re.compile(r"e_?mail|address|recipient|phone|webhook|contact", re.IGNORECASE)
 NO_CONTACT_ADDRESS: Final = {
     "accounts": "accounts are shown to admins and to their owner only",
+    "AuditEntry.address": "the network address of a client",
     "Member.contacts": "the addresses are in each contact",
 }
 """Fields that look like addresses but are none that somebody is paged at."""

@@ -119,7 +119,7 @@ async def test_with_log_ins_it_describes_accounts_too_and_that_a_token_is_requir
     OpenAPI.model_validate(found)
     assert found["security"] == [{"token": []}]
     assert found["components"]["securitySchemes"] == {"token": {"type": "http", "scheme": "bearer"}}
-    assert {"accounts"} == {tag for path in found["paths"].values() for one in path.values() for tag in one["tags"]}
+    assert {"web-ui"} == {tag for path in found["paths"].values() for one in path.values() for tag in one["tags"]}
     assert "/api/v1/accounts" in found["paths"]
     assert "/api/v1/access/introspect" not in found["paths"]
     assert found["paths"]["/api/v1/login"]["post"]["security"] == []

@@ -2,7 +2,7 @@
 
 from tocsin.channels.channel import URL_SECRETS, Channel, ChannelSettings, Transports
 from tocsin.channels.message import Message, Outcome, one_line
-from tocsin.contracts.contact_types import masked
+from tocsin.contracts.contact_types import masked_in
 
 MAX_LINE = 400
 
@@ -27,9 +27,8 @@ class ConsoleChannel(Channel[ChannelSettings]):
         incident = message.page.incident if message.page is not None and not message.digest else None
         about = f"#{incident.number} {incident.severity}: " if incident is not None else ""
         person = f"{message.page.person} " if message.page is not None else ""
-        return one_line(
-            f"{message.kind.upper()} to {person}<{masked(message.address)}>: {about}{message.text}", MAX_LINE
-        )
+        address = masked_in(message.address, message.address)
+        return one_line(f"{message.kind.upper()} to {person}<{address}>: {about}{message.text}", MAX_LINE)
 
     async def send(self, message: Message, settings: ChannelSettings, transports: Transports) -> Outcome:
         """Print the message and log it."""
@@ -38,7 +37,7 @@ class ConsoleChannel(Channel[ChannelSettings]):
             delivery_id=str(message.delivery_id),
             incident_id=str(message.incident_id),
             kind=message.kind,
-            recipient=masked(message.address),
+            recipient=masked_in(message.address, message.address),
             text=message.text,
         )
         return Outcome.sent("written to the console")

@@ -13,6 +13,7 @@ from tocsin.clients.alerts import ALERTS
 from tocsin.clients.incidents import INCIDENTS
 from tocsin.clients.notifications import NOTIFICATIONS
 from tocsin.clients.oncall import ONCALL
+from tocsin.contracts.services import WEB_UI
 from tocsin.kernel import clock, openapi, tasks
 from tocsin.kernel.errors import RejectedError, UpstreamError
 from tocsin.kernel.http_client import Budget, ServiceClient
@@ -23,8 +24,6 @@ MAX_AGE_SECONDS: Final = 60.0
 """How long a document is reused: a service's description changes with its version only."""
 MAX_PARTIAL_AGE_SECONDS: Final = 5.0
 """How long a document is reused that lacks the part of an unavailable service."""
-ACCOUNTS: Final = "accounts"
-"""The tag of this service's own operations, which exist in closed mode."""
 REFERENCE: Final = re.compile(r'"#/components/schemas/([^"]+)"')
 OVERVIEW: Final = (
     "Every operation that the gateway forwards, by service. The handbook shows [examples](/handbook/api.md). "
@@ -82,7 +81,7 @@ def _merged(own: dict[str, Any], parts: dict[str, ServiceDescription | None]) ->
     paths: dict[str, dict[str, Any]] = {}
     schemas: dict[str, Any] = {}
     if own["paths"]:
-        parts = parts | {ACCOUNTS: ServiceDescription.model_validate(own)}
+        parts = parts | {WEB_UI: ServiceDescription.model_validate(own)}
     for peer, part in parts.items():
         if part is None:
             continue
