@@ -34,7 +34,7 @@ ROUTES = [
     get("/", now_page.get_now, name="now", scope=Scope.READ),
     get("/incidents", incidents_page.get_incidents, name="incidents", scope=Scope.READ),
     post("/incidents", new_incident_page.post_incident, scope=Scope.RESPOND),
-    get("/incidents/new", new_incident_page.get_new, name="new", scope=Scope.READ),
+    get("/incidents/new", new_incident_page.get_new, name="new", scope=Scope.RESPOND),
     get("/incidents/bulk", incidents_page.get_bulk, scope=Scope.READ),
     post("/incidents/bulk", incidents_page.post_bulk, scope=Scope.RESPOND),
     post("/incidents/filters", incidents_page.post_filter, scope=Scope.READ),

@@ -33,6 +33,11 @@ class Visitor:
     """Who has logged in."""
 
     @property
+    def may_respond(self) -> bool:
+        """Whether the visitor may open and change incidents, and send messages again."""
+        return self.account is None or Scope.RESPOND in self.account.scopes
+
+    @property
     def may_create_teams(self) -> bool:
         """Whether the visitor may create teams with their schedules."""
         return self.account is None or Scope.ADMIN in self.account.scopes
