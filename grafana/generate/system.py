@@ -196,6 +196,7 @@ def _queues() -> list[Panel]:
             Query('max by (job) (tocsin_outbox_oldest_seconds{job=~"$service"})', "outbox of {{job}}"),
             Query("max(tocsin_notifications_queue_oldest_seconds)", "messages"),
             Query("max(tocsin_oncall_due_oldest_seconds)", "escalation steps"),
+            Query('max by (job) (tocsin_audit_oldest_seconds{job=~"$service"})', "audit entries of {{job}}"),
             unit="s",
             width=8,
             thresholds=((None, "green"), (60, "red")),
