@@ -11,7 +11,7 @@ import cbor2
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from tocsin.web.access.domain.passkeys import as_base64url
+from tocsin.web.access.domain.base64url import as_base64url
 
 USER_PRESENT: Final = 0x01
 USER_VERIFIED: Final = 0x04

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.contracts.accounts import MAX_PASSWORD, MIN_PASSWORD, Role
+from tocsin.kernel.client_network import MAX_TEXT, network_of, storable
 from tocsin.kernel.principal import Scope
 from tocsin.web.access.domain import bearer_secrets
 from tocsin.web.access.domain.bearer_secrets import PLAIN, TOKENS, digest_of_given, new_secret, shown_part
-from tocsin.web.access.domain.clients import MAX_TEXT, network_of, storable
 from tocsin.web.access.domain.identity import EVERYONE, SCOPES, beyond, token_scopes
 from tocsin.web.access.domain.passwords import as_bytes, normalized, refusal_of
 

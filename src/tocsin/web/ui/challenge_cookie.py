@@ -1,12 +1,11 @@
-"""The cookie that binds what a browser was asked to sign to this browser, for the minutes that it has."""
+"""The cookie that binds a passkey's challenge to the browser that asked for it, until the challenge expires."""
 
 from typing import Final
 
 from aiohttp import web
 
 from tocsin.web.access.domain.passkeys import CHALLENGE_SECONDS, NewChallenge
-from tocsin.web.settings import SETTINGS
-from tocsin.web.ui.session_cookie import HOST_PREFIX
+from tocsin.web.ui.session_cookie import cookie_name, is_secure
 
 NAME: Final = "tocsin_challenge"
 
@@ -15,11 +14,11 @@ def challenge_response(request: web.Request, challenge: NewChallenge) -> web.Res
     """Return what the page's script needs to ask the browser; only the browser gets the secret."""
     response = web.json_response(challenge.options, headers={"Cache-Control": "no-store"})
     response.set_cookie(
-        _name(request),
+        cookie_name(request, NAME),
         challenge.secret,
         max_age=CHALLENGE_SECONDS,
         httponly=True,
-        secure=_is_secure(request),
+        secure=is_secure(request),
         samesite="Strict",
         path="/",
     )
@@ -28,17 +27,11 @@ def challenge_response(request: web.Request, challenge: NewChallenge) -> web.Res
 
 def secret_of(request: web.Request) -> str:
     """Return the secret of the request's challenge; empty without one."""
-    return request.cookies.get(_name(request), "")
+    return request.cookies.get(cookie_name(request, NAME), "")
 
 
 def delete_challenge(request: web.Request, response: web.StreamResponse) -> None:
     """Let the browser forget a challenge, which works once."""
-    response.del_cookie(_name(request), path="/", secure=_is_secure(request), httponly=True, samesite="Strict")
-
-
-def _name(request: web.Request) -> str:
-    return HOST_PREFIX + NAME if _is_secure(request) else NAME
-
-
-def _is_secure(request: web.Request) -> bool:
-    return (request.app[SETTINGS].public_url or "").startswith("https://")
+    response.del_cookie(
+        cookie_name(request, NAME), path="/", secure=is_secure(request), httponly=True, samesite="Strict"
+    )

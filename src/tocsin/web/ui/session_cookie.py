@@ -18,7 +18,7 @@ PROVIDER_SECONDS: Final = 600
 
 def secret_of(request: web.Request) -> str:
     """Return the secret of the request's session; empty without one."""
-    return request.cookies.get(_name(request, NAME), "")
+    return request.cookies.get(cookie_name(request, NAME), "")
 
 
 def set_session(request: web.Request, response: web.StreamResponse, session: NewSession) -> None:
@@ -28,7 +28,7 @@ def set_session(request: web.Request, response: web.StreamResponse, session: New
 
 def provider_secret_of(request: web.Request) -> str:
     """Return the secret of the browser that has gone to the OpenID provider; empty without one."""
-    return request.cookies.get(_name(request, PROVIDER), "")
+    return request.cookies.get(cookie_name(request, PROVIDER), "")
 
 
 def set_provider_secret(request: web.Request, response: web.StreamResponse, secret: str) -> None:
@@ -38,11 +38,11 @@ def set_provider_secret(request: web.Request, response: web.StreamResponse, secr
 
 def _set(request: web.Request, response: web.StreamResponse, name: str, value: str, *, seconds: int) -> None:
     response.set_cookie(
-        _name(request, name),
+        cookie_name(request, name),
         value,
         max_age=seconds,
         httponly=True,
-        secure=_is_secure(request),
+        secure=is_secure(request),
         samesite="Lax",
         path="/",
     )
@@ -50,7 +50,7 @@ def _set(request: web.Request, response: web.StreamResponse, name: str, value: s
 
 def delete_session(request: web.Request, response: web.StreamResponse) -> None:
     """Let the browser forget its session."""
-    response.del_cookie(_name(request, NAME), path="/", secure=_is_secure(request), httponly=True, samesite="Lax")
+    response.del_cookie(cookie_name(request, NAME), path="/", secure=is_secure(request), httponly=True, samesite="Lax")
 
 
 def client_of(request: web.Request) -> dict[str, str]:
@@ -58,9 +58,11 @@ def client_of(request: web.Request) -> dict[str, str]:
     return {"address": client_address(request), "user_agent": request.headers.get(hdrs.USER_AGENT, "")}
 
 
-def _name(request: web.Request, name: str) -> str:
-    return HOST_PREFIX + name if _is_secure(request) else name
+def cookie_name(request: web.Request, name: str) -> str:
+    """Return the name under which browsers keep the cookie *name*."""
+    return HOST_PREFIX + name if is_secure(request) else name
 
 
-def _is_secure(request: web.Request) -> bool:
+def is_secure(request: web.Request) -> bool:
+    """Return whether cookies are sent over https only, as PUBLIC_URL is an https URL."""
     return (request.app[SETTINGS].public_url or "").startswith("https://")

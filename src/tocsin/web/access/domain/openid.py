@@ -1,7 +1,6 @@
 """Log-in by an OpenID provider: its secrets, what the provider states about a person, and the role that follows."""
 
 import hmac
-from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +13,7 @@ from tocsin.contracts.accounts import Role
 from tocsin.contracts.contact_types import Email
 from tocsin.contracts.model import without_nul
 from tocsin.kernel.errors import ForbiddenError, UpstreamError
+from tocsin.web.access.domain.base64url import as_base64url
 from tocsin.web.access.domain.bearer_secrets import digest_of_given, new_secret
 
 MAX_NAME: Final = 100
@@ -63,10 +63,10 @@ class Flow:
     @property
     def challenge(self) -> str:
         """The hash of the verifier, which the provider gets first."""
-        return _base64url(sha256(self.verifier.encode()).digest())
+        return as_base64url(sha256(self.verifier.encode()).digest())
 
     def _derive(self, purpose: bytes) -> str:
-        return _base64url(hmac.digest(self.browser.encode(), purpose + b" " + self.state.encode(), "sha256"))
+        return as_base64url(hmac.digest(self.browser.encode(), purpose + b" " + self.state.encode(), "sha256"))
 
 
 def new_flow(browser: str) -> Flow:
@@ -127,7 +127,3 @@ def _email(given: Any) -> str | None:
 
 def _as_list(groups: Any) -> list[Any]:
     return groups if isinstance(groups, list) else [groups]
-
-
-def _base64url(raw: bytes) -> str:
-    return urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")

@@ -3,7 +3,6 @@
 The library that checks responses takes 0.2 seconds and 9 MB to load, which only closed mode spends.
 """
 
-from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from yarl import URL
 
 from tocsin.contracts.accounts import Account
 from tocsin.kernel.errors import ConflictError
+from tocsin.web.access.domain.base64url import as_base64url
 
 if TYPE_CHECKING:
     from webauthn.helpers.structs import AuthenticationCredential
@@ -190,11 +190,6 @@ def sign_count_of(
             require_user_verification=True,
         )
         return verified.new_sign_count
-
-
-def as_base64url(data: bytes) -> str:
-    """Return *data* as WebAuthn's JSON has it (RFC 4648, section 5, without padding)."""
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _bounded(response: str) -> str:

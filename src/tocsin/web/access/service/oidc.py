@@ -10,12 +10,12 @@ from pydantic import ValidationError
 
 from tocsin.contracts.accounts import Account, AccountIn, Role
 from tocsin.contracts.audit import AuditAction
+from tocsin.kernel.client_network import network_of
 from tocsin.kernel.db import Cursor, autocommit, transaction
 from tocsin.kernel.errors import ConflictError, ForbiddenError, NotFoundError
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.ids import new_id
 from tocsin.web.access.domain.bearer_secrets import digest_of_given
-from tocsin.web.access.domain.clients import network_of
 from tocsin.web.access.domain.identity import Identity
 from tocsin.web.access.domain.openid import (
     NO_ACCOUNT,
