@@ -38,7 +38,7 @@ async def post_notify(request: web.Request) -> web.Response:
     return respond(queued, status=HTTPStatus.ACCEPTED)
 
 
-@describes(Page[Notification], query=NotificationQuery, problems=(HTTPStatus.FORBIDDEN,))
+@describes(Page[Notification], query=NotificationQuery)
 async def list_notifications(request: web.Request) -> web.Response:
     """List messages with every attempt to deliver them, newest first."""
     query = parse_query(request, NotificationQuery)

@@ -109,7 +109,7 @@ async def list_own_tokens(request: web.Request) -> web.Response:
     return respond(await tokens.list_tokens(request.app[DEPS], identity_of(request).account_id, query))
 
 
-@describes({HTTPStatus.CREATED: CreatedToken}, body=TokenIn, problems=(HTTPStatus.FORBIDDEN,), headers=KEY)
+@describes({HTTPStatus.CREATED: CreatedToken}, body=TokenIn, headers=KEY)
 async def post_own_token(request: web.Request) -> web.Response:
     """Create a token of the caller's account; the response alone has its secret.
 
@@ -135,7 +135,7 @@ async def list_own_passkeys(request: web.Request) -> web.Response:
     return respond(Page[Passkey](items=found, next_cursor=None))
 
 
-@describes(Passkey, problems=(HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
+@describes(Passkey, problems=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 async def delete_own_passkey(request: web.Request) -> web.Response:
     """Remove a passkey of the caller's account; this requires a session. 409 if it is the only way to log in."""
     passkey_id = path_uuid(request, "passkey_id")

@@ -19,10 +19,9 @@ from tocsin.oncall.queries import PeopleQuery, TeamsQuery
 from tocsin.oncall.service import DEPS, people, schedules
 
 KEY = ("Idempotency-Key",)
-FORBIDDEN = HTTPStatus.FORBIDDEN
 
 
-@describes({HTTPStatus.CREATED: Schedule}, body=ScheduleIn, problems=(FORBIDDEN, HTTPStatus.CONFLICT), headers=KEY)
+@describes({HTTPStatus.CREATED: Schedule}, body=ScheduleIn, problems=(HTTPStatus.CONFLICT,), headers=KEY)
 async def post_schedule(request: web.Request) -> web.Response:
     """Create a team with its schedule.
 
@@ -57,7 +56,7 @@ async def get_schedule(request: web.Request) -> web.Response:
 @describes(
     Schedule,
     body=ScheduleIn,
-    problems=(FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED),
+    problems=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED),
     headers=("If-Match",),
 )
 async def put_schedule(request: web.Request) -> web.Response:
@@ -97,7 +96,7 @@ async def list_people(request: web.Request) -> web.Response:
     )
 
 
-@describes({HTTPStatus.CREATED: Person}, body=PersonIn, problems=(FORBIDDEN, HTTPStatus.CONFLICT), headers=KEY)
+@describes({HTTPStatus.CREATED: Person}, body=PersonIn, problems=(HTTPStatus.CONFLICT,), headers=KEY)
 async def post_person(request: web.Request) -> web.Response:
     """Add a person. 409 if another one has the e-mail address."""
     given = await parse_body(request, PersonIn)
@@ -117,7 +116,7 @@ async def get_person(request: web.Request) -> web.Response:
 @describes(
     Person,
     body=ChangePerson,
-    problems=(FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED),
+    problems=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED),
     headers=("If-Match",),
 )
 async def patch_person(request: web.Request) -> web.Response:
@@ -130,7 +129,7 @@ async def patch_person(request: web.Request) -> web.Response:
     )
 
 
-@describes(Person, problems=(FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
+@describes(Person, problems=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 async def delete_person(request: web.Request) -> web.Response:
     """Delete a person. 409 if a schedule names them."""
     return await respond_to(
@@ -150,7 +149,7 @@ async def get_team(request: web.Request) -> web.Response:
     return await respond_to(request, await people.get_team(request.app[DEPS], path_uuid(request, "team_id")))
 
 
-@describes(Team, body=MembershipIn, problems=(FORBIDDEN, HTTPStatus.NOT_FOUND))
+@describes(Team, body=MembershipIn, problems=(HTTPStatus.NOT_FOUND,))
 async def put_membership(request: web.Request) -> web.Response:
     """Add a person to a team, or change their role there."""
     team_id, person_id = path_uuid(request, "team_id"), path_uuid(request, "person_id")
@@ -160,7 +159,7 @@ async def put_membership(request: web.Request) -> web.Response:
     )
 
 
-@describes(Team, problems=(FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
+@describes(Team, problems=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 async def delete_membership(request: web.Request) -> web.Response:
     """Remove a person from a team. 409 if the team's schedule names them."""
     team_id, person_id = path_uuid(request, "team_id"), path_uuid(request, "person_id")
