@@ -21,19 +21,16 @@ from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.pagination import ListQuery
 from tocsin.kernel.principal import Principal
-from tocsin.oncall.domain.authority import Authority
 from tocsin.oncall.domain.schedule import StoredSchedule, anchor_of
 from tocsin.oncall.repository import schedules
 from tocsin.oncall.service import Deps
-from tocsin.oncall.service.authority import find_authority
+from tocsin.oncall.service.authority import EVERYTHING, find_authority
 from tocsin.oncall.service.views import schedule_view
 
 log = structlog.get_logger(__name__)
 CREATE: Final = Failpoint("oncall.create_schedule")
-AUDITED: Final = frozenset(
-    {"rotation_type", "members", "services", "time_zone", "handoff_time", "handoff_weekday", "start"}
-)
 REPLACE: Final = Failpoint("oncall.replace_schedule")
+AUDITED: Final = {"rotation_type", "members", "services", "time_zone", "handoff_time", "handoff_weekday", "start"}
 
 
 async def create(deps: Deps, given: ScheduleIn, *, by: Principal, request: IdempotentRequest | None) -> Schedule:
@@ -122,8 +119,7 @@ def _subject(stored: StoredSchedule) -> Subject:
 
 def _fields(stored: StoredSchedule) -> dict[str, Any]:
     """Return what the audit compares."""
-    view = schedule_view(stored, Authority(everything=True)).model_dump(mode="json")
-    return {name: value for name, value in view.items() if name in AUDITED}
+    return schedule_view(stored, EVERYTHING).model_dump(mode="json", include=AUDITED)
 
 
 def _changed(stored: StoredSchedule, given: ScheduleIn, *, anchor: datetime) -> StoredSchedule:
