@@ -5,6 +5,7 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from tocsin.kernel.client_address import client_address
+from tocsin.web.access.domain.openid import FLOW_SECONDS
 from tocsin.web.access.domain.sessions import NewSession
 from tocsin.web.settings import SETTINGS
 
@@ -13,7 +14,6 @@ PROVIDER: Final = "tocsin_oidc"
 HOST_PREFIX: Final = "__Host-"
 """A browser accepts a cookie of this name from this host over https only (RFC 6265bis, section 4.1.3.2)."""
 DAY_SECONDS: Final = 86_400
-PROVIDER_SECONDS: Final = 600
 
 
 def secret_of(request: web.Request) -> str:
@@ -33,7 +33,7 @@ def provider_secret_of(request: web.Request) -> str:
 
 def set_provider_secret(request: web.Request, response: web.StreamResponse, secret: str) -> None:
     """Let the browser keep the secret with which it comes back from the OpenID provider."""
-    _set(request, response, PROVIDER, secret, seconds=PROVIDER_SECONDS)
+    _set(request, response, PROVIDER, secret, seconds=FLOW_SECONDS)
 
 
 def _set(request: web.Request, response: web.StreamResponse, name: str, value: str, *, seconds: int) -> None:

@@ -16,6 +16,8 @@ from tocsin.kernel.errors import ForbiddenError, UpstreamError
 from tocsin.web.access.domain.base64url import as_base64url
 from tocsin.web.access.domain.bearer_secrets import digest_of_given, new_secret
 
+FLOW_SECONDS: Final = 600
+"""How long a log-in may take at the provider."""
 MAX_NAME: Final = 100
 NO_ACCOUNT: Final = "No account can be used with this log-in. Ask an admin to add one."
 NO_ROLE: Final = "None of your groups gives access to Tocsin. Ask an admin which one you need."

@@ -5,10 +5,8 @@ from uuid import UUID
 
 from tocsin.kernel.db import Cursor, execute, fetch_all, fetch_one
 from tocsin.web.access.domain.bearer_secrets import digest
-from tocsin.web.access.domain.openid import Flow, ProviderLink
+from tocsin.web.access.domain.openid import FLOW_SECONDS, Flow, ProviderLink
 from tocsin.web.access.repository.throttle import Count
-
-FLOW_MINUTES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +25,14 @@ async def insert_flow(cur: Cursor, flow: Flow, *, return_to: str, count: Count) 
         """
         INSERT INTO access.oidc_flow (state_hash, browser_hash, return_to, count_key, counted_until, expires_at)
         VALUES (%(state_hash)s, %(browser_hash)s, %(return_to)s, %(count_key)s, %(counted_until)s,
-                tocsin.now() + %(minutes)s * interval '1 minute')
+                tocsin.now() + %(seconds)s * interval '1 second')
         """,
         state_hash=digest(flow.state),
         browser_hash=digest(flow.browser),
         return_to=return_to,
         count_key=count.key,
         counted_until=count.expires_at,
-        minutes=FLOW_MINUTES,
+        seconds=FLOW_SECONDS,
     )
 
 

@@ -8,7 +8,6 @@ from tocsin.web.access.repository import audit, housekeeping
 from tocsin.web.access.service import Deps
 
 log = structlog.get_logger(__name__)
-AUDIT_TABLE = "audit"
 
 
 async def delete_expired(deps: Deps) -> bool:
@@ -29,6 +28,6 @@ async def delete_old_entries(deps: Deps) -> bool:
     async with transaction(deps.db) as cur:
         deleted = await audit.delete_expired(cur, days=days)
     if deleted:
-        deps.deleted.labels(AUDIT_TABLE).inc(deleted)
+        deps.deleted.labels("audit").inc(deleted)
         log.info("audit past the retention deleted", rows=deleted, retention_days=days)
     return deleted > 0

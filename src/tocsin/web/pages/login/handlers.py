@@ -173,7 +173,7 @@ def _show(
         "error": "" if error is None else str(error),
         "wrong": isinstance(error, UnauthenticatedError),
         "locked": isinstance(error, ThrottledError),
-        "passkey_origin": passkeys.origin_of(request.app[DEPS]),
+        "passkey_origin": passkeys.origin_of(deps),
         "passkey_error": "" if passkey_error is None else str(passkey_error),
     }
     status = 200 if shown is None else status_of(type(shown))
