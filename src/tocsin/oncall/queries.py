@@ -57,7 +57,7 @@ class PeopleQuery(ListQuery):
     """Parameters of `GET /api/v1/people`."""
 
     q: Annotated[Text, Field(min_length=1, max_length=256)] | None = None
-    """A part of the name; for callers who may see every e-mail address, also of that."""
+    """A part of the name, or, for callers who may see every e-mail address, of the address."""
     team: Line | None = None
 
 

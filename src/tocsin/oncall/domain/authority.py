@@ -44,7 +44,7 @@ class Authority:
     def require_change(self, person: Person, change: ChangePerson) -> None:
         """Raise ForbiddenError unless the principal may make the *change*.
 
-        People may change their own name, but not their e-mail address: it tells whose contacts a page goes to.
+        People may change their own name, but not their e-mail address, which determines to whose contacts a page goes.
         """
         if change.email in {None, person.email} and self.person_id == person.id:
             return

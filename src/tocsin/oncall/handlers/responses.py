@@ -1,4 +1,4 @@
-"""Responses that show what their reader may see of the contact addresses."""
+"""Responses with the contact addresses that their reader may see."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from tocsin.kernel.auth import PRINCIPAL
 from tocsin.kernel.responses import respond
 from tocsin.oncall.service import DEPS
-from tocsin.oncall.service.authority import know_reader
+from tocsin.oncall.service.authority import set_reader
 
 
 async def respond_to(
@@ -20,5 +20,5 @@ async def respond_to(
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     """Return *model* as the response to *request*: people see their own addresses, managers those of their teams."""
-    await know_reader(request.app[DEPS], request[PRINCIPAL])
+    await set_reader(request.app[DEPS], request[PRINCIPAL])
     return respond(model, status=status, headers=headers)

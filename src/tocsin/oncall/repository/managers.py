@@ -14,13 +14,13 @@ LOCK_MANAGED: Final = SELECT_MANAGED + " FOR SHARE OF m"
 
 
 async def find_teams(cur: Cursor, person_id: UUID, *, lock: bool) -> frozenset[str]:
-    """Return the names of the teams of which a person is a manager; with *lock*, until the end of the transaction."""
+    """Return the names of the teams of which a person is a manager; *lock* keeps them one during the transaction."""
     rows = await fetch_all(cur, LOCK_MANAGED if lock else SELECT_MANAGED, person_id=person_id)
     return frozenset(row["name"] for row in rows)
 
 
 async def find_known_addresses(cur: Cursor, person_id: UUID, *, manages: bool) -> frozenset[str]:
-    """Return, in lower case, a person's own addresses, and if they manage those of the teams they are a manager of."""
+    """Return, in lower case, a person's own addresses, and with *manages* those of the teams they are a manager of."""
     rows = await fetch_all(
         cur,
         """

@@ -23,7 +23,7 @@ async def find_authority(cur: Cursor, principal: Principal, *, lock: bool = Fals
     return Authority(everything=False, person_id=person_id, teams=await managers.find_teams(cur, person_id, lock=lock))
 
 
-async def know_reader(deps: Deps, principal: Principal) -> None:
+async def set_reader(deps: Deps, principal: Principal) -> None:
     """Let the response show the addresses that *principal* may see: their own, and those of the teams they manage."""
     if READER.get().sees_all or principal.person_id is None:
         return

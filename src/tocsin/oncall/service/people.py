@@ -32,7 +32,7 @@ JOIN: Final = Failpoint("oncall.join_team")
 async def list_people(deps: Deps, query: PeopleQuery, by: Principal) -> Page[Person]:
     """Return a page of people, newest first.
 
-    Only who sees every e-mail address can search for one: who does not could find one out letter by letter.
+    Only callers who see every e-mail address can search for one: others could find it out letter by letter.
     """
     async with autocommit(deps.db) as cur:
         found, cursor = await people.list_people(cur, query, by_email=Reader.of(by).sees_all)
