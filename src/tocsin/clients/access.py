@@ -1,4 +1,4 @@
-"""Ask the web service whose token it is that a caller sent, and tell it what belongs in the audit."""
+"""Query the web service for the account of a token, and send it entries of the audit."""
 
 import json
 from typing import Final
@@ -37,7 +37,7 @@ class AccessClient(ServiceClient, Tokens):
         return Principal.from_claims(found.model_dump(mode="json"))
 
     async def store_audit(self, entries: list[Entry]) -> None:
-        """Store *entries* in the audit; those that it has already are ignored. Raise UpstreamError, RejectedError."""
+        """Store *entries* in the audit; entries that it already has are ignored. Raise UpstreamError, RejectedError."""
         body = json.dumps({"entries": entries}, ensure_ascii=False).encode()
         await self.post("/api/v1/access/audit", body, EntriesStored, idempotency_key=str(new_id()), budget=ONCE)
 

@@ -1,4 +1,4 @@
-"""Deliver what a service has recorded to the web service, which stores the audit."""
+"""Deliver the entries that a service has recorded to the web service, which stores the audit."""
 
 from dataclasses import dataclass
 from typing import Final, Self
@@ -50,8 +50,8 @@ def with_audit(app: web.Application, settings: ServiceSettings) -> None:
 async def deliver(app: web.Application) -> bool:
     """Deliver the oldest entries. Return whether there may be more.
 
-    Replicas may deliver the same ones, and so may a retry: an entry is stored once. While the web service cannot store
-    them, all wait: this makes one attempt for however many.
+    Replicas and retries may deliver the same entries, each of which is stored once. While the web service cannot store
+    them, all wait, and one attempt is made for the oldest.
     """
     async with autocommit(app[DB]) as cur:
         rows = await _select(cur)
@@ -62,7 +62,7 @@ async def deliver(app: web.Application) -> bool:
     try:
         await app[ACCESS].store_audit(entries)
     except (UnavailableError, RejectedError) as exc:
-        # A rejection too: by a release without the audit, or in open mode. No entry is given up.
+        # A web service without the audit, of the release before or in open mode, rejects them. No entry is given up.
         log.warning("entries are not in the audit yet", entries=len(rows), reason=str(exc))
         return False
     async with autocommit(app[DB]) as cur:

@@ -29,7 +29,7 @@ class Role(StrEnum):
     VIEWER = "viewer"
     """Read everything but accounts, contact addresses and raw alert requests."""
     RESPONDER = "responder"
-    """Handle the incidents of every team, and change the teams of which one is a manager."""
+    """Handle the incidents of every team, and change the teams of which the person is a manager."""
     ADMIN = "admin"
     """Do everything."""
 

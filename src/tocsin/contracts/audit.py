@@ -41,7 +41,7 @@ class AuditAction(StrEnum):
     ACCOUNT_SETUP = "account.setup"
     """The first admin has used the set-up link."""
     ACCOUNT_CREATE = "account.create"
-    """An account was created, and of a person invited."""
+    """An account was created; a person is invited by it."""
     ACCOUNT_CHANGE = "account.change"
     """The name, the e-mail address, the role or the person of an account was changed."""
     ACCOUNT_DISABLE = "account.disable"
@@ -119,7 +119,7 @@ class RecordedEntries(Model):
 
 
 class EntriesStored(Model):
-    """The outcome."""
+    """The outcome of storing entries."""
 
     stored: int
     """How many are new; the others were stored before."""

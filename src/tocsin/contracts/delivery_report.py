@@ -1,4 +1,4 @@
-"""What a report of a delivery shows of the address."""
+"""Reports of a delivery, in which the recipient's address is masked."""
 
 from typing import Any
 

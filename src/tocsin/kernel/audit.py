@@ -39,6 +39,7 @@ class Caller:
     service: str
     """The service that handles the request."""
     refusals: Refusals | None = None
+    """Where refused log-ins are counted."""
 
 
 CALLER: Final[ContextVar[Caller | None]] = ContextVar("CALLER", default=None)
@@ -61,7 +62,7 @@ async def record(
 ) -> None:
     """Record a change of the present request in the caller's transaction. This is deferred.
 
-    Of *before* and *after*, what differs is kept; without *before*, the object is new.
+    The fields that differ between *before* and *after* are kept; without *before*, the object is new.
     """
     entry = new_entry(action, subject, before=before, after=after)
     if entry is not None:

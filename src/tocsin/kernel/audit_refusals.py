@@ -32,8 +32,8 @@ log = structlog.get_logger(__name__)
 REQUEST_REFUSED: Final = "request.refused"
 MINUTE: Final = 60.0
 MAX_COUNTED: Final = 60
-"""Entries of a minute and a process: of accounts, and as many of clients without one, whose flood hides no account's.
-Further refusals are only counted by a metric."""
+"""The maximum of entries of accounts in a minute, and of clients without an account: a flood of the latter hides none of
+the former. Further refusals are only counted by a metric."""
 MAX_WAITING: Final = 600
 """Entries that wait for the web service or its database."""
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -65,7 +65,7 @@ class Refusals:
         )
 
     def add(self, action: str, principal: Principal, address: str, subject: Subject, after: Mapping[str, Any]) -> None:
-        """Count a refusal. Callers without an account are one by their network."""
+        """Count a refusal. The callers of one network without an account count as one."""
         by = NOBODY if principal.id is None else principal
         client = network_of(address) if principal.id is None else address
         key = (action, str(by.id or client), str(subject.id), *map(str, after.values()))
@@ -119,7 +119,7 @@ async def refusals_middleware(request: web.Request, handler: Handler) -> web.Str
 
 def _count(request: web.Request, exc: DomainError) -> None:
     if isinstance(exc, UnauthenticatedError) and not request.app[AUTHENTICATOR].has_credential(request):
-        return  # nobody tried anything: a page was opened before a log-in
+        return  # a page was opened before a log-in: that is no attempt
     resource = request.match_info.route.resource
     method = request.method if request.method in METHODS else "other"
     route = f"{method} {'unmatched' if resource is None else resource.canonical}"

@@ -1,7 +1,7 @@
 """The network address of the client of a request: for the limit of log-ins, the lists of log-ins, and logs.
 
-It is stated by, and believed from, one of our services in the signature of its call, the edge in a header that it
-signs, and the proxies of TRUSTED_PROXIES in `X-Forwarded-For`. Of everybody else, it is the address of the connection.
+Three kinds of senders are believed when they state it: our services, in the signature of a call; the edge, in a header
+that it signs; the proxies of TRUSTED_PROXIES, in `X-Forwarded-For`. Otherwise it is the address of the connection.
 """
 
 import base64
@@ -48,7 +48,7 @@ class ClientAddresses:
                 if client := self._keys.caller(token).client:
                     return client
             except UnauthenticatedError:
-                pass  # a public address may be requested with any signature
+                pass  # routes without a scope accept requests with any signature
         sender, is_trusted = self._sender_of(request)
         if sender is None:
             return ""
@@ -63,8 +63,8 @@ class ClientAddresses:
     def _sender_of(self, request: web.Request) -> tuple[Address | None, bool]:
         """Return who sent *request* to the edge, else to this service, and whether that is a trusted proxy.
 
-        Where there is an edge, nobody else who sends requests to this service is trusted. Among them may be an edge of
-        the release before, which forwards whatever strangers send.
+        Where there is an edge, no other sender is trusted: it may be an edge of the release before, which forwards
+        whatever its clients send.
         """
         if not self._edge_key:
             peer = parse_address(request.remote or "")
@@ -75,7 +75,7 @@ class ClientAddresses:
         return stated, is_in(stated, self._trusted)
 
     def _stated_by_edge(self, request: web.Request) -> Address | None:
-        """Return the address that the edge states; None if another client than the edge does, or none."""
+        """Return the address that the edge states; None if the header is missing, or not signed by the edge."""
         given = request.headers.getall(HEADER, ())
         if len(given) != 1:
             return None

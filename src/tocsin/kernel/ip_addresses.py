@@ -10,7 +10,7 @@ Network: TypeAlias = IPv4Network | IPv6Network
 MAX_LENGTH: Final = 64
 """Characters of an address: the longest one has 39, its brackets and port eight; a zone is a name of an interface."""
 MAX_PROXIES: Final = 16
-"""How many proxies a request may have passed; what they say of those before is not read."""
+"""How many proxies a request may have passed; entries of earlier ones are not read."""
 _WITH_PORT: Final = re.compile(r"\[(?P<v6>[^][]*)\](?::[0-9]{1,5})?|(?P<v4>[0-9.]+):[0-9]{1,5}", re.ASCII)
 
 

@@ -16,7 +16,7 @@ def is_loopback(host: str) -> bool:
 
 
 def loopback_of(address: str) -> str:
-    """Return the address for what only this machine may reach of a process that listens on *address*."""
+    """Return *address* if only this machine reaches it, else a loopback address to listen on instead."""
     return address if is_loopback(address) else "127.0.0.1"
 
 

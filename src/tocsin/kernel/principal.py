@@ -66,7 +66,7 @@ class Principal:
 
     @classmethod
     def from_claims(cls, claims: Mapping[str, Any]) -> Self:
-        """Return the principal that `claims` stated, perhaps in another release, which may know more or fewer scopes.
+        """Return the principal of *claims*, which another release with more or fewer scopes may have made.
 
         Raise KeyError, TypeError or ValueError if *claims* are not those of a principal.
         """

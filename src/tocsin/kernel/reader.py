@@ -13,7 +13,7 @@ class Reader:
 
     sees_all: bool
     known: frozenset[str] = frozenset()
-    """In lower case: the addresses that a reader who may not see all may see, as they are theirs or of their teams."""
+    """The addresses, in lower case, that others may see: their own, and those of the teams that they manage."""
 
     @classmethod
     def of(cls, principal: Principal) -> Self:

@@ -186,7 +186,7 @@ def _principal_in(claims: Mapping[str, Any]) -> Principal | None:
 
 
 def _client_in(claims: Mapping[str, Any]) -> str:
-    """Return the address of the client; empty if the claims, of a release before this one perhaps, have none."""
+    """Return the address of the client; empty if the claims have none, as those of the release before."""
     stated = claims.get("client")
     address = parse_address(stated) if isinstance(stated, str) else None
     return "" if address is None else str(address)

@@ -69,8 +69,8 @@ class ProcessSettings(BaseSettings):
     behind a proxy that authenticates users, for example. Otherwise a process with another than a loopback address in
     BIND_ADDRESS, PUBLISHED_ADDRESS or PUBLIC_URL does not start, and requests that a proxy has forwarded get 403."""
     access: Annotated[str, Field(pattern="^(open|closed)$")] = "open"
-    """`closed`: people log in, programs have tokens, and services sign their calls. `open`: whoever reaches Tocsin may
-    do everything, so it starts on loopback addresses only."""
+    """`closed`: people log in, and programs have tokens. `open`: whoever reaches Tocsin may do everything, so it starts
+    on loopback addresses only."""
     trusted_proxies: Networks = ""
     """Addresses and networks, separated by commas, of the proxies in front of Tocsin, or of its edge, that append their
     client to `X-Forwarded-For`. From others, this header is not read. If ACCESS is `open`, ALLOW_OPEN_NETWORK is

@@ -8,7 +8,7 @@ from tocsin.kernel.errors import FieldError, InvalidRequestError, MalformedReque
 
 M = TypeVar("M", bound=BaseModel)
 REQUEST: Final = {"source": "request"}
-"""The context of validation by which types know a value that a caller sent from one that is stored."""
+"""The context of validation by which types distinguish a value that a caller sent from one that is stored."""
 BODY_LIMIT: Final = 512 * 1024
 """The maximum size in bytes of a body from outside."""
 MAX_VALUES: Final = 30_000
