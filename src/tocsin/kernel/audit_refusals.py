@@ -32,8 +32,8 @@ log = structlog.get_logger(__name__)
 REQUEST_REFUSED: Final = "request.refused"
 MINUTE: Final = 60.0
 MAX_COUNTED: Final = 60
-"""The maximum of entries of accounts in a minute, and of clients without an account: a flood of the latter hides none of
-the former. Further refusals are only counted by a metric."""
+"""The maximum of a minute and process: entries of accounts, and as many of clients without one, so that their flood
+hides no account's. Further refusals are only counted by a metric."""
 MAX_WAITING: Final = 600
 """Entries that wait for the web service or its database."""
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -13,7 +13,7 @@ class Reader:
 
     sees_all: bool
     known: frozenset[str] = frozenset()
-    """The addresses, in lower case, that others may see: their own, and those of the teams that they manage."""
+    """In lower case, the addresses that a reader without `sees_all` may see: their own, and those of their teams."""
 
     @classmethod
     def of(cls, principal: Principal) -> Self:
