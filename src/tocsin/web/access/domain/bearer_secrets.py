@@ -16,10 +16,10 @@ TOKENS: Final = (PERSONAL_TOKEN, SERVICE_TOKEN)
 PLAIN: Final = ("",)
 """Links have no prefix."""
 PROXY_SESSION: Final = "proxy."
-"""Of the sessions that are only valid while a trusted proxy states their account. It is part of what is hashed, so that
-nobody can make another session of one."""
+"""The prefix of sessions that are valid only while a trusted proxy states their account. It is part of what is hashed:
+without it, the secret is not valid."""
 SESSIONS: Final = ("", PROXY_SESSION)
-"""Other sessions have no prefix."""
+"""The prefixes of sessions; most have none."""
 BYTES: Final = 32
 SHOWN: Final = 5
 """How many characters after the prefix are kept in clear, to recognise a token by."""

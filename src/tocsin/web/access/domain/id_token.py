@@ -15,7 +15,7 @@ ALGORITHMS: Final = {
     **dict.fromkeys(("ES256", "ES384", "ES512"), "EC"),
     **dict.fromkeys(("EdDSA", "Ed25519"), "OKP"),
 }
-"""Signatures that only the provider can make, with the type of their keys. A secret that both sides know is none."""
+"""Signatures that only the provider can make, with the type of their keys: no HMAC, whose secret both sides know."""
 LEEWAY_SECONDS: Final = 60
 """By which the provider's clock and ours may differ."""
 MAX_TIME: Final = 2**53
@@ -50,7 +50,7 @@ _REGISTRY: Final = _Registry(strict_check_header=False)
 
 
 def keys_in(document: Mapping[str, Any]) -> list[Key]:
-    """Return the keys of a JWK Set by which signatures can be checked; of other kinds of keys, none."""
+    """Return the keys of a JWK Set with which signatures can be checked, without keys of other kinds."""
     given = document.get("keys")
     keys = []
     for each in given[:MAX_KEYS] if isinstance(given, list) else []:

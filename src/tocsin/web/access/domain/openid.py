@@ -45,8 +45,8 @@ class ProviderError(UpstreamError):
 class Flow:
     """A log-in on its way to the provider and back.
 
-    *browser* is known to the browser only, *state* also to the provider, and everything else follows from the two:
-    who has one of them can neither begin nor complete a log-in in somebody else's browser.
+    *browser* is known to the browser only, *state* also to the provider, and everything else is derived from the two:
+    with one of them alone, nobody can begin or complete a log-in in somebody else's browser.
     """
 
     browser: str = field(repr=False)
@@ -72,7 +72,7 @@ class Flow:
 
 
 def new_flow(browser: str) -> Flow:
-    """Return a new flow of the browser that has the secret *browser*; it gets a new one if it has none of ours."""
+    """Return a new flow of the browser with the secret *browser*, or with a new secret if that is not one of ours."""
     return Flow(browser if digest_of_given(browser) else new_secret(), new_secret())
 
 
@@ -111,7 +111,7 @@ def identity_in(claims: Mapping[str, Any], *, groups_claim: str) -> ExternalIden
 
 
 def strongest_role(groups: Iterable[str], roles: Mapping[str, Role]) -> Role | None:
-    """Return the role that allows most, of those of *groups*; None if no group has one."""
+    """Return the role of *groups* that allows most; None if no group has one."""
     return max((roles[each] for each in groups if each in roles), key=list(Role).index, default=None)
 
 

@@ -70,12 +70,12 @@ class NewChallenge:
 
 
 def load_library() -> None:
-    """Load the library at the start of the process: a request that did it would let all others wait."""
+    """Load the library at the start of the process: during a request, it would delay all others."""
     import webauthn  # noqa: F401, PLC0415
 
 
 def relying_party_of(public_url: str | None) -> RelyingParty:
-    """Return to whom the passkeys of *public_url* belong.
+    """Return the host and the origin of the passkeys of *public_url*.
 
     Raise ConflictError, with what to set, if browsers allow no passkeys there: they need a host name, and https except
     on the machine itself (WebAuthn, section 5.1.3).
@@ -172,7 +172,7 @@ def sign_count_of(
 ) -> int:
     """Return how often a passkey was used, as its device counts. Raise PasskeyRefusedError if it is not proved.
 
-    The caller compares the count where it stores it, so that of two concurrent uses of one count one fails.
+    The statement that stores the count compares it, so that one of two concurrent uses with the same count fails.
     """
     from webauthn import verify_authentication_response  # noqa: PLC0415
 
@@ -204,7 +204,7 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except Exception as exc:
-        # Of hostile bytes, the parsers of JSON, CBOR and keys raise whatever they come across.
+        # For hostile bytes, the parsers of JSON, CBOR and keys raise all kinds of exceptions.
         msg = f"{type(exc).__name__}: {exc}"
         raise PasskeyRefusedError(msg) from exc
 

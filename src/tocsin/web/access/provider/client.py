@@ -1,4 +1,4 @@
-"""HTTP requests of the OpenID provider.
+"""HTTP requests to the OpenID provider.
 
 Each is bounded in time and size, follows no redirect and is made once: a person waits for it, and can try again.
 """
@@ -30,7 +30,7 @@ _DOCUMENT: Final[TypeAdapter[dict[str, Any]]] = TypeAdapter(dict[str, Any])
 
 
 class Kept(Generic[T]):
-    """Something of the provider: fetched once for all who need it, and kept for a while, as is a failure."""
+    """A document of the provider, which concurrent callers fetch once. It is kept for a while, and so is a failure."""
 
     def __init__(self, fetch: Callable[[], Awaitable[T]]) -> None:
         self._fetch = fetch
@@ -41,7 +41,7 @@ class Kept(Generic[T]):
         self._failed_at = 0.0
 
     async def get(self, *, seconds: float = KEEP_SECONDS) -> T:
-        """Return it, at most so many *seconds* old. Raise ProviderError."""
+        """Return the document, at most *seconds* old. Raise ProviderError."""
         async with self._lock:
             now = clock.monotonic()
             if self._value is not None and now - self._fetched_at < seconds:
@@ -58,7 +58,7 @@ class Kept(Generic[T]):
 
 
 class ProviderClient:
-    """Makes the requests of the provider that people call *name*."""
+    """Makes the requests to the provider that people call *name*."""
 
     def __init__(self, name: str, metrics: ClientMetrics) -> None:
         self._name = name

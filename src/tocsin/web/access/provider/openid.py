@@ -36,7 +36,7 @@ DISCOVERY: Final = "/.well-known/openid-configuration"
 RENEW_SECONDS: Final = 60.0
 """The shortest time between two fetches of keys because of a token that none of them has signed."""
 ERROR_CODE: Final = r"^[a-z_]{1,40}$"
-"""The error codes of RFC 6749 and Core; others are neither logged nor shown, as whoever makes the link chooses them."""
+"""The error codes of RFC 6749 and Core. Others are neither logged nor shown: anybody can make a link with one."""
 Endpoint = Annotated[str, AfterValidator(secure_url)]
 
 
@@ -123,7 +123,7 @@ class OpenIDProvider:
             self._client.fail("another provider has answered", "the parameter iss of the answer is not the issuer")
 
     async def _redeem(self, metadata: Metadata, flow: Flow, code: str) -> Tokens:
-        """Return what *code* is good for (Core, section 3.1.3)."""
+        """Return the tokens for *code* (Core, section 3.1.3)."""
         form = {
             "grant_type": "authorization_code",
             "code": code,
@@ -163,7 +163,7 @@ class OpenIDProvider:
             self._client.fail("its answer is not valid", str(exc), cause=exc)
 
     async def _completed(self, metadata: Metadata, tokens: Tokens, claims: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return *claims* with those that the provider states at another address only (Core, section 5.3)."""
+        """Return *claims* with those that only the UserInfo endpoint states (Core, section 5.3)."""
         groups = {self._settings.oidc_groups_claim} if self._settings.oidc_roles else set()
         if not metadata.userinfo_endpoint or not tokens.access_token or claims.keys() >= {"email", *groups}:
             return claims

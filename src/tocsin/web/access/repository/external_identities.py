@@ -63,7 +63,7 @@ async def find_account_id(cur: Cursor, *, issuer: str, subject: str) -> UUID | N
 
 
 async def insert_link(cur: Cursor, *, issuer: str, subject: str, account_id: UUID) -> bool:
-    """Link an account to a person of the provider. Return False if it is linked to another one of them."""
+    """Link an account to a person of the provider. Return False if it is linked to another person there."""
     inserted = await execute(
         cur,
         """

@@ -111,10 +111,10 @@ async def lock_account(cur: Cursor, account_id: UUID) -> bool:
 
 
 async def record_use(cur: Cursor, passkey_id: UUID, sign_count: int) -> bool:
-    """Set when a passkey was last used. Return False if it is gone, or if its device has not counted on.
+    """Set when a passkey was last used. Return False if it is gone, or if the count of its device has not risen.
 
-    A device that does not count says 0 each time; another count than a higher one is a sign of a copy (WebAuthn,
-    section 6.1.1).
+    A device that does not count states 0 each time. From others, a count that has not risen is a sign of a copy
+    (WebAuthn, section 6.1.1).
     """
     updated = await execute(
         cur,

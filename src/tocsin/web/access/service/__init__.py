@@ -35,9 +35,9 @@ class Deps:
     passwords: Passwords = field(default_factory=Passwords)
     seen: SeenIdentities = field(default_factory=SeenIdentities)
     provider: OpenIDProvider | None = None
-    """The company's, if there is one."""
+    """The company's OpenID provider, if there is one."""
     deleted: Counter = field(default_factory=lambda: deleted_rows(CollectorRegistry()))
-    """Rows past the retention."""
+    """Counts the rows that the retention deletes."""
 
     @property
     def lifetime(self) -> Lifetime:

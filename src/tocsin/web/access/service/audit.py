@@ -17,7 +17,7 @@ from tocsin.web.access.repository import audit
 from tocsin.web.access.service import Deps
 
 UNKNOWN = Subject("account", "", "unknown account")
-"""Whatever was entered: people enter their password in the wrong field."""
+"""Instead of the address that was entered: people enter their password in the wrong field."""
 
 
 async def record(
@@ -39,7 +39,7 @@ async def record(
 
 
 def refuse_log_in(account: Subject | None, reason: str) -> None:
-    """Count a refused log-in to an account, if there is one. Raise nothing, and take as long for every account."""
+    """Count a refused log-in; *account* is None if the account is unknown. It takes the same time for every account."""
     caller = CALLER.get()
     if caller is not None and caller.refusals is not None:
         caller.refusals.add(AuditAction.LOG_IN_REFUSED, NOBODY, caller.address, account or UNKNOWN, {"reason": reason})

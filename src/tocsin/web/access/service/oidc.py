@@ -57,7 +57,7 @@ class Begun:
 
 
 async def begin(deps: Deps, *, return_to: str, browser: str, address: str, select_account: bool = False) -> Begun:
-    """Begin a log-in. *browser* is the secret that the browser may have from another one.
+    """Begin a log-in. *browser* is the secret that the browser has from an earlier one; empty without one.
 
     Each is counted until it is completed, so that nobody fills the table or burdens the provider. Raise NotFoundError
     without a provider; ThrottledError after too many; ProviderError if it is unavailable.
@@ -86,7 +86,7 @@ async def take(deps: Deps, *, state: str, browser: str) -> TakenFlow:
 async def complete(
     deps: Deps, taken: TakenFlow, answer: Mapping[str, str], *, address: str, user_agent: str
 ) -> NewSession:
-    """Begin a session of whom the provider's *answer* is about.
+    """Begin a session of the person that the provider's *answer* is about.
 
     Raise ProviderError if the provider is unavailable or its answer is wrong; LogInRefusedError if it refuses, or if
     no account can be used.

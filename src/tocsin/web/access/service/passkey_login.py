@@ -35,7 +35,7 @@ WRONG: Final = (
 
 
 async def begin_log_in(deps: Deps, *, address: str) -> NewChallenge:
-    """Return what a browser is asked for to log in.
+    """Return the challenge with which a browser logs in.
 
     Raise ThrottledError if an address begins too often; ConflictError if there can be no passkeys.
     """

@@ -65,9 +65,9 @@ async def list_passkeys(deps: Deps, account_id: UUID) -> list[Passkey]:
 
 
 async def begin_adding(deps: Deps, identity: Identity, password: str, *, address: str) -> NewChallenge:
-    """Return what a browser is asked for to create a passkey of one's account.
+    """Return the challenge with which a browser creates a passkey of one's account.
 
-    Whoever has a password proves it again; whoever has none has logged in within the last ten minutes. Raise
+    Somebody with a password enters it again; others must have logged in within the last ten minutes. Raise
     ForbiddenError without such a session; UnauthenticatedError if the password is wrong; ThrottledError after too many
     failures; ConflictError if there can be no passkeys or no further one.
     """
