@@ -45,14 +45,14 @@ class SessionAuthenticator(ClosedAuthenticator):
     def has_credential(self, request: web.Request) -> bool:
         """Return whether the request has a token, valid or not, or requests a change in a session.
 
-        A page that stays open after the end of its log-in repeats its other requests.
+        Other requests of a session do not count: a page that stays open after its end repeats them.
         """
         is_change = request.method not in SAFE_METHODS and bool(session_cookie.secret_of(request))
         return is_change or super().has_credential(request)
 
 
 async def _identify_by_session(request: web.Request) -> Identity | None:
-    """Return the identity of the session, None for one of another account than a trusted proxy states."""
+    """Return the identity of the session; None if a trusted proxy states another account than the session's."""
     secret, user = session_cookie.secret_of(request), remote_user_of(request)
     if not user and secret.startswith(PROXY_SESSION):
         return None

@@ -13,11 +13,10 @@ from tocsin.kernel.service_settings import ServiceSettings
 from tocsin.kernel.settings import HTTPURL, MaxStreams, RetentionDays, Seconds
 
 MIN_AUDIT_DAYS: Final = 30
-"""As in sql/0019: whoever breaks into the web service cannot delete what it did lately."""
-
+"""As in sql/0019: somebody who breaks into the web service cannot delete its latest entries."""
 NOT_REMOTE_USER: Final = frozenset({"authorization", "cookie", "forwarded", "host", "origin", "x-forwarded-for"})
 """Headers that have another meaning for Tocsin."""
-HOST: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
+DOMAIN: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
 
 
 def issuer_url(value: str) -> str:
@@ -63,9 +62,9 @@ class Settings(ServiceSettings):
     notification_service_url: HTTPURL = "http://127.0.0.1:8004"
     """Base URL of notification-service."""
     remote_user_header: Annotated[str, Field(pattern="^([A-Za-z][A-Za-z0-9-]{0,63})?$")] = ""
-    """The header in which a proxy of TRUSTED_PROXIES states the e-mail address of whom it has authenticated, such as
-    `X-Forwarded-Email`: that is the log-in. The proxy must replace what its clients send in this header. It requires
-    that ACCESS is `closed`."""
+    """The header, such as `X-Forwarded-Email`, in which a proxy of TRUSTED_PROXIES states the e-mail address of the
+    person that it has authenticated, who is thereby logged in. The proxy must replace what its clients send in this
+    header. Requires ACCESS `closed`."""
     part_seconds: Seconds = 1.5
     """How long a page waits for each service; one that does not respond in time is shown as unavailable."""
     session_idle_days: Annotated[int, Field(ge=1, le=365)] = 7
@@ -96,9 +95,10 @@ class Settings(ServiceSettings):
     oidc_roles: Annotated[str, AfterValidator(group_roles)] = ""
     """Roles of groups of the OpenID provider, such as `sre=responder,platform=admin`; the one that allows most counts.
     If it is set, each such log-in sets the account's role, and is refused without one of these groups."""
-    oidc_create_accounts_from: Annotated[str, Field(pattern=rf"^({HOST}(,{HOST})*)?$")] = ""
-    """Domains of e-mail addresses, separated by commas. Whoever has a confirmed address of them at the OpenID provider
-    gets an account with the first log-in: as a viewer, unless OIDC_ROLES says otherwise. None by default."""
+    oidc_create_accounts_from: Annotated[str, Field(pattern=rf"^({DOMAIN}(,{DOMAIN})*)?$")] = ""
+    """Domains of e-mail addresses, separated by commas. Somebody whose confirmed address at the OpenID provider is of
+    one of them gets an account at the first log-in: as a viewer, unless OIDC_ROLES gives another role. None by
+    default."""
     tls_certificate: Path | None = None
     """A PEM file with a certificate, its chain, and its key unless TLS_KEY names another file. With it, the pages and
     the API of all services are served over TLS at TLS_PORT, and over plain HTTP, at PORT, on the loopback interface
@@ -164,7 +164,7 @@ class Settings(ServiceSettings):
 
     @model_validator(mode="after")
     def check_remote_user_header(self) -> Self:
-        """Raise ValueError for a header of somebody whom nobody authenticates, or that is not for that."""
+        """Raise ValueError for a header that has another meaning, or that no trusted proxy would set."""
         if self.remote_user_header.lower() in NOT_REMOTE_USER:
             msg = f"REMOTE_USER_HEADER cannot be {self.remote_user_header}, which is for something else."
             raise ValueError(msg)

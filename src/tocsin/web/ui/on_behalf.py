@@ -10,7 +10,7 @@ from tocsin.web.ui.preferences import account_of
 
 @web.middleware
 async def on_behalf_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let the services know the account of the request and its address; without one, the calls are our own."""
+    """State the account of the request and its client's address in calls of services; without one, they are our own."""
     account = account_of(request)
     if account is None:
         return await handler(request)

@@ -47,7 +47,7 @@ EVERYBODY: Final = "everybody"
 
 
 def _reader(principal: Principal | None) -> str:
-    """Return for whom the services respond alike: they mask addresses, but for admins, their owners and managers."""
+    """Return the same text for principals who get the same responses, in which some addresses are masked."""
     if principal is None or Scope.ADMIN in principal.scopes:
         return "all"
     if principal.person_id is None:

@@ -1,4 +1,4 @@
-"""Who uses Tocsin, as a proxy in front of it has authenticated them."""
+"""The person that a proxy in front of Tocsin has authenticated."""
 
 from aiohttp import web
 
@@ -9,7 +9,8 @@ from tocsin.web.settings import SETTINGS
 def remote_user_of(request: web.Request) -> str:
     """Return the e-mail address that a trusted proxy states; empty if none does.
 
-    Two headers are one that is no e-mail address: a proxy that adds its own to that of its client does not help it.
+    Several headers are joined to a text that is no e-mail address, so that a client gains nothing from a proxy that
+    keeps the client's header beside its own.
     """
     name = request.app[SETTINGS].remote_user_header
     if not name or not request.app[CLIENT_ADDRESSES].is_from_trusted_proxy(request):

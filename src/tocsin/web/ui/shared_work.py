@@ -22,7 +22,7 @@ INTERVAL_SECONDS: Final = 1.0
 CROWD: Final = 5
 """So many requests within an interval are many."""
 EVERYBODY: Final = Principal(PrincipalKind.ACCOUNT, None, frozenset({Scope.PUBLIC, Scope.FORWARD, Scope.READ}))
-"""On behalf of whom that is loaded in closed mode which several accounts see: it has what each of them may see."""
+"""The principal on whose behalf data for several accounts is loaded in closed mode: it sees what all of them see."""
 
 
 class _Round(Generic[T]):
@@ -60,7 +60,7 @@ class SharedWork(Generic[T]):
     """Does the work for each thing once for all requests that wait for it."""
 
     def __init__(self, on_behalf_of: Principal | None = None) -> None:
-        """*on_behalf_of* is for whom the work calls the other services; None for this one."""
+        """*on_behalf_of* is the principal for whom the work calls the other services; None for this service."""
         self._on_behalf_of = on_behalf_of
         self._things: dict[Hashable, _Thing[T]] = {}
 

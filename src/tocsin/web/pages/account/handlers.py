@@ -66,7 +66,7 @@ async def post_token_revocation(request: web.Request) -> web.StreamResponse:
 async def post_passkey_options(request: web.Request) -> web.Response:
     """Return what the browser is asked for to create a passkey."""
     form = await forms.read_form(request)
-    _passkey_name(form)
+    _passkey_name(form)  # refused before the device creates anything
     address = session_cookie.client_of(request)["address"]
     try:
         challenge = await passkeys.begin_adding(

@@ -77,7 +77,7 @@ async def get_oidc(request: web.Request) -> web.StreamResponse:
 
 
 async def get_oidc_callback(request: web.Request) -> web.StreamResponse:
-    """Begin a session of whom the OpenID provider has identified, and go on to the page that was requested."""
+    """Begin a session of the person that the OpenID provider has identified, and go on to the requested page."""
     deps, page = request.app[DEPS], "/"
     try:
         browser = session_cookie.provider_secret_of(request)
@@ -137,9 +137,9 @@ async def _is_logged_in(request: web.Request) -> bool:
 
 
 async def _log_in_by_proxy(request: web.Request, page: str, user: str) -> web.StreamResponse:
-    """Log in whom a trusted proxy states, on the way to a page; otherwise, as after a log-out, offer that."""
+    """Log in the person that a trusted proxy states, on the way to a page; otherwise, as after a log-out, ask first."""
     error: DomainError | None = None
-    # Not for what a page of another site includes: each request would begin a session.
+    # Not for a resource that a page of another site includes: each request would begin a session.
     if "return_to" in request.query and request.headers.get("Sec-Fetch-Mode", NAVIGATION) == NAVIGATION:
         try:
             session = await login.log_in_by_proxy(request.app[DEPS], user, **session_cookie.client_of(request))
