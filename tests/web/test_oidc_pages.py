@@ -162,12 +162,12 @@ async def test_a_refusal_at_the_provider_is_shown(client: Client, provider: Fake
     ("part", "behaviour", "said"),
     [
         ("token", returns(500), "it refuses to say who you are"),
-        ("token", returns(200, b"{}"), "its answer cannot be read"),
-        ("token", returns(200, b"[" * 100_000), "its answer cannot be read"),
+        ("token", returns(200, b"{}"), "its response cannot be read"),
+        ("token", returns(200, b"[" * 100_000), "its response cannot be read"),
         ("token", returns(302, Location="http://127.0.0.1:1/"), "it refuses to say who you are"),
-        ("token", without_end, "its answer is too large"),
+        ("token", without_end, "its response is too large"),
         ("keys", returns(404), "its keys cannot be found"),
-        ("keys", returns(200, b'{"keys": []}'), "its answer is not valid"),
+        ("keys", returns(200, b'{"keys": []}'), "its response is not valid"),
     ],
 )
 async def test_what_a_provider_does_wrong_is_shown_and_a_password_works(

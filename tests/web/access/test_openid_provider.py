@@ -45,7 +45,7 @@ async def test_new_keys_are_fetched_when_a_token_needs_them_at_most_once_a_minut
     await log_in(provider)
     published = fake.keys
     fake.keys = [new_key("second")]
-    assert "its answer is not valid" in await failure(provider)
+    assert "its response is not valid" in await failure(provider)
     assert fake.asked["keys"] == 1
     clock.seconds += 61
     await log_in(provider)
@@ -74,7 +74,7 @@ async def test_a_token_with_wrong_claims_is_not_believed(
     provider: OpenIDProvider, fake: FakeOpenIDProvider, claims: dict[str, Any]
 ) -> None:
     fake.claims = claims
-    assert "its answer is not valid" in await failure(provider)
+    assert "its response is not valid" in await failure(provider)
 
 
 async def test_time_is_the_databases_and_may_differ_by_a_minute(
@@ -85,7 +85,7 @@ async def test_time_is_the_databases_and_may_differ_by_a_minute(
         await log_in(provider)
     for minutes in (-1.5, 6.5):
         shared_time.correct(timedelta(minutes=-minutes))
-        assert "its answer is not valid" in await failure(provider)
+        assert "its response is not valid" in await failure(provider)
 
 
 async def test_the_answer_of_another_provider_is_refused(provider: OpenIDProvider, fake: FakeOpenIDProvider) -> None:

@@ -111,7 +111,7 @@ class ProviderClient:
             raw += chunk
             if len(raw) > MAX_RESPONSE:
                 response.close()
-                self.fail("its answer is too large", f"more than {MAX_RESPONSE:,} bytes from {response.url.host}")
+                self.fail("its response is too large", f"more than {MAX_RESPONSE:,} bytes from {response.url.host}")
         return bytes(raw)
 
     def parse(self, model: type[M], raw: bytes) -> M:
@@ -120,14 +120,14 @@ class ProviderClient:
             return model.model_validate_json(raw)
         except ValidationError as exc:
             fields = [".".join(map(str, error["loc"])) for error in exc.errors(include_input=False)]
-            self.fail("its answer cannot be read", f"wrong or missing: {', '.join(fields)[:200] or 'JSON'}")
+            self.fail("its response cannot be read", f"wrong or missing: {', '.join(fields)[:200] or 'JSON'}")
 
     def document(self, raw: bytes) -> dict[str, Any]:
         """Return a response that is a JSON object. Raise ProviderError if it is not one."""
         try:
             return _DOCUMENT.validate_json(raw)
         except ValidationError:
-            self.fail("its answer cannot be read", "not a JSON object")
+            self.fail("its response cannot be read", "not a JSON object")
 
     def fail(self, what: str, reason: str, *, cause: BaseException | None = None) -> NoReturn:
         """Log the *reason*, in which there is no secret, and raise ProviderError with what a person needs to know."""

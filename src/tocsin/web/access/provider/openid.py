@@ -99,28 +99,28 @@ class OpenIDProvider:
         }
         return f"{address}{'&' if '?' in address else '?'}{urlencode(query)}"
 
-    async def identify(self, flow: Flow, answer: Mapping[str, str]) -> ExternalIdentity:
+    async def identify(self, flow: Flow, response: Mapping[str, str]) -> ExternalIdentity:
         """Return who has logged in, from the parameters with which the browser came back.
 
         Raise LogInRefusedError if the provider or the person refused, ProviderError if it is unavailable or wrong.
         """
         metadata = await self._metadata.get()
-        self._check_issuer(answer.get("iss"), metadata)
-        error = answer.get("error")
+        self._check_issuer(response.get("iss"), metadata)
+        error = response.get("error")
         if error is not None:
             shown = error if re.match(ERROR_CODE, error) else "unknown error"
             log.info("log-in refused by the provider", reason=shown)
             raise LogInRefusedError(CANCELLED if error == "access_denied" else f"{self.name} refused: {shown}.")
-        tokens = await self._redeem(metadata, flow, answer.get("code", ""))
+        tokens = await self._redeem(metadata, flow, response.get("code", ""))
         claims = await self._claims(tokens.id_token, flow)
         return identity_in(
             await self._completed(metadata, tokens, claims), groups_claim=self._settings.oidc_groups_claim
         )
 
     def _check_issuer(self, given: str | None, metadata: Metadata) -> None:
-        """Refuse the answer of another provider (RFC 9207, section 2.4)."""
+        """Refuse the response of another provider (RFC 9207, section 2.4)."""
         if given != self.issuer and (given is not None or metadata.authorization_response_iss_parameter_supported):
-            self._client.fail("another provider has answered", "the parameter iss of the answer is not the issuer")
+            self._client.fail("another provider has responded", "the parameter iss of the response is not the issuer")
 
     async def _redeem(self, metadata: Metadata, flow: Flow, code: str) -> Tokens:
         """Return the tokens for *code* (Core, section 3.1.3)."""
@@ -160,7 +160,7 @@ class OpenIDProvider:
                 keys = await self._keys.get(seconds=RENEW_SECONDS)
                 return verified_claims(token, keys, **expected, now=self._time.seconds())
         except InvalidTokenError as exc:
-            self._client.fail("its answer is not valid", str(exc), cause=exc)
+            self._client.fail("its response is not valid", str(exc), cause=exc)
 
     async def _completed(self, metadata: Metadata, tokens: Tokens, claims: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return *claims* with those that only the UserInfo endpoint states (Core, section 5.3)."""
@@ -172,7 +172,7 @@ class OpenIDProvider:
         more = self._client.document(raw) if status == HTTPStatus.OK else {}
         if more.get("sub") != claims["sub"]:
             self._client.fail(
-                "its answers contradict each other", f"userinfo returns {status}, or is about somebody else"
+                "its responses contradict each other", f"userinfo returns {status}, or is about somebody else"
             )
         return {**more, **claims}
 

@@ -84,14 +84,14 @@ async def take(deps: Deps, *, state: str, browser: str) -> TakenFlow:
 
 
 async def complete(
-    deps: Deps, taken: TakenFlow, answer: Mapping[str, str], *, address: str, user_agent: str
+    deps: Deps, taken: TakenFlow, response: Mapping[str, str], *, address: str, user_agent: str
 ) -> NewSession:
-    """Begin a session of the person that the provider's *answer* is about.
+    """Begin a session of the person that the provider's *response* is about.
 
-    Raise ProviderError if the provider is unavailable or its answer is wrong; LogInRefusedError if it refuses, or if
+    Raise ProviderError if the provider is unavailable or its response is wrong; LogInRefusedError if it refuses, or if
     no account can be used.
     """
-    identity = await _provider_of(deps).identify(taken.flow, answer)
+    identity = await _provider_of(deps).identify(taken.flow, response)
     return await log_in(deps, identity, taken, address=address, user_agent=user_agent)
 
 
