@@ -83,18 +83,18 @@ class Settings(ServiceSettings):
     which `PUBLIC_URL/login/oidc/callback` is registered. Requires ACCESS `closed`, PUBLIC_URL, OIDC_CLIENT_ID and
     OIDC_CLIENT_SECRET."""
     oidc_client_id: Annotated[str, Field(max_length=512)] = ""
-    """The name that the OpenID provider has for Tocsin."""
+    """The client id of Tocsin at the OpenID provider."""
     oidc_client_secret: SecretStr | None = None
-    """The password that the OpenID provider has for Tocsin."""
+    """The client secret of Tocsin at the OpenID provider."""
     oidc_name: Annotated[str, Field(min_length=1, max_length=60)] = "single sign-on"
-    """What people call the OpenID provider; the text of the button on the page to log in."""
+    """The provider's name for people; the button on the page to log in has it."""
     oidc_scopes: Annotated[str, Field(pattern=r"^openid( [!#-\[\]-~]{1,128}){0,20}$")] = "openid email profile"
-    """What is requested of the OpenID provider, separated by spaces; some providers state groups for one more scope."""
+    """The scopes to request from the OpenID provider, separated by spaces; some state groups only for another scope."""
     oidc_groups_claim: Annotated[str, Field(min_length=1, max_length=128)] = "groups"
     """The claim in which the OpenID provider states a person's groups."""
     oidc_roles: Annotated[str, AfterValidator(group_roles)] = ""
     """Roles of groups of the OpenID provider, such as `sre=responder,platform=admin`; the one that allows most counts.
-    If it is set, each such log-in sets the account's role, and is refused without one of these groups."""
+    If set, each log-in by the provider sets the account's role, and is refused without one of these groups."""
     oidc_create_accounts_from: Annotated[str, Field(pattern=rf"^({DOMAIN}(,{DOMAIN})*)?$")] = ""
     """Domains of e-mail addresses, separated by commas. Somebody whose confirmed address at the OpenID provider is of
     one of them gets an account at the first log-in: as a viewer, unless OIDC_ROLES gives another role. None by
