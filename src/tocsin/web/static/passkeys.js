@@ -1,6 +1,6 @@
-// Adds a passkey, and logs in with one: the server says what to ask the browser for, and the form takes its response.
+// Adds a passkey, and logs in with one: the server sends the options for the browser, whose response is a form's field.
 
-const SAID = {
+const MESSAGES = {
   AbortError: "That was interrupted. Try again.",
   InvalidStateError: "This device has a passkey of your account already.",
   NotAllowedError: {
@@ -19,7 +19,7 @@ const base64url = (buffer) =>
     .replaceAll("/", "_")
     .replaceAll("=", "");
 
-class ServerSays extends Error {}
+class ServerError extends Error {}
 
 // For browsers without parseCreationOptionsFromJSON and parseRequestOptionsFromJSON.
 function parsed(options) {
@@ -47,11 +47,11 @@ async function ask(form, how) {
     method: "POST",
     body: new URLSearchParams(new FormData(form)),
   }).catch(() => {
-    throw new ServerSays("Tocsin cannot be reached. Check your connection and try again.");
+    throw new ServerError("Tocsin cannot be reached. Check your connection and try again.");
   });
   if (!response.ok) {
     const problem = await response.json().catch(() => ({}));
-    throw new ServerSays(problem.detail ?? "Tocsin did not respond as expected. Try again.");
+    throw new ServerError(problem.detail ?? "Tocsin did not respond as expected. Try again.");
   }
   const options = await response.json();
   const parse =
@@ -64,9 +64,9 @@ async function ask(form, how) {
 }
 
 function reason(error, how) {
-  if (error instanceof ServerSays) return error.message;
-  const said = SAID[error.name];
-  return said?.[how] ?? said ?? "The browser could not do this. Try again, or with another device.";
+  if (error instanceof ServerError) return error.message;
+  const message = MESSAGES[error.name];
+  return message?.[how] ?? message ?? "The browser could not do this. Try again, or with another device.";
 }
 
 document.addEventListener("submit", async (event) => {
@@ -74,14 +74,14 @@ document.addEventListener("submit", async (event) => {
   if (!form) return;
   event.preventDefault();
   if (form.ariaBusy === "true") return; // a second click
-  const said = form.querySelector("[role=alert]");
-  said.textContent = "";
+  const alert = form.querySelector("[role=alert]");
+  alert.textContent = "";
   if (location.origin !== form.dataset.origin) {
-    said.textContent = `Passkeys work at ${form.dataset.origin} only. Open Tocsin at that address.`;
+    alert.textContent = `Passkeys work at ${form.dataset.origin} only. Open Tocsin at that address.`;
     return;
   }
   if (!window.PublicKeyCredential) {
-    said.textContent = "This browser does not support passkeys. Use another one, or your password.";
+    alert.textContent = "This browser does not support passkeys. Use another one, or your password.";
     return;
   }
   form.ariaBusy = "true";
@@ -89,7 +89,7 @@ document.addEventListener("submit", async (event) => {
     form.elements.credential.value = await ask(form, form.dataset.passkey);
     form.submit();
   } catch (error) {
-    said.textContent = reason(error, form.dataset.passkey);
+    alert.textContent = reason(error, form.dataset.passkey);
     form.ariaBusy = "false";
   }
 });
