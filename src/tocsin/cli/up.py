@@ -41,7 +41,7 @@ class Options:
     demo: bool
     reporter: Reporter
     certificate: Path | None = None
-    """The certificate of TLS; without one, it is made if the endpoint has TLS."""
+    """The TLS certificate; without one, it is made if the endpoint has TLS."""
     key: Path | None = None
     """Its key, if that is in another file."""
 

@@ -1,4 +1,4 @@
-"""TLS of a service: its certificate, which is checked before the service starts."""
+"""The TLS certificate of a service, which is checked before the service starts."""
 
 import ssl
 from dataclasses import dataclass
@@ -36,10 +36,10 @@ def server_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
         (key or certificate).read_bytes()
         chain = x509.load_pem_x509_certificates(certificate.read_bytes())
     except OSError as exc:
-        msg = f"The certificate of TLS cannot be used: {exc.filename} cannot be read ({exc.strerror}). {ADVICE}."
+        msg = f"The TLS certificate cannot be used: {exc.filename} cannot be read ({exc.strerror}). {ADVICE}."
         raise ConfigurationError(msg) from exc
     except ValueError as exc:
-        msg = f"The certificate of TLS cannot be used: {certificate} has none in PEM. {ADVICE}."
+        msg = f"The TLS certificate cannot be used: {certificate} has none in PEM. {ADVICE}."
         raise ConfigurationError(msg) from exc
     _require_valid_now(certificate, chain[0])
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -49,7 +49,7 @@ def server_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
     except (ssl.SSLError, ValueError) as exc:
         has_other = isinstance(exc, ssl.SSLError) and exc.reason == MISMATCH
         fault = f"is not the key of {certificate}" if has_other else "has no key in PEM, or only one with a password"
-        msg = f"The certificate of TLS cannot be used: {key or certificate} {fault}. {ADVICE}."
+        msg = f"The TLS certificate cannot be used: {key or certificate} {fault}. {ADVICE}."
         raise ConfigurationError(msg) from exc
     return context
 
@@ -57,8 +57,8 @@ def server_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
 def _require_valid_now(path: Path, certificate: x509.Certificate) -> None:
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if clock.now() < begins:
-        msg = f"The certificate of TLS in {path} is not valid before {begins:%Y-%m-%d %H:%M} UTC. Check the clock."
+        msg = f"The TLS certificate in {path} is not valid before {begins:%Y-%m-%d %H:%M} UTC. Check the clock."
         raise ConfigurationError(msg)
     if clock.now() > ends:
-        msg = f"The certificate of TLS in {path} expired at {ends:%Y-%m-%d %H:%M} UTC. Replace it, and start again."
+        msg = f"The TLS certificate in {path} expired at {ends:%Y-%m-%d %H:%M} UTC. Replace it, and start again."
         raise ConfigurationError(msg)

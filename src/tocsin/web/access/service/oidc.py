@@ -138,7 +138,7 @@ async def unlink(deps: Deps, identity: Identity, issuer: str) -> None:
         await accounts.lock_accounts(cur)
         account = await accounts.get_account(cur, identity.account_id)
         if not account.has_password and not account.passkeys:
-            msg = "Nothing was changed: without a password, you could not log in any more. Ask an admin for a link."
+            msg = "Not unlinked: without a password or a passkey, you could not log in. Ask an admin for a link."
             raise ConflictError(msg)
         if not await external_identities.delete_link(cur, account.id, issuer=issuer):
             msg = "This account is not linked to this provider. It may have been unlinked already."
