@@ -6,6 +6,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from tocsin.contracts.accounts import CreatedToken, PasskeyIn, TokenIn
+from tocsin.kernel.client_address import client_address
 from tocsin.kernel.errors import (
     ConflictError,
     DomainError,
@@ -67,7 +68,7 @@ async def post_passkey_options(request: web.Request) -> web.Response:
     """Return what the browser is asked for to create a passkey."""
     form = await forms.read_form(request)
     _passkey_name(form)  # refused before the device creates anything
-    address = session_cookie.client_of(request)["address"]
+    address = client_address(request)
     try:
         challenge = await passkeys.begin_adding(
             request.app[DEPS], identity_of(request), form.get("password", ""), address=address
@@ -117,7 +118,7 @@ async def post_password(request: web.Request) -> web.StreamResponse:
             identity_of(request),
             form.get("present", ""),
             form.get("new", ""),
-            address=session_cookie.client_of(request)["address"],
+            address=client_address(request),
         )
     except UnauthenticatedError:
         detail = "The present password is not right; nothing was changed."

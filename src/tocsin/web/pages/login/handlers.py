@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from aiohttp import hdrs, web
 
 from tocsin.kernel.authentication import AUTHENTICATOR
+from tocsin.kernel.client_address import client_address
 from tocsin.kernel.errors import (
     DomainError,
     ForbiddenError,
@@ -66,7 +67,7 @@ async def get_oidc(request: web.Request) -> web.StreamResponse:
             request.app[DEPS],
             return_to=page,
             browser=session_cookie.provider_secret_of(request),
-            address=session_cookie.client_of(request)["address"],
+            address=client_address(request),
             select_account=request.query.get("prompt") == SELECT_ACCOUNT,
         )
     except (ThrottledError, UnavailableError) as exc:
@@ -95,7 +96,7 @@ async def get_oidc_callback(request: web.Request) -> web.StreamResponse:
 
 async def post_passkey_options(request: web.Request) -> web.Response:
     """Return what the browser is asked for to log in with a passkey."""
-    address = session_cookie.client_of(request)["address"]
+    address = client_address(request)
     challenge = await passkey_login.begin_log_in(request.app[DEPS], address=address)
     return challenge_cookie.challenge_response(request, challenge)
 
