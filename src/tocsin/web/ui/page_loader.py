@@ -43,15 +43,16 @@ class Cache:
 
 
 CACHE = web.AppKey("CACHE", Cache)
-EVERYBODY: Final = "everybody"
+NO_ADDRESS: Final = "no address"
+"""The readers who see no address: what is cached for them can be shown to everybody."""
 
 
 def _reader(principal: Principal | None) -> str:
     """Return the same text for principals who get the same responses, in which some addresses are masked."""
     if principal is None or Scope.ADMIN in principal.scopes:
-        return "all"
+        return "every address"
     if principal.person_id is None:
-        return EVERYBODY
+        return NO_ADDRESS
     return f"{principal.person_id} {Scope.MANAGE in principal.scopes}"
 
 
@@ -85,7 +86,7 @@ class PageLoader:
     def remember(self, key: str, value: T | None) -> Cached[T]:
         """Cache *value* under *key*; if it could not be loaded, return what is cached for readers who see the same."""
         if value is None:
-            found = self._cache.get(f"{self._reader} {key}") or self._cache.get(f"{EVERYBODY} {key}")
+            found = self._cache.get(f"{self._reader} {key}") or self._cache.get(f"{NO_ADDRESS} {key}")
             return found or Cached(None, self.at, fresh=False)
         self._cache.put(f"{self._reader} {key}", Cached(value, self.at, fresh=False))
         return Cached(value, self.at, fresh=True)
