@@ -11,7 +11,7 @@ from tocsin.oncall.repository import managers
 
 
 async def use_managers(dsn: str, person_id: str) -> None:
-    """Ask what a person may change and see, who is the manager of a team."""
+    """Run each statement for a person who is the manager of a team."""
     settings = quick_settings(make_dsn(dsn, options="-c role=tocsin_oncall"), **PATIENT)
     db = Database(settings.database_config(), schema="oncall")
     try:

@@ -51,5 +51,5 @@ def given_entry(**given: Any) -> dict[str, Any]:
 async def store(client: Client, tmp_path: Path, *given: dict[str, Any]) -> int:
     signature = signature_of_web(tmp_path)
     body = {"entries": list(given)}
-    answer = await call(client, "POST", "/api/v1/access/audit", body, status=201, headers=signature)
-    return int(answer["stored"])
+    outcome = await call(client, "POST", "/api/v1/access/audit", body, status=201, headers=signature)
+    return int(outcome["stored"])

@@ -48,7 +48,7 @@ REQUEST: Final = IdempotentRequest("k", "POST", "/api/v1/accounts", b"{}", scope
 
 
 class Provider(OpenIDProvider):
-    """A provider that is asked nothing, and to which a browser would go with the state alone."""
+    """A provider that gets no request; the URL of a log-in is its state."""
 
     def __init__(self) -> None:
         """It has no settings and makes no request."""
