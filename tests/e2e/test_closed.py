@@ -87,22 +87,6 @@ async def test_a_wrong_password_is_refused_without_saying_what_was_wrong(closed:
     assert len(texts) == 1
 
 
-async def test_no_program_repeats_or_resolves_the_alert_of_another_by_its_key(closed: Closed) -> None:
-    alert = {**ALERT, "service": "keyed", "dedup_key": "disk"}
-    first = await closed.call("POST", "web", "/api/v1/alerts", alert, by="sender")
-    other = await closed.call("POST", "alerts", "/api/v1/alerts", alert, by="responder")
-    assert other["alert_id"] != first["alert_id"]
-    for by, action in (("responder", "resolved"), ("responder", "ignored"), ("sender", "resolved")):
-        resolve = {**alert, "status": "resolved"}
-        assert (await closed.call("POST", "web", "/api/v1/alerts", resolve, by=by))["action"] == action
-    found, url = set(), closed.url("web", "/api/v1/alerts")
-    for by in ("sender", "responder"):
-        headers = {**closed.bearer(by), "Idempotency-Key": "once"}
-        async with closed.system.session.post(url, json={**ALERT, "service": "keyed"}, headers=headers) as response:
-            found.add((await response.json())["alert_id"])
-    assert len(found) == 2
-
-
 async def test_what_a_person_does_is_recorded_under_the_name_of_the_account(closed: Closed) -> None:
     alert = await closed.call("POST", "web", "/api/v1/alerts", {**ALERT, "service": "named"}, by="sender")
 

@@ -12,19 +12,11 @@ from tocsin.contracts.incidents import Correlation
 from tocsin.contracts.model import Severity
 from tocsin.integrations.integration import IncomingAlert, IngestResult
 from tocsin.kernel.idempotent_request import IdempotentRequest
-from tocsin.kernel.principal import Principal, PrincipalKind
 
 FINGERPRINT_CHARACTERS: Final = 100
 """The characters of a message that are part of its fingerprint."""
 DEFAULT_INTEGRATION_ID: Final = UUID("00000000-0000-7000-8000-000000000001")
 """The integration that all senders share until others can be created."""
-
-
-def integration_id_of(sender: Principal) -> UUID:
-    """Return whose deduplication keys *sender* uses: a program has its own, so that no other resolves its alerts."""
-    if sender.kind is PrincipalKind.ACCOUNT and sender.id is not None:
-        return sender.id
-    return DEFAULT_INTEGRATION_ID
 
 
 @dataclass(frozen=True, slots=True)

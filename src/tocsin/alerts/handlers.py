@@ -12,7 +12,6 @@ from tocsin.alerts.service.ingestion import ingest
 from tocsin.contracts.alerts import Alert, AlertDetail, AlertSummary
 from tocsin.contracts.model import Page
 from tocsin.integrations.integration import Integration
-from tocsin.kernel.auth import PRINCIPAL
 from tocsin.kernel.errors import DomainError
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.requests import idempotent_request, parse_query, path_uuid, read_body
@@ -32,7 +31,6 @@ def receive_from(integration: Integration) -> Handler:
                 body=await read_body(request, limit=integration.body_limit),
                 content_type=request.headers.get(hdrs.CONTENT_TYPE, ""),
                 idempotent=await idempotent_request(request),
-                sender=request[PRINCIPAL],
             )
         except DomainError as exc:
             deps.metrics.requests[integration.name, "refused"].inc()

@@ -2,26 +2,19 @@
 
 from typing import Final
 
-from tocsin.alerts.domain import IncomingRequest, integration_id_of
+from tocsin.alerts.domain import IncomingRequest
 from tocsin.alerts.service import Deps
 from tocsin.integrations.integration import IngestResult, Integration
 from tocsin.kernel import clock
 from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.ids import new_id
-from tocsin.kernel.principal import Principal
 from tocsin.kernel.tracing import TRACING
 
 MAX_CONTENT_TYPE: Final = 256
 
 
 async def ingest(
-    deps: Deps,
-    integration: Integration,
-    *,
-    body: bytes,
-    content_type: str,
-    idempotent: IdempotentRequest | None,
-    sender: Principal,
+    deps: Deps, integration: Integration, *, body: bytes, content_type: str, idempotent: IdempotentRequest | None
 ) -> list[IngestResult]:
     """Store the alerts of a request and return the outcome of each, in their order.
 
@@ -33,9 +26,7 @@ async def ingest(
         return []
     # aiohttp decodes header bytes that are not UTF-8 to lone surrogates, which PostgreSQL rejects.
     storable = content_type[:MAX_CONTENT_TYPE].encode("utf-8", "replace").decode()
-    request = IncomingRequest(
-        new_id(), idempotent, integration.name, storable, body, TRACING.context(), integration_id_of(sender)
-    )
+    request = IncomingRequest(new_id(), idempotent, integration.name, storable, body, TRACING.context())
     results = await deps.batch_writer.submit(request, alerts)
     seconds = clock.monotonic() - started
     for _ in results:
