@@ -32,8 +32,8 @@ CREATE INDEX audit_object_kind_created_at_id_idx ON access.audit (object_kind, c
 CREATE INDEX audit_object_id_created_at_id_idx ON access.audit (object_id, created_at DESC, id DESC);
 CREATE INDEX audit_object_name_idx ON access.audit (lower(object_name) text_pattern_ops);
 
--- Also for the owner of the table, whom all services share where no roles can be created.
-CREATE FUNCTION access.keep_audit() RETURNS trigger LANGUAGE plpgsql AS $$
+-- By the true time: a session could move that of tocsin.now(). Also for the owner of the table, whom all services share where no roles can be created.
+CREATE FUNCTION access.keep_audit() RETURNS trigger LANGUAGE plpgsql SET tocsin.clock_offset = '' AS $$
 BEGIN
     IF TG_OP = 'UPDATE' OR OLD.created_at > tocsin.now() - interval '30 days' THEN
         RAISE 'entries of the audit are not changed, and not deleted within 30 days';
@@ -45,7 +45,7 @@ CREATE TRIGGER audit_keep BEFORE UPDATE OR DELETE ON access.audit FOR EACH ROW E
 
 -- Deletes a batch of the entries that are older than some days; the web service's role may delete no others. Returns how many.
 CREATE FUNCTION access.delete_expired_audit(days integer) RETURNS integer
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET tocsin.clock_offset = '' AS $$
     WITH deleted AS (
         DELETE FROM access.audit WHERE id = ANY (ARRAY(
             SELECT id FROM access.audit WHERE created_at <= tocsin.now() - make_interval(days => GREATEST(days, 30))

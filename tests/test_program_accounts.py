@@ -51,10 +51,12 @@ def test_what_an_admin_changed_of_such_an_account_stays(db_dsn: str, folder: Pat
         (folder / name).write_text(f"tocsin_sat_{name:x<43}")
     run_migrator(db_dsn)
     run(db_dsn, "UPDATE access.account SET role = 'viewer', disabled_at = now() WHERE role = 'admin' RETURNING id")
+    run(db_dsn, "DELETE FROM access.token WHERE id = %(id)s", {"id": str(PROGRAMS["alertmanager"].id)})
     before = run(db_dsn, ACCOUNTS)
     assert [row["disabled"] for row in before] == [False, True, True]
     run_migrator(db_dsn)
     assert run(db_dsn, ACCOUNTS) == before
+    assert len(hashes(db_dsn)) == 2, "a token that was revoked stays so"
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """The accounts of the programs that belong to an installation, which need a token where log-ins are required.
 
-An admin sees them among the other accounts, and can disable them or change their roles: that is never undone here.
+An admin sees them among the other accounts, and can disable them, change their roles or revoke their tokens: that is
+never undone here.
 """
 
 import hashlib
@@ -49,11 +50,13 @@ def set_program_tokens(cursor: Cursor, folder: Path) -> list[str]:
         }
         cursor.execute(
             """
-            INSERT INTO access.account (id, kind, name, role) VALUES (%(id)s, 'service', %(name)s, %(role)s)
-            ON CONFLICT (id) DO NOTHING;
+            UPDATE access.token SET secret_hash = %(hash)s, prefix = %(shown)s WHERE id = %(id)s;
+            WITH created AS (
+                INSERT INTO access.account (id, kind, name, role) VALUES (%(id)s, 'service', %(name)s, %(role)s)
+                ON CONFLICT (id) DO NOTHING RETURNING id
+            )
             INSERT INTO access.token (id, account_id, name, secret_hash, prefix)
-            VALUES (%(id)s, %(id)s, 'of this installation', %(hash)s, %(shown)s)
-            ON CONFLICT (id) DO UPDATE SET secret_hash = EXCLUDED.secret_hash, prefix = EXCLUDED.prefix
+            SELECT id, id, 'of this installation', %(hash)s, %(shown)s FROM created
             """,
             values,
         )

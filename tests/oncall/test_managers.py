@@ -74,11 +74,13 @@ async def test_managers_who_remove_each_other_at_once_leave_a_team_that_one_of_t
 async def test_a_person_of_two_teams_is_changed_and_deleted_by_managers_of_both_only(oncall: OnCall) -> None:
     _, mia = await manager_of(oncall, "Payments")
     added = await people.add_person(oncall.deps, PersonIn(name="Eve", email="eve@example.net"), by=mia, request=None)
-    await people.change_person(oncall.deps, added.id, ChangePerson(name="Eva"), by=mia, version=None)
+    with pytest.raises(ForbiddenError, match="belongs to no team"):  # of anybody in no team, also an admin
+        await people.change_person(oncall.deps, added.id, ChangePerson(name="Eva"), by=mia, version=None)
     teams = {item["name"]: UUID(item["id"]) for item in (await oncall.get("/api/v1/teams"))["items"]}
     _, max_ = await manager_of(oncall, "Search")
     teams |= {item["name"]: UUID(item["id"]) for item in (await oncall.get("/api/v1/teams"))["items"]}
     await people.join_team(oncall.deps, teams["Payments"], added.id, TeamRole.MEMBER, by=mia)
+    await people.change_person(oncall.deps, added.id, ChangePerson(name="Eva"), by=mia, version=None)
     await people.join_team(oncall.deps, teams["Search"], added.id, TeamRole.MEMBER, by=max_)
     for by in (mia, max_, responder(None)):
         with pytest.raises(ForbiddenError, match=r"belongs to Payments, Search\. Only admins"):

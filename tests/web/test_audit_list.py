@@ -110,10 +110,10 @@ async def test_entries_past_the_retention_are_deleted_and_no_others(
     assert len(run(db_dsn, "SELECT id FROM access.audit")) == recent
     async with client.get("/metrics", headers=dict(admin)) as response:
         assert 'tocsin_retention_deleted_rows_total{table="audit"} 1001.0' in await response.text()
-    deps.db.set_clock_offset(timedelta(days=401))
+    deps.db.set_clock_offset(timedelta(days=401))  # as whoever breaks into the web service could
     await housekeeping.delete_old_entries(deps)
     deps.db.set_clock_offset(timedelta())
-    assert run(db_dsn, "SELECT id FROM access.audit") == []
+    assert len(run(db_dsn, "SELECT id FROM access.audit")) == recent
 
 
 def test_nobody_changes_an_entry_and_the_web_services_role_deletes_none(db_dsn: str) -> None:

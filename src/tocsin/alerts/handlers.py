@@ -12,6 +12,7 @@ from tocsin.alerts.service.ingestion import ingest
 from tocsin.contracts.alerts import Alert, AlertDetail, AlertSummary
 from tocsin.contracts.model import Page
 from tocsin.integrations.integration import Integration
+from tocsin.kernel.auth import PRINCIPAL
 from tocsin.kernel.errors import DomainError
 from tocsin.kernel.openapi import describes
 from tocsin.kernel.requests import idempotent_request, parse_query, path_uuid, read_body

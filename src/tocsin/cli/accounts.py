@@ -238,7 +238,7 @@ def _secret_of(created: CreatedToken) -> str:
 def _state(account: Account) -> str:
     if account.disabled_at is not None:
         return "disabled"
-    has_log_in = account.kind is AccountKind.SERVICE or account.has_password or account.passkeys
+    has_log_in = account.kind is AccountKind.SERVICE or account.has_password or account.is_linked or account.passkeys
     return "active" if has_log_in else "invited"
 
 

@@ -26,8 +26,8 @@ MASK: Final = "…"
 """Replaces what is masked of an address."""
 SITE: Final = re.compile(r"(https?://)(?:[^/?#]*@)?([^/?#@]*)", re.IGNORECASE)
 """The scheme and the host of a URL: many services put a secret into the rest."""
-MAIL_ADDRESS: Final = re.compile(r"[\w.+'=-]+@[\w-]+(?:\.[\w-]+)+")
-"""E-mail addresses in a sentence."""
+MAIL_ADDRESS: Final = re.compile(r"(?<![\w.+'=-])[\w.+'=-]++@[\w-]++(?:\.[\w-]++)++")
+"""E-mail addresses in a sentence, found in linear time."""
 MAX_EMAIL: Final = 254
 MAX_ADDRESS: Final = 2_048
 

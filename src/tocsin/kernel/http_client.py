@@ -25,6 +25,7 @@ from tenacity.wait import wait_random_exponential
 from tocsin.kernel import clock, request_id, tasks
 from tocsin.kernel.client_metrics import ClientMetrics
 from tocsin.kernel.errors import RejectedError, UpstreamError
+from tocsin.kernel.principal import ON_BEHALF_OF
 from tocsin.kernel.query_string import flatten_query
 from tocsin.kernel.retry_after import retry_seconds
 from tocsin.kernel.tracing import NO_SPAN, TRACING, Kind
@@ -226,7 +227,9 @@ class ServiceClient:
             self._fail("cannot be reached", "connection", cause=exc)
         except ClientResponseError as exc:
             self._fail("sent a response that is not HTTP", "protocol", cause=exc)
-        if response.status in REFUSALS and self.sign is not None:
+        # A person who may not do this may not at the next attempt either.
+        is_forbidden = response.status == HTTPStatus.FORBIDDEN and ON_BEHALF_OF.get() is not None
+        if response.status in REFUSALS and self.sign is not None and not is_forbidden:
             self._fail(f"refuses the calls of this service ({self._detail(raw, response.status)})", "refused")
         if response.status in RETRYABLE_STATUSES or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self._fail(

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from tocsin.channels import CHANNELS
 from tocsin.contracts.boards import MessageBoard
+from tocsin.contracts.contact_types import masked
 from tocsin.contracts.model import Page
 from tocsin.contracts.notifications import (
     CancelPages,
@@ -15,8 +16,10 @@ from tocsin.contracts.notifications import (
     Notify,
     PagesCancelled,
 )
+from tocsin.kernel.auth import PRINCIPAL
 from tocsin.kernel.errors import ForbiddenError, InvalidRequestError
 from tocsin.kernel.openapi import describes
+from tocsin.kernel.principal import PrincipalKind
 from tocsin.kernel.reader import READER
 from tocsin.kernel.requests import idempotent_request, parse_body, parse_query, path_uuid
 from tocsin.kernel.responses import respond
@@ -32,6 +35,9 @@ async def post_notify(request: web.Request) -> web.Response:
     `Idempotency-Key` or `notification_id` is a no-op.
     """
     command = await parse_body(request, Notify)
+    if request[PRINCIPAL].kind is not PrincipalKind.SERVICE and command.recipient == masked(command.recipient):
+        detail = "It is masked, because you may not see this address: send the whole address."
+        raise InvalidRequestError([{"pointer": "#/recipient", "detail": detail}])
     if errors := CHANNELS.contact_errors(command.channel, command.recipient):
         raise InvalidRequestError(errors)
     queued = await queueing.notify(request.app[DEPS], command, request=await idempotent_request(request))

@@ -1,5 +1,6 @@
 """Who makes a request of the web service in closed mode: whose session or token it has."""
 
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
@@ -57,7 +58,9 @@ async def _identify_by_session(request: web.Request) -> Identity | None:
     if not user and secret.startswith(PROXY_SESSION):
         return None
     identity = await identify_session(request.app[DEPS], secret)
-    return None if identity is None or (user and not is_same_address(user, identity.email)) else identity
+    if identity is None or (user and not is_same_address(user, identity.email)):
+        return None
+    return replace(identity, by_proxy=secret.startswith(PROXY_SESSION))
 
 
 class AccountTokens(Tokens):

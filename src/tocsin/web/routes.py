@@ -118,7 +118,7 @@ ACCOUNT_ROUTES = [
     delete(f"{ACCOUNTS}/{{account_id}}/tokens/{{token_id}}", account_api.delete_token, scope=Scope.ADMIN),
     delete(f"{ACCOUNTS}/{{account_id}}/passkeys", account_api.delete_passkeys, scope=Scope.ADMIN),
     get("/audit", audit_page.get_audit, scope=Scope.ADMIN),
-    get("/audit/audit.csv", audit_page.get_file, scope=Scope.ADMIN),
+    get("/audit/audit.csv", audit_page.get_file, scope=Scope.ADMIN, allow_head=False),
     get("/api/v1/audit", audit_api.list_audit, scope=Scope.ADMIN),
     post("/api/v1/access/audit", audit_api.post_entries, scope=Scope.SERVICE),
     post("/api/v1/access/introspect", account_api.post_introspection, scope=Scope.SERVICE),

@@ -7,6 +7,7 @@ stop the stream. A running transaction counts as this database's until the serve
 
 from dataclasses import dataclass
 
+from tocsin.contracts.contact_types import MAIL_ADDRESS, masked, masked_in
 from tocsin.contracts.incident_events import IncidentEvent
 from tocsin.incidents.domain.stream_position import BEGINNING, StreamPosition
 from tocsin.kernel.db import Cursor, Row, fetch_all, fetch_one
@@ -39,7 +40,8 @@ async def select_events(cur: Cursor, after: StreamPosition, *, limit: int) -> tu
                entry.xid < COALESCE(
                    (SELECT oldest FROM running), pg_snapshot_xmax(pg_current_snapshot())) AS settled,
                entry.incident_id, incident.number, entry.event_type, incident.title, incident.service,
-               incident.severity, incident.status, entry.actor, entry.detail, entry.created_at
+               incident.severity, incident.status, entry.actor, entry.detail, entry.created_at,
+               entry.data ->> 'recipient' AS recipient
         FROM incidents.timeline AS entry
         JOIN incidents.incident ON incident.id = entry.incident_id
         WHERE (entry.xid, entry.seq) > (%(xid)s::xid8, %(seq)s::bigint)
@@ -56,7 +58,12 @@ async def select_events(cur: Cursor, after: StreamPosition, *, limit: int) -> tu
 
 def _event(row: Row) -> StreamEvent:
     position = StreamPosition(int(row["xid"]), row["seq"])
-    data = IncidentEvent.model_validate(row).model_dump_json()
+    event = IncidentEvent.model_validate(row)
+    if row["recipient"]:
+        # A release before this one wrote addresses into sentences. One encoding is sent to all clients.
+        detail = MAIL_ADDRESS.sub(lambda found: masked(found[0]), masked_in(event.detail, row["recipient"]))
+        event = event.model_copy(update={"detail": detail})
+    data = event.model_dump_json()
     return StreamEvent(position, encode_event(event_id=str(position), event="incident", data=data))
 
 

@@ -55,7 +55,7 @@ class Authority:
         self._require_person(person, "delete them")
 
     def _require_person(self, person: Person, what: str) -> None:
-        if self.everything or (self.teams and all(item.team in self.teams for item in person.teams)):
+        if self.everything or (person.teams and all(item.team in self.teams for item in person.teams)):
             return
         msg = f"{person.name} belongs to {_teams(item.team for item in person.teams)}. Only admins, and managers of "
         msg += f"all their teams, may {what}."

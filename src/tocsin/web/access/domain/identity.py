@@ -33,6 +33,8 @@ class Identity:
     person_id: UUID | None
     session_id: UUID | None = None
     token_id: UUID | None = None
+    by_proxy: bool = False
+    """Whether a trusted proxy began the session, which is valid only while the proxy states the person."""
 
     @property
     def principal(self) -> Principal:

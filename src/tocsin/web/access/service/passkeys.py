@@ -35,6 +35,10 @@ NEEDS_SESSION: Final = "Log in to add or remove a passkey: a token cannot."
 TOO_LATE: Final = "That took longer than five minutes, or was begun again in another window. Try again."
 REFUSED: Final = "The browser's passkey could not be checked. Try again, or with another device."
 NOT_RECENT: Final = "You logged in more than ten minutes ago. Log out and in again, and then add the passkey."
+BY_PROXY: Final = (
+    "You are logged in by your company's proxy, and a passkey would also work without it. Ask an admin for a link to"
+    " choose a password first."
+)
 FULL: Final = f"An account has at most {MAX_PASSKEYS} passkeys. Remove one that you no longer use."
 EXISTS: Final = "This passkey was added already."
 
@@ -77,6 +81,8 @@ async def begin_adding(deps: Deps, identity: Identity, password: str, *, address
     async with autocommit(deps.db) as cur:
         account = await accounts.get_account(cur, identity.account_id)
         is_recent = await sessions.is_recent(cur, identity.session_id)
+    if not account.has_password and identity.by_proxy:
+        raise ForbiddenError(BY_PROXY)
     if not account.has_password and not is_recent:
         raise ForbiddenError(NOT_RECENT)
     counts: list[throttle.Count] = []
