@@ -19,10 +19,10 @@ from time_machine import Traveller
 from tocsin.kernel.app import base_app, with_clients
 from tocsin.kernel.auth import PRINCIPAL
 from tocsin.kernel.client_metrics import CLIENT_METRICS
-from tocsin.kernel.errors import ConfigurationError, UnauthenticatedError, UpstreamError
+from tocsin.kernel.errors import ConfigurationError, ForbiddenError, RejectedError, UnauthenticatedError, UpstreamError
 from tocsin.kernel.http_client import ServiceClient
 from tocsin.kernel.key_pair import KeyPair, create_key_pair, public_key_of
-from tocsin.kernel.principal import Scope
+from tocsin.kernel.principal import ON_BEHALF_OF, Principal, PrincipalKind, Scope
 from tocsin.kernel.routing import get
 from tocsin.kernel.service_keys import SCHEME, ServiceKeys
 from tocsin.kernel.settings import ProcessSettings
@@ -252,6 +252,33 @@ async def test_a_refused_service_tries_again_until_its_key_is_known(
     await aiohttp_client(app)
     with pytest.raises(UpstreamError, match="refuses the calls of this service"):
         await client.get("/who", Whoami)
+
+
+async def test_a_person_who_may_not_do_something_is_told_so_at_once_and_a_service_tries_again(
+    folder: Path, aiohttp_client: AiohttpClient, aiohttp_server: AiohttpServer
+) -> None:
+    asked = 0
+
+    async def refuse(_request: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        msg = "Only managers may."
+        raise ForbiddenError(msg)
+
+    called, app = app_of("called", folder), app_of("caller", folder)
+    called.add_routes([get("/forbidden", refuse, scope=Scope.READ)])
+    server = await aiohttp_server(called)
+    client = ServiceClient(str(server.make_url("/")).rstrip("/"), app[CLIENT_METRICS], peer="called")
+    with_clients(app, client)
+    await aiohttp_client(app)
+    token = ON_BEHALF_OF.set(Principal(PrincipalKind.PERSON, "Ada", frozenset({Scope.READ})))
+    with pytest.raises(RejectedError, match="Only managers may"):
+        await client.get("/forbidden", Whoami)
+    assert asked == 1
+    ON_BEHALF_OF.reset(token)
+    with pytest.raises(UpstreamError, match="refuses the calls of this service"):
+        await client.get("/forbidden", Whoami)
+    assert asked > 2
 
 
 async def test_an_invalid_signature_gets_a_problem_document(folder: Path, aiohttp_client: AiohttpClient) -> None:

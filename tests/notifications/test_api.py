@@ -34,6 +34,8 @@ UNDELIVERABLE: list[tuple[dict[str, Any], str]] = [
     ({"recipient": "a@b\x01c", "channel": "email"}, "#"),
     ({"recipient": "", "channel": "mock"}, "#/recipient"),
     ({"recipient": "x" * 2_049, "channel": "mock"}, "#/recipient"),
+    ({"recipient": "p…@halyard.example", "channel": "email"}, "#/recipient"),  # copied from a masked response
+    ({"recipient": "https://receiver.example/…"}, "#/recipient"),
     ({"recipient": "ftp://receiver.example/"}, "#"),
     ({"recipient": "http:///page"}, "#"),
     ({"recipient": "http://[::1/page"}, "#"),

@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -182,6 +183,14 @@ async def test_whoever_has_no_password_has_logged_in_lately_and_keeps_one_way_to
     )
     assert sorted(type(result).__name__ for result in results) == ["ConflictError", "Passkey"]
     assert len(await listed(access, bob)) == 1
+
+
+async def test_a_session_that_a_proxy_began_is_no_way_to_a_log_in_without_it(access: Access) -> None:
+    bob = replace(await access.identity(await access.person("Bob")), by_proxy=True)
+    await add(access, bob, Device())  # whose password proves who Bob is
+    access.rows("UPDATE access.account SET password_hash = NULL WHERE name = 'Bob'")
+    with pytest.raises(ForbiddenError, match="proxy"):
+        await add(access, bob, Device())
 
 
 async def test_a_new_password_and_another_role_keep_the_passkeys(access: Access) -> None:
