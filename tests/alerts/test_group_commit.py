@@ -27,10 +27,13 @@ def locked(service: Service) -> Iterator[None]:
 
 
 async def commit_waits(service: Service) -> None:
-    """Wait until a commit waits for the lock."""
+    """Wait until a commit waits for the lock, for which a background worker may wait as well."""
     await eventually(
         lambda: service.rows(
-            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            """
+            SELECT 1 FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock' AND query ~ 'insert_batch'
+            """
         )
     )
 
