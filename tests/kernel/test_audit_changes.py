@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.clients.audit import BATCH
 from tocsin.kernel.audit_changes import MAX_FIELDS, MAX_VALUE, changed_fields, masked
 from tocsin.kernel.audit_entry import Subject, what, who
+from tocsin.kernel.audit_queue import BATCH
 from tocsin.kernel.principal import Principal, PrincipalKind
 from tocsin.kernel.requests import INTERNAL_BODY_LIMIT
 

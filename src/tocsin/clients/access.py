@@ -8,8 +8,9 @@ from aiohttp import web
 from tocsin.contracts.audit import EntriesStored
 from tocsin.contracts.introspection import MAX_TOKEN, Introspect, Introspection
 from tocsin.contracts.services import WEB_UI
-from tocsin.kernel.app import with_clients
+from tocsin.kernel.app import REGISTRY, with_clients
 from tocsin.kernel.audit_entry import Entry
+from tocsin.kernel.audit_queue import AUDIT_METRICS, AuditMetrics, audit_worker
 from tocsin.kernel.audit_refusals import refusals_worker
 from tocsin.kernel.authentication import TOKENS, RememberedTokens, Tokens
 from tocsin.kernel.client_metrics import CLIENT_METRICS
@@ -51,8 +52,15 @@ def with_tokens(app: web.Application, settings: ServiceSettings) -> None:
         app[ACCESS] = client = AccessClient(settings.web_ui_url, app[CLIENT_METRICS], peer=PEER)
         app[TOKENS] = RememberedTokens(client)
         with_clients(app, client)
-        app.cleanup_ctx.append(refusals_worker(_report))
+        app.cleanup_ctx.append(refusals_worker(_store_audit))
 
 
-async def _report(app: web.Application, entries: list[Entry]) -> None:
+def with_audit(app: web.Application, settings: ServiceSettings) -> None:
+    """Deliver the entries of `audit_queue` while *app* runs, if its mode is closed. Call it after `with_tokens`."""
+    app[AUDIT_METRICS] = AuditMetrics.register(app[REGISTRY])
+    if settings.access == "closed":
+        app.cleanup_ctx.append(audit_worker(_store_audit, interval=settings.poll_seconds))
+
+
+async def _store_audit(app: web.Application, entries: list[Entry]) -> None:
     await app[ACCESS].store_audit(entries)

@@ -5,8 +5,7 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from tocsin.clients.access import with_tokens
-from tocsin.clients.audit import with_audit
+from tocsin.clients.access import with_audit, with_tokens
 from tocsin.clients.oncall import ONCALL, OnCallClient
 from tocsin.contracts.services import INCIDENT_MANAGEMENT
 from tocsin.incidents.metrics import METRICS, IncidentMetrics

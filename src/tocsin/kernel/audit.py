@@ -1,7 +1,7 @@
 """The audit of closed mode: who changed what, recorded in the transaction of the change.
 
 A use case calls `record`, whatever the mode: without a caller whose changes are recorded, it does nothing. The entry
-waits in `audit_queue` of the service's schema until the web service has stored it (`clients.audit`).
+waits in `audit_queue` of the service's schema until the web service has stored it (`kernel.audit_queue`).
 """
 
 from contextvars import ContextVar

@@ -4,10 +4,10 @@ They change nothing, and so have no transaction: they wait in memory, and a work
 minute are lost if the process is killed.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Self
 
 import structlog
 from aiohttp import web
@@ -15,6 +15,7 @@ from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry, Counter
 
 from tocsin.kernel.audit_entry import Entry, Subject, what, who
+from tocsin.kernel.audit_queue import Send
 from tocsin.kernel.auth import PRINCIPAL
 from tocsin.kernel.authentication import AUTHENTICATOR
 from tocsin.kernel.client_address import client_address
@@ -37,7 +38,6 @@ hides no account's. Further refusals are only counted by a metric."""
 MAX_WAITING: Final = 600
 """Entries that wait for the web service or its database."""
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-Send: TypeAlias = Callable[[web.Application, list[Entry]], Awaitable[None]]
 
 
 @dataclass(slots=True)

@@ -3,8 +3,7 @@
 from aiohttp import web
 
 from tocsin.channels import CHANNELS
-from tocsin.clients.access import with_tokens
-from tocsin.clients.audit import with_audit
+from tocsin.clients.access import with_audit, with_tokens
 from tocsin.clients.incidents import INCIDENTS, IncidentsClient
 from tocsin.clients.oncall import ONCALL, OnCallClient
 from tocsin.contracts.services import NOTIFICATION_SERVICE

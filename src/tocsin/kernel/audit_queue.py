@@ -1,20 +1,21 @@
-"""Deliver the entries that a service has recorded to the web service, which stores the audit."""
+"""Deliver the recorded entries of a service to the web service, which stores the audit."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Gauge
 
-from tocsin.clients.access import ACCESS
-from tocsin.kernel.app import REGISTRY
+from tocsin.kernel.audit_entry import Entry
 from tocsin.kernel.db import DB, Cursor, Row, autocommit, execute, fetch_all
 from tocsin.kernel.errors import RejectedError, UnavailableError
-from tocsin.kernel.service_settings import ServiceSettings
-from tocsin.kernel.workers import worker
+from tocsin.kernel.workers import Context, worker
 
 log = structlog.get_logger(__name__)
+Send: TypeAlias = Callable[[web.Application, list[Entry]], Awaitable[None]]
+"""Stores entries in the audit. Raises UnavailableError, RejectedError."""
 BATCH: Final = 50
 """Fits into the body of a request, however large the entries are."""
 
@@ -40,15 +41,17 @@ class AuditMetrics:
 AUDIT_METRICS: Final = web.AppKey("AUDIT_METRICS", AuditMetrics)
 
 
-def with_audit(app: web.Application, settings: ServiceSettings) -> None:
-    """Deliver the entries of `audit_queue` while *app* runs, if its mode is closed. Call it after `with_tokens`."""
-    app[AUDIT_METRICS] = AuditMetrics.register(app[REGISTRY])
-    if settings.access == "closed":
-        app.cleanup_ctx.append(worker("audit", deliver, interval=settings.poll_seconds))
+def audit_worker(send: Send, *, interval: float) -> Context:
+    """Return the cleanup context that delivers the entries of `audit_queue` by *send*, every *interval* seconds."""
+
+    async def tick(app: web.Application) -> bool:
+        return await deliver(app, send)
+
+    return worker("audit", tick, interval=interval)
 
 
-async def deliver(app: web.Application) -> bool:
-    """Deliver the oldest entries. Return whether there may be more.
+async def deliver(app: web.Application, send: Send) -> bool:
+    """Deliver the oldest entries by *send*. Return whether there may be more.
 
     Replicas and retries may deliver the same entries, each of which is stored once. While the web service cannot store
     them, all wait, and one attempt is made for the oldest.
@@ -60,7 +63,7 @@ async def deliver(app: web.Application) -> bool:
         return False
     entries = [{**row["entry"], "at": row["created_at"].isoformat()} for row in rows]
     try:
-        await app[ACCESS].store_audit(entries)
+        await send(app, entries)
     except (UnavailableError, RejectedError) as exc:
         # A web service without the audit, of the release before or in open mode, rejects them. No entry is given up.
         log.warning("entries are not in the audit yet", entries=len(rows), reason=str(exc))
