@@ -28,6 +28,7 @@ SITE: Final = re.compile(r"(https?://)(?:[^/?#]*@)?([^/?#@]*)", re.IGNORECASE)
 """The scheme and the host of a URL: many services put a secret into the rest."""
 MAIL_ADDRESS: Final = re.compile(r"(?<![\w.+'=-])[\w.+'=-]++@[\w-]++(?:\.[\w-]++)++")
 """E-mail addresses in a sentence, found in linear time."""
+IS_MASKED: Final = "It is masked, because you may not see this address: send the whole address."
 MAX_EMAIL: Final = 254
 MAX_ADDRESS: Final = 2_048
 
@@ -46,6 +47,11 @@ def masked(address: str) -> str:
         return f"{site[1]}{site[2]}/{MASK}"
     user, at, domain = address.rpartition("@")
     return (user or domain)[:1].rstrip(MASK) + MASK + (at + domain if user else "")
+
+
+def is_masked(address: str) -> bool:
+    """Return whether *address* is what `masked` returns."""
+    return address == masked(address)
 
 
 def masked_in(text: str, address: str) -> str:
@@ -74,9 +80,8 @@ def shown_text(text: str, info: SerializationInfo) -> str:
 
 def not_masked(address: str, info: ValidationInfo) -> str:
     """Return *address*. Raise ValueError if a request has it from a response in which it was masked."""
-    if info.context and address == masked(address):
-        msg = f"{address} is masked, because you may not see this address: send the whole address"
-        raise ValueError(msg)
+    if info.context and is_masked(address):
+        raise ValueError(IS_MASKED)
     return address
 
 

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from tocsin.channels import CHANNELS
 from tocsin.contracts.boards import MessageBoard
-from tocsin.contracts.contact_types import masked
+from tocsin.contracts.contact_types import IS_MASKED, is_masked
 from tocsin.contracts.model import Page
 from tocsin.contracts.notifications import (
     CancelPages,
@@ -35,9 +35,8 @@ async def post_notify(request: web.Request) -> web.Response:
     `Idempotency-Key` or `notification_id` is a no-op.
     """
     command = await parse_body(request, Notify)
-    if request[PRINCIPAL].kind is not PrincipalKind.SERVICE and command.recipient == masked(command.recipient):
-        detail = "It is masked, because you may not see this address: send the whole address."
-        raise InvalidRequestError([{"pointer": "#/recipient", "detail": detail}])
+    if request[PRINCIPAL].kind is not PrincipalKind.SERVICE and is_masked(command.recipient):
+        raise InvalidRequestError([{"pointer": "#/recipient", "detail": IS_MASKED}])
     if errors := CHANNELS.contact_errors(command.channel, command.recipient):
         raise InvalidRequestError(errors)
     queued = await queueing.notify(request.app[DEPS], command, request=await idempotent_request(request))
