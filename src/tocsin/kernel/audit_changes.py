@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
-from tocsin.kernel.client_network import storable
+from tocsin.kernel.storable_text import storable
 
 Fields: TypeAlias = Mapping[str, Any]
 """Fields of an object, as JSON."""

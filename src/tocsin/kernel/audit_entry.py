@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from tocsin.kernel.client_network import storable
 from tocsin.kernel.principal import Principal
+from tocsin.kernel.storable_text import storable
 
 MAX_NAME: Final = 256
 Entry: TypeAlias = dict[str, Any]

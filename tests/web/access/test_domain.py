@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.contracts.accounts import MAX_PASSWORD, MIN_PASSWORD, Role
-from tocsin.kernel.client_network import MAX_TEXT, network_of, storable
+from tocsin.kernel.client_network import network_of
 from tocsin.kernel.principal import Scope
+from tocsin.kernel.storable_text import MAX_TEXT, storable
 from tocsin.web.access.domain import bearer_secrets
 from tocsin.web.access.domain.bearer_secrets import PLAIN, TOKENS, digest_of_given, new_secret, shown_part
 from tocsin.web.access.domain.identity import EVERYONE, SCOPES, beyond, token_scopes

@@ -6,7 +6,6 @@ The library that checks responses takes 0.2 seconds and 9 MB to load, which only
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from yarl import URL
 
 from tocsin.contracts.accounts import Account
 from tocsin.kernel.errors import ConflictError
+from tocsin.kernel.ip_addresses import parse_address
 from tocsin.web.access.domain.base64url import as_base64url
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def relying_party_of(public_url: str | None) -> RelyingParty:
     """
     url = URL(public_url or "")
     host = url.raw_host or ""
-    if not host or _is_address(host):
+    if not host or parse_address(host) is not None:
         found = f"is {public_url}" if public_url else "is not set"
         msg = (
             f"Passkeys need a host name, and PUBLIC_URL {found}. An operator can set it, for example to"
@@ -207,11 +207,3 @@ def _refusing() -> Iterator[None]:
         # For hostile bytes, the parsers of JSON, CBOR and keys raise all kinds of exceptions.
         msg = f"{type(exc).__name__}: {exc}"
         raise PasskeyRefusedError(msg) from exc
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

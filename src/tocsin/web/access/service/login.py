@@ -7,10 +7,11 @@ import structlog
 
 from tocsin.contracts.audit import AuditAction
 from tocsin.kernel.audit_entry import Subject
-from tocsin.kernel.client_network import network_of, storable
+from tocsin.kernel.client_network import network_of
 from tocsin.kernel.db import Cursor, transaction
 from tocsin.kernel.errors import ForbiddenError, ThrottledError, UnauthenticatedError, UnavailableError
 from tocsin.kernel.failpoints import Failpoint
+from tocsin.kernel.storable_text import storable
 from tocsin.web.access.domain.bearer_secrets import digest, new_secret
 from tocsin.web.access.domain.identity import Identity
 from tocsin.web.access.domain.sessions import LogInMethod, NewSession, is_same_address

@@ -5,10 +5,11 @@ from typing import Final
 import structlog
 
 from tocsin.kernel.audit_entry import Subject
-from tocsin.kernel.client_network import network_of, storable
+from tocsin.kernel.client_network import network_of
 from tocsin.kernel.db import autocommit, transaction
 from tocsin.kernel.errors import ThrottledError, UnauthenticatedError
 from tocsin.kernel.failpoints import Failpoint
+from tocsin.kernel.storable_text import storable
 from tocsin.web.access.domain.bearer_secrets import digest, digest_of_given, new_secret
 from tocsin.web.access.domain.passkeys import (
     NewChallenge,

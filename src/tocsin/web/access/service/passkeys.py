@@ -8,11 +8,11 @@ import structlog
 from tocsin.contracts.accounts import Account, AccountKind, Passkey, Role
 from tocsin.contracts.audit import AuditAction
 from tocsin.kernel.audit_entry import Subject
-from tocsin.kernel.client_network import storable
 from tocsin.kernel.db import Cursor, autocommit, transaction
 from tocsin.kernel.errors import ConflictError, ForbiddenError, InvalidRequestError, NotFoundError, UnauthenticatedError
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.ids import new_id
+from tocsin.kernel.storable_text import storable
 from tocsin.web.access.domain.bearer_secrets import digest, digest_of_given, new_secret
 from tocsin.web.access.domain.identity import Identity
 from tocsin.web.access.domain.passkeys import (

@@ -8,10 +8,10 @@ from tocsin.contracts.accounts import Session
 from tocsin.contracts.audit import AuditAction
 from tocsin.contracts.model import Page
 from tocsin.kernel.audit_entry import Subject
-from tocsin.kernel.client_network import storable
 from tocsin.kernel.db import Cursor, autocommit, transaction
 from tocsin.kernel.errors import NotFoundError
 from tocsin.kernel.ids import new_id
+from tocsin.kernel.storable_text import storable
 from tocsin.web.access.domain.bearer_secrets import PROXY_SESSION, digest, new_secret
 from tocsin.web.access.domain.identity import Identity
 from tocsin.web.access.domain.sessions import LogInMethod, NewSession
