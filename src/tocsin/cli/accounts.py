@@ -75,7 +75,7 @@ def list_accounts(*, as_json: JSONOption = False, url: URLOption = DEFAULT_URL) 
     if as_json:
         print_json(found)
         return
-    rows = [(each.name, each.email, each.role, _state(each), str(each.id)) for each in found.items]
+    rows = [(each.name, each.email, each.role, each.state, str(each.id)) for each in found.items]
     print_table(table(("name", "e-mail", "role", "state", "id"), rows))
 
 
@@ -169,9 +169,7 @@ def create(
     name: Annotated[str, typer.Argument(help="What will use it.")],
     account: OwnerOption = None,
     scope: ScopeOption = None,
-    days: Annotated[
-        int | None, typer.Option(min=1, max=3650, help="Days until it expires.", show_default="never")
-    ] = None,
+    days: DaysOption = None,
     url: URLOption = DEFAULT_URL,
 ) -> None:
     """Create and print a token of a program's account: it is shown only now. Your own: on the page Your account."""
@@ -233,13 +231,6 @@ def _secret_of(created: CreatedToken) -> str:
         msg = "the response with the token was lost"
         raise CommandError(msg, f"Revoke it, and create another one: {PROGRAM} tokens revoke {created.id}")
     return created.token
-
-
-def _state(account: Account) -> str:
-    if account.disabled_at is not None:
-        return "disabled"
-    has_log_in = account.kind is AccountKind.SERVICE or account.has_password or account.is_linked or account.passkeys
-    return "active" if has_log_in else "invited"
 
 
 def _row(token: Token) -> tuple[str, ...]:

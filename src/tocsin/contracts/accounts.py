@@ -1,7 +1,7 @@
 """The wire models of accounts, their sessions and their tokens."""
 
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -92,6 +92,18 @@ class Account(Model):
     """Incremented by each change."""
     created_at: Instant
     disabled_at: Instant | None
+
+    @property
+    def has_log_in(self) -> bool:
+        """Whether its person can log in without an OpenID provider."""
+        return self.has_password or self.passkeys > 0
+
+    @property
+    def state(self) -> Literal["active", "invited", "disabled"]:
+        """An account is invited until its person can log in."""
+        if self.disabled_at is not None:
+            return "disabled"
+        return "active" if self.kind is AccountKind.SERVICE or self.has_log_in or self.is_linked else "invited"
 
 
 class InvitedAccount(Account):

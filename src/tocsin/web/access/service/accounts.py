@@ -123,9 +123,8 @@ def _updates(account: Account, change: ChangeAccount) -> dict[str, Any]:
 
 async def require_an_admin(cur: Cursor, account: Account, wanted: Account, *, disabled: bool) -> None:
     """Raise ConflictError if *account* is the last admin who can log in, and would not be one as *wanted*."""
-    has_log_in = account.has_password or account.passkeys > 0
-    could = account.role is Role.ADMIN and has_log_in and account.disabled_at is None
-    can = wanted.role is Role.ADMIN and not disabled
+    could = account.role is Role.ADMIN and account.has_log_in and account.disabled_at is None
+    can = wanted.role is Role.ADMIN and wanted.has_log_in and not disabled
     if could and not can and await accounts.count_admins(cur, except_for=account.id) == 0:
         msg = f"{account.name} is the last admin who can log in. Let another admin choose a password first."
         raise ConflictError(msg)

@@ -137,7 +137,7 @@ async def unlink(deps: Deps, identity: Identity, issuer: str) -> None:
     async with UNLINK(), transaction(deps.db) as cur:
         await accounts.lock_accounts(cur)
         account = await accounts.get_account(cur, identity.account_id)
-        if not account.has_password and not account.passkeys:
+        if not account.has_log_in:
             msg = "Not unlinked: without a password or a passkey, you could not log in. Ask an admin for a link."
             raise ConflictError(msg)
         if not await external_identities.delete_link(cur, account.id, issuer=issuer):

@@ -5,10 +5,10 @@ from uuid import UUID
 
 import structlog
 
-from tocsin.contracts.accounts import Account, AccountKind, Passkey, Role
+from tocsin.contracts.accounts import Account, Passkey
 from tocsin.contracts.audit import AuditAction
 from tocsin.kernel.audit_entry import Subject
-from tocsin.kernel.db import Cursor, autocommit, transaction
+from tocsin.kernel.db import autocommit, transaction
 from tocsin.kernel.errors import ConflictError, ForbiddenError, InvalidRequestError, NotFoundError, UnauthenticatedError
 from tocsin.kernel.failpoints import Failpoint
 from tocsin.kernel.ids import new_id
@@ -26,6 +26,7 @@ from tocsin.web.access.domain.passkeys import (
 )
 from tocsin.web.access.repository import accounts, passkeys, sessions, throttle
 from tocsin.web.access.service import Deps, audit
+from tocsin.web.access.service.accounts import require_an_admin
 from tocsin.web.access.service.login import SCHEME, WRONG, verify
 
 log = structlog.get_logger(__name__)
@@ -166,7 +167,8 @@ async def remove_passkeys(deps: Deps, account_id: UUID) -> Account:
     async with REMOVE(), transaction(deps.db) as cur:
         await accounts.lock_accounts(cur)
         account = await accounts.get_account(cur, account_id)
-        await _require_an_admin(cur, account)
+        without = account.model_copy(update={"passkeys": 0})
+        await require_an_admin(cur, account, without, disabled=account.disabled_at is not None)
         for each in await passkeys.list_passkeys(cur, account_id):
             subject, before = Subject("passkey", each.id, each.name), {"account": account.name}
             await audit.record(cur, AuditAction.PASSKEY_REMOVE, subject, before=before)
@@ -174,11 +176,4 @@ async def remove_passkeys(deps: Deps, account_id: UUID) -> Account:
         await sessions.delete_sessions(cur, account_id)
     deps.seen.forget_account(account_id)
     log.info("passkeys removed", account_id=str(account_id), passkeys=removed)
-    return account.model_copy(update={"passkeys": 0})
-
-
-async def _require_an_admin(cur: Cursor, account: Account) -> None:
-    is_needed = account.kind is AccountKind.PERSON and account.role is Role.ADMIN and account.disabled_at is None
-    if is_needed and not account.has_password and await accounts.count_admins(cur, except_for=account.id) == 0:
-        msg = f"{account.name} is the last admin who can log in, and has no password."
-        raise ConflictError(msg)
+    return without

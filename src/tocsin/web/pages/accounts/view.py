@@ -23,8 +23,6 @@ class AccountRow:
     account: Account
     roles: Sequence[tuple[str, str]]
     """The roles that it can have, with their labels."""
-    state: str
-    """`active`, `invited` or `disabled`."""
     is_own: bool
 
 
@@ -42,12 +40,12 @@ class AccountsView:
 def accounts_view(accounts: Sequence[Account], own_id: UUID | None) -> AccountsView:
     """Return what the page shows: the accounts by name, those that are disabled last."""
     rows = [
-        AccountRow(each, _roles(each.kind), state_of(each), each.id == own_id)
+        AccountRow(each, _roles(each.kind), each.id == own_id)
         for each in sorted(accounts, key=lambda each: (each.disabled_at is not None, each.name.casefold()))
     ]
-    people = sum(row.account.kind is AccountKind.PERSON and row.state == "active" for row in rows)
-    programs = sum(row.account.kind is AccountKind.SERVICE and row.state == "active" for row in rows)
-    invited = sum(row.state == "invited" for row in rows)
+    people = sum(row.account.kind is AccountKind.PERSON and row.account.state == "active" for row in rows)
+    programs = sum(row.account.kind is AccountKind.SERVICE and row.account.state == "active" for row in rows)
+    invited = sum(row.account.state == "invited" for row in rows)
     waiting = f" {_count(invited, 'person has', 'people have')} not chosen a password yet." if invited else ""
     return AccountsView(
         heading=f"{_count(people, 'person', 'people')} can log in",
@@ -58,14 +56,6 @@ def accounts_view(accounts: Sequence[Account], own_id: UUID | None) -> AccountsV
         roles=ROLES,
         new_roles=[(role.value, label) for role, label in ROLE_LABELS.items()],
     )
-
-
-def state_of(account: Account) -> str:
-    """Return whether an account is `active`, `invited` or `disabled`."""
-    if account.disabled_at is not None:
-        return "disabled"
-    can_log_in = account.kind is AccountKind.SERVICE or account.has_password or account.is_linked or account.passkeys
-    return "active" if can_log_in else "invited"
 
 
 def _roles(kind: AccountKind) -> Sequence[tuple[str, str]]:
