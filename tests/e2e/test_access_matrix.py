@@ -2,7 +2,7 @@
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -10,9 +10,8 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from tests.support.e2e.closed import PASSWORD, Closed, browser, closed_system, create_accounts, create_admin
+from tests.support.e2e.closed import PASSWORD, Closed, browser
 from tests.support.e2e.teams import EMAIL, MIA, OTHER, OTTO, OWN, SUE, Teams, create_teams
-from tests.support.postgres import Server
 from tests.test_access import ID, SERVICES, filled
 from tocsin.cli.services import SERVICES as UP_SERVICES
 from tocsin.kernel.principal import Scope
@@ -49,20 +48,6 @@ MANAGES: Final[Mapping[tuple[str, str], tuple[bool, bool]]] = {
 OWN_PERSON: Final = (("PATCH", "/api/v1/people/{person_id}"), OWN)
 """What people may change without being a manager: their own name."""
 UNENDING: Final = "/api/v1/incidents/stream"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def closed(postgres: Server, template_db: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Closed]:
-    name = postgres.create(template=template_db)
-    folder = tmp_path_factory.mktemp("matrix")
-    async with (
-        closed_system(postgres.dsn(name), folder, {}) as started,
-        browser() as session,
-    ):
-        await create_admin(started, session)
-        await create_accounts(started, "sender", "viewer", "responder")
-        yield started
-    postgres.drop(name)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -1,38 +1,22 @@
 """The audit on five real processes: whoever changes something, and wherever, is in it under the right name."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from tests.support.e2e.closed import ADMIN, PASSWORD, Closed, browser, closed_system, create_accounts, create_admin
-from tests.support.e2e.system import World, open_world
-from tests.support.postgres import Server
+from tests.support.e2e.closed import ADMIN, PASSWORD, Closed, browser
+from tests.support.e2e.system import World
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 INCIDENT = {"title": "Card payments fail", "service": "checkout", "severity": "critical"}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world() -> AsyncIterator[World]:
-    async with open_world() as people:
-        yield people
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def closed(
-    postgres: Server, template_db: str, tmp_path_factory: pytest.TempPathFactory, world: World
-) -> AsyncIterator[Closed]:
-    name = postgres.create(template=template_db)
-    folder = tmp_path_factory.mktemp("audit")
-    async with closed_system(postgres.dsn(name), folder, world.environment) as started, browser() as session:
-        await create_admin(started, session)
-        await create_accounts(started, "viewer", "responder")
-        await started.call("POST", "oncall", "/api/v1/schedules", world.team)
-        yield started
-    postgres.drop(name)
+@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
+async def team(closed: Closed, shared_world: World) -> None:
+    """Pages go to `shared_world`."""
+    await closed.call("POST", "oncall", "/api/v1/schedules", shared_world.team)
 
 
 async def told(closed: Closed, **filters: str) -> list[tuple[str, str]]:

@@ -1,15 +1,12 @@
 """Closed mode on five real processes: who gets in, as whom, and until when."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
 from yarl import URL
 
-from tests.support.e2e.closed import ADMIN, PASSWORD, Closed, browser, closed_system, create_accounts, create_admin
-from tests.support.e2e.system import World, open_world
-from tests.support.postgres import Server
+from tests.support.e2e.closed import ADMIN, PASSWORD, Closed, browser
+from tests.support.e2e.system import World
 from tests.support.system import System
 from tests.support.waiting import eventually
 from tocsin.kernel import tasks
@@ -21,25 +18,10 @@ PAGES = ("/", "/incidents", "/incidents/1", "/alerts", "/oncall", "/notification
 ALERT = {"service": "checkout", "severity": "critical", "message": "p95 latency above 2 s"}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world() -> AsyncIterator[World]:
-    async with open_world() as people:
-        yield people
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def closed(
-    postgres: Server, template_db: str, tmp_path_factory: pytest.TempPathFactory, world: World
-) -> AsyncIterator[Closed]:
-    """Five processes with accounts of every role, which the tests of this file share."""
-    name = postgres.create(template=template_db)
-    folder = tmp_path_factory.mktemp("closed")
-    async with closed_system(postgres.dsn(name), folder, world.environment) as started, browser() as session:
-        await create_admin(started, session)
-        await create_accounts(started, "sender", "viewer", "responder")
-        await started.call("POST", "oncall", "/api/v1/schedules", world.team)
-        yield started
-    postgres.drop(name)
+@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
+async def team(closed: Closed, shared_world: World) -> None:
+    """Pages go to `shared_world`."""
+    await closed.call("POST", "oncall", "/api/v1/schedules", shared_world.team)
 
 
 async def log_in(closed: Closed, session: ClientSession, *, password: str = PASSWORD, page: str = "/") -> int:
@@ -117,7 +99,7 @@ async def test_what_a_person_does_is_recorded_under_the_name_of_the_account(clos
 
 
 async def test_a_page_reaches_a_person_although_every_service_requires_a_signature(
-    closed: Closed, world: World
+    closed: Closed, shared_world: World
 ) -> None:
     alert = await closed.call("POST", "alerts", "/api/v1/alerts", {**ALERT, "service": "paged"}, by="sender")
 
@@ -125,7 +107,7 @@ async def test_a_page_reaches_a_person_although_every_service_requires_a_signatu
         stored = await closed.call("GET", "alerts", f"/api/v1/alerts/{alert['alert_id']}", by="viewer")
         return str(stored["incident_id"] or "")
 
-    await world.first_page(await eventually(correlated))
+    await shared_world.first_page(await eventually(correlated))
 
 
 async def test_a_stream_ends_with_its_log_in(closed: Closed) -> None:

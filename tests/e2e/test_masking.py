@@ -1,7 +1,7 @@
 """Contact addresses in closed mode: sought in every response and every page, for every kind of caller."""
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import pytest
@@ -9,10 +9,9 @@ import pytest_asyncio
 from aiohttp import web
 
 from tests.e2e.test_access_matrix import UNENDING, application
-from tests.support.e2e.closed import Closed, browser, closed_system, create_accounts, create_admin
-from tests.support.e2e.system import World, open_world
+from tests.support.e2e.closed import Closed
+from tests.support.e2e.system import World
 from tests.support.e2e.teams import ALERT, EMAIL, MIA, OTHER, OTTO, OWN, SUE, Teams, create_teams
-from tests.support.postgres import Server
 from tests.support.waiting import eventually
 from tests.test_access import ID, SERVICES
 from tocsin.contracts.contact_types import masked
@@ -32,27 +31,8 @@ SEES: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world() -> AsyncIterator[World]:
-    async with open_world() as people:
-        yield people
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def closed(
-    postgres: Server, template_db: str, tmp_path_factory: pytest.TempPathFactory, world: World
-) -> AsyncIterator[Closed]:
-    name = postgres.create(template=template_db)
-    folder = tmp_path_factory.mktemp("masking")
-    async with closed_system(postgres.dsn(name), folder, world.environment) as started, browser() as session:
-        await create_admin(started, session)
-        await create_accounts(started, "sender", "viewer", "responder")
-        yield started
-    postgres.drop(name)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def teams(closed: Closed, world: World) -> Teams:
-    return await create_teams(closed, world.url)
+async def teams(closed: Closed, shared_world: World) -> Teams:
+    return await create_teams(closed, shared_world.url)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
