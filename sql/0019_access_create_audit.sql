@@ -32,7 +32,8 @@ CREATE INDEX audit_object_kind_created_at_id_idx ON access.audit (object_kind, c
 CREATE INDEX audit_object_id_created_at_id_idx ON access.audit (object_id, created_at DESC, id DESC);
 CREATE INDEX audit_object_name_idx ON access.audit (lower(object_name) text_pattern_ops);
 
--- By the true time: a session could move that of tocsin.now(). Also for the owner of the table, whom all services share where no roles can be created.
+-- By the true time: a session could move that of tocsin.now(). Also for the owner of the table, whom all services share
+-- where no roles can be created.
 CREATE FUNCTION access.keep_audit() RETURNS trigger LANGUAGE plpgsql SET tocsin.clock_offset = '' AS $$
 BEGIN
     IF TG_OP = 'UPDATE' OR OLD.created_at > tocsin.now() - interval '30 days' THEN
