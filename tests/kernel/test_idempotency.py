@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 from tocsin.kernel import idempotency
 from tocsin.kernel.db import DB, Database, transaction
 from tocsin.kernel.errors import InvalidRequestError
-from tocsin.kernel.idempotency import delete_expired_keys, replay
+from tocsin.kernel.idempotency import delete_expired, delete_expired_keys, replay
 from tocsin.kernel.idempotent_request import IdempotentRequest
 from tocsin.kernel.ids import new_id
 from tocsin.kernel.workers import WORKER_METRICS, WorkerMetrics
@@ -96,6 +96,16 @@ async def test_a_key_is_free_again_after_a_day(db: Database, db_dsn: str) -> Non
     second = new_id()
     assert await ask(db, second, path="/other") is None
     assert await ask(db, new_id(), path="/other") == second
+
+
+async def test_an_expired_key_that_a_request_uses_again_is_not_deleted(db: Database, db_dsn: str) -> None:
+    await ask(db, new_id())
+    run(db_dsn, "UPDATE incidents.idempotency SET created_at = now() - interval '25 hours'")
+    again = new_id()
+    async with transaction(db) as cur:
+        assert await replay(cur, FIRST, again) is None
+        assert not await delete_expired(db)
+    assert await ask(db, new_id()) == again
 
 
 async def test_old_keys_are_deleted(db: Database, db_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:

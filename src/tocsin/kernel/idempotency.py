@@ -68,9 +68,10 @@ async def delete_expired(db: Database) -> bool:
         deleted = await execute(
             cur,
             """
-            DELETE FROM idempotency WHERE (scope, key) IN (
-                SELECT scope, key FROM idempotency
-                WHERE created_at < tocsin.now() - %(hours)s * interval '1 hour' LIMIT 1000)
+            DELETE FROM idempotency WHERE ctid = ANY (ARRAY(
+                SELECT ctid FROM idempotency
+                WHERE created_at < tocsin.now() - %(hours)s * interval '1 hour' LIMIT 1000
+                FOR UPDATE SKIP LOCKED))
             """,
             hours=KEEP_HOURS,
         )
