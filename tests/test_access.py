@@ -101,6 +101,21 @@ async def test_without_log_ins_only_services_reach_an_internal_endpoint(
 
 
 @pytest.mark.parametrize("service", SERVICES)
+async def test_a_wrong_method_is_refused_with_those_of_the_endpoint_and_no_others(
+    service: str, aiohttp_client: AiohttpClient
+) -> None:
+    client = await aiohttp_client(create(service))
+    methods: dict[str, set[str]] = {}
+    for route in client.app.router.routes():
+        if route.resource is not None and route.method != "*" and route.resource.canonical.startswith("/api/"):
+            methods.setdefault(filled(route.resource), set()).add(route.method)
+    for path, expected in methods.items():
+        async with client.options(path) as response:
+            assert response.status == 405, path
+            assert set(response.headers["Allow"].split(",")) == expected, path
+
+
+@pytest.mark.parametrize("service", SERVICES)
 def test_no_change_is_public(service: str) -> None:
     for route in create(service).router.routes():
         if scope_of(route) in {Scope.PUBLIC, Scope.METRICS, Scope.READ} and service != "web":

@@ -4,6 +4,9 @@ from tocsin.kernel.principal import Scope
 from tocsin.kernel.routing import delete, get, patch, post, put
 from tocsin.oncall.handlers import paging, teams
 
+# Matches an id only, so that `/running` with a wrong method is a 405 instead of an unknown incident.
+ESCALATION_PATH = "/api/v1/escalations/{incident_id:[0-9A-Fa-f-]+}"
+
 ROUTES = [
     post("/api/v1/schedules", teams.post_schedule, scope=Scope.MANAGE),
     get("/api/v1/schedules", teams.list_schedules, scope=Scope.READ),
@@ -27,7 +30,7 @@ ROUTES = [
     get("/api/v1/escalations", paging.list_escalations, scope=Scope.READ),
     post("/api/v1/escalations", paging.post_escalation, scope=Scope.SERVICE),
     post("/api/v1/escalations/running", paging.post_running, scope=Scope.SERVICE),
-    get("/api/v1/escalations/{incident_id}", paging.get_escalation, scope=Scope.READ),
-    post("/api/v1/escalations/{incident_id}/stop", paging.post_stop, scope=Scope.SERVICE),
-    post("/api/v1/escalations/{incident_id}/delivery-failed", paging.post_delivery_failed, scope=Scope.SERVICE),
+    get(ESCALATION_PATH, paging.get_escalation, scope=Scope.READ),
+    post(ESCALATION_PATH + "/stop", paging.post_stop, scope=Scope.SERVICE),
+    post(ESCALATION_PATH + "/delivery-failed", paging.post_delivery_failed, scope=Scope.SERVICE),
 ]
